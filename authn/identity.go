@@ -1,0 +1,90 @@
+package authn
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// SID is a Windows security identifier in its text form, such as
+// S-1-5-21-1-2-3-500 (MS-DTYP 2.4.2.1).
+type SID string
+
+// Group is one group the caller belongs to, as asserted by whoever verified
+// the caller. Either field may be empty, never both.
+type Group struct {
+	SID  SID
+	Name string // DOMAIN\name
+}
+
+// String returns the name, or the SID of a group whose name is not known.
+func (g Group) String() string {
+	if g.Name != "" {
+		return g.Name
+	}
+	return string(g.SID)
+}
+
+// Identity is an authenticated caller. It is never modified after it was
+// made, so it may be shared between goroutines and kept in caches; whoever
+// needs another one makes a copy.
+type Identity struct {
+	Account     string // sAMAccountName, such as alice
+	Domain      string // NetBIOS domain, or the Kerberos realm when that is all we know
+	UPN         string // alice@corp.test, if known
+	DisplayName string // if known
+	SID         SID    // empty when the authority has no SIDs
+	Groups      []Group
+
+	// Mechanism names the login: "Kerberos", "NTLM", "Basic".
+	Mechanism string
+	AuthTime  time.Time
+	Expires   time.Time // zero: for the life of the connection
+
+	// Evidence is what the login left behind that lets this process act for
+	// the caller elsewhere. It is nil when nothing can be passed onward, as
+	// after an NTLM login.
+	Evidence Evidence
+}
+
+// String returns DOMAIN\account, or "anonymous" for nil. It is safe to log.
+func (id *Identity) String() string {
+	switch {
+	case id == nil:
+		return "anonymous"
+	case id.Domain == "":
+		return id.Account
+	}
+	return id.Domain + `\` + id.Account
+}
+
+// LogValue implements slog.LogValuer. It keeps evidence and the list of groups
+// out of logs.
+func (id *Identity) LogValue() slog.Value {
+	if id == nil {
+		return slog.StringValue("anonymous")
+	}
+	return slog.GroupValue(
+		slog.String("name", id.String()),
+		slog.String("sid", string(id.SID)),
+		slog.String("mech", id.Mechanism),
+		slog.Int("groups", len(id.Groups)))
+}
+
+// Evidence is material for acting on a caller's behalf. The concrete types are
+// in the packages that can use them, such as *kerberos.Evidence. They print as
+// their kind only.
+type Evidence interface{ EvidenceKind() string }
+
+type identityKey struct{}
+
+// FromContext returns the caller, or nil if the request is anonymous.
+func FromContext(ctx context.Context) *Identity {
+	id, _ := ctx.Value(identityKey{}).(*Identity)
+	return id
+}
+
+// NewContext returns ctx carrying id.
+func NewContext(ctx context.Context, id *Identity) context.Context {
+	return context.WithValue(ctx, identityKey{}, id)
+}

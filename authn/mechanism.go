@@ -1,0 +1,83 @@
+package authn
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/asn1"
+	"encoding/binary"
+)
+
+// ChannelBinding is the RFC 5929 application data of the TLS connection an
+// exchange runs over: "tls-server-end-point:" followed by a hash of the
+// server's certificate. It is empty on plain HTTP.
+type ChannelBinding []byte
+
+// GSSHash returns the MD5 hash of the gss_channel_bindings_struct that carries
+// cb (RFC 4121 4.1.1.2, MS-NLMP 2.2.2.1). NTLM and Kerberos both send it.
+func (cb ChannelBinding) GSSHash() [md5.Size]byte {
+	b := make([]byte, 16, 20+len(cb)) // no addresses
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(cb)))
+	return md5.Sum(append(b, cb...))
+}
+
+// BindingPolicy says what an acceptor demands of channel bindings. A binding
+// that is sent and does not fit the connection is refused under each policy
+// but BindingOff.
+type BindingPolicy int
+
+const (
+	BindingSupported BindingPolicy = iota // checked when the client sends one
+	BindingRequired                       // a client over TLS that sends none is refused
+	BindingOff                            // not looked at: TLS ends where we cannot see it
+)
+
+// Exchange describes the connection a token exchange runs over.
+type Exchange struct {
+	Binding ChannelBinding // empty: no TLS, or TLS that ends elsewhere
+	Peer    string         // address of the client, for logs
+}
+
+// A Mechanism runs the server side of token exchanges. It must be safe for
+// concurrent use.
+type Mechanism interface {
+	// OID identifies the mechanism in SPNEGO (RFC 4178 4.1).
+	OID() asn1.ObjectIdentifier
+
+	// NewAcceptor starts one exchange.
+	NewAcceptor(x Exchange) Acceptor
+}
+
+// An Acceptor is the server side of one exchange. It is used by one goroutine
+// at a time and is discarded after it returned an identity or an error.
+//
+// An acceptor whose exchange yields a key also implements MessageSigner.
+type Acceptor interface {
+	// Step consumes the client's token and returns the token to send back,
+	// which may be empty. The identity is non-nil if and only if the exchange
+	// is complete.
+	Step(ctx context.Context, token []byte) (reply []byte, id *Identity, err error)
+}
+
+// An Initiator is the client side of one exchange. It is used by one goroutine
+// at a time.
+//
+// An initiator whose exchange yields a key also implements MessageSigner.
+type Initiator interface {
+	// Step consumes the server's token, which is empty on the first call, and
+	// returns the next token to send. done reports that the initiator is
+	// satisfied: it needs no further token. While done is false, success
+	// reported by the server without another token means that the server did
+	// not prove itself, and must be treated as a failure.
+	Step(ctx context.Context, token []byte) (reply []byte, done bool, err error)
+}
+
+// A MessageSigner protects messages with the key a completed exchange agreed
+// on. SPNEGO uses it for mechListMIC (RFC 4178 5). Sequence numbers advance
+// with each call.
+type MessageSigner interface {
+	// GetMIC returns the integrity code of msg from this side.
+	GetMIC(msg []byte) ([]byte, error)
+
+	// VerifyMIC checks the peer's integrity code of msg.
+	VerifyMIC(msg, mic []byte) error
+}

@@ -1,0 +1,134 @@
+package authn
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// Refusal is what the middleware decided about a request it does not let
+// through.
+type Refusal struct {
+	Status int    // 401 or 503
+	Ref    string // reference that the log line carries too
+}
+
+// Middleware refuses requests that no authenticator vouches for. Its fields
+// must not change after the first call to Wrap.
+type Middleware struct {
+	// Authenticators are asked in order. The first that does not answer
+	// ErrNoCredentials decides. None means that every request is refused.
+	Authenticators []Authenticator
+
+	Logger *slog.Logger // nil means slog.Default()
+
+	// Deny writes the body of a refusal. Status and challenge headers are
+	// already set in w; it calls WriteHeader. Nil writes a line of plain text.
+	// A SOAP endpoint sets it to soapserver.Deny.
+	Deny func(w http.ResponseWriter, r *http.Request, d Refusal)
+}
+
+// Wrap returns next behind authentication. next finds the caller with
+// FromContext.
+func (m *Middleware) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		res, err := m.authenticate(r)
+		switch {
+		case err != nil:
+			m.refuse(w, r, err)
+		case res.Identity != nil:
+			if res.Final != nil {
+				w.Header().Set("WWW-Authenticate", res.Final.String())
+			}
+			if res.Fresh {
+				m.logLogin(r, res.Identity)
+			}
+			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), res.Identity)))
+		default:
+			w.Header().Set("WWW-Authenticate", res.Continue.String())
+			noStore(w)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+}
+
+// authenticate asks the authenticators. It returns exactly one of a valid
+// result and an error.
+func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
+	for _, a := range m.Authenticators {
+		res, err := a.Authenticate(r)
+		if errors.Is(err, ErrNoCredentials) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if (res.Identity == nil) == (res.Continue == nil) {
+			return nil, errors.New("authn: authenticator returned neither or both of identity and challenge")
+		}
+		return res, nil
+	}
+	return nil, ErrNoCredentials
+}
+
+// refuse answers 401 with all challenges, or 503 when nobody could judge the
+// credentials. The cause goes to the log only.
+func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	d := Refusal{Status: http.StatusUnauthorized, Ref: newRef()}
+	level := slog.LevelInfo
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		d.Status, level = http.StatusServiceUnavailable, slog.LevelError
+	case errors.Is(err, ErrNoCredentials):
+		level = slog.LevelDebug // every exchange begins like this
+	}
+	if d.Status == http.StatusUnauthorized {
+		for _, a := range m.Authenticators {
+			for _, c := range a.Challenges(r) {
+				w.Header().Add("WWW-Authenticate", c.String())
+			}
+		}
+	}
+	m.logger().LogAttrs(r.Context(), level, "request refused",
+		slog.String("ref", d.Ref), slog.Int("status", d.Status),
+		slog.String("peer", r.RemoteAddr), slog.String("user_agent", r.UserAgent()),
+		slog.Any("cause", cause(err)))
+	noStore(w)
+	if m.Deny != nil {
+		m.Deny(w, r, d)
+		return
+	}
+	http.Error(w, http.StatusText(d.Status)+" (reference "+d.Ref+")", d.Status)
+}
+
+func (m *Middleware) logLogin(r *http.Request, id *Identity) {
+	m.logger().LogAttrs(r.Context(), slog.LevelInfo, "login",
+		slog.String("peer", r.RemoteAddr), slog.Any("user", id))
+}
+
+func (m *Middleware) logger() *slog.Logger {
+	if m.Logger != nil {
+		return m.Logger
+	}
+	return slog.Default()
+}
+
+// cause prefers the structured form of a refusal over its text.
+func cause(err error) any {
+	var re *RefusedError
+	if errors.As(err, &re) {
+		return re
+	}
+	return err.Error()
+}
+
+// noStore keeps a refusal, which differs between callers, out of caches.
+func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }
+
+func newRef() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
