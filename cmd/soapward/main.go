@@ -1,0 +1,20 @@
+// Command soapward puts Windows authentication in front of SOAP and REST
+// services, calls services that want it, and generates Go code from WSDL.
+//
+// Each subcommand lives in a file of its own, named for it, and is thin: flags,
+// then a package of the module. "soapward help" lists them.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitDone   = 0
+	exitFailed = 1 // refused or failed
+	exitUsage  = 2
+)
+
+// newRootCommand assembles the program. A new command is one file with a
+// newXCommand function and one line here.
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "soapward",
+		Short: "Windows authentication for SOAP and REST, without Windows",
+		Long: `soapward puts Windows authentication (Kerberos, NTLM) in front of SOAP and REST
+services, calls services that want it, and generates Go code from WSDL.`,
+		Example: `  # Go client and server code from a WSDL file
+  soapward generate -o internal/expenses expenses.wsdl
+
+  # the same from a server that wants a Windows login; asks for the password
+  soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'`,
+		Args:              usageArgs(cobra.NoArgs),
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.PersistentFlags().Bool("json", false, "print results and errors as JSON")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err: err, path: cmd.CommandPath()}
+	})
+	root.AddCommand(
+		newVersionCommand(),
+	)
+	return root
+}
+
+// run executes the command line and returns the exit code.
+func run(ctx context.Context, args []string) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	asJSON, _ := cmd.Flags().GetBool("json") // not parsed when the flags are at fault
+	printError(root.ErrOrStderr(), err, asJSON)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// wantJSON reports whether --json is set.
+func wantJSON(cmd *cobra.Command) bool {
+	on, err := cmd.Flags().GetBool("json")
+	return err == nil && on
+}
+
+// printJSON writes v, indented, and a newline.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// A usageError is a command line that makes no sense. The program exits with
+// exitUsage after it.
+type usageError struct {
+	err  error
+	path string // command it belongs to, such as "soapward generate"
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usageArgs makes a violation of v a usage error.
+func usageArgs(v cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := v(cmd, args); err != nil {
+			return &usageError{err: err, path: cmd.CommandPath()}
+		}
+		return nil
+	}
+}
+
+// usagef makes a usage error of cmd.
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...), path: cmd.CommandPath()}
+}
+
+// A remedyError is an error the reader can do something about.
+type remedyError struct {
+	err    error
+	remedy string // a sentence without full stop, or a command to run
+}
+
+func (e *remedyError) Error() string { return e.err.Error() }
+func (e *remedyError) Unwrap() error { return e.err }
+
+// withRemedy adds to err what the reader can do. It keeps nil.
+func withRemedy(err error, remedy string) error {
+	if err == nil {
+		return nil
+	}
+	return &remedyError{err, remedy}
+}
+
+// printError writes err with its remedy, each line of it indented alike.
+func printError(w io.Writer, err error, asJSON bool) {
+	remedy := ""
+	var re *remedyError
+	if errors.As(err, &re) {
+		remedy = re.remedy
+	}
+	var usage *usageError
+	if remedy == "" && errors.As(err, &usage) {
+		remedy = usage.path + " --help"
+	}
+	if asJSON {
+		_ = printJSON(w, struct {
+			Error  string `json:"error"`
+			Remedy string `json:"remedy,omitempty"`
+		}{err.Error(), remedy})
+		return
+	}
+	fmt.Fprintf(w, "soapward: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	if remedy != "" {
+		fmt.Fprintf(w, "  try: %s\n", remedy)
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want int
+	}{
+		{"help", []string{"help"}, exitDone},
+		{"version", []string{"version", "--json"}, exitDone},
+		{"unknown command", []string{"nonsense"}, exitUsage},
+		{"unknown flag", []string{"version", "--nonsense"}, exitUsage},
+		{"too many arguments", []string{"version", "x"}, exitUsage},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := run(t.Context(), tt.args); got != tt.want {
+				t.Errorf("run(%q) = %d, want %d", tt.args, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPrintError(t *testing.T) {
+	t.Parallel()
+	base := errors.New("wsdl: a.wsdl:3:1: no such type\nwsdl: a.wsdl:9:1: no such element")
+	for _, tt := range []struct {
+		name string
+		err  error
+		json bool
+		want string
+	}{
+		{"plain", errors.New("broken"), false, "soapward: broken\n"},
+		{"several lines", base, false, "soapward: wsdl: a.wsdl:3:1: no such type\n  wsdl: a.wsdl:9:1: no such element\n"},
+		{"remedy", fmt.Errorf("outer: %w", withRemedy(errors.New("401"), "add -u USER")), false, "soapward: outer: 401\n  try: add -u USER\n"},
+		{"usage", usagef(&cobra.Command{Use: "x"}, "what %s", "now"), false, "soapward: what now\n  try: x --help\n"},
+		{"json", withRemedy(errors.New("<401>"), "add -u USER"), true, "{\n  \"error\": \"<401>\",\n  \"remedy\": \"add -u USER\"\n}\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			printError(&b, tt.err, tt.json)
+			if got := b.String(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	if withRemedy(nil, "x") != nil {
+		t.Error("withRemedy(nil) is an error")
+	}
+}
