@@ -25,6 +25,12 @@ func (g Group) String() string {
 	return string(g.SID)
 }
 
+// Names of the Windows mechanisms in Identity.Mechanism and in log lines.
+const (
+	MechanismKerberos = "Kerberos"
+	MechanismNTLM     = "NTLM"
+)
+
 // Identity is an authenticated caller. It is never modified after it was
 // made, so it may be shared between goroutines and kept in caches; whoever
 // needs another one makes a copy.
@@ -36,7 +42,7 @@ type Identity struct {
 	SID         SID    // empty when the authority has no SIDs
 	Groups      []Group
 
-	// Mechanism names the login: "Kerberos", "NTLM", "Basic".
+	// Mechanism names the login: MechanismKerberos, MechanismNTLM, "Basic".
 	Mechanism string
 	AuthTime  time.Time
 	Expires   time.Time // zero: for the life of the connection

@@ -2,33 +2,7 @@ package authn
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/asn1"
-	"encoding/binary"
-)
-
-// ChannelBinding is the RFC 5929 application data of the TLS connection an
-// exchange runs over: "tls-server-end-point:" followed by a hash of the
-// server's certificate. It is empty on plain HTTP.
-type ChannelBinding []byte
-
-// GSSHash returns the MD5 hash of the gss_channel_bindings_struct that carries
-// cb (RFC 4121 4.1.1.2, MS-NLMP 2.2.2.1). NTLM and Kerberos both send it.
-func (cb ChannelBinding) GSSHash() [md5.Size]byte {
-	b := make([]byte, 16, 20+len(cb)) // no addresses
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(cb)))
-	return md5.Sum(append(b, cb...))
-}
-
-// BindingPolicy says what an acceptor demands of channel bindings. A binding
-// that is sent and does not fit the connection is refused under each policy
-// but BindingOff.
-type BindingPolicy int
-
-const (
-	BindingSupported BindingPolicy = iota // checked when the client sends one
-	BindingRequired                       // a client over TLS that sends none is refused
-	BindingOff                            // not looked at: TLS ends where we cannot see it
 )
 
 // Exchange describes the connection a token exchange runs over.
@@ -80,4 +54,11 @@ type MessageSigner interface {
 
 	// VerifyMIC checks the peer's integrity code of msg.
 	VerifyMIC(msg, mic []byte) error
+}
+
+// A ChallengeExpecter is an Initiator that knows when the token it returned
+// last only opens the exchange, so that the server must answer it with a
+// challenge. An HTTP client sends such a leg without the request's body.
+type ChallengeExpecter interface {
+	ExpectsChallenge() bool
 }

@@ -1,0 +1,290 @@
+package iwa
+
+import (
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/spnego"
+)
+
+// The HTTP schemes.
+const (
+	schemeNegotiate = "Negotiate"
+	schemeNTLM      = "NTLM"
+)
+
+// maxToken bounds a token after base64. The header limit of the server comes
+// first in practice.
+const maxToken = 128 << 10
+
+// Authenticator accepts Negotiate and NTLM. Its fields must not change once
+// it is in use; it is safe for concurrent use then.
+type Authenticator struct {
+	Kerberos authn.Mechanism // nil: Kerberos is refused
+	NTLM     authn.Mechanism // nil: NTLM is refused, raw and inside Negotiate
+
+	// NoNegotiate offers and accepts the scheme NTLM only. Browsers prefer
+	// Negotiate to NTLM whatever the order, so clients without a domain
+	// controller in sight need it not to be offered.
+	NoNegotiate bool
+
+	// KerberosPerConnection keeps a connection logged in after Kerberos too.
+	// The default is to check each request.
+	KerberosPerConnection bool
+
+	// AllowForwardedNTLM accepts NTLM from requests that passed a proxy. It is
+	// dangerous: a proxy that sends the requests of several clients over one
+	// connection mixes their identities up.
+	AllowForwardedNTLM bool
+
+	// Binding returns the channel binding of r's TLS connection. Nil means
+	// that channel bindings are not known.
+	Binding func(r *http.Request) authn.ChannelBinding
+
+	// MaxDrain bounds the request body that is read and dropped on a handshake
+	// leg so that the connection survives. Zero means 256 KiB.
+	MaxDrain int64
+
+	testOnlyNow func() time.Time
+}
+
+var _ authn.Authenticator = (*Authenticator)(nil)
+
+// Challenges implements authn.Authenticator.
+func (a *Authenticator) Challenges(r *http.Request) []authn.Challenge {
+	ntlm := a.NTLM != nil && stateOf(r) != nil && a.viaProxy(r) == ""
+	var cs []authn.Challenge
+	if !a.NoNegotiate && (a.Kerberos != nil || ntlm) {
+		cs = append(cs, authn.Challenge{Scheme: schemeNegotiate})
+	}
+	if ntlm {
+		cs = append(cs, authn.Challenge{Scheme: schemeNTLM})
+	}
+	return cs
+}
+
+// Authenticate implements authn.Authenticator.
+func (a *Authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
+	state := stateOf(r)
+	scheme, rest, ok := authn.Authorization(r)
+	switch {
+	case !ok:
+		return a.resume(r, state)
+	case !a.NoNegotiate && strings.EqualFold(scheme, schemeNegotiate):
+		scheme = schemeNegotiate
+	case strings.EqualFold(scheme, schemeNTLM):
+		scheme = schemeNTLM
+	default:
+		return nil, authn.ErrNoCredentials
+	}
+	token, err := decodeToken(rest)
+	if err != nil {
+		return nil, refuse(scheme, authn.ReasonMalformed, "", err)
+	}
+	if state == nil {
+		return a.stateless(r, scheme, token)
+	}
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	return a.step(r, state, scheme, token)
+}
+
+// resume answers a request without credentials for the user its connection is
+// logged in as.
+func (a *Authenticator) resume(r *http.Request, state *connState) (*authn.Result, error) {
+	if state == nil {
+		return nil, authn.ErrNoCredentials
+	}
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	state.exchange = nil // the client gave its handshake up
+	id := state.identity(a.now())
+	if id == nil {
+		return nil, authn.ErrNoCredentials
+	}
+	if via := a.viaProxy(r); via != "" && id.Mechanism == authn.MechanismNTLM {
+		state.reset()
+		return nil, multiplexed(id.String(), via)
+	}
+	return &authn.Result{Identity: id}, nil
+}
+
+// stateless accepts an exchange that is over in one leg, which Kerberos is.
+func (a *Authenticator) stateless(r *http.Request, scheme string, token []byte) (*authn.Result, error) {
+	kind := spnego.KindOf(token)
+	if kind == spnego.KindNTLM || kind == spnego.KindResp {
+		return nil, authn.ErrConnState
+	}
+	acceptor, err := a.newAcceptor(r, scheme, token, true)
+	if err != nil {
+		return nil, err
+	}
+	reply, id, err := acceptor.Step(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
+	if id == nil {
+		return nil, authn.ErrConnState
+	}
+	return complete(scheme, reply, id), nil
+}
+
+// step gives the connection's exchange its next token.
+func (a *Authenticator) step(r *http.Request, state *connState, scheme string, token []byte) (*authn.Result, error) {
+	x := state.exchange
+	state.reset() // whatever happens, the old login does not outlive a new attempt
+	if x == nil || x.scheme != scheme || opensExchange(token) {
+		acceptor, err := a.newAcceptor(r, scheme, token, false)
+		if err != nil {
+			return nil, err
+		}
+		x = &exchange{acceptor: acceptor, scheme: scheme}
+	}
+	reply, id, err := x.acceptor.Step(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
+	if id == nil {
+		state.exchange = x
+		a.drain(r)
+		return &authn.Result{Continue: challenge(scheme, reply)}, nil
+	}
+	if id.Mechanism == authn.MechanismNTLM {
+		if via := a.viaProxy(r); via != "" {
+			return nil, multiplexed(id.String(), via)
+		}
+		if state.last != "" && state.last != id.String() {
+			return nil, multiplexed(id.String(), "login of "+state.last+" on the same connection")
+		}
+		state.last = id.String()
+	}
+	if id.Mechanism == authn.MechanismNTLM || a.KerberosPerConnection {
+		state.id = id
+	}
+	return complete(scheme, reply, id), nil
+}
+
+// newAcceptor starts the exchange that token opens.
+func (a *Authenticator) newAcceptor(r *http.Request, scheme string, token []byte, kerberosOnly bool) (authn.Acceptor, error) {
+	x := authn.Exchange{Peer: r.RemoteAddr}
+	if a.Binding != nil {
+		x.Binding = a.Binding(r)
+	}
+	ntlm := a.NTLM
+	if kerberosOnly {
+		ntlm = nil
+	}
+	kind := spnego.KindOf(token)
+	switch {
+	case kind == spnego.KindNTLM && ntlm != nil:
+		return ntlm.NewAcceptor(x), nil
+	case kind == spnego.KindNTLM:
+		return nil, refuse(scheme, authn.ReasonMechanism,
+			"the client got no Kerberos ticket for this service and fell back to NTLM, which is not enabled here: check the SPN, DNS name and clock",
+			errors.New("iwa: NTLM is not enabled"))
+	case scheme == schemeNTLM:
+		return nil, refuse(scheme, authn.ReasonMalformed, "", errors.New("iwa: not an NTLM message"))
+	case kind == spnego.KindKerberos && a.Kerberos != nil:
+		return a.Kerberos.NewAcceptor(x), nil
+	case kind == spnego.KindKerberos:
+		return nil, refuse(scheme, authn.ReasonMechanism, "configure a keytab to accept Kerberos", errors.New("iwa: Kerberos is not enabled"))
+	case kind == spnego.KindInit:
+		var ms []authn.Mechanism
+		if a.Kerberos != nil {
+			ms = append(ms, a.Kerberos)
+		}
+		if ntlm != nil {
+			ms = append(ms, ntlm)
+		}
+		return spnego.NewAcceptor(ms, x), nil
+	case kind == spnego.KindResp:
+		return nil, refuse(scheme, authn.ReasonOutOfOrder,
+			"a proxy or load balancer may be spreading one client over several connections",
+			errors.New("iwa: continuation of an exchange that did not begin on this connection"))
+	}
+	return nil, refuse(scheme, authn.ReasonMalformed, "", errors.New("iwa: token of unknown kind"))
+}
+
+// opensExchange reports whether token begins an exchange whatever went before.
+func opensExchange(token []byte) bool {
+	switch spnego.KindOf(token) {
+	case spnego.KindInit, spnego.KindKerberos:
+		return true
+	case spnego.KindNTLM:
+		return len(token) > 8 && token[8] == 1 // NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1)
+	}
+	return false
+}
+
+// viaProxy names the header that shows that r passed a proxy.
+func (a *Authenticator) viaProxy(r *http.Request) string {
+	if a.AllowForwardedNTLM {
+		return ""
+	}
+	for _, h := range []string{"Via", "X-Forwarded-For", "Forwarded"} {
+		if len(r.Header[h]) > 0 {
+			return "header " + h
+		}
+	}
+	return ""
+}
+
+func multiplexed(user, evidence string) error {
+	return &authn.RefusedError{
+		Mechanism: authn.MechanismNTLM, Reason: authn.ReasonPolicy, User: user,
+		Hint: "NTLM logs a connection in, so a proxy in between must keep one connection per client; use Kerberos through proxies",
+		Err:  errors.New("iwa: connection may be shared by several clients: " + evidence),
+	}
+}
+
+func decodeToken(s string) ([]byte, error) {
+	if s == "" {
+		return nil, errors.New("iwa: no token")
+	}
+	if base64.StdEncoding.DecodedLen(len(s)) > maxToken {
+		return nil, errors.New("iwa: token too long")
+	}
+	token, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, errors.New("iwa: token is not base64")
+	}
+	return token, nil
+}
+
+func complete(scheme string, reply []byte, id *authn.Identity) *authn.Result {
+	res := &authn.Result{Identity: id, Fresh: true}
+	if len(reply) > 0 {
+		res.Final = challenge(scheme, reply)
+	}
+	return res
+}
+
+func challenge(scheme string, token []byte) *authn.Challenge {
+	return &authn.Challenge{Scheme: scheme, Param: base64.StdEncoding.EncodeToString(token)}
+}
+
+func refuse(scheme string, reason authn.Reason, hint string, err error) error {
+	return &authn.RefusedError{Mechanism: scheme, Reason: reason, Hint: hint, Err: err}
+}
+
+// drain reads the body of a leg, which net/http would otherwise answer by
+// closing the connection that the handshake needs.
+func (a *Authenticator) drain(r *http.Request) {
+	limit := a.MaxDrain
+	if limit == 0 {
+		limit = 256 << 10
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, limit) // an error ends the connection by itself
+}
+
+func (a *Authenticator) now() time.Time {
+	if a.testOnlyNow != nil {
+		return a.testOnlyNow()
+	}
+	return time.Now()
+}
