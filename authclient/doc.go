@@ -1,0 +1,21 @@
+// Package authclient makes authenticated HTTP requests to Windows servers.
+//
+//   - Transport is an http.RoundTripper that logs in. A connection that was
+//     logged in as one principal never carries a request of another.
+//   - Credential can log in as one principal: NTLM, Kerberos, Basic.
+//   - Source chooses the credential of each request; Static always takes the
+//     same one, and package delegation's passes the caller's identity on.
+//
+// A client in full:
+//
+//	client := &http.Client{Transport: &authclient.Transport{
+//		Source: authclient.Static(&authclient.NTLM{User: `CORP\alice`, Password: password}),
+//	}}
+//	resp, err := client.Get("https://app.corp.test/")
+//
+// Credentials never follow a redirect to another scheme, host or port. A
+// login is tried once with the strongest scheme that both sides have; nothing
+// falls back to a weaker one.
+//
+// Compatibility: as package authn.
+package authclient

@@ -1,0 +1,201 @@
+package authclient
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Defaults of Transport's limits.
+const (
+	defaultMaxIdle       = 32
+	defaultIdleTimeout   = 60 * time.Second // IIS closes after 120 s
+	defaultMaxReplayBody = 4 << 20
+)
+
+// Transport is an http.RoundTripper that logs in. Its fields must not change
+// after the first request; it is safe for concurrent use then. It speaks
+// HTTP/1.1, because NTLM logs connections in.
+//
+// A request on a connection that was used before, and that breaks before any
+// byte of an answer came, is sent once more on a new connection, provided that
+// its body can be read again. Servers close idle connections at any moment;
+// without that, such requests fail at random.
+type Transport struct {
+	// Source chooses the credential. Nil sends requests without a login.
+	Source Source
+
+	// Base dials, does TLS and knows the proxy. Nil means a clone of
+	// http.DefaultTransport. Its connection limits are not used.
+	Base *http.Transport
+
+	// SPN returns the service principal name for a target whose name is not
+	// HTTP/host. Nil means Target.SPN.
+	SPN func(t Target) string
+
+	MaxIdlePerCredential int           // idle connections kept per origin and credential; zero means 32
+	IdleTimeout          time.Duration // of a connection; zero means 60 s
+	MaxReplayBody        int64         // bytes of a body without GetBody kept to send it again; zero means 4 MiB
+
+	once    sync.Once
+	base    *http.Transport
+	pool    pool
+	schemes schemeMemory
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// RoundTrip implements http.RoundTripper. Its errors are *RefusedError when
+// the server refused the credential, and wrap the credential's own error when
+// that could not begin.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.once.Do(t.init)
+	target := TargetOf(req.URL)
+	if t.SPN != nil {
+		target.SPN = t.SPN(target)
+	}
+	cred, err := t.credential(req, target)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if cred == nil {
+		return t.base.RoundTrip(req)
+	}
+	limit := t.MaxReplayBody
+	if limit == 0 {
+		limit = defaultMaxReplayBody
+	}
+	body, err := newRequestBody(req, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer body.close()
+	x := &exchange{
+		transport: t, req: req, body: body, target: target, credential: cred,
+		key: poolKey{target.Origin(), cred.Key()},
+	}
+	return x.run()
+}
+
+// credential asks the source, unless a redirect led to another origin than
+// the program asked for: credentials do not follow.
+func (t *Transport) credential(req *http.Request, target Target) (Credential, error) {
+	if t.Source == nil {
+		return nil, nil
+	}
+	for r := req; r.Response != nil && r.Response.Request != nil; {
+		r = r.Response.Request
+		if TargetOf(r.URL).Origin() != target.Origin() {
+			return nil, nil
+		}
+	}
+	return t.Source.Credential(req.Context(), target)
+}
+
+func (t *Transport) init() {
+	base := t.Base
+	if base == nil {
+		base, _ = http.DefaultTransport.(*http.Transport)
+		if base == nil {
+			base = &http.Transport{Proxy: http.ProxyFromEnvironment}
+		}
+	}
+	t.base = base.Clone()
+	var p http.Protocols
+	p.SetHTTP1(true)
+	t.base.Protocols = &p
+	t.base.ForceAttemptHTTP2 = false
+}
+
+// conn returns an idle connection of key, or a new one.
+func (t *Transport) conn(ctx context.Context, key poolKey, target Target) (*conn, error) {
+	if c := t.pool.take(key); c != nil {
+		return c, nil
+	}
+	return dial(ctx, t.base, target)
+}
+
+// release gives c back to the pool.
+func (t *Transport) release(key poolKey, c *conn) {
+	maxIdle, timeout := t.MaxIdlePerCredential, t.IdleTimeout
+	if maxIdle == 0 {
+		maxIdle = defaultMaxIdle
+	}
+	if timeout == 0 {
+		timeout = defaultIdleTimeout
+	}
+	t.pool.put(key, c, maxIdle, timeout)
+}
+
+// CloseIdleConnections closes the connections that no request is using.
+// http.Client.CloseIdleConnections calls it.
+func (t *Transport) CloseIdleConnections() {
+	t.once.Do(t.init)
+	t.pool.closeIdle()
+	t.base.CloseIdleConnections()
+}
+
+// pooledBody gives its connection back once the response was read.
+type pooledBody struct {
+	io.ReadCloser
+	once sync.Once
+	done func()
+}
+
+func (b *pooledBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.once.Do(b.done)
+	}
+	return n, err
+}
+
+func (b *pooledBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.once.Do(b.done)
+	return err
+}
+
+// maxSchemes bounds the memory of a gateway that acts for many users.
+const maxSchemes = 16 << 10
+
+// schemeMemory remembers the scheme that logged a credential in, so that the
+// next connection begins with it. The zero value is ready.
+type schemeMemory struct {
+	mu sync.RWMutex
+	m  map[poolKey]string
+}
+
+func (s *schemeMemory) get(k poolKey) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.m[k]
+}
+
+func (s *schemeMemory) set(k poolKey, scheme string) {
+	if s.get(k) == scheme {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil || len(s.m) >= maxSchemes {
+		s.m = map[poolKey]string{} // forgetting costs one more round trip each
+	}
+	s.m[k] = scheme
+}
+
+func (s *schemeMemory) forget(k poolKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.m, k)
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
