@@ -1,0 +1,389 @@
+package ntlm
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+)
+
+// mechName is the name of the mechanism in identities and refusals.
+const mechName = "NTLM"
+
+// defaultLifetime is how long an answer to a challenge may take. A person may
+// be typing a password meanwhile only in clients that keep the connection open
+// after they were asked, which none does.
+const defaultLifetime = 2 * time.Minute
+
+// OID returns the object identifier of NTLM in SPNEGO,
+// 1.3.6.1.4.1.311.2.2.10 (MS-SPNG 1.9).
+func OID() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 2, 10}
+}
+
+// Names are what a server says of itself in its challenge. A client signs them
+// in its answer, which ties the answer to this server. An empty one is left
+// out.
+type Names struct {
+	Domain   string // NetBIOS name of the domain; the target name
+	Computer string // NetBIOS name of the server; a domain controller wants it to be the computer account's
+	DNS      DNSNames
+}
+
+// DNSNames are the DNS counterparts of Names.
+type DNSNames struct {
+	Domain   string // corp.test
+	Computer string // gw01.corp.test
+	Forest   string // corp.test
+}
+
+// Mechanism accepts NTLMv2 logins. Verifier must be set; every other field may
+// be left zero. The fields must not change after the first exchange. It is safe
+// for concurrent use.
+//
+// An acceptor also implements authn.MessageSigner, usable once it returned an
+// identity and if the client asked for signing.
+type Mechanism struct {
+	Verifier Verifier
+	Names    Names
+
+	// Binding says what is demanded of channel bindings. BindingRequired
+	// demands a MIC too and, where there is no TLS to bind to, a name out of
+	// TargetNames.
+	Binding authn.BindingPolicy
+
+	// RequireMIC refuses clients that do not protect the three messages by a
+	// MIC. Curl and others send none.
+	RequireMIC bool
+
+	// TargetNames are the service principal names that a client may mean, such
+	// as HTTP/gw.corp.test. Case does not matter, and neither does a port
+	// unless the entry has one. Empty means any. A client that names no target
+	// passes.
+	TargetNames []string
+
+	// ChallengeLifetime is how long a challenge can be answered. Zero means
+	// two minutes.
+	ChallengeLifetime time.Duration
+
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+
+	testOnlyChallenge func() [8]byte
+}
+
+var _ authn.Mechanism = (*Mechanism)(nil)
+
+// OID implements authn.Mechanism.
+func (m *Mechanism) OID() asn1.ObjectIdentifier { return OID() }
+
+// NewAcceptor implements authn.Mechanism.
+func (m *Mechanism) NewAcceptor(x authn.Exchange) authn.Acceptor {
+	return &acceptor{m: m, x: x}
+}
+
+func (m *Mechanism) now() time.Time {
+	if m.Now != nil {
+		return m.Now()
+	}
+	return time.Now()
+}
+
+func (m *Mechanism) lifetime() time.Duration {
+	if m.ChallengeLifetime > 0 {
+		return m.ChallengeLifetime
+	}
+	return defaultLifetime
+}
+
+// acceptor is one exchange: it waits for NEGOTIATE, then for AUTHENTICATE, and
+// then only signs.
+type acceptor struct {
+	m     *Mechanism
+	x     authn.Exchange
+	state acceptorState
+
+	offered   Flags // by the client
+	agreed    Flags // in our challenge
+	challenge [8]byte
+	sent      time.Time
+	messages  []byte // NEGOTIATE and CHALLENGE, for the MIC
+	split     int    // where CHALLENGE begins in messages
+	pairs     AVPairs
+
+	*signer
+}
+
+type acceptorState int
+
+const (
+	stateStart acceptorState = iota
+	stateChallenged
+	stateClosed
+)
+
+var (
+	_ authn.Acceptor      = (*acceptor)(nil)
+	_ authn.MessageSigner = (*acceptor)(nil)
+)
+
+// Step implements authn.Acceptor.
+func (a *acceptor) Step(ctx context.Context, token []byte) ([]byte, *authn.Identity, error) {
+	state := a.state
+	a.state = stateClosed // unless this token is the right one; there is no second try
+	switch typ := messageType(token); {
+	case typ == typeNegotiate && state == stateStart:
+		reply, err := a.negotiate(token)
+		if err != nil {
+			return nil, nil, err
+		}
+		a.state = stateChallenged
+		return reply, nil, nil
+	case typ == typeAuthenticate && state == stateChallenged:
+		id, err := a.authenticate(ctx, token)
+		return nil, id, err
+	case typ == 0:
+		return nil, nil, refuse(authn.ReasonMalformed, "", "", errors.New("not an NTLM message"))
+	default:
+		return nil, nil, refuse(authn.ReasonOutOfOrder, "", hintOutOfOrder,
+			fmt.Errorf("message %d in step %d", typ, state))
+	}
+}
+
+// negotiate answers the first message (MS-NLMP 3.2.5.1.1).
+func (a *acceptor) negotiate(token []byte) ([]byte, error) {
+	neg, err := ParseNegotiate(token)
+	switch {
+	case err != nil:
+		return nil, refuse(authn.ReasonMalformed, "", "", err)
+	case neg.Flags&(FlagUnicode|FlagOEM) == 0:
+		return nil, refuse(authn.ReasonMalformed, "", "", errors.New("no character set offered"))
+	case neg.Flags.Has(FlagDatagram):
+		return nil, refuse(authn.ReasonMalformed, "", "", errors.New("connectionless NTLM"))
+	case !neg.Flags.Has(FlagExtendedSecurity):
+		return nil, refuse(authn.ReasonWeak, "", hintV1, errors.New("client offers NTLMv1 only"))
+	}
+	m := a.m
+	a.offered = neg.Flags
+	// Only what the client offered is agreed to, but for the flags that are
+	// the server's to set.
+	a.agreed = neg.Flags&(FlagUnicode|FlagRequestTarget|FlagSign|FlagSeal|FlagAlwaysSign|
+		FlagExtendedSecurity|FlagVersion|Flag128|FlagKeyExchange|Flag56) |
+		FlagNTLM | FlagTargetInfo
+	if !a.agreed.Has(FlagUnicode) {
+		a.agreed |= FlagOEM
+	}
+	c := Challenge{ServerChallenge: newChallenge(m)}
+	if a.agreed.Has(FlagRequestTarget) {
+		c.TargetName = m.Names.Domain
+		a.agreed |= FlagTargetTypeDomain
+		if c.TargetName == "" {
+			c.TargetName = m.Names.Computer
+			a.agreed ^= FlagTargetTypeDomain | FlagTargetTypeServer
+		}
+		if _, err := decodeOEM([]byte(c.TargetName)); err != nil && a.agreed.Has(FlagOEM) {
+			c.TargetName = ""
+		}
+	}
+	c.Flags = a.agreed
+	if c.Flags.Has(FlagVersion) {
+		c.Version = Version{Major: 10, Build: 17763, Revision: 15} // what clients of any age take
+	}
+	a.challenge = c.ServerChallenge
+	a.sent = m.now()
+	a.pairs = targetInfo(m.Names, a.sent)
+	c.TargetInfo = a.pairs
+
+	b := make([]byte, 0, len(token)+512)
+	b = c.Append(append(b, token...))
+	a.messages, a.split = b, len(token)
+	// The caller gets a copy: what the MIC is checked against stays ours.
+	return bytes.Clone(b[a.split:]), nil
+}
+
+func newChallenge(m *Mechanism) (c [8]byte) {
+	if m.testOnlyChallenge != nil {
+		return m.testOnlyChallenge()
+	}
+	_, _ = rand.Read(c[:]) // never fails (crypto/rand)
+	return c
+}
+
+// targetInfo is what the client must send back unchanged.
+func targetInfo(n Names, now time.Time) AVPairs {
+	ps := make(AVPairs, 0, 6)
+	for _, p := range [...]struct {
+		id   AVID
+		name string
+	}{
+		{AVDomain, n.Domain}, {AVComputer, n.Computer},
+		{AVDNSDomain, n.DNS.Domain}, {AVDNSComputer, n.DNS.Computer}, {AVDNSForest, n.DNS.Forest},
+	} {
+		if p.name != "" {
+			ps = append(ps, AVPair{p.id, appendUTF16(make([]byte, 0, 2*len(p.name)), p.name)})
+		}
+	}
+	// A timestamp makes clients add a MIC (MS-NLMP 3.1.5.1.2).
+	return append(ps, AVPair{AVTimestamp, le.AppendUint64(nil, filetime(now))})
+}
+
+// authenticate judges the second message (MS-NLMP 3.2.5.1.2). What can be
+// decided without the verifier is decided before it is asked.
+func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Identity, error) {
+	var msg Authenticate
+	if err := msg.parse(token); err != nil {
+		if errors.Is(err, errOEM) {
+			return nil, refuse(authn.ReasonMalformed, "", hintOEM, err)
+		}
+		return nil, refuse(authn.ReasonMalformed, "", "", err)
+	}
+	user := claimed(&msg)
+	now := a.m.now()
+	if age := now.Sub(a.sent); age > a.m.lifetime() {
+		return nil, refuse(authn.ReasonExpired, user, "", fmt.Errorf("challenge answered after %v", age.Round(time.Second)))
+	}
+	var (
+		pairs [16]AVPair
+		resp  = Response{Pairs: pairs[:0]}
+	)
+	if err := a.checkMessage(&msg, &resp, user); err != nil {
+		return nil, err
+	}
+	av, err := resp.Pairs.avFlags()
+	if err != nil {
+		return nil, refuse(authn.ReasonMalformed, user, "", err)
+	}
+	if err := a.checkTarget(resp.Pairs, av, user); err != nil {
+		return nil, err
+	}
+	hasMIC := av&AVFlagMIC != 0
+	switch {
+	case hasMIC && msg.MIC == nil:
+		return nil, refuse(authn.ReasonIntegrity, user, "", errors.New("MIC announced and absent"))
+	case !hasMIC && (a.m.RequireMIC || a.m.Binding == authn.BindingRequired):
+		return nil, refuse(authn.ReasonIntegrity, user, hintNoMIC, errors.New("no MIC"))
+	}
+
+	id, base, err := a.m.Verifier.VerifyNTLM(ctx, &Attempt{
+		User: msg.User, Domain: msg.Domain, Workstation: msg.Workstation,
+		ServerChallenge: a.challenge, Response: msg.NTResponse, Peer: a.x.Peer,
+	})
+	if err != nil {
+		return nil, verifierError(err, user)
+	}
+	if id == nil || base == (SessionBaseKey{}) {
+		return nil, errors.New("ntlm: verifier returned neither an error nor an identity with a key")
+	}
+
+	flags := msg.Flags & a.agreed
+	exported := [16]byte(base)
+	// MS-NLMP 3.2.5.1.2
+	if flags.Has(FlagKeyExchange) && flags&(FlagSign|FlagSeal) != 0 {
+		if len(msg.SessionKey) != len(exported) {
+			return nil, refuse(authn.ReasonMalformed, user, "", fmt.Errorf("session key of %d bytes", len(msg.SessionKey)))
+		}
+		exported = exchangeKey(base, msg.SessionKey)
+	}
+	if hasMIC {
+		mic := messageMIC(&exported, a.messages[:a.split], a.messages[a.split:], token)
+		if !hmac.Equal(mic[:], msg.MIC) {
+			return nil, refuse(authn.ReasonIntegrity, user, hintMIC, errors.New("MIC does not fit the messages"))
+		}
+	}
+	a.signer = newSigner(flags, exported, true)
+	return loggedIn(id, now), nil
+}
+
+// loggedIn is id as this login leaves it: there is no evidence after NTLM.
+func loggedIn(id *authn.Identity, now time.Time) *authn.Identity {
+	c := *id
+	c.Mechanism, c.AuthTime, c.Evidence = mechName, now, nil
+	return &c
+}
+
+// checkMessage refuses all but NTLMv2 and parses the response.
+func (a *acceptor) checkMessage(msg *Authenticate, resp *Response, user string) error {
+	charset := msg.Flags & FlagUnicode
+	if charset == 0 {
+		charset = msg.Flags & FlagOEM
+	}
+	switch {
+	case charset == 0 || !a.offered.Has(charset):
+		return refuse(authn.ReasonMalformed, user, "", errors.New("character set was not negotiated"))
+	case msg.Flags.Has(FlagAnonymous), msg.User == "":
+		return refuse(authn.ReasonAnonymous, user, hintAnonymous, nil)
+	case len(msg.NTResponse) == 0:
+		return refuse(authn.ReasonWeak, user, hintV1, errors.New("LM response only"))
+	case len(msg.NTResponse) <= responseV1:
+		return refuse(authn.ReasonWeak, user, hintV1, errors.New("NTLMv1 response"))
+	}
+	if err := resp.parse(msg.NTResponse); err != nil {
+		return refuse(authn.ReasonMalformed, user, "", err)
+	}
+	return nil
+}
+
+// checkTarget checks that the response was made for this server, this service
+// and this TLS connection.
+func (a *acceptor) checkTarget(ps AVPairs, av uint32, user string) error {
+	for _, p := range a.pairs {
+		v, ok := ps.Get(p.ID)
+		if !ok || !bytes.Equal(v, p.Value) {
+			return refuse(authn.ReasonWrongTarget, user, hintTargetInfo, fmt.Errorf("target info %d is not ours", p.ID))
+		}
+	}
+	named, err := a.checkTargetName(ps, av, user)
+	if err != nil {
+		return err
+	}
+	return a.checkBinding(ps, named, user)
+}
+
+// checkTargetName compares the SPN the client wants to reach with ours.
+func (a *acceptor) checkTargetName(ps AVPairs, av uint32, user string) (named bool, err error) {
+	v, _ := ps.Get(AVTargetName)
+	if len(v) == 0 || av&AVFlagUntrustedName != 0 || len(a.m.TargetNames) == 0 {
+		return false, nil
+	}
+	name, err := decodeUTF16(v)
+	if err != nil {
+		return false, refuse(authn.ReasonMalformed, user, "", err)
+	}
+	if !matchesTarget(a.m.TargetNames, name) {
+		return false, refuse(authn.ReasonWrongTarget, user, hintTargetName, fmt.Errorf("client wants to reach %q", name))
+	}
+	return true, nil
+}
+
+// checkBinding compares the channel binding with our end of the TLS connection
+// (MS-NLMP 3.2.5.1.2). A value of zeros is how a client says that it has none.
+func (a *acceptor) checkBinding(ps AVPairs, named bool, user string) error {
+	if a.m.Binding == authn.BindingOff {
+		return nil
+	}
+	v, ok := ps.Get(AVChannelBindings)
+	switch {
+	case ok && len(v) != 16:
+		return refuse(authn.ReasonMalformed, user, "", fmt.Errorf("channel binding of %d bytes", len(v)))
+	case ok && !bytes.Equal(v, make([]byte, 16)):
+		if len(a.x.Binding) == 0 {
+			return refuse(authn.ReasonChannelBinding, user, hintBindingPlain, errors.New("client is bound to TLS, this connection is not"))
+		}
+		if want := a.x.Binding.GSSHash(); subtle.ConstantTimeCompare(v, want[:]) != 1 {
+			return refuse(authn.ReasonChannelBinding, user, hintBinding, errors.New("client is bound to another TLS connection"))
+		}
+	case a.m.Binding != authn.BindingRequired:
+	case len(a.x.Binding) != 0:
+		return refuse(authn.ReasonChannelBinding, user, hintNoBinding, errors.New("no channel binding"))
+	case len(a.m.TargetNames) != 0 && !named:
+		return refuse(authn.ReasonWrongTarget, user, hintNoTarget, errors.New("no target name"))
+	}
+	return nil
+}
