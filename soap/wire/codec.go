@@ -1,0 +1,209 @@
+package wire
+
+import (
+	"encoding/xml"
+	"errors"
+	"strings"
+)
+
+var (
+	errElement = errors.New("element where only text is allowed")
+	errText    = errors.New("text where only elements are allowed")
+	errUnknown = errors.New("element not allowed here")
+	errLate    = errors.New("codec did not stop at the end of its element")
+)
+
+// Child moves to the next child of the element that the Reader is in: from the
+// start of an element to its first child, and from the end of a child to the
+// next. At the end of the element, or after an error, it reports false. Whoever
+// gets true must consume the child.
+func (r *Reader) Child() bool {
+	for {
+		switch r.Next() {
+		case Start:
+			return true
+		case Text:
+			if r.strict && !isBlank(r.chars) {
+				r.Fail(errText)
+				return false
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// Skip consumes the current element.
+func (r *Reader) Skip() {
+	for depth := 1; depth > 0; {
+		switch r.Next() {
+		case Start:
+			depth++
+		case End:
+			depth--
+		case EOF:
+			return
+		}
+	}
+}
+
+// Unknown consumes an element that the codec does not know: in a strict Reader
+// it is an error.
+func (r *Reader) Unknown() {
+	if r.strict {
+		r.Fail(errUnknown)
+		return
+	}
+	r.Skip()
+}
+
+// Text consumes the current element and returns a copy of its characters.
+func (r *Reader) Text() string { return r.Keep(r.content()) }
+
+// content consumes the current element and returns its characters, which may
+// share memory with the message.
+func (r *Reader) content() string {
+	var s string
+	var joined []byte
+	at := r.tok
+	for pieces := 0; ; {
+		switch r.Next() {
+		case Text:
+			switch pieces++; pieces {
+			case 1:
+				s = r.chars
+			case 2:
+				joined = append(append(joined, s...), r.chars...)
+			default:
+				joined = append(joined, r.chars...)
+			}
+		case End:
+			r.tok = at // what is wrong with the value is wrong there
+			if joined != nil {
+				return string(joined)
+			}
+			return s
+		case Start:
+			r.Fail(errElement)
+			return ""
+		default:
+			return ""
+		}
+	}
+}
+
+// Value consumes the current element and returns its characters parsed. parse
+// must not keep the string it is given; the functions of package soap/xsd are
+// meant here.
+func Value[T any](r *Reader, parse func(string) (T, error)) (v T) {
+	s := r.content()
+	if r.err != nil {
+		return v
+	}
+	v, err := parse(s)
+	if err != nil {
+		var zero T
+		r.Fail(err)
+		return zero
+	}
+	return v
+}
+
+// AttrValue returns the value of an attribute parsed. parse must not keep the
+// string it is given.
+func AttrValue[T any](r *Reader, a xml.Attr, parse func(string) (T, error)) (v T) {
+	if r.err != nil {
+		return v
+	}
+	v, err := parse(a.Value)
+	if err != nil {
+		var zero T
+		r.stop(&ValueError{Pos: r.Pos(), Name: a.Name, Err: err})
+		return zero
+	}
+	return v
+}
+
+// QNameValue consumes the current element and returns the qualified name in
+// it.
+func (r *Reader) QNameValue() xml.Name {
+	if len(r.open) == 0 || r.err != nil {
+		return xml.Name{}
+	}
+	// The element's own declarations are out of scope once it is consumed.
+	n := len(r.ns)
+	s := r.content()
+	if r.err != nil {
+		return xml.Name{}
+	}
+	end := len(r.ns)
+	r.ns = r.ns[:n]
+	q, err := r.QName(s)
+	r.ns = r.ns[:end]
+	if err != nil {
+		r.Fail(err)
+	}
+	return q
+}
+
+// Type returns the name in the xsi:type of the element the Reader is at the
+// start of. It reports false if there is none.
+func (r *Reader) Type() (xml.Name, bool) {
+	s, ok := r.Attr(XSI, "type")
+	if !ok {
+		return xml.Name{}, false
+	}
+	q, err := r.QName(s)
+	if err != nil {
+		r.Fail(err)
+		return xml.Name{}, false
+	}
+	return q, true
+}
+
+// Nil reports whether the element the Reader is at the start of says
+// xsi:nil="true". The element must still be consumed.
+func (r *Reader) Nil() bool {
+	s, ok := r.Attr(XSI, "nil")
+	if !ok {
+		return false
+	}
+	s = strings.Trim(s, " \t\r\n")
+	return s == "true" || s == "1"
+}
+
+// Decode reads v from the current element and makes sure that v consumed
+// exactly that. Generated codecs call UnmarshalWire directly.
+func (r *Reader) Decode(v Unmarshaler) error {
+	if r.err == nil && r.kind != Start {
+		r.Fail(errors.New("no element to decode"))
+	}
+	if r.err != nil {
+		return r.err
+	}
+	depth := len(r.open) - 1
+	v.UnmarshalWire(r)
+	if r.err == nil && (len(r.open) != depth || r.kind != End) {
+		r.Fail(errLate)
+	}
+	return r.err
+}
+
+// Unmarshal reads a whole message that consists of v.
+func Unmarshal(doc []byte, v Unmarshaler, o Options) error {
+	r := NewReader(doc, o)
+	r.Next()
+	if err := r.Decode(v); err != nil {
+		return err
+	}
+	r.Next()
+	return r.err
+}
+
+// Marshal writes a document that consists of v under the given name, without
+// XML declaration.
+func Marshal(v Marshaler, name xml.Name) ([]byte, error) {
+	var w Writer
+	v.MarshalWire(&w, name)
+	return w.Bytes()
+}

@@ -1,0 +1,43 @@
+package wire
+
+// Limits bound what a Reader accepts, and with it the memory and time that a
+// message can cost. A zero field means the default; there is no "unlimited".
+type Limits struct {
+	Bytes      int64 // of the whole message, as sent and again as UTF-8; 10 MiB
+	Depth      int   // of nested elements; 256
+	Elements   int   // in the whole message; 524288
+	Attributes int   // of one element, namespace declarations included; 256
+	Namespaces int   // declarations in scope at one place; 256
+	Name       int   // bytes of a name with its prefix, or of a namespace; 2048
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = 10 << 20
+	}
+	def(&l.Depth, 256)
+	def(&l.Elements, 1<<19)
+	def(&l.Attributes, 256)
+	def(&l.Namespaces, 256)
+	def(&l.Name, 2048)
+	return l
+}
+
+// Options say how a Reader reads. The zero value is right for most messages.
+type Options struct {
+	Limits Limits
+
+	// Charset is the charset parameter of the message's Content-Type, if it
+	// has one. It wins over the XML declaration (RFC 7303 3).
+	Charset string
+
+	// Strict makes Child and Unknown refuse text and elements that no schema
+	// allows. Without it they are skipped, as peers with a newer or a sloppier
+	// idea of the schema need.
+	Strict bool
+}
