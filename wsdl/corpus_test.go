@@ -1,0 +1,66 @@
+package wsdl
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// corpus returns id -> main file of the descriptions kept beside the
+// repository, or skips.
+func corpus(t *testing.T) map[string]string {
+	t.Helper()
+	dir := filepath.Join("..", "..", "shared", "wsdl")
+	f, err := os.Open(filepath.Join(dir, "manifest.tsv"))
+	if err != nil {
+		t.Skip("no corpus of descriptions beside the repository")
+	}
+	defer func() { _ = f.Close() }()
+	m := map[string]string{}
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		c := strings.Split(sc.Text(), "\t")
+		if len(c) > 3 && c[0] != "id" {
+			m[c[0]] = filepath.Join(dir, "wsdl", c[0], filepath.FromSlash(c[3]))
+		}
+	}
+	return m
+}
+
+func TestCorpus(t *testing.T) {
+	t.Parallel()
+	ok := 0
+	all := corpus(t)
+	for id, file := range all {
+		t.Run(id, func(t *testing.T) {
+			start := time.Now()
+			d, err := (&Resolver{}).Open(t.Context(), file)
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if err != nil {
+				if !strings.Contains(err.Error(), ":") {
+					t.Errorf("error without position: %v", err)
+				}
+				t.Logf("does not load: %v", err)
+				return
+			}
+			ok++
+			n := 0
+			for _, b := range d.Bindings {
+				n += len(b.Operations)
+			}
+			if n == 0 {
+				t.Errorf("loaded, but no SOAP operations")
+			}
+		})
+	}
+	t.Logf("%d of %d load", ok, len(all))
+	if ok < 60 {
+		t.Errorf("%d of %d load, expected more", ok, len(all))
+	}
+}

@@ -1,0 +1,293 @@
+package wsdl
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// QName is a name in a namespace. It is comparable.
+type QName struct {
+	Space, Local string
+}
+
+// String returns {space}local, or local alone outside any namespace.
+func (q QName) String() string {
+	if q.Space == "" {
+		return q.Local
+	}
+	return "{" + q.Space + "}" + q.Local
+}
+
+// IsZero reports whether q names nothing.
+func (q QName) IsZero() bool { return q == QName{} }
+
+// Limits of one XML document.
+const (
+	maxXMLDepth = 200
+	maxXMLAttrs = 256 // per element
+)
+
+// node is an element of a document, with its position and the namespace
+// declarations that the QNames in its content need.
+type node struct {
+	name   QName
+	attrs  []attr
+	kids   []*node
+	text   string // character data directly inside, unless blank
+	parent *node
+	decls  []attr // xmlns declarations: name.Local is the prefix
+	pos    Position
+}
+
+type attr struct {
+	name  QName
+	value string
+}
+
+// attr returns the value of an attribute without namespace.
+func (n *node) attr(local string) (string, bool) {
+	for i := range n.attrs {
+		if a := &n.attrs[i]; a.name.Local == local && a.name.Space == "" {
+			return a.value, true
+		}
+	}
+	return "", false
+}
+
+// get is attr with surrounding white space removed, "" when absent.
+func (n *node) get(local string) string {
+	v, _ := n.attr(local)
+	return strings.TrimSpace(v)
+}
+
+// getNS returns the value of an attribute in a namespace.
+func (n *node) getNS(space, local string) string {
+	for i := range n.attrs {
+		if a := &n.attrs[i]; a.name.Local == local && a.name.Space == space {
+			return strings.TrimSpace(a.value)
+		}
+	}
+	return ""
+}
+
+// child returns the first child of that name, or nil.
+func (n *node) child(space, local string) *node {
+	for _, k := range n.kids {
+		if k.name.Local == local && k.name.Space == space {
+			return k
+		}
+	}
+	return nil
+}
+
+// lookup resolves a prefix by the declarations in scope.
+func (n *node) lookup(prefix string) (string, bool) {
+	if prefix == "xml" {
+		return nsXML, true
+	}
+	for e := n; e != nil; e = e.parent {
+		for i := len(e.decls) - 1; i >= 0; i-- {
+			if e.decls[i].name.Local == prefix {
+				return e.decls[i].value, e.decls[i].value != "" || prefix == ""
+			}
+		}
+	}
+	return "", prefix == ""
+}
+
+// qname resolves a QName that appears as text in n.
+func (n *node) qname(s string) (QName, error) {
+	prefix, local, ok := strings.Cut(strings.TrimSpace(s), ":")
+	if !ok {
+		prefix, local = "", prefix
+	}
+	if local == "" || strings.ContainsAny(local, ": \t\r\n{}") {
+		return QName{}, fmt.Errorf("%q is not a qualified name", clip(s))
+	}
+	space, ok := n.lookup(prefix)
+	if !ok {
+		return QName{}, fmt.Errorf("prefix %q of %q is not declared", clip(prefix), clip(s))
+	}
+	return QName{space, local}, nil
+}
+
+// equal reports whether two trees say the same. Positions, documentation and
+// the choice of prefixes for elements and attributes do not count.
+func (n *node) equal(o *node) bool {
+	if n == o {
+		return true
+	}
+	if n.name != o.name || n.text != o.text || len(n.attrs) != len(o.attrs) {
+		return false
+	}
+	for _, a := range n.attrs {
+		if v := o.getNS(a.name.Space, a.name.Local); v != strings.TrimSpace(a.value) && localPart(v) != localPart(a.value) {
+			return false
+		}
+	}
+	a, b := n.withoutNotes(), o.withoutNotes()
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !a[i].equal(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *node) withoutNotes() []*node {
+	var out []*node
+	for _, k := range n.kids {
+		if k.name.Local != "annotation" && k.name.Local != "documentation" {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func localPart(s string) string {
+	if _, l, ok := strings.Cut(strings.TrimSpace(s), ":"); ok && !strings.Contains(l, "/") {
+		return l
+	}
+	return strings.TrimSpace(s)
+}
+
+// clip shortens text that a message quotes.
+func clip(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:77], "") + "..."
+	}
+	return s
+}
+
+// parseXML reads a document into a tree. On failure it returns the position
+// as well.
+func parseXML(uri string, data []byte) (*node, Position, error) {
+	pos := Position{URI: uri, Line: 1, Column: 1}
+	text, err := toUTF8(data)
+	if err != nil {
+		return nil, pos, err
+	}
+	d := xml.NewDecoder(bytes.NewReader(text))
+	// The text is UTF-8 by now, whatever its declaration says.
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+
+	var root, cur *node
+	var chars strings.Builder
+	depth := 0
+	flush := func() {
+		if s := chars.String(); cur != nil && strings.TrimSpace(s) != "" {
+			cur.text += s
+		}
+		chars.Reset()
+	}
+	for {
+		pos.Line, pos.Column = d.InputPos()
+		t, err := d.RawToken()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			pos.Line, pos.Column = d.InputPos()
+			var se *xml.SyntaxError
+			if errors.As(err, &se) {
+				err = errors.New(se.Msg)
+			}
+			return nil, pos, fmt.Errorf("not well-formed XML: %w", err)
+		}
+		switch t := t.(type) {
+		case xml.Directive:
+			if bytes.HasPrefix(bytes.TrimSpace(t), []byte("DOCTYPE")) {
+				return nil, pos, errors.New("document type declarations are refused")
+			}
+		case xml.CharData:
+			if cur != nil {
+				chars.Write(t)
+			} else if len(bytes.TrimSpace(t)) > 0 {
+				return nil, pos, errors.New("not well-formed XML: text outside the document element")
+			}
+		case xml.StartElement:
+			flush()
+			if depth++; depth > maxXMLDepth {
+				return nil, pos, fmt.Errorf("elements are nested deeper than %d", maxXMLDepth)
+			}
+			if cur == nil && root != nil {
+				return nil, pos, errors.New("not well-formed XML: more than one document element")
+			}
+			n, err := newNode(t, cur, pos)
+			if err != nil {
+				return nil, pos, err
+			}
+			if cur == nil {
+				root = n
+			} else {
+				cur.kids = append(cur.kids, n)
+			}
+			cur = n
+		case xml.EndElement:
+			flush()
+			if cur == nil {
+				return nil, pos, errors.New("not well-formed XML: unexpected end tag")
+			}
+			space, _ := cur.lookup(t.Name.Space)
+			if (QName{space, t.Name.Local}) != cur.name {
+				return nil, pos, fmt.Errorf("not well-formed XML: end tag %q closes element %q of line %d",
+					clip(t.Name.Local), clip(cur.name.Local), cur.pos.Line)
+			}
+			depth--
+			cur = cur.parent
+		}
+	}
+	if cur != nil {
+		return nil, pos, fmt.Errorf("not well-formed XML: element %q of line %d is not closed", clip(cur.name.Local), cur.pos.Line)
+	}
+	if root == nil {
+		return nil, pos, errors.New("the document is empty")
+	}
+	return root, root.pos, nil
+}
+
+// newNode makes the node of a start tag and resolves its names.
+func newNode(t xml.StartElement, parent *node, pos Position) (*node, error) {
+	n := &node{parent: parent, pos: pos}
+	if len(t.Attr) > maxXMLAttrs {
+		return nil, fmt.Errorf("element %q has more than %d attributes", clip(t.Name.Local), maxXMLAttrs)
+	}
+	for _, a := range t.Attr {
+		switch {
+		case a.Name.Space == "xmlns":
+			n.decls = append(n.decls, attr{QName{"", a.Name.Local}, a.Value})
+		case a.Name.Space == "" && a.Name.Local == "xmlns":
+			n.decls = append(n.decls, attr{QName{}, a.Value})
+		}
+	}
+	space, ok := n.lookup(t.Name.Space)
+	if !ok {
+		return nil, fmt.Errorf("prefix %q is not declared", clip(t.Name.Space))
+	}
+	n.name = QName{space, t.Name.Local}
+	for _, a := range t.Attr {
+		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+			continue
+		}
+		q := QName{"", a.Name.Local}
+		if a.Name.Space != "" {
+			if q.Space, ok = n.lookup(a.Name.Space); !ok {
+				return nil, fmt.Errorf("prefix %q is not declared", clip(a.Name.Space))
+			}
+		}
+		for _, b := range n.attrs {
+			if b.name == q {
+				return nil, fmt.Errorf("not well-formed XML: attribute %q appears twice", clip(a.Name.Local))
+			}
+		}
+		n.attrs = append(n.attrs, attr{q, a.Value})
+	}
+	return n, nil
+}
