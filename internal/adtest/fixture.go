@@ -1,0 +1,114 @@
+package adtest
+
+// A User is an account of the test domain. Its password is Password.
+type User struct {
+	Name      string `json:"name"`
+	Password  string `json:"password"`
+	GivenName string `json:"given_name"`
+	Surname   string `json:"surname"`
+	Sensitive bool   `json:"sensitive"` // "account is sensitive and cannot be delegated"
+	Disabled  bool   `json:"disabled"`
+	Protected bool   `json:"protected"` // in Protected Users, which Samba 4.17 does not honour
+}
+
+// A Group is a security group.
+type Group struct {
+	Name    string    `json:"name"`
+	Type    groupType `json:"type"`
+	Members []string  `json:"members"`
+}
+
+// groupType is the attribute of that name (MS-ADTS 2.2.12).
+type groupType int32
+
+const (
+	globalGroup      groupType = -0x7ffffffe // 0x80000002
+	domainLocalGroup groupType = -0x7ffffffc // 0x80000004
+	universalGroup   groupType = -0x7ffffff8 // 0x80000008
+)
+
+// A Service is an account that tickets are for.
+type Service struct {
+	Name     string   `json:"name"`
+	Password string   `json:"password"`
+	SPNs     []string `json:"spns"`
+	EncTypes int      `json:"enc_types"` // msDS-SupportedEncryptionTypes (MS-KILE 2.2.7)
+
+	// Transition is TrustedToAuthForDelegation: S4U2Self gives forwardable tickets.
+	Transition bool     `json:"transition"`
+	DelegateTo []string `json:"delegate_to"` // msDS-AllowedToDelegateTo
+}
+
+const (
+	encRC4 = 0x4
+	encAES = 0x8 | 0x10
+)
+
+// The fixture. Alice is in Payroll, and through it in Finance and Auditors.
+const (
+	Realm   = "CORP.TEST"
+	NetBIOS = "CORP"
+
+	Alice = "alice"
+	Bob   = "bob"
+	Carol = "carol" // sensitive: may not be delegated
+	Dave  = "dave"  // disabled
+	Peggy = "peggy" // a member of Protected Users
+
+	Payroll  = "Payroll"  // global
+	Finance  = "Finance"  // universal, holds Payroll
+	Auditors = "Auditors" // domain local, holds Finance
+	Staff    = "Staff"    // global: alice and bob
+
+	// Web takes callers in and may act for them at Backend, even for those that
+	// did not come by Kerberos.
+	Web    = "svc-web"
+	WebSPN = "HTTP/web.corp.test"
+	// Front may act at Backend for callers that came by Kerberos only.
+	Front    = "svc-front"
+	FrontSPN = "HTTP/front.corp.test"
+	// Backend is what Web and Front call.
+	Backend    = "svc-backend"
+	BackendSPN = "HTTP/backend.corp.test"
+	// Other is a service that neither Web nor Front may call for others.
+	Other    = "svc-other"
+	OtherSPN = "HTTP/other.corp.test"
+	// Legacy has RC4 keys only.
+	Legacy    = "svc-legacy"
+	LegacySPN = "HTTP/legacy.corp.test"
+)
+
+type fixture struct {
+	Users    []User    `json:"users"`
+	Groups   []Group   `json:"groups"`
+	Services []Service `json:"services"`
+}
+
+var content = fixture{
+	Users: []User{
+		{Name: Alice, Password: "alice-s3cret", GivenName: "Alice", Surname: "Liddell"},
+		{Name: Bob, Password: "bob-s3cret", GivenName: "Bob", Surname: "Cratchit"},
+		{Name: Carol, Password: "carol-s3cret", GivenName: "Carol", Surname: "Peletier", Sensitive: true},
+		{Name: Dave, Password: "dave-s3cret", GivenName: "Dave", Surname: "Bowman", Disabled: true},
+		{Name: Peggy, Password: "peggy-s3cret", GivenName: "Peggy", Surname: "Olson", Protected: true},
+	},
+	Groups: []Group{
+		{Name: Payroll, Type: globalGroup, Members: []string{Alice}},
+		{Name: Finance, Type: universalGroup, Members: []string{Payroll}},
+		{Name: Auditors, Type: domainLocalGroup, Members: []string{Finance}},
+		{Name: Staff, Type: globalGroup, Members: []string{Alice, Bob}},
+	},
+	Services: []Service{
+		{
+			Name: Web, Password: "web-s3cret", SPNs: []string{WebSPN, "HTTP/web"}, EncTypes: encAES,
+			Transition: true, DelegateTo: []string{BackendSPN},
+		},
+		{
+			Name: Front, Password: "front-s3cret", SPNs: []string{FrontSPN}, EncTypes: encAES,
+			DelegateTo: []string{BackendSPN},
+		},
+		{Name: Backend, Password: "backend-s3cret", SPNs: []string{BackendSPN}, EncTypes: encAES},
+		{Name: Other, Password: "other-s3cret", SPNs: []string{OtherSPN}, EncTypes: encAES},
+		{Name: Legacy, Password: "legacy-s3cret", SPNs: []string{LegacySPN}, EncTypes: encRC4},
+	},
+}
