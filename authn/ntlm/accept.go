@@ -15,7 +15,7 @@ import (
 )
 
 // mechName is the name of the mechanism in identities and refusals.
-const mechName = "NTLM"
+const mechName = authn.MechanismNTLM
 
 // defaultLifetime is how long an answer to a challenge may take. A person may
 // be typing a password meanwhile only in clients that keep the connection open

@@ -43,8 +43,9 @@ type Initiator struct {
 }
 
 var (
-	_ authn.Initiator     = (*Initiator)(nil)
-	_ authn.MessageSigner = (*Initiator)(nil)
+	_ authn.Initiator         = (*Initiator)(nil)
+	_ authn.ChallengeExpecter = (*Initiator)(nil)
+	_ authn.MessageSigner     = (*Initiator)(nil)
 )
 
 // initiatorOffers are the flags of NEGOTIATE. No version is among them: it
@@ -73,6 +74,10 @@ func (i *Initiator) Step(_ context.Context, token []byte) (reply []byte, done bo
 	reply, err = i.authenticate(token)
 	return reply, err == nil, err
 }
+
+// ExpectsChallenge implements authn.ChallengeExpecter: it is true between the
+// two steps.
+func (i *Initiator) ExpectsChallenge() bool { return i.negotiate != nil && !i.closed }
 
 // authenticate answers the server's challenge (MS-NLMP 3.1.5.1.2).
 func (i *Initiator) authenticate(token []byte) ([]byte, error) {
