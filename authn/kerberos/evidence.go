@@ -1,0 +1,92 @@
+package kerberos
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/krb5"
+)
+
+// Evidence is what a Kerberos login leaves for acting on the caller's behalf:
+// the ticket the caller presented, and a ticket-granting ticket if the caller
+// forwarded one and the mechanism takes them. It lives in memory, expires with
+// the ticket, and prints without either. It is never modified and is safe for
+// concurrent use.
+type Evidence struct {
+	// A function, because fmt prints fields, also hidden ones, by their
+	// content under some verbs, and a function has none.
+	reveal func() *evidence
+}
+
+type evidence struct {
+	ticket   krb5.Ticket // as presented: only Raw and what the sender wrote on the outside
+	client   krb5.PrincipalName
+	realm    string // of the client
+	flags    krb5.Flags
+	end      time.Time
+	asserted bool
+
+	forwarded *forwardedTGT // nil if there is none
+}
+
+// forwardedTGT is a ticket-granting ticket of the caller with its session key.
+type forwardedTGT struct {
+	ticket krb5.Ticket
+	info   krb5.CredInfo
+}
+
+var _ authn.Evidence = (*Evidence)(nil)
+
+// newEvidence seals e.
+func newEvidence(e *evidence) *Evidence { return &Evidence{func() *evidence { return e }} }
+
+// EvidenceKind implements authn.Evidence.
+func (e *Evidence) EvidenceKind() string {
+	if e.HasForwardedTGT() {
+		return "Kerberos ticket and forwarded TGT"
+	}
+	return "Kerberos ticket"
+}
+
+// Client returns the caller's principal name with realm.
+func (e *Evidence) Client() string {
+	v := e.open()
+	return v.client.String() + "@" + v.realm
+}
+
+// Forwardable reports whether a KDC takes the caller's ticket as evidence for
+// constrained delegation (MS-SFU 3.2.5.2.2). It does not if the account is
+// marked as sensitive, or if the client got a ticket that is not forwardable.
+func (e *Evidence) Forwardable() bool { return e.open().flags.Has(krb5.FlagForwardable) }
+
+// HasForwardedTGT reports whether the caller forwarded a ticket-granting
+// ticket.
+func (e *Evidence) HasForwardedTGT() bool { return e.open().forwarded != nil }
+
+// Asserted reports that the caller did not log in by Kerberos but was named by
+// a service that did protocol transition (S-1-18-2, MS-SFU 3.2.5.1.2).
+func (e *Evidence) Asserted() bool { return e.open().asserted }
+
+// Expires returns when the ticket ends.
+func (e *Evidence) Expires() time.Time { return e.open().end }
+
+func (e *Evidence) open() *evidence {
+	if e == nil || e.reveal == nil {
+		return &evidence{}
+	}
+	return e.reveal()
+}
+
+// String implements fmt.Stringer. It tells the kind only.
+func (e *Evidence) String() string { return e.EvidenceKind() }
+
+// Format implements fmt.Formatter: every verb prints the kind.
+func (e *Evidence) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.EvidenceKind())) }
+
+// MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
+func (e *Evidence) MarshalText() ([]byte, error) { return []byte(e.EvidenceKind()), nil }
+
+// LogValue implements slog.LogValuer.
+func (e *Evidence) LogValue() slog.Value { return slog.StringValue(e.EvidenceKind()) }
