@@ -28,11 +28,11 @@ func (b *Basic) Key() string {
 	return b.key.get(func() string { return "basic:" + b.User + ":" + fingerprint(b.Password) })
 }
 
+// Schemes implements Credential.
+func (b *Basic) Schemes() []string { return []string{SchemeBasic} }
+
 // NewInitiator implements Credential.
-func (b *Basic) NewInitiator(scheme string, t Target, _ authn.ChannelBinding) (authn.Initiator, error) {
-	if scheme != SchemeBasic {
-		return nil, ErrScheme
-	}
+func (b *Basic) NewInitiator(_ string, t Target, _ authn.ChannelBinding) (authn.Initiator, error) {
 	if t.Scheme != "https" && !b.AllowInsecureHTTP {
 		return nil, errors.New("authclient: Basic over plain HTTP would show the password to everybody on the way; use https, or set AllowInsecureHTTP")
 	}

@@ -2,7 +2,6 @@ package authclient
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/url"
 
@@ -46,8 +45,11 @@ type Credential interface {
 	// credentials whose keys differ. It contains no secret.
 	Key() string
 
-	// NewInitiator starts an exchange under an HTTP scheme that the server
-	// offered. It returns ErrScheme if the credential cannot speak it.
+	// Schemes lists the HTTP schemes it speaks, the best one first. The first
+	// that the server offers is used, and no other.
+	Schemes() []string
+
+	// NewInitiator starts an exchange under one of Schemes.
 	NewInitiator(scheme string, t Target, cb authn.ChannelBinding) (authn.Initiator, error)
 }
 
@@ -65,6 +67,3 @@ func Static(c Credential) Source { return static{c} }
 type static struct{ c Credential }
 
 func (s static) Credential(context.Context, Target) (Credential, error) { return s.c, nil }
-
-// ErrScheme means that a credential cannot speak the offered scheme.
-var ErrScheme = errors.New("authclient: credential does not speak this scheme")

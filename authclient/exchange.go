@@ -3,7 +3,6 @@ package authclient
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,10 +20,6 @@ const (
 	// maxDrain bounds what is read of a refusal's body to keep the connection.
 	maxDrain = 64 << 10
 )
-
-// preference lists the schemes from strong to weak. Only the first that both
-// sides have is tried.
-var preference = [...]string{SchemeNegotiate, SchemeNTLM, SchemeBasic}
 
 // exchange is one RoundTrip: a request, and the login it may take.
 type exchange struct {
@@ -96,18 +91,13 @@ func (x *exchange) attempt() (*http.Response, error) {
 	return x.login(scheme)
 }
 
-// pick chooses the strongest offered scheme that the credential speaks.
+// pick chooses the best scheme of the credential that the server offers.
 func (x *exchange) pick(resp *http.Response) (string, error) {
 	os := parseOffers(resp.Header)
-	for _, scheme := range preference {
-		if !offers(os, scheme) {
-			continue
+	for _, scheme := range x.credential.Schemes() {
+		if offers(os, scheme) {
+			return scheme, nil
 		}
-		_, err := x.credential.NewInitiator(scheme, x.target, x.conn.binding)
-		if errors.Is(err, ErrScheme) {
-			continue
-		}
-		return scheme, err
 	}
 	return "", &RefusedError{Target: x.target, Offered: schemesOf(os)}
 }
