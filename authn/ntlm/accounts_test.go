@@ -1,0 +1,239 @@
+package ntlm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/ntlm"
+	"github.com/soapward/soapward/authn/ntlm/ntlmtest"
+)
+
+const password = "Pa55w0rd-ünï"
+
+var domainUsers = authn.Group{SID: "S-1-5-21-1-2-3-513", Name: `CORP\Domain Users`}
+
+func newAccounts(t testing.TB) *ntlm.Accounts {
+	t.Helper()
+	as, err := ntlm.NewAccounts("CORP", "corp.test",
+		ntlm.Account{
+			Name: "alice", Password: authn.NewSecret(password), DisplayName: "Alice Example",
+			UPN: "alice@corp.test", SID: "S-1-5-21-1-2-3-1001", Groups: []authn.Group{domainUsers},
+		},
+		ntlm.Account{Name: "Bob", Hash: ntlm.HashPassword("bob's own"), UPN: "robert@other.test"},
+		ntlm.Account{Name: "jürgen", Password: authn.NewSecret(password)},
+		ntlm.Account{Name: "mallory", Password: authn.NewSecret(password), Disabled: true},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return as
+}
+
+var aliceIdentity = authn.Identity{
+	Account: "alice", Domain: "CORP", UPN: "alice@corp.test", DisplayName: "Alice Example",
+	SID: "S-1-5-21-1-2-3-1001", Groups: []authn.Group{domainUsers},
+}
+
+// spellings are the ways to write a name, and whether they are to work.
+var spellings = []struct {
+	name, password string
+	want           authn.Identity // zero: refused
+	reason         authn.Reason
+}{
+	{name: `CORP\alice`, password: password, want: aliceIdentity},
+	{name: `corp\Alice`, password: password, want: aliceIdentity},
+	{name: `corp.test\ALICE`, password: password, want: aliceIdentity},
+	{name: `.\alice`, password: password, want: aliceIdentity},
+	{name: "alice", password: password, want: aliceIdentity},
+	{name: "alice@corp.test", password: password, want: aliceIdentity},
+	{name: "ALICE@CORP", password: password, want: aliceIdentity},
+	{name: "robert@other.test", password: "bob's own", want: authn.Identity{Account: "Bob", Domain: "CORP"}},
+	{name: "bob", password: "bob's own", want: authn.Identity{Account: "Bob", Domain: "CORP"}},
+	{name: `CORP\JÜRGEN`, password: password, want: authn.Identity{Account: "jürgen", Domain: "CORP"}},
+
+	{name: "alice", password: "nicht", reason: authn.ReasonWrongPassword},
+	{name: "alice", password: strings.ToUpper(password), reason: authn.ReasonWrongPassword},
+	{name: "alice", password: "bob's own", reason: authn.ReasonWrongPassword},
+	{name: "nobody", password: password, reason: authn.ReasonUnknownUser},
+	{name: `OTHER\alice`, password: password, reason: authn.ReasonUnknownUser},
+	{name: "alice@other.test", password: password, reason: authn.ReasonUnknownUser},
+	{name: "robert", password: "bob's own", reason: authn.ReasonUnknownUser},
+	{name: "alice@", password: password, reason: authn.ReasonUnknownUser},
+	{name: "@corp.test", password: password, reason: authn.ReasonUnknownUser},
+	{name: "alice ", password: password, reason: authn.ReasonUnknownUser},
+	{name: `CORP\alice@corp.test`, password: password, reason: authn.ReasonUnknownUser},
+	{name: "mallory", password: password, reason: authn.ReasonDisabled},
+	// That the account is disabled is not shown before the right password.
+	{name: "mallory", password: "nicht", reason: authn.ReasonWrongPassword},
+}
+
+func TestAccountsConformance(t *testing.T) {
+	t.Parallel()
+	c := ntlmtest.Config{
+		Verifier: newAccounts(t),
+		Names:    ntlm.Names{Domain: "CORP", Computer: "GW01", DNS: ntlm.DNSNames{Domain: "corp.test"}},
+	}
+	for _, s := range spellings {
+		if s.reason == "" {
+			c.Logins = append(c.Logins, ntlmtest.Login{Name: s.name, Password: s.password, Want: s.want})
+		} else {
+			c.Refusals = append(c.Refusals, ntlmtest.Refusal{Name: s.name, Password: s.password, Reason: s.reason})
+		}
+	}
+	ntlmtest.Run(t, c)
+}
+
+// TestAccountsVerifyPassword has the same users by plain password.
+func TestAccountsVerifyPassword(t *testing.T) {
+	t.Parallel()
+	as := newAccounts(t)
+	for _, s := range spellings {
+		t.Run(s.name+" "+string(s.reason), func(t *testing.T) {
+			t.Parallel()
+			id, err := as.VerifyPassword(t.Context(), s.name, s.password)
+			if s.reason == "" {
+				if err != nil || id.String() != s.want.String() || id.AuthTime.IsZero() {
+					t.Errorf("identity %v, err %v; want %v", id, err, &s.want)
+				}
+				return
+			}
+			checkRefusal(t, id, err, s.reason, s.name)
+		})
+	}
+	for _, s := range []struct{ name, user, password string }{
+		{"empty password", "alice", ""}, {"empty user", "", password}, {"both empty", "", ""},
+	} {
+		id, err := as.VerifyPassword(t.Context(), s.user, s.password)
+		checkRefusal(t, id, err, authn.ReasonWrongPassword, s.user)
+	}
+}
+
+func checkRefusal(t *testing.T, id *authn.Identity, err error, reason authn.Reason, user string) {
+	t.Helper()
+	var re *authn.RefusedError
+	if id != nil || !errors.As(err, &re) {
+		t.Fatalf("identity %v, err %v; want a refusal", id, err)
+	}
+	if re.Reason != reason || re.User != user {
+		t.Errorf("reason %q of user %q, want %q of %q", re.Reason, re.User, reason, user)
+	}
+}
+
+// TestAttackAccountsEnumerate: unknown users, wrong domains, wrong passwords
+// and disabled accounts do the same work. Allocations stand for work, because
+// clocks are too coarse for a test.
+func TestAttackAccountsEnumerate(t *testing.T) {
+	as := newAccounts(t)
+	ctx := context.Background()
+	work := func(user, password string) float64 {
+		return testing.AllocsPerRun(100, func() { _, _ = as.VerifyPassword(ctx, user, password) })
+	}
+	want := work("alice", "nicht")
+	if base := testing.AllocsPerRun(100, func() { ntlm.HashPassword("nicht") }); want <= base {
+		t.Fatalf("%v allocations for a wrong password, %v for its hash alone", want, base)
+	}
+	for _, user := range []string{"nobo1", "mallo", "robby"} {
+		if got := work(user, "nicht"); got != want {
+			t.Errorf("%s: %v allocations, a known user's wrong password takes %v", user, got, want)
+		}
+	}
+
+	at := &ntlm.Attempt{User: "alice", Response: make([]byte, 128)}
+	ntlmWork := func(domain, user string) float64 {
+		at.Domain, at.User = domain, user
+		return testing.AllocsPerRun(100, func() { _, _, _ = as.VerifyNTLM(ctx, at) })
+	}
+	want = ntlmWork("CORP", "alice")
+	for _, user := range []string{"nobo1", "mallo"} {
+		if got := ntlmWork("CORP", user); got != want {
+			t.Errorf("%s: %v allocations, a known user's wrong answer takes %v", user, got, want)
+		}
+	}
+	if got := ntlmWork("EVIL", "alice"); got != want {
+		t.Errorf("wrong domain: %v allocations, a known user's wrong answer takes %v", got, want)
+	}
+}
+
+func TestAccountsChange(t *testing.T) {
+	t.Parallel()
+	as := newAccounts(t)
+	ctx := t.Context()
+	if err := as.Set(ntlm.Account{Name: "ALICE", Password: authn.NewSecret("new"), UPN: "a@corp.test"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		user, password string
+		ok             bool
+	}{
+		{"alice", password, false},
+		{"alice", "new", true},
+		{"a@corp.test", "new", true},
+		{"alice@corp.test", "new", true}, // the domain's name still works
+	} {
+		if _, err := as.VerifyPassword(ctx, tt.user, tt.password); (err == nil) != tt.ok {
+			t.Errorf("%s: err %v, want ok %v", tt.user, err, tt.ok)
+		}
+	}
+	as.Remove("Robert") // nobody
+	as.Remove("bob")
+	for _, user := range []string{"bob", "robert@other.test"} {
+		id, err := as.VerifyPassword(ctx, user, "bob's own")
+		checkRefusal(t, id, err, authn.ReasonUnknownUser, user)
+	}
+}
+
+func TestAccountsRefuseBadAccounts(t *testing.T) {
+	t.Parallel()
+	pw := authn.NewSecret("x")
+	for _, tt := range []struct {
+		name  string
+		users []ntlm.Account
+	}{
+		{"no name", []ntlm.Account{{Password: pw}}},
+		{"domain in the name", []ntlm.Account{{Name: `CORP\alice`, Password: pw}}},
+		{"UPN as the name", []ntlm.Account{{Name: "alice@corp.test", Password: pw}}},
+		{"no password", []ntlm.Account{{Name: "alice"}}},
+		{"empty password", []ntlm.Account{{Name: "alice", Password: authn.NewSecret("")}}},
+		{"hash of the empty password", []ntlm.Account{{Name: "alice", Hash: ntlm.HashPassword("")}}},
+		{"twice", []ntlm.Account{{Name: "alice", Password: pw}, {Name: "Alice", Password: pw}}},
+		{"UPN twice", []ntlm.Account{{Name: "alice", UPN: "a@b", Password: pw}, {Name: "bob", UPN: "A@B", Password: pw}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if as, err := ntlm.NewAccounts("CORP", "", tt.users...); err == nil {
+				t.Errorf("accepted: %v", as)
+			} else if !strings.HasPrefix(err.Error(), "ntlm: ") {
+				t.Errorf("error %q", err)
+			}
+		})
+	}
+}
+
+// TestAccountsConcurrent is for the race detector.
+func TestAccountsConcurrent(t *testing.T) {
+	t.Parallel()
+	as := newAccounts(t)
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				name := fmt.Sprintf("user%d", n)
+				if err := as.Set(ntlm.Account{Name: name, Password: authn.NewSecret("x"), UPN: name + "@corp.test"}); err != nil {
+					t.Error(err)
+				}
+				if _, err := as.VerifyPassword(t.Context(), name, "x"); err != nil {
+					t.Error(err)
+				}
+				if i%10 == 0 {
+					as.Remove(name)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
