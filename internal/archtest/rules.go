@@ -1,0 +1,105 @@
+package archtest
+
+// rules say which package may import what.
+type rules struct {
+	packages map[string]packageRule // by path; "./x/..." is for all below x that have none of their own
+	owners   []ownerRule
+	tests    []string // packages that only tests import, and that may be tests themselves
+}
+
+// packageRule is for what a package itself imports. Its tests may import any
+// package of the module.
+type packageRule struct {
+	standardOnly bool     // no module but this one
+	imports      []string // packages of this module
+}
+
+// ownerRule gives a foreign module, or a package of one, to those who may
+// import it.
+type ownerRule struct {
+	module   string
+	packages []string // in these
+	tests    []string // in the tests of these, besides
+}
+
+// everything is for packages where all parts meet.
+var everything = []string{
+	"./authn/...", "./authclient/...", "./soap/...", "./soapserver", "./soapclient", "./wsdl/...",
+	"./internal/...", "./examples/...",
+}
+
+// ours are the rules of this module.
+var ours = rules{
+	packages: map[string]packageRule{
+		// Messages know nothing of logins, and logins nothing of messages: they
+		// meet as http.Handler and http.RoundTripper.
+		"./soap":       {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
+		"./soap/wire":  {standardOnly: true},
+		"./soap/xsd":   {standardOnly: true, imports: []string{"./soap/wire"}},
+		"./soapserver": {standardOnly: true, imports: []string{"./soap/..."}},
+		"./soapclient": {standardOnly: true, imports: []string{"./soap/..."}},
+		"./wsdl":       {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
+		"./wsdl/gen":   {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
+
+		"./authn":          {standardOnly: true},
+		"./authn/spnego":   {imports: []string{"./authn"}},
+		"./authn/ntlm":     {imports: []string{"./authn"}},
+		"./authn/kerberos": {imports: []string{"./authn", "./internal/krb5/..."}},
+		"./authn/iwa":      {imports: []string{"./authn", "./authn/spnego"}},
+		"./authn/password": {imports: []string{"./authn"}},
+
+		// Conformance tests for those who write implementations.
+		"./authn/ntlm/ntlmtest": {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
+
+		"./authclient":            {imports: []string{"./authn", "./authn/spnego", "./authn/kerberos", "./authn/ntlm"}},
+		"./authclient/delegation": {imports: []string{"./authn", "./authn/kerberos", "./authclient"}},
+
+		"./internal/krb5":     {},
+		"./internal/krb5/pac": {imports: []string{"./internal/krb5"}},
+		"./internal/kdc":      {imports: []string{"./internal/krb5/..."}},
+		"./internal/demo":     {imports: everything},
+
+		"./internal/archtest": {standardOnly: true},
+		"./internal/testenv":  {standardOnly: true},
+		"./internal/adtest":   {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/e2e/...":  {imports: everything},
+		"./internal/bench":    {imports: everything},
+
+		"./examples/...": {imports: everything},
+		"./cmd/soapward": {imports: everything},
+	},
+	owners: []ownerRule{
+		{module: "golang.org/x/crypto/cryptobyte", packages: []string{
+			"./authn/spnego", "./authn/kerberos", "./authn/ntlm", "./internal/krb5/...", "./internal/kdc",
+		}},
+		{module: "golang.org/x/crypto/md4", packages: []string{"./authn/ntlm", "./internal/krb5"}},
+		{module: "golang.org/x/crypto/argon2", packages: []string{"./authn/password"}},
+		{module: "golang.org/x/term", packages: []string{"./cmd/soapward"}},
+		{module: "github.com/spf13/cobra", packages: []string{"./cmd/soapward"}},
+		{module: "github.com/rogpeppe/go-internal", tests: []string{"./cmd/soapward"}},
+
+		// gokrb5 reads keytabs, krb5.conf and credential caches; elsewhere it is
+		// the peer that tests compare with.
+		{
+			module:   "github.com/jcmturner/gokrb5/v8",
+			packages: []string{"./authn/kerberos"},
+			tests:    []string{"./internal/krb5/...", "./internal/kdc", "./internal/e2e", "./internal/bench"},
+		},
+		// What people use today: peers in tests and examples, never in a library.
+		{
+			module:   "github.com/Azure/go-ntlmssp",
+			packages: []string{"./examples/..."},
+			tests:    []string{"./authn/ntlm", "./authn/iwa", "./authclient", "./internal/e2e", "./internal/bench"},
+		},
+		// Its init makes a directory and may end the process.
+		{
+			module:   "github.com/hooklift/gowsdl",
+			packages: []string{"./internal/e2e/gowsdlstub", "./examples/..."},
+			tests:    []string{"./internal/e2e", "./internal/bench"},
+		},
+	},
+	tests: []string{
+		"./authn/ntlm/ntlmtest",
+		"./internal/testenv", "./internal/adtest", "./internal/e2e/...", "./internal/bench",
+	},
+}
