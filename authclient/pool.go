@@ -28,6 +28,8 @@ type poolKey struct{ origin, credential string }
 type pool struct {
 	mu   sync.Mutex
 	idle map[poolKey][]*conn
+
+	testOnlyExpired func()
 }
 
 // take returns the connection of key that was used last, or nil.
@@ -75,6 +77,9 @@ func (p *pool) expire(key poolKey, c *conn) {
 		if cs[i] == c {
 			p.set(key, append(cs[:i:i], cs[i+1:]...))
 			_ = c.Close()
+			if p.testOnlyExpired != nil {
+				p.testOnlyExpired()
+			}
 			return
 		}
 	}

@@ -1,0 +1,447 @@
+package iwa
+
+import (
+	"context"
+	"encoding/asn1"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/ntlm"
+	"github.com/soapward/soapward/authn/spnego"
+)
+
+// oneLeg is a mechanism that takes its user's name as the only token.
+type oneLeg struct{ expires time.Time }
+
+func (oneLeg) OID() asn1.ObjectIdentifier                  { return spnego.OIDKerberos }
+func (m oneLeg) NewAcceptor(authn.Exchange) authn.Acceptor { return m }
+func (m oneLeg) Step(_ context.Context, token []byte) ([]byte, *authn.Identity, error) {
+	return []byte("final"), &authn.Identity{Account: string(token), Domain: "CORP", Mechanism: authn.MechanismKerberos, Expires: m.expires}, nil
+}
+
+func accounts(t *testing.T) *ntlm.Mechanism {
+	t.Helper()
+	as, err := ntlm.NewAccounts("CORP", "corp.test",
+		ntlm.Account{Name: "alice", Password: authn.NewSecret("a")},
+		ntlm.Account{Name: "bob", Password: authn.NewSecret("b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &ntlm.Mechanism{Verifier: as, Names: ntlm.Names{Domain: "CORP", Computer: "GW"}}
+}
+
+// connection sends requests as one HTTP/1.1 connection.
+type connection struct {
+	t     *testing.T
+	a     *Authenticator
+	ctx   context.Context
+	proto int
+	head  http.Header
+}
+
+func connect(t *testing.T, a *Authenticator) *connection {
+	return &connection{t: t, a: a, ctx: ConnContext(context.Background(), nil), proto: 1, head: http.Header{}}
+}
+
+// ask sends one request. An empty scheme sends no credentials.
+func (c *connection) ask(scheme string, token []byte) (*authn.Result, error) {
+	r := httptest.NewRequest("GET", "/", nil).WithContext(c.ctx)
+	r.ProtoMajor = c.proto
+	r.Header = c.head.Clone()
+	if scheme != "" {
+		r.Header.Set("Authorization", strings.TrimSpace(scheme+" "+base64.StdEncoding.EncodeToString(token)))
+	}
+	return c.a.Authenticate(r)
+}
+
+func (c *connection) challenges() string {
+	r := httptest.NewRequest("GET", "/", nil).WithContext(c.ctx)
+	r.ProtoMajor, r.Header = c.proto, c.head
+	var names []string
+	for _, ch := range c.a.Challenges(r) {
+		names = append(names, ch.String())
+	}
+	return strings.Join(names, " ")
+}
+
+// login runs a whole handshake.
+func (c *connection) login(scheme string, i authn.Initiator) (*authn.Result, error) {
+	c.t.Helper()
+	var in []byte
+	for range 5 {
+		out, _, err := i.Step(c.ctx, in)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		res, err := c.ask(scheme, out)
+		if err != nil || res.Identity != nil {
+			return res, err
+		}
+		if res.Continue.Scheme != scheme {
+			c.t.Fatalf("challenge %q, want scheme %s", res.Continue, scheme)
+		}
+		if in, err = base64.StdEncoding.DecodeString(res.Continue.Param); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.t.Fatal("handshake without end")
+	return nil, nil
+}
+
+func initiator(user string) *ntlm.Initiator {
+	return &ntlm.Initiator{Credential: ntlm.Credential{User: user, Domain: "CORP", Password: authn.NewSecret(user[:1])}}
+}
+
+func wantUser(t *testing.T, res *authn.Result, err error, want string) {
+	t.Helper()
+	if err != nil || res.Identity.String() != want {
+		t.Fatalf("result %+v, %v; want %s", res, err, want)
+	}
+}
+
+func wantReason(t *testing.T, err error, want authn.Reason) {
+	t.Helper()
+	var re *authn.RefusedError
+	if !errors.As(err, &re) || re.Reason != want {
+		t.Fatalf("err = %v, want a refusal by reason %s", err, want)
+	}
+}
+
+func TestChallenges(t *testing.T) {
+	t.Parallel()
+	both := Authenticator{Kerberos: oneLeg{}, NTLM: accounts(t)}
+	for _, tt := range []struct {
+		name   string
+		change func(*Authenticator, *connection)
+		want   string
+	}{
+		{"both", func(*Authenticator, *connection) {}, "Negotiate NTLM"},
+		{"Kerberos only", func(a *Authenticator, _ *connection) { a.NTLM = nil }, "Negotiate"},
+		{"NTLM only", func(a *Authenticator, _ *connection) { a.Kerberos = nil }, "Negotiate NTLM"},
+		{"Negotiate off", func(a *Authenticator, _ *connection) { a.NoNegotiate = true }, "NTLM"},
+		{"HTTP/2", func(_ *Authenticator, c *connection) { c.proto = 2 }, "Negotiate"},
+		{"HTTP/2, NTLM only", func(a *Authenticator, c *connection) { a.Kerberos = nil; c.proto = 2 }, ""},
+		{"behind a proxy", func(_ *Authenticator, c *connection) { c.head.Set("Via", "1.1 squid") }, "Negotiate"},
+		{"no ConnContext", func(_ *Authenticator, c *connection) { c.ctx = context.Background() }, "Negotiate"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := both
+			c := connect(t, &a)
+			tt.change(&a, c)
+			if got := c.challenges(); got != tt.want {
+				t.Errorf("challenges = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNTLMStaysWithItsConnection(t *testing.T) {
+	t.Parallel()
+	a := &Authenticator{NTLM: accounts(t)}
+	for scheme, i := range map[string]authn.Initiator{
+		"NTLM":      initiator("alice"),
+		"Negotiate": spnego.NewInitiator(spnego.OIDNTLM, initiator("alice")),
+	} {
+		c := connect(t, a)
+		res, err := c.login(scheme, i)
+		wantUser(t, res, err, `CORP\alice`)
+		if !res.Fresh {
+			t.Error("login is not marked as fresh")
+		}
+		res, err = c.ask("", nil)
+		wantUser(t, res, err, `CORP\alice`)
+		if res.Fresh || res.Final != nil {
+			t.Error("later request is marked as a login")
+		}
+		if _, err := connect(t, a).ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+			t.Errorf("another connection: err = %v, want ErrNoCredentials", err)
+		}
+	}
+}
+
+func TestRawNTLMUnderNegotiate(t *testing.T) {
+	t.Parallel()
+	res, err := connect(t, &Authenticator{NTLM: accounts(t)}).login("Negotiate", initiator("bob"))
+	wantUser(t, res, err, `CORP\bob`)
+}
+
+func TestKerberosPerRequest(t *testing.T) {
+	t.Parallel()
+	token := kerberosToken(t, "alice")
+	for _, keep := range []bool{false, true} {
+		c := connect(t, &Authenticator{Kerberos: rawKerberos{}, KerberosPerConnection: keep})
+		res, err := c.ask("Negotiate", token)
+		wantUser(t, res, err, `CORP\alice`)
+		if res.Final == nil || res.Final.Scheme != "Negotiate" {
+			t.Errorf("final = %v, want the mechanism's token", res.Final)
+		}
+		res, err = c.ask("", nil)
+		if keep {
+			wantUser(t, res, err, `CORP\alice`)
+		} else if !errors.Is(err, authn.ErrNoCredentials) {
+			t.Errorf("request without a token: %v, %v; want to be asked again", res, err)
+		}
+	}
+}
+
+// rawKerberos takes the name behind a Kerberos-framed token.
+type rawKerberos struct{ oneLeg }
+
+func (m rawKerberos) NewAcceptor(authn.Exchange) authn.Acceptor { return m }
+func (m rawKerberos) Step(ctx context.Context, token []byte) ([]byte, *authn.Identity, error) {
+	return m.oneLeg.Step(ctx, token[13:])
+}
+
+func kerberosToken(t *testing.T, name string) []byte {
+	t.Helper()
+	oid, err := asn1.Marshal(spnego.OIDKerberos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]byte{0x60, byte(len(oid) + len(name))}, append(oid, name...)...)
+}
+
+func TestConnectionLoginExpires(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	a := &Authenticator{Kerberos: rawKerberos{oneLeg{expires: now.Add(time.Hour)}}, KerberosPerConnection: true, testOnlyNow: func() time.Time { return now }}
+	c := connect(t, a)
+	if _, err := c.ask("Negotiate", kerberosToken(t, "alice")); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour - time.Second)
+	res, err := c.ask("", nil)
+	wantUser(t, res, err, `CORP\alice`)
+	now = now.Add(time.Second)
+	if res, err := c.ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+		t.Errorf("after its end: %v, %v; want ErrNoCredentials", res, err)
+	}
+}
+
+// TestAttackAuthenticateWithoutNegotiate: an AUTHENTICATE that was made for
+// another connection's challenge is refused on this one.
+func TestAttackAuthenticateWithoutNegotiate(t *testing.T) {
+	t.Parallel()
+	a := &Authenticator{NTLM: accounts(t)}
+	c := connect(t, a)
+	i := initiator("alice")
+	out, _, _ := i.Step(c.ctx, nil)
+	res, err := c.ask("NTLM", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := base64.StdEncoding.DecodeString(res.Continue.Param)
+	authenticate, _, err := i.Step(c.ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = connect(t, a).ask("NTLM", authenticate)
+	wantReason(t, err, authn.ReasonOutOfOrder)
+
+	res, err = c.ask("NTLM", authenticate)
+	wantUser(t, res, err, `CORP\alice`)
+	_, err = c.ask("NTLM", authenticate) // replay on the right connection
+	wantReason(t, err, authn.ReasonOutOfOrder)
+	if _, err := c.ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+		t.Errorf("after the replay the connection is still logged in: %v", err)
+	}
+}
+
+// TestAttackHandshakeTakenOver: a request without credentials, as another
+// client behind a multiplexing proxy sends, ends the handshake.
+func TestAttackHandshakeTakenOver(t *testing.T) {
+	t.Parallel()
+	c := connect(t, &Authenticator{NTLM: accounts(t)})
+	i := initiator("alice")
+	out, _, _ := i.Step(c.ctx, nil)
+	res, err := c.ask("NTLM", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+		t.Fatalf("err = %v, want ErrNoCredentials", err)
+	}
+	in, _ := base64.StdEncoding.DecodeString(res.Continue.Param)
+	out, _, _ = i.Step(c.ctx, in)
+	_, err = c.ask("NTLM", out)
+	wantReason(t, err, authn.ReasonOutOfOrder)
+}
+
+// TestAttackSharedConnection: NTLM through a proxy that shares connections is
+// refused, and the log names the cause.
+func TestAttackSharedConnection(t *testing.T) {
+	t.Parallel()
+	t.Run("two users on one connection", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, &Authenticator{NTLM: accounts(t)})
+		res, err := c.login("NTLM", initiator("alice"))
+		wantUser(t, res, err, `CORP\alice`)
+		_, err = c.login("NTLM", initiator("bob"))
+		wantReason(t, err, authn.ReasonPolicy)
+		if !strings.Contains(err.Error(), `login of CORP\alice`) {
+			t.Errorf("err = %v does not name the cause", err)
+		}
+		if _, err := c.ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+			t.Errorf("the connection is still logged in: %v", err)
+		}
+	})
+	t.Run("the same user again", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, &Authenticator{NTLM: accounts(t)})
+		for range 2 {
+			res, err := c.login("NTLM", initiator("alice"))
+			wantUser(t, res, err, `CORP\alice`)
+		}
+	})
+	for _, header := range []string{"Via", "X-Forwarded-For", "Forwarded"} {
+		t.Run(header, func(t *testing.T) {
+			t.Parallel()
+			a := &Authenticator{NTLM: accounts(t)}
+			c := connect(t, a)
+			c.head.Set(header, "proxy")
+			_, err := c.login("NTLM", initiator("alice"))
+			wantReason(t, err, authn.ReasonPolicy)
+			if !strings.Contains(err.Error(), header) {
+				t.Errorf("err = %v does not name the header", err)
+			}
+
+			c = connect(t, a) // logs in directly, then a proxied request comes
+			res, err := c.login("NTLM", initiator("alice"))
+			wantUser(t, res, err, `CORP\alice`)
+			c.head.Set(header, "proxy")
+			_, err = c.ask("", nil)
+			wantReason(t, err, authn.ReasonPolicy)
+
+			c = connect(t, &Authenticator{NTLM: a.NTLM, AllowForwardedNTLM: true})
+			c.head.Set(header, "proxy")
+			res, err = c.login("NTLM", initiator("alice"))
+			wantUser(t, res, err, `CORP\alice`)
+		})
+	}
+}
+
+// TestAttackNTLMOverHTTP2 : streams of several users share a connection.
+func TestAttackNTLMOverHTTP2(t *testing.T) {
+	t.Parallel()
+	out, _, err := initiator("alice").Step(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*connection){
+		"HTTP/2":         func(c *connection) { c.proto = 2 },
+		"no ConnContext": func(c *connection) { c.ctx = context.Background() },
+	} {
+		c := connect(t, &Authenticator{Kerberos: oneLeg{}, NTLM: accounts(t)})
+		change(c)
+		if res, err := c.ask("NTLM", out); !errors.Is(err, authn.ErrConnState) {
+			t.Errorf("%s: %v, %v; want ErrConnState", name, res, err)
+		}
+		wrapped, _, _ := spnego.NewInitiator(spnego.OIDNTLM, initiator("alice")).Step(context.Background(), nil)
+		if res, err := c.ask("Negotiate", wrapped); err == nil {
+			t.Errorf("%s: NTLM inside SPNEGO: %v, want an error", name, res)
+		}
+	}
+}
+
+// TestAttackNTLMOnKerberosOnly: a route without NTLM refuses it, raw and
+// wrapped, and says what went wrong at the client.
+func TestAttackNTLMOnKerberosOnly(t *testing.T) {
+	t.Parallel()
+	for scheme, i := range map[string]authn.Initiator{
+		"Negotiate": initiator("alice"),
+		"negotiate": spnego.NewInitiator(spnego.OIDNTLM, initiator("alice")),
+	} {
+		_, err := connect(t, &Authenticator{Kerberos: oneLeg{}}).login(scheme, i)
+		wantReason(t, err, authn.ReasonMechanism)
+	}
+}
+
+func TestNotOurs(t *testing.T) {
+	t.Parallel()
+	for scheme, a := range map[string]*Authenticator{
+		"Basic":     {NTLM: accounts(t)},
+		"Bearer":    {Kerberos: oneLeg{}},
+		"Negotiate": {NTLM: accounts(t), NoNegotiate: true},
+	} {
+		if res, err := connect(t, a).ask(scheme, []byte("x")); !errors.Is(err, authn.ErrNoCredentials) {
+			t.Errorf("%s: %v, %v; want ErrNoCredentials", scheme, res, err)
+		}
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"NTLM", "NTLM ", "NTLM !!!", "Negotiate AAAA", "NTLM AAAA", "Negotiate " + strings.Repeat("A", 1<<19)} {
+		r := httptest.NewRequest("GET", "/", nil).WithContext(ConnContext(context.Background(), nil))
+		r.Header.Set("Authorization", header)
+		res, err := (&Authenticator{Kerberos: oneLeg{}, NTLM: accounts(t)}).Authenticate(r)
+		if res != nil {
+			t.Errorf("%.20s: %+v", header, res)
+		}
+		wantReason(t, err, authn.ReasonMalformed)
+	}
+}
+
+// TestAttackUploadBeforeLogin: of a body that comes with a handshake leg only
+// a bounded part is read.
+func TestAttackUploadBeforeLogin(t *testing.T) {
+	t.Parallel()
+	out, _, err := initiator("alice").Step(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &endless{}
+	r := httptest.NewRequest("POST", "/", body).WithContext(ConnContext(context.Background(), nil))
+	r.Header.Set("Authorization", "NTLM "+base64.StdEncoding.EncodeToString(out))
+	if _, err := (&Authenticator{NTLM: accounts(t)}).Authenticate(r); err != nil {
+		t.Fatal(err)
+	}
+	if body.n > 300<<10 {
+		t.Errorf("%d bytes read, want about 256 KiB", body.n)
+	}
+}
+
+type endless struct{ n int }
+
+func (e *endless) Read(p []byte) (int, error) { e.n += len(p); return len(p), nil }
+
+var _ io.Reader = (*endless)(nil)
+
+// FuzzAuthenticate sends two header values over one connection: whatever they
+// are, nobody is logged in and nothing panics.
+func FuzzAuthenticate(f *testing.F) {
+	negotiate, _, _ := initiator("alice").Step(context.Background(), nil)
+	wrapped, _, _ := spnego.NewInitiator(spnego.OIDNTLM, initiator("alice")).Step(context.Background(), nil)
+	ntlmHeader := "NTLM " + base64.StdEncoding.EncodeToString(negotiate)
+	f.Add(ntlmHeader, ntlmHeader)
+	f.Add("Negotiate "+base64.StdEncoding.EncodeToString(wrapped), "Negotiate oQcwBaADCgEB")
+	f.Add(ntlmHeader, "NTLM TlRMTVNTUAADAAAA")
+	f.Add("Basic QQ==", "")
+	as, err := ntlm.NewAccounts("CORP", "corp.test", ntlm.Account{Name: "alice", Password: authn.NewSecret("a")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	a := &Authenticator{NTLM: &ntlm.Mechanism{Verifier: as, Names: ntlm.Names{Domain: "CORP", Computer: "GW"}}}
+	f.Fuzz(func(t *testing.T, first, second string) {
+		ctx := ConnContext(context.Background(), nil)
+		for _, h := range []string{first, second} {
+			r := httptest.NewRequest("GET", "/", nil).WithContext(ctx)
+			r.Header.Set("Authorization", h)
+			res, err := a.Authenticate(r)
+			if res != nil && res.Identity != nil {
+				t.Fatalf("logged in as %v by %q and %q", res.Identity, first, second)
+			}
+			if (res == nil) == (err == nil) {
+				t.Fatalf("result %v and error %v", res, err)
+			}
+		}
+	})
+}
