@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -31,6 +32,26 @@ func (r *Reader) Child() bool {
 			return false
 		}
 	}
+}
+
+// Peek returns the name of the first child of the element the Reader is at the
+// start of, and stays there. It reports false if there is none.
+func (r *Reader) Peek() (name xml.Name, ok bool) {
+	if r.err != nil || r.kind != Start {
+		return xml.Name{}, false
+	}
+	n, at, e := len(r.open)-1, r.tok, r.open[len(r.open)-1]
+	if ok = r.Child(); ok {
+		name = r.Name()
+	}
+	if r.err != nil {
+		return xml.Name{}, false
+	}
+	r.open, r.ns, r.pos = r.open[:n], r.ns[:e.ns], at
+	r.empty, r.rooted = false, n > 0
+	r.elements -= 2 // they are counted again
+	r.Next()
+	return name, ok
 }
 
 // Skip consumes the current element.
@@ -124,26 +145,53 @@ func AttrValue[T any](r *Reader, a xml.Attr, parse func(string) (T, error)) (v T
 	return v
 }
 
+// Scope is what prefixes mean at one place of a message. It is valid until the
+// Reader leaves the element that holds the place's element.
+type Scope struct{ ns []binding }
+
+// Scope returns what prefixes mean at the element the Reader is at the start
+// of. It is for names found in the element's text, which must be read first.
+func (r *Reader) Scope() Scope { return Scope{r.ns[:len(r.ns):len(r.ns)]} }
+
+// QName resolves a prefixed name. A name without prefix belongs to the default
+// namespace. The result shares memory with s.
+func (c Scope) QName(s string) (xml.Name, error) {
+	s = strings.Trim(s, " \t\r\n")
+	prefix, local, ok := strings.Cut(s, ":")
+	if !ok {
+		prefix, local = "", s
+	}
+	if !IsNCName(local) || ok && !IsNCName(prefix) {
+		return xml.Name{}, errors.New("not a qualified name")
+	}
+	space, ok := lookup(c.ns, prefix)
+	if !ok {
+		return xml.Name{}, fmt.Errorf("undeclared prefix %s", prefix)
+	}
+	return xml.Name{Space: space, Local: local}, nil
+}
+
+// QName resolves a prefixed name found in an attribute of the current element,
+// or in its text while the Reader is there. The result is a copy.
+func (r *Reader) QName(s string) (xml.Name, error) {
+	q, err := r.Scope().QName(s)
+	return xml.Name{Space: r.Keep(q.Space), Local: r.Keep(q.Local)}, err
+}
+
 // QNameValue consumes the current element and returns the qualified name in
 // it.
 func (r *Reader) QNameValue() xml.Name {
-	if len(r.open) == 0 || r.err != nil {
-		return xml.Name{}
-	}
-	// The element's own declarations are out of scope once it is consumed.
-	n := len(r.ns)
+	scope := r.Scope()
 	s := r.content()
 	if r.err != nil {
 		return xml.Name{}
 	}
-	end := len(r.ns)
-	r.ns = r.ns[:n]
-	q, err := r.QName(s)
-	r.ns = r.ns[:end]
+	q, err := scope.QName(s)
 	if err != nil {
 		r.Fail(err)
+		return xml.Name{}
 	}
-	return q
+	return xml.Name{Space: r.Keep(q.Space), Local: r.Keep(q.Local)}
 }
 
 // Type returns the name in the xsi:type of the element the Reader is at the

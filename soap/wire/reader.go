@@ -1,10 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/xml"
-	"errors"
-	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -78,6 +79,27 @@ func NewReader(doc []byte, o Options) *Reader {
 	return r.init(s)
 }
 
+// buffers holds what messages are received in before they become strings.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// ReadFrom reads src to its end and returns a Reader over it, or the error of
+// src. It reads at most one byte more than Limits allow.
+func ReadFrom(src io.Reader, o Options) (*Reader, error) {
+	const keep = 1 << 20 // larger buffers are not worth their memory
+	limit := o.Limits.withDefaults().Bytes
+	b := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	defer func() {
+		if b.Cap() <= keep {
+			buffers.Put(b)
+		}
+	}()
+	if _, err := b.ReadFrom(io.LimitReader(src, limit+1)); err != nil {
+		return nil, err
+	}
+	return NewReader(b.Bytes(), o), nil
+}
+
 // newStringReader reads a document that is UTF-8 and shares its memory.
 func newStringReader(doc string, o Options) *Reader {
 	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict}
@@ -106,6 +128,13 @@ func (r *Reader) Err() error { return r.err }
 
 // Pos returns the place where the current token begins.
 func (r *Reader) Pos() Pos { return posOf(r.doc, r.tok) }
+
+// Document returns the whole message as UTF-8, without byte order mark.
+func (r *Reader) Document() string { return r.doc }
+
+// Span returns where in Document the current token begins and ends. Together
+// they let a program change parts of a document and copy the rest.
+func (r *Reader) Span() (start, end int) { return r.tok, r.pos }
 
 // Depth returns how many elements are open, the current one included while
 // the Reader stands at its start.
@@ -174,7 +203,7 @@ func (r *Reader) Next() Kind {
 	}
 	r.attrs = r.attrs[:0]
 	if r.empty {
-		r.empty = false
+		r.empty, r.tok = false, r.pos
 		return r.pop()
 	}
 	for {
@@ -529,32 +558,15 @@ func (r *Reader) duplicate() bool {
 	return len(r.seen) != len(r.attrs)
 }
 
-func (r *Reader) lookup(prefix string) (space string, ok bool) {
-	for i := len(r.ns) - 1; i >= 0; i-- {
-		if r.ns[i].prefix == prefix {
-			return r.ns[i].space, true
+func (r *Reader) lookup(prefix string) (space string, ok bool) { return lookup(r.ns, prefix) }
+
+func lookup(ns []binding, prefix string) (space string, ok bool) {
+	for i := len(ns) - 1; i >= 0; i-- {
+		if ns[i].prefix == prefix {
+			return ns[i].space, true
 		}
 	}
 	return "", prefix == ""
-}
-
-// QName resolves a prefixed name found in the text or an attribute of the
-// current element, such as the value of xsi:type. An unprefixed name belongs
-// to the default namespace. The local part is a copy.
-func (r *Reader) QName(s string) (xml.Name, error) {
-	s = strings.Trim(s, " \t\r\n")
-	prefix, local, ok := strings.Cut(s, ":")
-	if !ok {
-		prefix, local = "", s
-	}
-	if !IsNCName(local) || ok && !IsNCName(prefix) {
-		return xml.Name{}, errors.New("not a qualified name")
-	}
-	space, ok := r.lookup(prefix)
-	if !ok {
-		return xml.Name{}, fmt.Errorf("undeclared prefix %s", prefix)
-	}
-	return xml.Name{Space: space, Local: r.Keep(local)}, nil
 }
 
 // instruction skips a processing instruction at p. XML 1.0 2.6.

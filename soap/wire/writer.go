@@ -114,7 +114,7 @@ func (w *Writer) Declare(prefix, space string) {
 // add gives a namespace a prefix, the proposed one if it is free.
 func (w *Writer) add(prefix, space string) {
 	if prefix == "" || strings.HasPrefix(prefix, "xml") || !IsNCName(prefix) || w.taken(prefix) {
-		for i := len(w.spaces) + 1; prefix == "" || w.taken(prefix); i++ {
+		for i := max(len(w.spaces), 1); prefix == "" || w.taken(prefix); i++ {
 			prefix = "n" + strconv.Itoa(i)
 		}
 	}
