@@ -28,13 +28,7 @@ type evidence struct {
 	end      time.Time
 	asserted bool
 
-	forwarded *forwardedTGT // nil if there is none
-}
-
-// forwardedTGT is a ticket-granting ticket of the caller with its session key.
-type forwardedTGT struct {
-	ticket krb5.Ticket
-	info   krb5.CredInfo
+	forwarded *ticket // ticket-granting ticket of the caller, nil if there is none
 }
 
 var _ authn.Evidence = (*Evidence)(nil)

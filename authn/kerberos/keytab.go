@@ -32,9 +32,9 @@ type Keytab struct {
 	keys    atomic.Pointer[keySet]
 	checked atomic.Int64 // when the file was looked at last, Unix nanoseconds
 
-	mu   sync.Mutex // held while the file is read
-	info os.FileInfo
-	err  error // why the file could not be read again
+	mu   sync.Mutex  // held while the file is read
+	info os.FileInfo // of the file looked at last
+	err  error       // why that could not be read
 }
 
 // keySet is the content of a keytab. It never changes.
@@ -120,17 +120,15 @@ func (k *Keytab) refresh() bool {
 		return false
 	}
 	before := k.keys.Load()
-	err := k.reload()
 	k.mu.Lock()
-	k.err = err
+	k.err = k.reload()
 	k.mu.Unlock()
 	return k.keys.Load() != before
 }
 
-// reload reads the file if it is not the one read last.
+// reload reads the file if it is not the one looked at last. The caller holds
+// k.mu or is alone.
 func (k *Keytab) reload() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	f, err := os.Open(k.path)
 	if err != nil {
 		return fmt.Errorf("kerberos: open keytab: %w", err)
@@ -140,9 +138,11 @@ func (k *Keytab) reload() error {
 	if err != nil {
 		return fmt.Errorf("kerberos: keytab: %w", err)
 	}
-	if k.info != nil && k.err == nil && os.SameFile(info, k.info) && info.ModTime().Equal(k.info.ModTime()) && info.Size() == k.info.Size() {
-		return nil
+	if old := k.info; old != nil && os.SameFile(info, old) && info.ModTime().Equal(old.ModTime()) &&
+		info.Size() == old.Size() && info.Mode() == old.Mode() {
+		return k.err
 	}
+	k.info = info
 	if err := checkMode(k.path, info); err != nil {
 		return err
 	}
@@ -154,7 +154,6 @@ func (k *Keytab) reload() error {
 	if err != nil {
 		return fmt.Errorf("%w (file %s)", err, k.path)
 	}
-	k.info = info
 	k.keys.Store(set)
 	return nil
 }
@@ -216,8 +215,7 @@ func (s *keySet) findAccounts() {
 	for i := range s.account {
 		s.account[i] = i
 	}
-	var root func(i int) int
-	root = func(i int) int {
+	root := func(i int) int {
 		for s.account[i] != i {
 			i = s.account[i]
 		}

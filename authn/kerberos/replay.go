@@ -51,13 +51,17 @@ func (c *MemoryReplayCache) Add(_ context.Context, digest [sha256.Size]byte, unt
 	if c.Now != nil {
 		now = c.Now
 	}
+	return c.add(digest, until, now())
+}
+
+func (c *MemoryReplayCache) add(digest [sha256.Size]byte, until, now time.Time) (bool, error) {
 	limit := c.Max
 	if limit <= 0 {
 		limit = DefaultReplayEntries
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.expire(now().Unix())
+	c.expire(now.Unix())
 	if _, ok := c.seen[digest]; ok {
 		return false, nil
 	}
