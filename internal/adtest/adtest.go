@@ -88,6 +88,9 @@ func Start(tb testing.TB) *DC {
 
 func need(tb testing.TB) {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("-short leaves out what needs a domain controller")
+	}
 	testenv.Need(tb, "samba")
 	testenv.Need(tb, "samba-tool")
 	testenv.NeedFile(tb, "/usr/share/samba/setup/provision.ldif")

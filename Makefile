@@ -1,0 +1,43 @@
+# A bare "make" lists the targets.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# How long "make fuzz" runs each fuzz target, more flags for "make test" such as
+# -v, and the packages that "make bench" runs.
+FUZZTIME ?= 30s
+TESTFLAGS ?=
+BENCH ?= ./internal/bench
+
+.PHONY: help demo test short lint generate bench fuzz setup
+
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
+	while IFS=$$'\t' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+
+demo: ## see every kind of login at work, with nothing installed
+	go run ./cmd/soapward demo
+
+test: setup ## run all tests, with a real Active Directory and foreign clients
+	SOAPWARD_TEST_ALL=1 go test -race -timeout=14m $(TESTFLAGS) ./...
+
+short: ## run the tests that need nothing installed; the others say what they lack
+	go test -short ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+generate: ## write the generated code again
+	go generate ./...
+
+bench: ## compare speed with the libraries used today, as ratios
+	go test -run=Ratio -bench=. -benchmem -count=1 -v $(BENCH)
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	scripts/fuzz $(FUZZTIME)
+
+setup: ## install the Debian packages that the tests use
+	scripts/setup
