@@ -78,6 +78,7 @@ type Fault struct {
 	Status int
 
 	fromPeer bool
+	internal bool
 }
 
 // Faultf makes a fault with a reason meant for the peer.
@@ -106,6 +107,10 @@ func (f *Fault) Unwrap() error { return f.Err }
 
 // FromPeer reports whether the fault was received.
 func (f *Fault) FromPeer() bool { return f.fromPeer }
+
+// Internal reports whether AsFault made the fault of an error that has no text
+// for the peer: something that a human should look at.
+func (f *Fault) Internal() bool { return f.internal }
 
 // Is reports whether target is a fault with the same innermost subcode, or
 // without one, the same code. It makes a Fault usable as a sentinel.
@@ -167,7 +172,7 @@ type FaultChooser interface {
 func AsFault(err error) *Fault {
 	f := chosen(err)
 	if f == nil {
-		f = &Fault{Ref: newRef(), Err: err}
+		f = &Fault{Ref: newRef(), Err: err, internal: true}
 		f.Reason = "internal error" + f.refText()
 	}
 	if f.Ref == "" {

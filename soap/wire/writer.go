@@ -49,6 +49,9 @@ func (w *Writer) Reset() {
 	*w = Writer{buf: w.buf[:0], open: w.open[:0], spaces: w.spaces[:0], next: w.next[:0]}
 }
 
+// Cap returns the size of w's buffer, for pools that keep small ones only.
+func (w *Writer) Cap() int { return cap(w.buf) }
+
 // Err returns what stopped the Writer, or nil.
 func (w *Writer) Err() error { return w.err }
 

@@ -1,0 +1,77 @@
+package wire
+
+import (
+	"encoding/xml"
+	"errors"
+	"strings"
+)
+
+// Nillable is an optional element that may also be present without a value, as
+// xsi:nil="true". The zero value is absent.
+type Nillable[T any] struct {
+	Value *T   // the value, or nil
+	Nil   bool // present without value; Value is nil then
+}
+
+// Some returns a Nillable that holds v.
+func Some[T any](v T) Nillable[T] { return Nillable[T]{Value: &v} }
+
+// NilValue returns a Nillable that is present without value.
+func NilValue[T any]() Nillable[T] { return Nillable[T]{Nil: true} }
+
+// IsZero reports whether the element is absent.
+func (n Nillable[T]) IsZero() bool { return n.Value == nil && !n.Nil }
+
+// Get returns the value, or the zero value if there is none.
+func (n Nillable[T]) Get() (v T) {
+	if n.Value != nil {
+		v = *n.Value
+	}
+	return v
+}
+
+// Require stops the Reader unless ok: what tells what the element lacks.
+func (r *Reader) Require(ok bool, what string) {
+	if !ok {
+		r.Fail(errors.New(what))
+	}
+}
+
+// Require stops the Writer unless ok: what tells what the value lacks.
+func (w *Writer) Require(ok bool, what string) {
+	if !ok {
+		w.Fail(errors.New(what))
+	}
+}
+
+// AttrQName returns the qualified name in an attribute of the element the
+// Reader is at the start of.
+func (r *Reader) AttrQName(a xml.Attr) xml.Name {
+	q, err := r.QName(a.Value)
+	if err != nil {
+		r.stop(&ValueError{Pos: r.Pos(), Name: a.Name, Err: err})
+	}
+	return q
+}
+
+// ParseTextList parses a list of strings. XML Schema 2 2.5.1.2.
+func ParseTextList[T ~string](s string) ([]T, error) {
+	parts := strings.Fields(s)
+	list := make([]T, len(parts))
+	for i, p := range parts {
+		list[i] = T(strings.Clone(p))
+	}
+	return list, nil
+}
+
+// TextList returns the lexical form of a list of strings.
+func TextList[T ~string](list []T) string {
+	var b strings.Builder
+	for i, v := range list {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(v))
+	}
+	return b.String()
+}

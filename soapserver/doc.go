@@ -1,0 +1,22 @@
+// Package soapserver serves SOAP operations over net/http.
+//
+//   - Service is an http.Handler for the operations of one endpoint.
+//   - Handle and HandleOneWay add an operation; generated code calls them.
+//   - Interceptor wraps every operation: authorization, audit, metrics.
+//   - FromContext gives a handler the request's header blocks.
+//
+// A Service knows nothing of authentication: put a middleware in front of it.
+//
+//	s := &soapserver.Service{}
+//	orders.Register(s, handler)
+//	http.ListenAndServe("127.0.0.1:8080", s)
+//
+// An operation is chosen by the element in the body. A SOAPAction that belongs
+// to another operation is refused, so that whoever looks only at the one or
+// the other is not deceived. What a peer learns of an error is decided by
+// soap.AsFault and soap.RequestFault; the log has the rest under the same
+// reference number.
+//
+// Compatibility: exported names keep their meaning within a major version.
+// Service may gain fields whose zero value keeps today's behaviour.
+package soapserver

@@ -1,0 +1,332 @@
+package soapserver
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/wire"
+)
+
+const defaultMaxBody = 10 << 20
+
+// ServeHTTP implements http.Handler.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		s.post(w, r)
+	case http.MethodGet, http.MethodHead:
+		s.get(w, r)
+	default:
+		s.notAllowed(w)
+	}
+}
+
+func (s *Service) notAllowed(w http.ResponseWriter) {
+	allow := "POST"
+	if s.WSDL != nil {
+		allow = "GET, HEAD, POST"
+	}
+	w.Header().Set("Allow", allow)
+	http.Error(w, "this is a SOAP endpoint: send a POST", http.StatusMethodNotAllowed)
+}
+
+// Call is what a handler can know of the request besides its message, and say
+// besides its answer. It is for the goroutine of the handler.
+type Call struct {
+	Operation *soap.Operation
+	Version   soap.Version
+	Headers   []soap.Header // of the request
+
+	reply []soap.Header
+}
+
+// Reply adds a header block to the answer.
+func (c *Call) Reply(h soap.Header) { c.reply = append(c.reply, h) }
+
+// Header returns the request's first header block of that name.
+func (c *Call) Header(name xml.Name) (*soap.Header, bool) {
+	for i := range c.Headers {
+		if c.Headers[i].Name == name {
+			return &c.Headers[i], true
+		}
+	}
+	return nil, false
+}
+
+type callKey struct{}
+
+// FromContext returns the Call that a handler or interceptor serves, nil
+// outside of one.
+func FromContext(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
+
+// contentType returns the charset and action parameters of a request that
+// carries XML. Anything else is refused, above all what a page in a browser
+// can send to another site without asking it first (text/plain, forms): the
+// browser would add the user's Windows credentials by itself.
+func contentType(r *http.Request) (charset, action string, v soap.Version, ok bool) {
+	h := r.Header["Content-Type"]
+	if len(h) != 1 {
+		return "", "", soap.V11, false
+	}
+	mt, params, err := mime.ParseMediaType(h[0])
+	switch {
+	case err != nil:
+		return "", "", soap.V11, false
+	case mt == "text/xml", mt == "application/xml":
+		return params["charset"], "", soap.V11, true
+	case mt == "application/soap+xml":
+		return params["charset"], params["action"], soap.V12, true
+	}
+	return "", "", soap.V11, false
+}
+
+func (s *Service) post(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{s: s, w: w, r: r, begin: time.Now()}
+	charset, action, v, ok := contentType(r)
+	if !ok {
+		w.Header().Set("Accept-Post", "text/xml, application/soap+xml")
+		http.Error(w, "the request is not text/xml or application/soap+xml", http.StatusUnsupportedMediaType)
+		return
+	}
+	x.version = v
+	rd, f := s.read(w, r, charset)
+	if f != nil {
+		x.fault(f)
+		return
+	}
+	m, err := soap.Read(rd)
+	if err != nil {
+		x.fault(soap.RequestFault(err))
+		return
+	}
+	x.version = m.Version
+	o, f := s.choose(m.Body, actions(r, action))
+	if f != nil {
+		x.fault(f)
+		return
+	}
+	x.op = o.op
+	if f := s.understand(o.op, m); f != nil {
+		x.fault(f)
+		return
+	}
+	req := o.new()
+	if err := m.Decode(o.op.Input, req); err != nil {
+		x.fault(soap.RequestFault(err))
+		return
+	}
+	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers}
+	res, err := s.run(context.WithValue(r.Context(), callKey{}, call), o, req)
+	if err != nil {
+		x.fault(err)
+		return
+	}
+	x.answer(call, res)
+}
+
+// read reads the body of a request under its limits.
+func (s *Service) read(w http.ResponseWriter, r *http.Request, charset string) (*wire.Reader, *soap.Fault) {
+	o := wire.Options{Limits: s.Limits, Charset: charset, Strict: s.Strict}
+	o.Limits.Bytes = s.MaxBody
+	if o.Limits.Bytes <= 0 {
+		o.Limits.Bytes = defaultMaxBody
+	}
+	tooLarge := func() *soap.Fault {
+		return soap.RequestFault(&wire.LimitError{Pos: wire.Pos{Line: 1, Column: 1}, Limit: "bytes", Max: o.Limits.Bytes})
+	}
+	if r.ContentLength > o.Limits.Bytes {
+		return nil, tooLarge()
+	}
+	// MaxBytesReader also tells the server to give up the connection.
+	var body io.Reader = http.MaxBytesReader(w, r.Body, o.Limits.Bytes)
+	switch ce := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); ce {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		body = z // what comes out is bounded by ReadFrom
+	default:
+		f := soap.Faultf(soap.CodeClient, "content encoding not supported")
+		f.Status = http.StatusUnsupportedMediaType
+		return nil, f
+	}
+	rd, err := wire.ReadFrom(body, o)
+	var mbe *http.MaxBytesError
+	switch {
+	case errors.As(err, &mbe):
+		return nil, tooLarge()
+	case err != nil:
+		return nil, unreadable(err)
+	}
+	return rd, nil
+}
+
+func unreadable(err error) *soap.Fault {
+	f := soap.Faultf(soap.CodeClient, "the request body could not be read")
+	f.Err, f.Status = err, http.StatusBadRequest
+	return f
+}
+
+// understand refuses header blocks that must be understood and are not. SOAP
+// 1.1 4.2.3, SOAP 1.2 Part 1 2.4.
+func (s *Service) understand(op *soap.Operation, m *soap.Message) *soap.Fault {
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if h.MustUnderstand && h.ForUs() && !slices.Contains(op.Headers, h.Name) && !slices.Contains(s.Understands, h.Name) {
+			return soap.Faultf(soap.CodeMustUnderstand, "header block %s is not understood", clark(h.Name))
+		}
+	}
+	return nil
+}
+
+// run calls the operation through the interceptors and survives its panics.
+func (s *Service) run(ctx context.Context, o *operation, req any) (res any, err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler { // asks for just that
+			panic(p)
+		}
+		res, err = nil, &panicError{p, debug.Stack()}
+	}()
+	fn := o.fn
+	for _, ic := range slices.Backward(s.Interceptors) {
+		fn = ic(fn)
+	}
+	return fn(ctx, o.op, req)
+}
+
+// panicError is a panic of a handler.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("soapserver: panic: %v", e.value) }
+
+// exchange is one request being answered.
+type exchange struct {
+	s       *Service
+	w       http.ResponseWriter
+	r       *http.Request
+	op      *soap.Operation
+	version soap.Version
+	begin   time.Time
+}
+
+// writers holds Writers with their buffers.
+var writers = sync.Pool{New: func() any { return wire.NewWriter(make([]byte, 0, 4096)) }}
+
+func release(w *wire.Writer) {
+	const keep = 1 << 20 // larger buffers are not worth their memory
+	if w.Cap() <= keep {
+		w.Reset()
+		writers.Put(w)
+	}
+}
+
+func (x *exchange) answer(call *Call, res any) {
+	if x.op.OneWay {
+		x.w.Header().Set("Content-Length", "0")
+		x.w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	body, ok := res.(wire.Marshaler)
+	if !ok {
+		x.fault(fmt.Errorf("soapserver: an interceptor returned %T for %s", res, x.op.Name))
+		return
+	}
+	ww := writers.Get().(*wire.Writer)
+	defer release(ww)
+	soap.Write(ww, x.version, x.op, call.reply, x.op.Output, body)
+	b, err := ww.Bytes()
+	if err != nil {
+		x.fault(fmt.Errorf("soapserver: answer of %s: %w", x.op.Name, err))
+		return
+	}
+	x.write(http.StatusOK, b)
+	if l := x.s.logger(); l.Enabled(x.r.Context(), slog.LevelDebug) {
+		l.LogAttrs(x.r.Context(), slog.LevelDebug, "operation served",
+			slog.String("op", x.op.String()), slog.String("peer", x.r.RemoteAddr),
+			slog.Duration("dur", time.Since(x.begin)))
+	}
+}
+
+func (x *exchange) write(status int, b []byte) {
+	h := x.w.Header()
+	h.Set("Content-Type", x.version.ContentType(""))
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(b) // a peer that has gone away is told nothing
+}
+
+// fault answers with what the peer may know of err and logs the rest.
+func (x *exchange) fault(err error) {
+	f := soap.AsFault(err)
+	status := writeFault(x.w, x.version, f)
+	level := slog.LevelInfo
+	as := []slog.Attr{
+		slog.String("ref", f.Ref), slog.Int("status", status),
+		slog.String("peer", x.r.RemoteAddr), slog.String("path", x.r.URL.Path),
+		slog.Duration("dur", time.Since(x.begin)), slog.Any("fault", f),
+	}
+	if x.op != nil {
+		as = append(as, slog.String("op", x.op.String()))
+	}
+	if f.Internal() {
+		level = slog.LevelError
+	}
+	var p *panicError
+	if errors.As(err, &p) {
+		as = append(as, slog.String("stack", string(p.stack)))
+	}
+	x.s.logger().LogAttrs(x.r.Context(), level, "operation failed", as...)
+}
+
+// WriteFault answers a request with a fault, in the SOAP version of the
+// request. It is for middleware in front of a Service that refuses requests,
+// such as an authentication, and wants to do so in the client's language.
+// Headers already set in w are kept; the status is that of f.HTTPStatus.
+func WriteFault(w http.ResponseWriter, r *http.Request, f *soap.Fault) {
+	_, _, v, _ := contentType(r)
+	writeFault(w, v, f)
+}
+
+// writeFault answers with a fault and returns the status.
+func writeFault(w http.ResponseWriter, v soap.Version, f *soap.Fault) int {
+	ww := writers.Get().(*wire.Writer)
+	defer release(ww)
+	soap.WriteFault(ww, v, nil, f)
+	b, err := ww.Bytes()
+	if err != nil { // a text that XML cannot carry
+		ww.Reset()
+		soap.WriteFault(ww, v, nil, &soap.Fault{Code: f.Code, Reason: "error (reference " + f.Ref + ")"})
+		b, _ = ww.Bytes()
+	}
+	x := exchange{w: w, version: v}
+	status := f.HTTPStatus(v)
+	x.write(status, b)
+	return status
+}

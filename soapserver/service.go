@@ -1,0 +1,210 @@
+package soapserver
+
+import (
+	"cmp"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/wire"
+)
+
+// Func is one operation with its types erased. Interceptors wrap it. req is a
+// pointer to the request's type; res is one to the answer's, nil for a one-way
+// operation.
+type Func func(ctx context.Context, op *soap.Operation, req any) (res any, err error)
+
+// An Interceptor wraps every operation of a Service. It must be safe for
+// concurrent use.
+type Interceptor func(next Func) Func
+
+// Service is an http.Handler for the operations of one endpoint. The zero value
+// serves no operation. Set the fields and call Handle first; once it serves,
+// it must not change and is safe for concurrent use.
+type Service struct {
+	// Interceptors wrap each operation, the first outermost.
+	Interceptors []Interceptor
+
+	// MaxBody bounds a request in bytes, after decompression. Zero means
+	// 10 MiB.
+	MaxBody int64
+
+	// Limits bound the XML of a request. Bytes is ignored: MaxBody counts.
+	Limits wire.Limits
+
+	// Strict refuses elements and text that the schema does not allow.
+	Strict bool
+
+	// Understands names header blocks that somebody in front of the operations
+	// reads, so that they may be marked mustUnderstand.
+	Understands []xml.Name
+
+	// WSDL holds the service's description, published at ?wsdl, with what it
+	// imports beside it. Nil publishes nothing.
+	WSDL fs.FS
+
+	// WSDLFile is the name of the description in WSDL. Empty means the only
+	// *.wsdl at the top of WSDL.
+	WSDLFile string
+
+	// URL is the address that the published description gives. Empty means the
+	// address that the client used.
+	URL string
+
+	// Logger gets one line per fault. Nil means slog.Default().
+	Logger *slog.Logger
+
+	byInput  map[xml.Name][]*operation
+	byAction map[string][]*operation
+}
+
+type operation struct {
+	op  *soap.Operation
+	new func() wire.Unmarshaler
+	fn  Func
+}
+
+// Handle adds an operation. It panics if the Service could not tell the
+// operation from one that it has already.
+func Handle[Req, Res any, In interface {
+	*Req
+	wire.Unmarshaler
+}, Out interface {
+	*Res
+	wire.Marshaler
+}](s *Service, op *soap.Operation, fn func(context.Context, *Req) (*Res, error)) {
+	s.add(op, func() wire.Unmarshaler { return In(new(Req)) },
+		func(ctx context.Context, _ *soap.Operation, req any) (any, error) {
+			in, ok := req.(*Req)
+			if !ok {
+				return nil, fmt.Errorf("soapserver: an interceptor passed %T to %s", req, op.Name)
+			}
+			res, err := fn(ctx, in)
+			if err != nil {
+				return nil, err
+			}
+			if res == nil {
+				return nil, fmt.Errorf("soapserver: the handler of %s returned neither answer nor error", op.Name)
+			}
+			return Out(res), nil
+		})
+}
+
+// HandleOneWay adds an operation that has no answer. The caller gets an empty
+// 202 once fn has returned, or a fault.
+func HandleOneWay[Req any, In interface {
+	*Req
+	wire.Unmarshaler
+}](s *Service, op *soap.Operation, fn func(context.Context, *Req) error) {
+	s.add(op, func() wire.Unmarshaler { return In(new(Req)) },
+		func(ctx context.Context, _ *soap.Operation, req any) (any, error) {
+			in, ok := req.(*Req)
+			if !ok {
+				return nil, fmt.Errorf("soapserver: an interceptor passed %T to %s", req, op.Name)
+			}
+			return nil, fn(ctx, in)
+		})
+}
+
+func (s *Service) add(op *soap.Operation, make_ func() wire.Unmarshaler, fn Func) {
+	if s.byInput == nil {
+		s.byInput = map[xml.Name][]*operation{}
+		s.byAction = map[string][]*operation{}
+	}
+	for _, o := range s.byInput[op.Input] {
+		if o.op.Action == op.Action {
+			panic("soapserver: " + o.op.String() + " and " + op.String() + " take the same body and action")
+		}
+	}
+	o := &operation{op, make_, fn}
+	s.byInput[op.Input] = append(s.byInput[op.Input], o)
+	s.byAction[op.Action] = append(s.byAction[op.Action], o)
+}
+
+// Operations returns the operations served, by name.
+func (s *Service) Operations() []*soap.Operation {
+	var ops []*soap.Operation
+	for _, os := range s.byInput {
+		for _, o := range os {
+			ops = append(ops, o.op)
+		}
+	}
+	slices.SortFunc(ops, func(a, b *soap.Operation) int { return cmp.Compare(a.String(), b.String()) })
+	return ops
+}
+
+// choose returns the operation for a body and the actions that the request
+// names, or the fault to answer with.
+func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fault) {
+	named := slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return a == "" })
+	for _, a := range named {
+		if a != named[0] {
+			return nil, soap.Faultf(soap.CodeClient, "the request names two different actions")
+		}
+	}
+	action := ""
+	if len(named) > 0 {
+		action = named[0]
+	}
+	list := s.byInput[body]
+	if len(list) == 0 {
+		list = s.byInput[xml.Name{}] // those that read the body themselves
+		if len(list) > 0 && action == "" && len(s.byAction[""]) == 0 {
+			return nil, soap.Faultf(soap.CodeClient, "the request needs a SOAPAction")
+		}
+	}
+	if len(list) == 0 {
+		if body.Local == "" {
+			return nil, soap.Faultf(soap.CodeClient, "no operation takes an empty body")
+		}
+		return nil, soap.Faultf(soap.CodeClient, "no operation takes %s", clark(body))
+	}
+	if action == "" && len(list) == 1 && (body == list[0].op.Input || list[0].op.Action == "") {
+		return list[0], nil
+	}
+	for _, o := range list {
+		if o.op.Action == action {
+			return o, nil
+		}
+	}
+	// An action that no operation has cannot have deceived a policy: peers
+	// make them up where the description has none.
+	if len(list) == 1 && list[0].op.Action == "" && len(s.byAction[action]) == 0 && body == list[0].op.Input {
+		return list[0], nil
+	}
+	return nil, soap.Faultf(soap.CodeClient, "SOAPAction does not belong to the operation in the body")
+}
+
+// actions returns what the request says its action is: the SOAPAction headers
+// (SOAP 1.1 6.1.1) and the action parameter (RFC 3902 2).
+func actions(r *http.Request, param string) []string {
+	as := []string{param}
+	for _, a := range r.Header["Soapaction"] {
+		a = strings.TrimSpace(a)
+		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
+			a = a[1 : n-1]
+		}
+		as = append(as, a)
+	}
+	return as
+}
+
+func (s *Service) logger() *slog.Logger {
+	if s.Logger != nil {
+		return s.Logger
+	}
+	return slog.Default()
+}
+
+func clark(n xml.Name) string {
+	if n.Space == "" {
+		return n.Local
+	}
+	return "{" + n.Space + "}" + n.Local
+}
