@@ -1,0 +1,93 @@
+package soapclient
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// StatusError reports an HTTP response that is not the SOAP message it should
+// be.
+type StatusError struct {
+	Code        int    // HTTP status
+	ContentType string // as the server says
+	Challenges  []string
+	Excerpt     string // the beginning of the body, made printable
+	Err         error  // what else is known, such as a *soap.Fault; may be nil
+}
+
+func (e *StatusError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "HTTP %d %s", e.Code, http.StatusText(e.Code))
+	switch {
+	case e.Code == http.StatusUnauthorized:
+		b.WriteString(": the server wants a login")
+		if len(e.Challenges) > 0 {
+			fmt.Fprintf(&b, " (%s)", strings.Join(e.Challenges, ", "))
+		}
+		b.WriteString("; use an http.Client whose Transport is an authclient.Transport")
+	case e.Code == http.StatusProxyAuthRequired:
+		b.WriteString(": a proxy on the way wants a login")
+	case e.Err == nil:
+		fmt.Fprintf(&b, ": not a SOAP message (content type %q)", e.ContentType)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	} else if e.Excerpt != "" {
+		fmt.Fprintf(&b, ": %q", e.Excerpt)
+	}
+	return b.String()
+}
+
+// Unwrap returns Err.
+func (e *StatusError) Unwrap() error { return e.Err }
+
+func needsLogin(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired
+}
+
+// excerptBytes bounds what of a foreign answer is kept.
+const excerptBytes = 512
+
+func statusError(resp *http.Response, err error) error {
+	b := make([]byte, excerptBytes)
+	n, _ := io.ReadFull(resp.Body, b) // what cannot be read is not shown
+	_ = drain(resp.Body)
+	return excerptError(resp, b[:n], err)
+}
+
+func excerptError(resp *http.Response, body []byte, err error) error {
+	e := &StatusError{
+		Code:        resp.StatusCode,
+		ContentType: resp.Header.Get("Content-Type"),
+		Excerpt:     printable(body),
+		Err:         err,
+	}
+	// Only the schemes: a challenge can carry a token.
+	for _, c := range resp.Header.Values("Www-Authenticate") {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(c), " ")
+		e.Challenges = append(e.Challenges, printable([]byte(scheme)))
+	}
+	return e
+}
+
+// printable cuts b to its first characters that are safe in a log line.
+func printable(b []byte) string {
+	var s strings.Builder
+	for len(b) > 0 && s.Len() < excerptBytes {
+		r, n := utf8.DecodeRune(b)
+		b = b[n:]
+		switch {
+		case unicode.IsSpace(r):
+			if str := s.String(); str != "" && str[len(str)-1] != ' ' {
+				s.WriteByte(' ')
+			}
+		case r != utf8.RuneError && unicode.IsPrint(r):
+			s.WriteRune(r)
+		}
+	}
+	return strings.TrimSpace(s.String())
+}
