@@ -8,13 +8,6 @@ import (
 	"net/http"
 )
 
-// Refusal is what the middleware decided about a request it does not let
-// through.
-type Refusal struct {
-	Status int    // 401 or 503
-	Ref    string // reference that the log line carries too
-}
-
 // Middleware refuses requests that no authenticator vouches for. Its fields
 // must not change after the first call to Wrap.
 type Middleware struct {
@@ -24,10 +17,11 @@ type Middleware struct {
 
 	Logger *slog.Logger // nil means slog.Default()
 
-	// Deny writes the body of a refusal. Status and challenge headers are
-	// already set in w; it calls WriteHeader. Nil writes a line of plain text.
-	// A SOAP endpoint sets it to soapserver.Deny.
-	Deny func(w http.ResponseWriter, r *http.Request, d Refusal)
+	// Deny writes status and body of a refusal; the challenge headers are
+	// already set in w. ref is the reference that the log line carries too.
+	// Nil writes a line of plain text. A SOAP endpoint sets it to
+	// soapserver.Deny.
+	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
 }
 
 // Wrap returns next behind authentication. next finds the caller with
@@ -76,15 +70,15 @@ func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
 // refuse answers 401 with all challenges, or 503 when nobody could judge the
 // credentials. The cause goes to the log only.
 func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	d := Refusal{Status: http.StatusUnauthorized, Ref: newRef()}
+	status, ref := http.StatusUnauthorized, newRef()
 	level := slog.LevelInfo
 	switch {
 	case errors.Is(err, ErrUnavailable):
-		d.Status, level = http.StatusServiceUnavailable, slog.LevelError
+		status, level = http.StatusServiceUnavailable, slog.LevelError
 	case errors.Is(err, ErrNoCredentials):
 		level = slog.LevelDebug // every exchange begins like this
 	}
-	if d.Status == http.StatusUnauthorized {
+	if status == http.StatusUnauthorized {
 		for _, a := range m.Authenticators {
 			for _, c := range a.Challenges(r) {
 				w.Header().Add("WWW-Authenticate", c.String())
@@ -92,15 +86,15 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	m.logger().LogAttrs(r.Context(), level, "request refused",
-		slog.String("ref", d.Ref), slog.Int("status", d.Status),
+		slog.String("ref", ref), slog.Int("status", status),
 		slog.String("peer", r.RemoteAddr), slog.String("user_agent", r.UserAgent()),
 		slog.Any("cause", cause(err)))
 	noStore(w)
 	if m.Deny != nil {
-		m.Deny(w, r, d)
+		m.Deny(w, r, status, ref)
 		return
 	}
-	http.Error(w, http.StatusText(d.Status)+" (reference "+d.Ref+")", d.Status)
+	http.Error(w, http.StatusText(status)+" (reference "+ref+")", status)
 }
 
 func (m *Middleware) logLogin(r *http.Request, id *Identity) {

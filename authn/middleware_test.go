@@ -95,9 +95,9 @@ func TestAttackCauseReachesPeer(t *testing.T) {
 		m := &authn.Middleware{
 			Authenticators: []authn.Authenticator{scripted{err: &authn.RefusedError{Reason: reason}, challenge: "NTLM"}},
 			Logger:         slog.New(slog.NewTextHandler(&log, nil)),
-			Deny: func(w http.ResponseWriter, _ *http.Request, d authn.Refusal) {
-				ref = d.Ref
-				w.WriteHeader(d.Status)
+			Deny: func(w http.ResponseWriter, _ *http.Request, status int, r string) {
+				ref = r
+				w.WriteHeader(status)
 				_, _ = io.WriteString(w, "denied")
 			},
 		}
