@@ -164,7 +164,7 @@ func TestAttackBasicSameAnswer(t *testing.T) {
 		mw := &authn.Middleware{
 			Authenticators: []authn.Authenticator{b},
 			Logger:         slog.New(slog.NewTextHandler(&log, nil)),
-			Deny:           func(w http.ResponseWriter, _ *http.Request, d authn.Refusal) { w.WriteHeader(d.Status) },
+			Deny:           func(w http.ResponseWriter, _ *http.Request, status int, _ string) { w.WriteHeader(status) },
 		}
 		w := httptest.NewRecorder()
 		mw.Wrap(http.NotFoundHandler()).ServeHTTP(w, request(basic("alice", "x"), true))
