@@ -53,6 +53,10 @@ func (m *Authenticate) parse(b []byte) error {
 		}
 		*f.to = v
 	}
+	m.Version = p.version(m.Flags, authenticateShort)
+	if p.start >= authenticateMIC {
+		m.MIC = b[authenticateVersion:authenticateMIC:authenticateMIC]
+	}
 	var err error
 	if m.Domain, err = decodeName(m.Flags, domain); err != nil {
 		return err
@@ -62,15 +66,6 @@ func (m *Authenticate) parse(b []byte) error {
 	}
 	if m.Workstation, err = decodeName(m.Flags, workstation); err != nil {
 		return err
-	}
-	if m.Flags.Has(FlagVersion) {
-		if p.start < authenticateVersion {
-			return syntaxError("AUTHENTICATE announces a version without room for it")
-		}
-		m.Version = parseVersion(b[authenticateShort:])
-	}
-	if p.start >= authenticateMIC {
-		m.MIC = b[authenticateVersion:authenticateMIC:authenticateMIC]
 	}
 	return nil
 }

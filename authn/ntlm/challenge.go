@@ -29,9 +29,6 @@ func ParseChallenge(b []byte) (*Challenge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.TargetName, err = decodeName(m.Flags, name); err != nil {
-		return nil, err
-	}
 	if m.Flags.Has(FlagTargetInfo) {
 		if len(b) < challengeInfo {
 			return nil, syntaxError("CHALLENGE of %d bytes announces target info", len(b))
@@ -48,11 +45,9 @@ func ParseChallenge(b []byte) (*Challenge, error) {
 			return nil, err
 		}
 	}
-	if m.Flags.Has(FlagVersion) {
-		if p.start < challengeVersion {
-			return nil, syntaxError("CHALLENGE announces a version without room for it")
-		}
-		m.Version = parseVersion(b[challengeInfo:])
+	m.Version = p.version(m.Flags, challengeInfo)
+	if m.TargetName, err = decodeName(m.Flags, name); err != nil {
+		return nil, err
 	}
 	return m, nil
 }

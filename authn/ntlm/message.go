@@ -81,6 +81,16 @@ func (p *payload) field(at int) ([]byte, error) {
 	return p.msg[off : off+n : off+n], nil
 }
 
+// version returns the version at position at. One that is announced where the
+// payload begins already is ignored, as some peers copy the flag from us: it is
+// for debugging only (MS-NLMP 2.2.2.10).
+func (p *payload) version(f Flags, at int) Version {
+	if !f.Has(FlagVersion) || p.start < at+versionSize {
+		return Version{}
+	}
+	return parseVersion(p.msg[at:])
+}
+
 // putField writes the length, maximum and offset of a field at position at of
 // the message that begins at msg.
 func putField(msg []byte, at, n, off int) {
@@ -103,6 +113,8 @@ type Version struct {
 	Build        uint16
 	Revision     uint8 // 15 for today's NTLM
 }
+
+const versionSize = 8
 
 func parseVersion(b []byte) Version {
 	return Version{Major: b[0], Minor: b[1], Build: le.Uint16(b[2:]), Revision: b[7]}

@@ -40,12 +40,7 @@ func ParseNegotiate(b []byte) (*Negotiate, error) {
 		}
 		*f.to = string(v)
 	}
-	if m.Flags.Has(FlagVersion) {
-		if p.start < negotiateVersion {
-			return nil, syntaxError("NEGOTIATE announces a version without room for it")
-		}
-		m.Version = parseVersion(b[negotiateFields:])
-	}
+	m.Version = p.version(m.Flags, negotiateFields)
 	return m, nil
 }
 
