@@ -37,8 +37,8 @@ type contestant struct {
 
 // race warms the contestants up and has them make calls in turn, round by
 // round, so that a slow moment of the machine hits all of them.
-func race(t *testing.T, cs []*contestant, rounds, calls int) {
-	t.Helper()
+func race(tb testing.TB, cs []*contestant, rounds, calls int) {
+	tb.Helper()
 	for round := -1; round < rounds; round++ {
 		for i := range cs {
 			c := cs[(max(round, 0)+i)%len(cs)]
@@ -46,7 +46,7 @@ func race(t *testing.T, cs []*contestant, rounds, calls int) {
 			begin := time.Now()
 			for range calls {
 				if err := c.call(); err != nil {
-					t.Fatalf("%s: %v", c.name, err)
+					tb.Fatalf("%s: %v", c.name, err)
 				}
 			}
 			if round >= 0 {
@@ -71,8 +71,8 @@ func median(a, b []time.Duration) float64 {
 
 // startEcho serves requests by sending their body back, and says in a header
 // whom it saw. With accounts it wants NTLM.
-func startEcho(t *testing.T, accounts *ntlm.Accounts) (url string) {
-	t.Helper()
+func startEcho(tb testing.TB, accounts *ntlm.Accounts) (url string) {
+	tb.Helper()
 	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 		if id := authn.FromContext(r.Context()); id != nil {
@@ -95,7 +95,7 @@ func startEcho(t *testing.T, accounts *ntlm.Accounts) (url string) {
 	s.Config = iwa.Server(h)
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.Start()
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s.URL
 }
 

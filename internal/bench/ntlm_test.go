@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -22,19 +21,18 @@ const (
 	minGain = 3.0  // in calls per second of go-ntlmssp, several goroutines
 )
 
-// TestNTLMCall measures what NTLM costs on a warm connection: the same call
+// BenchmarkNTLMCall measures what NTLM costs on a warm connection: the same call
 // without a login, with soapward at both ends, and with go-ntlmssp's
 // Negotiator as the client of the same service.
-func TestNTLMCall(t *testing.T) {
-	need(t)
-	open, closed := startEcho(t, nil), startEcho(t, newAccounts(t))
+func BenchmarkNTLMCall(b *testing.B) {
+	open, closed := startEcho(b, nil), startEcho(b, newAccounts(b))
 	plain := &http.Client{Transport: &http.Transport{}}
 	cs := []*contestant{
 		{name: "no login (net/http)", call: func() error { return post(plain, open, "") }},
 		{name: "NTLM, soapward", call: caller(soapward(), closed)},
 		{name: "NTLM, go-ntlmssp " + peerVersion, call: caller(negotiator(2), closed)},
 	}
-	race(t, cs, 41, 300)
+	race(b, cs, 41, 300)
 
 	fmt.Printf("\nOne call of %d bytes after the other over a warm connection, median of 41 rounds of 300\n", len(payload))
 	for _, c := range cs {
@@ -44,15 +42,14 @@ func TestNTLMCall(t *testing.T) {
 	fmt.Printf("  soapward's NTLM costs %.2f x the call without login (at most %.2f)\n", cost, maxCost)
 	fmt.Printf("  soapward makes %.2f x the calls of go-ntlmssp, which here rides on its first login too\n", gain)
 	if cost > maxCost {
-		t.Errorf("an NTLM call costs %.2f x a call without login, want at most %.2f", cost, maxCost)
+		b.Errorf("an NTLM call costs %.2f x a call without login, want at most %.2f", cost, maxCost)
 	}
 }
 
-// TestNTLMThroughput measures the same with several goroutines that share one
+// BenchmarkNTLMThroughput measures the same with several goroutines that share one
 // http.Client. Only calls count that came back, and for the right user.
-func TestNTLMThroughput(t *testing.T) {
-	need(t)
-	closed := startEcho(t, newAccounts(t))
+func BenchmarkNTLMThroughput(b *testing.B) {
+	closed := startEcho(b, newAccounts(b))
 	const goroutines, calls, rounds = 8, 4000, 9
 	fmt.Printf("\n%d goroutines share a client, right answers per second, median of %d rounds of %d calls\n", goroutines, rounds, calls)
 	fmt.Printf("  %-46s %9s %11s %7s  %s\n", "", "soapward", "go-ntlmssp", "ratio", "go-ntlmssp's calls that failed / came back as another user")
@@ -71,7 +68,7 @@ func TestNTLMThroughput(t *testing.T) {
 		for range rounds {
 			d, f, m := load(soapward(), closed, tt.users, goroutines, calls)
 			if f+m > 0 {
-				t.Fatalf("soapward: %d failed, %d mixed up", f, m)
+				b.Fatalf("soapward: %d failed, %d mixed up", f, m)
 			}
 			ours = append(ours, d/calls)
 			d, f, m = load(negotiator(tt.idle), closed, tt.users, goroutines, calls)
@@ -82,7 +79,7 @@ func TestNTLMThroughput(t *testing.T) {
 		fmt.Printf("  %-46s %9.0f %11.0f %7.2f  %.1f%% / %.1f%%\n", tt.name, 1e9/median(ours, nil), 1e9/median(theirs, nil), gain,
 			float64(failed)*100/(rounds*calls), float64(mixed)*100/(rounds*calls))
 		if gain < tt.min {
-			t.Errorf("%s: %.2f x the calls of go-ntlmssp, want at least %.1f", tt.name, gain, tt.min)
+			b.Errorf("%s: %.2f x the calls of go-ntlmssp, want at least %.1f", tt.name, gain, tt.min)
 		}
 	}
 	fmt.Println()
@@ -134,22 +131,15 @@ func load(c *http.Client, url string, users []string, goroutines, calls int) (to
 	return time.Since(begin), f.Load(), m.Load()
 }
 
-func need(t *testing.T) {
-	t.Helper()
-	if os.Getenv("SOAPWARD_BENCH") == "" {
-		t.Skip("a measurement: run `make bench`")
-	}
-}
-
-func newAccounts(t *testing.T) *ntlm.Accounts {
-	t.Helper()
+func newAccounts(tb testing.TB) *ntlm.Accounts {
+	tb.Helper()
 	as, err := ntlm.NewAccounts("CORP", "corp.test")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, user := range users {
 		if err := as.Set(ntlm.Account{Name: user, Password: authn.NewSecret(user)}); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return as
