@@ -132,10 +132,10 @@ func TestMITDelegation(t *testing.T) {
 	}
 	m.must("", "kvno", "-k", kt, "-U", "alice@corp.test", "front")
 	for _, user := range []string{"sam", "pru"} {
-		m.mustFail("not forwardable", "", "kvno", "-k", kt, "-U", user, "-P", "HTTP/back.corp.test")
+		m.mustFail("can't fulfill requested option", "", "kvno", "-k", kt, "-U", user, "-P", "HTTP/back.corp.test")
 	}
 	m.mustFail("can't fulfill requested option", "", "kvno", "-k", kt, "-U", "alice", "-P", "HTTP/other.corp.test")
-	m.mustFail("policy", "", "kvno", "-k", kt, "-U", "dora", "-P", "HTTP/back.corp.test")
+	m.mustFail("revoked", "", "kvno", "-k", kt, "-U", "dora", "-P", "HTTP/back.corp.test")
 }
 
 func TestMITReferral(t *testing.T) {

@@ -36,10 +36,9 @@ func (k *KDC) s4u2self(x *exchange, t *presented) ([]byte, error) {
 		return nil, err
 	}
 	g.authTime, g.paData, g.encPAData = x.now, u.paData, u.encPAData
+	g.cname = u.name // as asked for; who that is, the PAC says
 	if x.fault.IgnoreS4UUser {
-		a, g.paData, g.encPAData = self, nil, nil
-	} else if g.cname = u.name; u.name.Type == krb5.NameEnterprise {
-		g.cname = krb5.PrincipalName{Type: krb5.NamePrincipal, Components: []string{a.Name}}
+		a, g.cname, g.paData, g.encPAData = self, t.part.CName, nil, nil
 	}
 	if q.Options.Has(krb5.FlagForwardable) && t.part.Flags.Has(krb5.FlagForwardable) &&
 		self.TrustedToAuth && a.mayBeDelegated() {
