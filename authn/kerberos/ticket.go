@@ -1,0 +1,68 @@
+package kerberos
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/soapward/soapward/internal/krb5"
+)
+
+// Ticket is a ticket for one service with its session key: whoever has it is
+// its client to that service until it expires. It prints without either. It
+// is never modified and is safe for concurrent use. Most programs use
+// Client.NewInitiator and never see one.
+type Ticket struct {
+	reveal func() *ticket // a function, for the reason given at Evidence
+}
+
+// ticket is the content of a Ticket. It never changes once made.
+type ticket struct {
+	krb5.Ticket
+	key    krb5.Key
+	client krb5.PrincipalName
+	crealm string
+	flags  krb5.Flags
+	start  time.Time
+	end    time.Time
+	renew  time.Time // zero: cannot be renewed
+}
+
+func newTicket(t *ticket) *Ticket { return &Ticket{func() *ticket { return t }} }
+
+func (t *Ticket) open() *ticket {
+	if t == nil || t.reveal == nil {
+		return &ticket{}
+	}
+	return t.reveal()
+}
+
+// Client returns the principal in whose name the ticket is, with realm.
+func (t *Ticket) Client() string {
+	v := t.open()
+	return v.client.String() + "@" + v.crealm
+}
+
+// Service returns the service the ticket is for, with realm.
+func (t *Ticket) Service() string {
+	v := t.open()
+	return v.SName.String() + "@" + v.Realm
+}
+
+// Expires returns when the ticket ends.
+func (t *Ticket) Expires() time.Time { return t.open().end }
+
+// Forwardable reports whether the ticket has the forwardable flag.
+func (t *Ticket) Forwardable() bool { return t.open().flags.Has(krb5.FlagForwardable) }
+
+// String implements fmt.Stringer. It tells who and what for.
+func (t *Ticket) String() string { return "ticket of " + t.Client() + " for " + t.Service() }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (t *Ticket) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(t.String())) }
+
+// MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
+func (t *Ticket) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// LogValue implements slog.LogValuer.
+func (t *Ticket) LogValue() slog.Value { return slog.StringValue(t.String()) }
