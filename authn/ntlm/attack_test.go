@@ -255,7 +255,7 @@ func TestAttackMalformedAnswer(t *testing.T) {
 		return func(b []byte) []byte { le.PutUint32(b[at:], v); return b }
 	}
 	// Positions of the fields' descriptors (MS-NLMP 2.2.1.3).
-	const lm, nt, domain, user, key, flags = 12, 20, 28, 36, 52, 60
+	const lm, nt, user, key, flags = 12, 20, 36, 52, 60
 	for _, tt := range []struct {
 		name string
 		f    forger
@@ -265,7 +265,7 @@ func TestAttackMalformedAnswer(t *testing.T) {
 		{"offset into the header", forger{raw: put32(user+4, 8)}},
 		{"field over the end", forger{raw: put16(key, 0xffff)}},
 		{"LM field over the end", forger{raw: put16(lm, 0xfff0)}},
-		{"field into the MIC", forger{raw: put32(domain+4, 80)}},
+		{"field into the MIC", forger{raw: put32(key+4, 80)}},
 		{"truncated", forger{raw: func(b []byte) []byte { return b[:len(b)-1] }}},
 		{"header only", forger{raw: func(b []byte) []byte { return b[:64] }}},
 		{"oversize", forger{raw: func(b []byte) []byte { return append(b, make([]byte, maxMessage)...) }}},
