@@ -18,7 +18,7 @@ type Raw struct{ xml string }
 // ParseRaw checks that s is content of one element: any number of elements,
 // comments and text, complete in itself.
 func ParseRaw(s string) (Raw, error) {
-	r := newStringReader("<x>"+s+"</x>", Options{Limits: Limits{Bytes: int64(len(s)) + 7}})
+	r := within(s, Options{})
 	for r.Next() != EOF {
 		if len(r.open) == 0 && r.pos != len(r.doc) {
 			return Raw{}, errors.New("wire: not the content of one element")
@@ -96,13 +96,19 @@ func (x Raw) Decode(v Unmarshaler) error {
 }
 
 // Reader returns a Reader within x: its Child moves to the elements of x, its
-// Next to text as well. The limits on size are those of x itself.
+// Next to text as well. Its limits are those of x itself, which a Reader has
+// bounded already.
 func (x Raw) Reader(o Options) *Reader {
-	o.Limits.Bytes = int64(len(x.xml)) + 7
-	o.Limits.Elements = len(x.xml) + 1
-	r := newStringReader("<x>"+x.xml+"</x>", o)
+	r := within(x.xml, o)
 	r.Next()
 	return r
+}
+
+// within returns a Reader over an element that holds s.
+func within(s string, o Options) *Reader {
+	n := len(s) + 7
+	o.Limits = Limits{Bytes: int64(n), Depth: n, Elements: n, Attributes: n, Namespaces: n, Name: n}
+	return newStringReader("<x>"+s+"</x>", o)
 }
 
 // MarshalText implements encoding.TextMarshaler.

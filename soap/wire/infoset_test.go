@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// infoset returns what a Reader sees from its current place to the end, one
+// line per start, end and run of text.
+func infoset(r *Reader) (string, error) {
+	var d dump
+	for {
+		switch r.Next() {
+		case Start:
+			d.start(r.Name(), r.Attrs())
+		case End:
+			d.end(r.Name())
+		case Text:
+			d.text.WriteString(r.Chars())
+		case EOF:
+			d.flush()
+			return d.out.String(), r.Err()
+		}
+	}
+}
+
+// stdInfoset is the same, as encoding/xml sees the document.
+func stdInfoset(doc string) (string, error) {
+	d := dump{}
+	depth, roots := 0, 0
+	dec := xml.NewDecoder(strings.NewReader(doc))
+	for {
+		t, err := dec.Token()
+		if err == io.EOF {
+			if roots != 1 {
+				return "", fmt.Errorf("%d roots", roots)
+			}
+			d.flush()
+			return d.out.String(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			if depth++; depth == 1 {
+				roots++
+			}
+			as := slices.DeleteFunc(t.Attr, func(a xml.Attr) bool {
+				return a.Name.Space == "xmlns" || a.Name == xml.Name{Local: "xmlns"}
+			})
+			d.start(t.Name, as)
+		case xml.EndElement:
+			depth--
+			d.end(t.Name)
+		case xml.CharData:
+			if depth > 0 {
+				d.text.Write(t)
+			}
+		}
+	}
+}
+
+type dump struct {
+	out, text strings.Builder
+}
+
+func (d *dump) flush() {
+	if d.text.Len() > 0 {
+		fmt.Fprintf(&d.out, "%q\n", d.text.String())
+		d.text.Reset()
+	}
+}
+
+// legible makes a name fit in a line.
+func legible(n xml.Name) string {
+	return strings.Trim(strconv.Quote(clark(n)), `"`)
+}
+
+func (d *dump) start(n xml.Name, attrs []xml.Attr) {
+	d.flush()
+	as := make([]string, len(attrs))
+	for i, a := range attrs {
+		as[i] = fmt.Sprintf(" %s=%q", legible(a.Name), a.Value)
+	}
+	slices.Sort(as)
+	fmt.Fprintf(&d.out, "<%s%s>\n", legible(n), strings.Join(as, ""))
+}
+
+func (d *dump) end(n xml.Name) {
+	d.flush()
+	fmt.Fprintf(&d.out, "</%s>\n", legible(n))
+}
+
+// rewrite copies what r sees to w.
+func rewrite(w *Writer, r *Reader) {
+	for {
+		switch r.Next() {
+		case Start:
+			w.Start(r.Name())
+			for _, a := range r.Attrs() {
+				w.Attr(a.Name, a.Value)
+			}
+		case End:
+			w.End()
+		case Text:
+			w.Text(r.Chars())
+		case EOF:
+			return
+		}
+	}
+}
