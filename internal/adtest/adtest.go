@@ -55,7 +55,8 @@ type DC struct {
 	Host      string // its name, dc1.corp.test
 	DomainSID string
 	Krb5Conf  string // path of a krb5.conf that knows the realm
-	CAFile    string // path of the certificate that LDAPS shows, in PEM
+	CAFile    string // path of the certificate that LDAPS shows, in PEM; good for *.corp.test
+	KeyFile   string // path of its key
 
 	dir  string
 	lock *os.File
@@ -170,8 +171,8 @@ func (dc *DC) writeFiles(context.Context) error {
 	if err := os.WriteFile(dc.Krb5Conf, []byte(conf), 0o644); err != nil {
 		return err
 	}
-	dc.CAFile = dc.path("cert.pem")
-	return writeCertificate(dc.CAFile, dc.path("key.pem"), dc.Host, dc.IP)
+	dc.CAFile, dc.KeyFile = dc.path("cert.pem"), dc.path("key.pem")
+	return writeCertificate(dc.CAFile, dc.KeyFile, dc.Host, dc.IP)
 }
 
 // provision makes the domain. Each directory is ours, so that nothing is
@@ -191,7 +192,7 @@ func (dc *DC) provision(ctx context.Context) error {
 		"log file":                   dc.path("samba.log"),
 		"tls certfile":               dc.CAFile,
 		"tls cafile":                 "",
-		"tls keyfile":                dc.path("key.pem"),
+		"tls keyfile":                dc.KeyFile,
 		"dns forwarder":              "0.0.0.0", // none: names outside the domain stay unknown
 		// No file server and no winbindd: those are processes of their own.
 		"server services": "rpc, ldap, cldap, kdc, dns",

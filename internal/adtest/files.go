@@ -71,7 +71,7 @@ func writeCertificate(certFile, keyFile, host, ip string) error {
 		Subject:               pkix.Name{CommonName: host},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
-		DNSNames:              []string{host},
+		DNSNames:              []string{host, "*." + strings.ToLower(Realm)},
 		IPAddresses:           []net.IP{net.ParseIP(ip)},
 		IsCA:                  true,
 		BasicConstraintsValid: true,

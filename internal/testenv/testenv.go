@@ -51,6 +51,7 @@ var packages = map[string]string{
 	Python:                                        "python3",
 	"python module samba":                         "python3-samba",
 	"python module zeep":                          "python3-zeep",
+	"python module requests_kerberos":             "python3-requests-kerberos",
 	"python module requests_ntlm":                 "python3-requests-ntlm",
 }
 

@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/testenv"
+)
+
+const apacheModules = "/usr/lib/apache2/modules"
+
+// remoteUser is the header in which Apache tells the program behind it who the
+// caller is.
+const remoteUser = "X-Remote-User"
+
+// The file is the whole configuration: nothing of the machine's own is read.
+var apacheConfig = template.Must(template.New("apache2.conf").Parse(`
+ServerRoot {{.Dir}}
+ServerName {{.Host}}
+Listen 127.0.0.1:{{.Port}}
+PidFile {{.Dir}}/pid
+DefaultRuntimeDir {{.Dir}}
+Mutex file:{{.Dir}}
+ErrorLog {{.Dir}}/error.log
+LogLevel info auth_gssapi:debug
+{{if .User}}User {{.User}}
+{{end -}}
+KeepAlive On
+MaxKeepAliveRequests 0
+{{range .Modules}}LoadModule {{.}}_module {{$.ModuleDir}}/mod_{{.}}.so
+{{end}}
+{{if .CertFile}}
+SSLEngine on
+SSLCertificateFile {{.CertFile}}
+SSLCertificateKeyFile {{.KeyFile}}
+SSLSessionCache none
+{{end}}
+<Location />
+	AuthType GSSAPI
+	AuthName "soapward"
+	GssapiCredStore keytab:{{.Keytab}}
+	GssapiAllowedMech krb5
+	GssapiSSLonly Off
+	GssapiLocalName Off
+	Require valid-user
+	RequestHeader set ` + remoteUser + ` "expr=%{REMOTE_USER}"
+	ProxyPass {{.Backend}}
+</Location>
+`))
+
+// apache is Apache httpd with mod_auth_gssapi, which passes requests on to a
+// handler of the test.
+type apache struct {
+	Host   string
+	Port   string
+	scheme string
+	errors string // file of the error log
+}
+
+// URL returns a URL under the name that the service's keytab is for.
+func (a *apache) URL(path string) string {
+	return a.scheme + "://" + net.JoinHostPort(a.Host, a.Port) + path
+}
+
+type apacheConf struct {
+	Dir, Host, User, Keytab, Backend string
+	ModuleDir                        string
+	Modules                          []string
+	Port                             int
+	CertFile, KeyFile                string
+}
+
+// startApache starts Apache as host, with the keys of service. With a handler
+// of nil the answer tells who the caller is and what the body was.
+func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, handler http.Handler) *apache {
+	t.Helper()
+	program := testenv.Need(t, "apache2")
+	testenv.NeedFile(t, filepath.Join(apacheModules, "mod_auth_gssapi.so"))
+	if handler == nil {
+		handler = http.HandlerFunc(echoRemoteUser)
+	}
+	backend := httptest.NewServer(handler)
+	t.Cleanup(backend.Close)
+	port, err := testenv.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := apacheConf{
+		Dir: t.TempDir(), Host: host, Backend: backend.URL + "/", Port: port, ModuleDir: apacheModules,
+		Modules: []string{"mpm_event", "authn_core", "authz_core", "authz_user", "auth_gssapi", "headers", "proxy", "proxy_http"},
+	}
+	a := &apache{Host: host, Port: strconv.Itoa(port), scheme: "http", errors: filepath.Join(c.Dir, "error.log")}
+	if tls {
+		a.scheme = "https"
+		c.Modules = append(c.Modules, "ssl")
+		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
+	}
+	c.Keytab, c.User = apacheKeytab(t, dc.Keytab(service), c.Dir)
+	var conf bytes.Buffer
+	if err := apacheConfig.Execute(&conf, c); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(c.Dir, "apache2.conf")
+	if err := os.WriteFile(file, conf.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	var output logBuffer
+	cmd := exec.Command(program, "-X", "-f", file)
+	cmd.Env = append(os.Environ(), dc.Env()...)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	p, err := testenv.StartProcess(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("Apache wrote:\n%s\n%s", output.String(), a.log())
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := p.WaitListening(ctx, net.JoinHostPort("127.0.0.1", a.Port)); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// apacheKeytab copies a keytab for the user that Apache becomes when it is
+// started as root.
+func apacheKeytab(t *testing.T, keytab, dir string) (file, name string) {
+	t.Helper()
+	b, err := os.ReadFile(keytab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(dir, "service.keytab")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		return file, ""
+	}
+	name = "www-data" // of each Debian
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid) // numbers, on this system
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(file, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return file, name
+}
+
+func (a *apache) log() string {
+	b, _ := os.ReadFile(a.errors)
+	return string(b)
+}
+
+// echoRemoteUser answers who Apache says the caller is, and the body.
+func echoRemoteUser(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintf(w, "%s\n", strings.Join(r.Header.Values(remoteUser), ","))
+	_, _ = io.Copy(w, r.Body) // the test compares
+}
+
+// dialLoopback connects every name to 127.0.0.1, as a resolver of the test
+// domain would.
+func dialLoopback(ctx context.Context, network, addr string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+}
+
+// Apache itself is right: curl, with the same libraries, logs in to it.
+func TestApacheFixture(t *testing.T) {
+	t.Parallel()
+	dc := adtest.Start(t)
+	for _, tls := range []bool{false, true} {
+		a := startApache(t, dc, adtest.Backend, "backend.corp.test", tls, nil)
+		env := append(dc.Env(), "KRB5CCNAME=FILE:"+dc.Kinit(t, adtest.Alice))
+		args := []string{"-k", "--resolve", a.Host + ":" + a.Port + ":127.0.0.1", "-d", "<a/>", a.URL("/x")}
+		body, status := curl(t, env, ":", append([]string{"--negotiate"}, args...)...)
+		if status != "200" || body != "alice@"+adtest.Realm+"\n<a/>" {
+			t.Errorf("tls %v: status %s, body %q; want alice and the body", tls, status, body)
+		}
+		if _, status := curl(t, env, "", args...); status != "401" {
+			t.Errorf("tls %v: status without credentials = %s, want 401", tls, status)
+		}
+	}
+}
