@@ -25,7 +25,7 @@ type Writer struct {
 
 	spaces []binding // every namespace met, with its prefix
 	last   int       // index in spaces of the last one used
-	declAt int       // where late declarations go: behind the root's name
+	declAt int       // where late declarations go: behind the early ones
 	late   int       // spaces[late:] are not declared in buf yet
 	root   bool      // the root element has begun
 
@@ -117,6 +117,7 @@ func (w *Writer) Declare(prefix, space string) {
 // add gives a namespace a prefix, the proposed one if it is free.
 func (w *Writer) add(prefix, space string) {
 	if prefix == "" || strings.HasPrefix(prefix, "xml") || !IsNCName(prefix) || w.taken(prefix) {
+		prefix = ""
 		for i := max(len(w.spaces), 1); prefix == "" || w.taken(prefix); i++ {
 			prefix = "n" + strconv.Itoa(i)
 		}
@@ -200,10 +201,10 @@ func (w *Writer) Start(name xml.Name) {
 	w.inTag = true
 	if !w.root {
 		w.root = true
-		w.declAt = len(w.buf)
 		for _, b := range w.spaces {
 			w.buf = w.appendDecl(w.buf, b)
 		}
+		w.declAt = len(w.buf)
 		w.late = len(w.spaces)
 	}
 	if len(w.next) > 0 {
