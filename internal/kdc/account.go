@@ -3,6 +3,7 @@ package kdc
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ const maxKeyVersions = 3
 // Account is a user or a service of the domain.
 type Account struct {
 	Name     string // sAMAccountName
-	Password string
+	Password string `json:"-"`
 	FullName string
 	UPN      string // default: name@realm, marked as constructed
 	RID      uint32 // default: the next free one
@@ -285,3 +286,12 @@ func (k *KDC) service(p krb5.PrincipalName) *account {
 	}
 	return k.accounts[name]
 }
+
+// String returns the name of the account; the password does not print.
+func (a Account) String() string { return a.Name }
+
+// GoString is String for %#v.
+func (a Account) GoString() string { return "kdc.Account(" + a.Name + ")" }
+
+// LogValue implements slog.LogValuer.
+func (a Account) LogValue() slog.Value { return slog.StringValue(a.Name) }
