@@ -116,7 +116,7 @@ func (f *Fault) Internal() bool { return f.internal }
 // without one, the same code. It makes a Fault usable as a sentinel.
 func (f *Fault) Is(target error) bool {
 	t, ok := target.(*Fault)
-	if !ok {
+	if !ok || t == nil {
 		return false
 	}
 	if len(t.Subcodes) > 0 {
@@ -170,6 +170,9 @@ type FaultChooser interface {
 //
 // The result always has a Ref. It is never nil, not even for a nil error.
 func AsFault(err error) *Fault {
+	if nilFault, ok := err.(*Fault); ok && nilFault == nil {
+		err = errors.New("soap: nil *Fault returned as error")
+	}
 	f := chosen(err)
 	if f == nil {
 		f = &Fault{Ref: newRef(), Err: err, internal: true}
@@ -190,7 +193,7 @@ func chosen(err error) *Fault {
 	case nil:
 		return nil
 	case *Fault:
-		if e == nil || e.fromPeer {
+		if e.fromPeer {
 			return nil
 		}
 		f := *e

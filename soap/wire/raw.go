@@ -194,7 +194,21 @@ func hides(inner []binding, prefix string) bool {
 // mentions reports whether text may use prefix, in a name or in a value. It
 // errs on the side of yes.
 func mentions(text, prefix string) bool {
-	return prefix == "" || strings.Contains(text, prefix+":") || strings.Contains(text, "&#")
+	if prefix == "" || strings.Contains(text, "&#") {
+		return true
+	}
+	for at := 0; ; {
+		i := strings.Index(text[at:], prefix)
+		if i < 0 {
+			return false
+		}
+		at += i
+		end := at + len(prefix)
+		if end < len(text) && text[end] == ':' && nameClass[text[at-1]]&nameStart == 0 {
+			return true // text begins with <, so there is a byte before
+		}
+		at = end
+	}
 }
 
 // Any is an element of any type: what xs:anyType and mixed content allow. It
