@@ -2,13 +2,16 @@ package kerberos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/soapward/soapward/authn"
 )
 
 const (
-	maxTickets   = 1024             // kept by one client
+	maxTickets   = 4096             // kept by one client
 	fetchTimeout = time.Minute      // for one ticket, over all realms it takes
 	retryPause   = 30 * time.Second // between tries to replace a ticket that still works
 	maxEarly     = 5 * time.Minute  // how long before its end a ticket is replaced
@@ -38,8 +41,8 @@ type flight struct {
 func newCache() *cache { return &cache{entries: map[string]*cacheEntry{}} }
 
 // get returns the ticket under key, by fetch if there is none or it is about
-// to end. While a ticket works, a failure to replace it is not an error. fetch
-// goes on if ctx ends, since others may wait for it.
+// to end. While a ticket works, it is no error that no KDC answers. fetch goes
+// on if ctx ends, since others may wait for it.
 func (s *cache) get(ctx context.Context, key string, now func() time.Time, fetch func(ctx context.Context, old *ticket) (*ticket, error)) (*ticket, error) {
 	s.mu.Lock()
 	e := s.entries[key]
@@ -66,7 +69,7 @@ func (s *cache) get(ctx context.Context, key string, now func() time.Time, fetch
 	case <-ctx.Done():
 		return nil, fmt.Errorf("kerberos: wait for ticket: %w", ctx.Err())
 	}
-	if f.err != nil && old != nil && now().Before(old.end) {
+	if errors.Is(f.err, authn.ErrUnavailable) && old != nil && now().Before(old.end) {
 		return old, nil
 	}
 	return f.ticket, f.err
@@ -82,7 +85,7 @@ func (s *cache) fly(ctx context.Context, e *cacheEntry, f *flight, old *ticket, 
 	switch {
 	case f.err == nil:
 		e.ticket, e.renew = f.ticket, replaceAt(f.ticket, t)
-	case e.ticket != nil && t.Before(e.ticket.end):
+	case e.ticket != nil && t.Before(e.ticket.end) && errors.Is(f.err, authn.ErrUnavailable):
 		e.renew = earlier(t.Add(retryPause), e.ticket.end)
 	default:
 		e.ticket = nil
@@ -95,6 +98,9 @@ func (s *cache) fly(ctx context.Context, e *cacheEntry, f *flight, old *ticket, 
 // not at once if all one gets is a ticket that ends soon.
 func replaceAt(t *ticket, now time.Time) time.Time {
 	at := t.end.Add(-min(maxEarly, t.end.Sub(now)/10))
+	if !t.refresh.IsZero() && t.refresh.Before(at) {
+		return t.refresh
+	}
 	if soon := now.Add(retryPause); at.Before(soon) {
 		return earlier(soon, t.end)
 	}

@@ -113,11 +113,12 @@ func isStale(err error) bool {
 }
 
 const (
-	opLogin  = "log in"
-	opTicket = "get ticket"
-	opRenew  = "renew ticket"
-	opSelf   = "S4U2Self"
-	opProxy  = "S4U2Proxy"
+	opLogin   = "log in"
+	opTicket  = "get ticket"
+	opRenew   = "renew ticket"
+	opForward = "forward ticket"
+	opSelf    = "S4U2Self"
+	opProxy   = "S4U2Proxy"
 )
 
 // hint says what the operator can do.

@@ -83,12 +83,39 @@ func (s *keytabSecret) key(e krb5.EType, name krb5.PrincipalName, realm, _ strin
 
 // keyLogin logs in with a long-term key. It makes a new login instead of
 // renewing a ticket, so that changes of groups take effect.
-type keyLogin struct{ secret secret }
+type keyLogin struct {
+	secret secret
+
+	mu       sync.Mutex
+	rejected krb5.Key // the last one a KDC found wrong
+	refusal  error
+	until    time.Time // when to try it again
+}
+
+// wrongKeyPause is how long a wrong password is not tried again: a service
+// that tries it for each of its requests locks the account.
+const wrongKeyPause = 5 * time.Minute
+
+// lastRefusal returns the KDC's answer to the same key a short time ago.
+func (l *keyLogin) lastRefusal(k krb5.Key, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refusal != nil && now.Before(l.until) && l.rejected.Equal(k) {
+		return l.refusal
+	}
+	return nil
+}
+
+func (l *keyLogin) reject(k krb5.Key, err error, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rejected, l.refusal, l.until = k, err, now.Add(wrongKeyPause)
+}
 
 func (l *keyLogin) tgt(ctx context.Context, c *client, _ *ticket) (*ticket, error) {
 	name, realm := c.who()
 	for range maxHops {
-		t, err := c.as(ctx, l.secret, name, realm)
+		t, err := c.as(ctx, l, name, realm)
 		var ke *KDCError
 		if errors.As(err, &ke) && krb5.ErrorCode(ke.Code) == krb5.CodeWrongRealm &&
 			name.Type == krb5.NameEnterprise && ke.clientRealm != "" && !strings.EqualFold(ke.clientRealm, realm) {
@@ -106,10 +133,10 @@ func (l *keyLogin) tgt(ctx context.Context, c *client, _ *ticket) (*ticket, erro
 
 // as does the AS exchange (RFC 4120 3.1): a first request, to which the KDC
 // says how the key is made, and a second with a proof that we have it.
-func (c *client) as(ctx context.Context, s secret, name krb5.PrincipalName, realm string) (*ticket, error) {
+func (c *client) as(ctx context.Context, l *keyLogin, name krb5.PrincipalName, realm string) (*ticket, error) {
 	body := krb5.KDCReqBody{
 		Options: krb5.FlagForwardable, CName: name, Realm: realm, SName: krb5.TGSName(realm),
-		Till: c.now().Add(c.cfg.lifetime()), ETypes: s.etypes(c.etypes, name, realm),
+		Till: c.now().Add(c.cfg.lifetime()), ETypes: l.secret.etypes(c.etypes, name, realm),
 	}
 	if len(body.ETypes) == 0 {
 		return nil, fmt.Errorf("kerberos: no key to log in as %v@%s with; a keytab must hold keys of the account itself", name, realm)
@@ -122,13 +149,16 @@ func (c *client) as(ctx context.Context, s secret, name krb5.PrincipalName, real
 		return nil, err
 	}
 	padata := []krb5.PAData{{Type: krb5.PAPACRequest, Value: pac}}
-	a := &asExchange{c: c, secret: s, body: &body}
+	a := &asExchange{c: c, secret: l.secret, body: &body}
 	rep, m, err := a.send(ctx, padata)
 	if err != nil {
 		return nil, err
 	}
 	if m != nil && m.Code == krb5.CodePreauthRequired {
 		proof, err := a.prove(m)
+		if err == nil {
+			err = l.lastRefusal(a.key, c.now())
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +167,11 @@ func (c *client) as(ctx context.Context, s secret, name krb5.PrincipalName, real
 		}
 	}
 	if m != nil {
-		return nil, newKDCError(opLogin, realm, &body, name.String()+"@"+realm, m, c.now())
+		err := newKDCError(opLogin, realm, &body, name.String()+"@"+realm, m, c.now())
+		if m.Code == krb5.CodePreauthFailed {
+			l.reject(a.key, err, c.now())
+		}
+		return nil, err
 	}
 	return a.finish(rep)
 }

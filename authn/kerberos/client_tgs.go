@@ -20,9 +20,21 @@ type tgsRequest struct {
 	padata     []krb5.PAData
 	additional []krb5.Ticket
 
-	// client is in whose name the ticket must be; nil means the TGT's client.
-	// It returns why it must not be in the given name.
-	client func(name krb5.PrincipalName, realm string) error
+	nonce uint32 // zero: any
+	user  string // whom the request is for, if not the TGT's client
+
+	// check returns what is wrong with the open part of the reply. Nil means
+	// that it must be in the name of the TGT's client.
+	check func(rep *krb5.KDCRep) error
+}
+
+// who says for errors who asks, and for whom.
+func (q *tgsRequest) who(tgt *ticket) string {
+	s := tgt.client.String() + "@" + tgt.crealm
+	if q.user != "" {
+		s += " for " + q.user
+	}
+	return s
 }
 
 // nonce returns a number for one request. It has 31 bits, since some KDCs take
@@ -38,9 +50,12 @@ func nonce() uint32 {
 func (c *client) tgs(ctx context.Context, tgt *ticket, q *tgsRequest) (*ticket, error) {
 	realm := tgt.serves()
 	now := c.now()
+	if q.nonce == 0 {
+		q.nonce = nonce()
+	}
 	body := krb5.KDCReqBody{
 		Options: q.options | krb5.FlagForwardable&tgt.flags, Realm: realm, SName: q.service,
-		Till: now.Add(c.cfg.lifetime()), Nonce: nonce(), ETypes: c.etypes, AdditionalTickets: q.additional,
+		Till: now.Add(c.cfg.lifetime()), Nonce: q.nonce, ETypes: c.etypes, AdditionalTickets: q.additional,
 	}
 	rawBody, err := body.Marshal()
 	if err != nil {
@@ -64,7 +79,7 @@ func (c *client) tgs(ctx context.Context, tgt *ticket, q *tgsRequest) (*ticket, 
 		if err != nil {
 			return nil, err
 		}
-		return nil, newKDCError(q.op, realm, &body, tgt.client.String()+"@"+tgt.crealm, m, now)
+		return nil, newKDCError(q.op, realm, &body, q.who(tgt), m, now)
 	}
 	rep, err := krb5.ParseKDCRep(reply)
 	if err != nil {
@@ -77,8 +92,8 @@ func (c *client) tgs(ctx context.Context, tgt *ticket, q *tgsRequest) (*ticket, 
 	if err != nil {
 		return nil, fmt.Errorf("kerberos: open TGS-REP: %w", err)
 	}
-	if q.client != nil {
-		err = q.client(rep.CName, rep.CRealm)
+	if q.check != nil {
+		err = q.check(rep)
 	} else if !rep.CName.Equal(tgt.client) || rep.CRealm != tgt.crealm {
 		err = fmt.Errorf("kerberos: KDC of %s answered %v@%s with a ticket for %v@%s", realm, tgt.client, tgt.crealm, rep.CName, rep.CRealm)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/internal/krb5"
 )
 
@@ -26,6 +27,9 @@ type ticket struct {
 	start  time.Time
 	end    time.Time
 	renew  time.Time // zero: cannot be renewed
+
+	refresh time.Time // when to get another one; zero: shortly before the end
+	sid     authn.SID // of the client, where the ticket could be opened (S4U2Self)
 }
 
 func newTicket(t *ticket) *Ticket { return &Ticket{func() *ticket { return t }} }

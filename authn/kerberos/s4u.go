@@ -1,0 +1,291 @@
+package kerberos
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/krb5"
+	"github.com/soapward/soapward/internal/krb5/pac"
+)
+
+// ErrNotDelegable means that a user's identity may not be passed on: the
+// account is sensitive or in Protected Users, or the evidence is not
+// forwardable. The error around it says which, and what helps.
+var ErrNotDelegable = errors.New("kerberos: user may not be delegated")
+
+// selfLife is how long a ticket of S4U2Self is used. It says which groups the
+// user has and that the account is enabled, so it is asked for anew long
+// before the KDC lets it end.
+const selfLife = 15 * time.Minute
+
+// S4U2Self gets evidence for a user who did not come by Kerberos: a ticket in
+// the user's name for the client itself, which must be a service account
+// (protocol transition, MS-SFU 3.1.5.1.1). user is an account name, a name
+// with the client's realm, or a UPN. Whoever may call it decides who the user
+// is, so the name must come from a login that was verified.
+//
+// The KDC is not taken at its word. If the client has its own long-term key of
+// the right type, the ticket is opened to see whose it is; members of
+// Protected Users are refused then too, which not every KDC does.
+func (c *Client) S4U2Self(ctx context.Context, user string) (*Evidence, error) {
+	k := c.c
+	key := "self " + strings.ToLower(user)
+	t, err := k.cache.get(ctx, key, k.now, func(ctx context.Context, _ *ticket) (*ticket, error) {
+		return k.withTGT(ctx, func(tgt *ticket) (*ticket, error) { return k.s4u2self(ctx, tgt, user) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newEvidence(&evidence{
+		ticket: t.Ticket, client: t.client, realm: t.crealm, sid: t.sid, flags: t.flags, end: t.end, asserted: true,
+	}), nil
+}
+
+// s4uUser reads the name of the user to act for. The client's own realm is the
+// only one whose KDC can make the ticket.
+func (c *client) s4uUser(user, realm string) (krb5.PrincipalName, error) {
+	if user == "" || strings.ContainsAny(user, "\\/\x00") {
+		return krb5.PrincipalName{}, fmt.Errorf("kerberos: S4U2Self: user %q: want an account name or a UPN", user)
+	}
+	name, suffix, isUPN := strings.Cut(user, "@")
+	switch {
+	case !isUPN || suffix == realm:
+		return krb5.PrincipalName{Type: krb5.NamePrincipal, Components: []string{name}}, nil
+	case name == "":
+		return krb5.PrincipalName{}, fmt.Errorf("kerberos: S4U2Self: user %q has no name", user)
+	}
+	return krb5.NewPrincipalName(krb5.NameEnterprise, user), nil
+}
+
+func (c *client) s4u2self(ctx context.Context, tgt *ticket, user string) (*ticket, error) {
+	realm := tgt.serves()
+	name, err := c.s4uUser(user, realm)
+	if err != nil {
+		return nil, err
+	}
+	q := &tgsRequest{op: opSelf, service: tgt.client, options: krb5.OptionCanonical, nonce: nonce(), user: name.String()}
+	if q.padata, err = s4uPAData(tgt.key, name, realm, q.nonce); err != nil {
+		return nil, err
+	}
+	q.check = func(rep *krb5.KDCRep) error { return checkS4UUser(rep, name, tgt) }
+	t, err := c.tgs(ctx, tgt, q)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := t.SName.IsTGS(); ok {
+		return nil, fmt.Errorf("kerberos: S4U2Self: %s is of another realm, which this account cannot act for", user)
+	}
+	if !t.SName.EqualFold(tgt.client) {
+		return nil, fmt.Errorf("kerberos: S4U2Self: KDC answered with a ticket for %v instead of %v", t.SName, tgt.client)
+	}
+	if err := c.confirmUser(t, name); err != nil {
+		return nil, err
+	}
+	t.refresh = c.now().Add(selfLife)
+	return t, nil
+}
+
+// s4uPAData names the user in both ways there are: PA-FOR-USER, which all KDCs
+// understand, and PA-S4U-X509-USER, which is signed with the key's own
+// checksum (MS-SFU 2.2.1, 2.2.2).
+func s4uPAData(key krb5.Key, name krb5.PrincipalName, realm string, nonce uint32) ([]krb5.PAData, error) {
+	f := krb5.ForUser{Name: name, Realm: realm, AuthPackage: "Kerberos"}
+	sum, err := key.HMACMD5(krb5.UsageForUserChecksum, f.SignedBytes()) // whatever the key's type
+	if err != nil {
+		return nil, err
+	}
+	f.Checksum = krb5.Checksum{Type: krb5.HMACMD5, Sum: sum}
+	b, err := f.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	out := []krb5.PAData{{Type: krb5.PAForUser, Value: b}}
+	if key.EType() == krb5.RC4HMAC {
+		return out, nil // would need MD4 without a key (MS-SFU 2.2.2)
+	}
+	u := krb5.S4UUserID{Nonce: nonce, CName: name, CRealm: realm, Options: krb5.S4UOptionUseReplyKey, HasOptions: true}
+	raw, err := u.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	x := krb5.S4UX509User{RawUser: raw}
+	if x.Checksum, err = krb5.Sign(key, krb5.UsageS4UX509UserRequest, raw); err != nil {
+		return nil, err
+	}
+	if b, err = x.Marshal(); err != nil {
+		return nil, err
+	}
+	return append([]krb5.PAData{{Type: krb5.PAS4UX509User, Value: b}}, out...), nil
+}
+
+// checkS4UUser checks in whose name a reply is. A KDC that does not understand
+// the request answers with an ordinary ticket of the service for itself.
+func checkS4UUser(rep *krb5.KDCRep, name krb5.PrincipalName, tgt *ticket) error {
+	switch {
+	case !strings.EqualFold(rep.CRealm, tgt.serves()):
+		return fmt.Errorf("kerberos: S4U2Self: KDC answered with a ticket of realm %s", rep.CRealm)
+	case rep.CName.EqualFold(tgt.client) && !name.EqualFold(tgt.client):
+		return errors.New("kerberos: S4U2Self: the KDC ignored the user's name and answered with a ticket of the service itself; it does not support protocol transition")
+	case name.Type != krb5.NameEnterprise && !rep.CName.EqualFold(name):
+		return fmt.Errorf("kerberos: S4U2Self: KDC answered with a ticket of %v instead of %v", rep.CName, name)
+	}
+	if b, ok := krb5.FindPAData(rep.PAData, krb5.PAS4UX509User); ok {
+		x, err := krb5.ParseS4UX509User(b)
+		if err != nil {
+			return err
+		}
+		usage := krb5.UsageS4UX509UserRequest
+		if x.User.Options.Has(krb5.S4UOptionUseReplyKey) {
+			usage = krb5.UsageS4UX509UserReply
+		}
+		if err := tgt.key.VerifyChecksum(x.Checksum.Type, usage, x.RawUser, x.Checksum.Sum); err != nil {
+			return fmt.Errorf("kerberos: S4U2Self: signature of the user's name in the reply: %w", err)
+		}
+	}
+	return nil
+}
+
+// confirmUser opens a ticket to the client itself, if it has the key, and
+// checks that it is the user's: the name outside of it is not protected.
+func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
+	key, ok := c.ownKey(t.EncPart.EType)
+	if !ok {
+		return nil
+	}
+	plain, err := t.EncPart.Open(key, krb5.UsageTicket)
+	if err != nil {
+		return fmt.Errorf("kerberos: S4U2Self: open the service's own ticket: %w: the account's password was changed", err)
+	}
+	part, err := krb5.ParseEncTicketPart(plain)
+	if err != nil {
+		return err
+	}
+	if !part.CName.Equal(t.client) || part.CRealm != t.crealm {
+		return fmt.Errorf("kerberos: S4U2Self: the ticket is of %v@%s inside and of %v@%s outside", part.CName, part.CRealm, t.client, t.crealm)
+	}
+	found, err := krb5.FindAuthorizationData(part.AuthorizationData, krb5.ADPAC)
+	if err != nil || len(found) == 0 {
+		return err // a realm without PACs
+	}
+	p, err := pac.Parse(found[0])
+	if err != nil {
+		return err
+	}
+	if err := p.VerifyServer(key); err != nil {
+		return fmt.Errorf("kerberos: S4U2Self: %w", err)
+	}
+	info, err := p.LogonInfo()
+	if err != nil {
+		return nil // a PAC of MIT has none
+	}
+	if !isUser(p, info, asked) {
+		return fmt.Errorf("kerberos: S4U2Self: asked for %v, the ticket is of %s\\%s", asked, info.Domain, info.Account)
+	}
+	for _, sid := range info.GroupSIDs() {
+		if isProtectedUsers(string(sid)) {
+			return fmt.Errorf("%w: %s is a member of Protected Users", ErrNotDelegable, info.Account)
+		}
+	}
+	t.sid = authn.SID(info.SID())
+	return nil
+}
+
+// isUser reports whether a PAC describes the user asked for, by account name
+// or UPN.
+func isUser(p *pac.PAC, info *pac.LogonInfo, asked krb5.PrincipalName) bool {
+	full := asked.String()
+	name, _, isUPN := strings.Cut(full, "@")
+	if strings.EqualFold(info.Account, name) {
+		return true
+	}
+	upn, err := p.UPNInfo()
+	if err != nil {
+		return false
+	}
+	if !isUPN { // a name that the KDC found by UPN
+		prefix, _, _ := strings.Cut(upn.UPN, "@")
+		return strings.EqualFold(prefix, name)
+	}
+	return strings.EqualFold(upn.UPN, full)
+}
+
+// isProtectedUsers recognises the group by its RID, 525 (MS-ADTS 6.1.1.6.15).
+func isProtectedUsers(sid string) bool {
+	return strings.HasPrefix(sid, "S-1-5-21-") && strings.HasSuffix(sid, "-525")
+}
+
+// S4U2Proxy gets a ticket for a service in the name of the caller that ev is
+// evidence of (constrained delegation, MS-SFU 3.1.5.2.1). ev comes from an
+// accepted login to the client's own service, or from S4U2Self. The service
+// must be listed for the account, or allow it (resource-based).
+func (c *Client) S4U2Proxy(ctx context.Context, ev *Evidence, spn string) (*Ticket, error) {
+	k, v := c.c, ev.open()
+	if v.ticket.Raw == nil {
+		return nil, errors.New("kerberos: S4U2Proxy: no evidence ticket")
+	}
+	if now := k.now(); !now.Before(v.end) {
+		return nil, fmt.Errorf("kerberos: S4U2Proxy: the caller's ticket expired at %s: the caller has to log in again", v.end.Format(time.RFC3339))
+	}
+	name, realm, err := k.cfg.parseSPN(spn)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(v.ticket.Raw)
+	key := "proxy " + string(hash[:]) + " " + serviceKey(name, realm)
+	t, err := k.cache.get(ctx, key, k.now, func(ctx context.Context, _ *ticket) (*ticket, error) {
+		return k.withTGT(ctx, func(tgt *ticket) (*ticket, error) { return k.s4u2proxy(ctx, tgt, v, name, realm) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newTicket(t), nil
+}
+
+func (c *client) s4u2proxy(ctx context.Context, tgt *ticket, v *evidence, name krb5.PrincipalName, realm string) (*ticket, error) {
+	if realm != "" && !strings.EqualFold(realm, tgt.serves()) {
+		return nil, fmt.Errorf("kerberos: S4U2Proxy: %v is in realm %s; delegation across realms is not supported", name, realm)
+	}
+	options, err := krb5.MarshalPACOptions(krb5.PACOptionRBCD)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.tgs(ctx, tgt, &tgsRequest{
+		op: opProxy, service: name, user: v.client.String(),
+		options:    krb5.OptionCNameInAddl | krb5.OptionCanonical,
+		padata:     []krb5.PAData{{Type: krb5.PAPACOptionsType, Value: options}},
+		additional: []krb5.Ticket{v.ticket},
+		check: func(rep *krb5.KDCRep) error {
+			if !rep.CName.EqualFold(v.client) || !strings.EqualFold(rep.CRealm, v.realm) {
+				return fmt.Errorf("kerberos: S4U2Proxy: KDC answered with a ticket of %v@%s instead of %v@%s", rep.CName, rep.CRealm, v.client, v.realm)
+			}
+			return nil
+		},
+	})
+	var ke *KDCError
+	if errors.As(err, &ke) && krb5.ErrorCode(ke.Code) == krb5.CodeBadOption && !v.flags.Has(krb5.FlagForwardable) {
+		return nil, fmt.Errorf("%w: %w; the evidence is not forwardable: %s", ErrNotDelegable, err, notForwardableHint(v))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if next, ok := t.SName.IsTGS(); ok {
+		return nil, fmt.Errorf("kerberos: S4U2Proxy: %v is in realm %s; delegation across realms is not supported", name, next)
+	}
+	if !t.SName.EqualFold(name) {
+		return nil, fmt.Errorf("kerberos: S4U2Proxy: KDC answered with a ticket for %v instead of %v", t.SName, name)
+	}
+	return t, nil
+}
+
+// notForwardableHint says why evidence is not forwardable.
+func notForwardableHint(v *evidence) string {
+	if v.asserted {
+		return "the service account needs \"trust for delegation using any protocol\" (TrustedToAuthForDelegation), or the user is sensitive"
+	}
+	return "the user is sensitive, or the caller's client asked for a ticket that is not forwardable"
+}
