@@ -42,6 +42,7 @@ services, calls services that want it, and generates Go code from WSDL.`,
 		return &usageError{err: err, path: cmd.CommandPath()}
 	})
 	root.AddCommand(
+		newGenerateCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/soapward/soapward/authclient"
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
+)
+
+// passwordVariable is the environment variable a password may come from.
+const passwordVariable = "SOAPWARD_PASSWORD"
+
+// maxPasswordFile bounds what is read of a password file.
+const maxPasswordFile = 4096
+
+// loginFlags are the flags of commands that log in to a server.
+type loginFlags struct {
+	user         string
+	passwordFile string
+	negotiate    bool
+	keytab       string
+}
+
+func (l *loginFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&l.user, "user", "u", "", `log in as `+"`USER`"+`: CORP\alice or alice@corp.test`)
+	f.StringVar(&l.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
+	f.BoolVar(&l.negotiate, "negotiate", false, "log in by Kerberos: as USER, or with the tickets of kinit")
+	f.StringVar(&l.keytab, "keytab", "", "with --negotiate: log in with the keys in `FILE` instead of a password")
+}
+
+// transport returns what logs in as the flags say, nil for no login.
+func (l *loginFlags) transport(cmd *cobra.Command) (*authclient.Transport, error) {
+	cred, err := l.credential(cmd)
+	if cred == nil || err != nil {
+		return nil, err
+	}
+	return &authclient.Transport{Source: authclient.Static(cred)}, nil
+}
+
+func (l *loginFlags) credential(cmd *cobra.Command) (authclient.Credential, error) {
+	switch {
+	case l.keytab != "" && !l.negotiate:
+		return nil, usagef(cmd, "--keytab needs --negotiate")
+	case l.keytab != "" && l.passwordFile != "":
+		return nil, usagef(cmd, "--keytab and --password-file exclude each other")
+	case l.user == "" && l.passwordFile != "":
+		return nil, usagef(cmd, "--password-file needs -u USER")
+	case strings.Contains(l.user, ":"):
+		return nil, usagef(cmd, "-u takes a user without password; set %s or use --password-file", passwordVariable)
+	case l.negotiate:
+		client, err := l.kerberos(cmd)
+		if err != nil {
+			return nil, err
+		}
+		return &authclient.Kerberos{Client: client}, nil
+	case l.user == "":
+		return nil, nil
+	}
+	pw, err := l.password(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return &authclient.NTLM{User: l.user, Password: pw}, nil
+}
+
+func (l *loginFlags) kerberos(cmd *cobra.Command) (*kerberos.Client, error) {
+	cfg, err := kerberos.LoadConfig(krb5Config())
+	if err != nil {
+		return nil, withRemedy(err, "set KRB5_CONFIG to a krb5.conf that names the realm")
+	}
+	switch {
+	case l.keytab != "":
+		kt, err := kerberos.LoadKeytab(l.keytab)
+		if err != nil {
+			return nil, err
+		}
+		return kerberos.NewKeytabClient(*cfg, l.user, kt)
+	case l.user == "":
+		c, err := kerberos.NewCacheClient(*cfg, "")
+		return c, withRemedy(err, "kinit USER, or add -u USER")
+	}
+	pw, err := l.password(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return kerberos.NewPasswordClient(*cfg, l.user, pw)
+}
+
+// password comes from the file that the flag names, the environment, or the
+// terminal, in this order. It is never an argument: those are shown by ps.
+func (l *loginFlags) password(cmd *cobra.Command) (authn.Secret, error) {
+	var s string
+	switch env, ok := os.LookupEnv(passwordVariable); {
+	case l.passwordFile != "":
+		var err error
+		if s, err = firstLine(l.passwordFile); err != nil {
+			return authn.Secret{}, err
+		}
+	case ok:
+		s = env
+	default:
+		in, isFile := cmd.InOrStdin().(*os.File)
+		if !isFile || !term.IsTerminal(int(in.Fd())) {
+			return authn.Secret{}, withRemedy(errors.New("no password: standard input is not a terminal"),
+				"set "+passwordVariable+" or add --password-file FILE")
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Password of %s: ", l.user)
+		b, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(cmd.ErrOrStderr())
+		if err != nil {
+			return authn.Secret{}, fmt.Errorf("read password: %w", err)
+		}
+		s = string(b)
+	}
+	if s == "" {
+		return authn.Secret{}, errors.New("the password is empty")
+	}
+	return authn.NewSecret(s), nil
+}
+
+// firstLine reads the first line of a file that others cannot read.
+func firstLine(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	fi, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 {
+		return "", withRemedy(fmt.Errorf("%s can be read by others (mode %04o)", name, fi.Mode().Perm()), "chmod 600 "+name)
+	}
+	sc := bufio.NewScanner(io.LimitReader(f, maxPasswordFile))
+	sc.Scan()
+	if err := sc.Err(); err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	return strings.TrimSuffix(sc.Text(), "\r"), nil
+}
+
+// krb5Config is where the configuration of Kerberos is.
+func krb5Config() string {
+	if name := os.Getenv("KRB5_CONFIG"); name != "" {
+		return name
+	}
+	return "/etc/krb5.conf"
+}

@@ -1,0 +1,351 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/soapward/soapward/authclient"
+	"github.com/soapward/soapward/wsdl"
+	"github.com/soapward/soapward/wsdl/gen"
+)
+
+const fetchTimeout = 2 * time.Minute
+
+type generateFlags struct {
+	login        loginFlags
+	output       string
+	pkg          string
+	check        bool
+	allowPrivate bool
+}
+
+func newGenerateCommand() *cobra.Command {
+	var f generateFlags
+	cmd := &cobra.Command{
+		Use:   "generate [flags] WSDL...",
+		Short: "Generate Go code from WSDL",
+		Long: `Generate Go types, a client and a server from WSDL 1.1 documents, which may be
+files or URLs. What a document imports is read as well; for a URL that needs a
+login, add -u or --negotiate. The login goes to the origin of the WSDL only.
+
+The package is written to DIR. Several documents give several packages, each in
+a directory of DIR named like the package. A go:generate line in the package
+runs the same command again.
+
+A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
+--password-file.`,
+		Example: `  soapward generate -o internal/expenses expenses.wsdl
+  soapward generate -o gen orders.wsdl stock.wsdl
+  soapward generate -u 'CORP\alice' -o internal/hr 'https://host.corp.test/HR.svc?wsdl'
+  soapward generate --check -o internal/expenses expenses.wsdl   # in CI: is it up to date?`,
+		Args: usageArgs(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	f.login.register(cmd)
+	fl := cmd.Flags()
+	fl.StringVarP(&f.output, "output", "o", "", "write to `DIR` (default: a directory named like the package)")
+	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: made of the service's name)")
+	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
+	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
+	return cmd
+}
+
+// generated is the outcome for one WSDL.
+type generated struct {
+	WSDL     string    `json:"wsdl"`
+	Package  string    `json:"package"`
+	Dir      string    `json:"dir"`
+	Files    []string  `json:"files"`
+	Changed  []string  `json:"changed"`
+	Types    int       `json:"types"`
+	Services []service `json:"services"`
+	LeftOut  []string  `json:"left_out,omitempty"`
+	Warnings []string  `json:"warnings,omitempty"`
+}
+
+type service struct {
+	Name       string      `json:"name"`
+	SOAP       string      `json:"soap"`
+	URL        string      `json:"url,omitempty"`
+	Operations []operation `json:"operations"`
+}
+
+type operation struct {
+	Name   string   `json:"name"`
+	In     string   `json:"in"`
+	Out    string   `json:"out,omitempty"`
+	Faults []string `json:"faults,omitempty"`
+}
+
+func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
+	if f.pkg != "" && len(args) > 1 {
+		return usagef(cmd, "--package names one package, but there are %d documents", len(args))
+	}
+	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate}
+	t, err := f.login.transport(cmd)
+	if err != nil {
+		return err
+	}
+	if t != nil {
+		defer t.CloseIdleConnections()
+		resolver.HTTP = &http.Client{Transport: t, Timeout: fetchTimeout}
+	}
+	var results []generated
+	stale := false
+	for _, arg := range args {
+		r, err := f.one(cmd.Context(), resolver, arg, len(args) > 1)
+		if err != nil {
+			return err
+		}
+		results = append(results, *r)
+		stale = stale || len(r.Changed) > 0
+	}
+	if wantJSON(cmd) {
+		if err := printJSON(cmd.OutOrStdout(), results); err != nil {
+			return err
+		}
+	} else {
+		f.print(cmd.OutOrStdout(), results)
+	}
+	if f.check && stale {
+		return withRemedy(errors.New("generated files are not up to date"), "run the command again without --check")
+	}
+	return nil
+}
+
+// one generates from one WSDL.
+func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source string, several bool) (*generated, error) {
+	d, err := resolver.Open(ctx, source)
+	if err != nil {
+		return nil, f.explain(source, err)
+	}
+	res, err := gen.Generate(d, gen.Options{Package: f.pkg})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	dir := f.output
+	switch {
+	case dir == "":
+		dir = res.Package
+	case several:
+		dir = filepath.Join(dir, res.Package)
+	}
+	// Once more, now that the directory is known: the go:generate line leads
+	// from there back to the document.
+	if line, ok := directive(source, dir, res.Package); ok {
+		if res, err = gen.Generate(d, gen.Options{Package: f.pkg, Directive: line}); err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+	}
+	out := &generated{WSDL: source, Package: res.Package, Dir: dir, Types: res.Types, Files: []string{}, Changed: []string{}}
+	for _, s := range res.Services {
+		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
+		for _, op := range s.Operations {
+			o.Operations = append(o.Operations, operation(op))
+		}
+		out.Services = append(out.Services, o)
+	}
+	for _, p := range res.Skipped {
+		out.LeftOut = append(out.LeftOut, p.String())
+	}
+	for _, p := range d.Warnings {
+		out.Warnings = append(out.Warnings, p.String())
+	}
+	for _, file := range res.Files {
+		out.Files = append(out.Files, file.Name)
+	}
+	out.Changed, err = write(dir, res.Files, f.check)
+	return out, err
+}
+
+// explain adds what the reader can do about an error of the resolver.
+func (f *generateFlags) explain(source string, err error) error {
+	var status *wsdl.StatusError
+	var refused *authclient.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && f.login.user == "" && !f.login.negotiate:
+		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
+		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
+	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
+		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
+	case errors.Is(err, wsdl.ErrOrigin):
+		return withRemedy(err, "save the documents to files and generate from those, or add --allow-private-imports if you trust their source")
+	case errors.Is(err, fs.ErrNotExist):
+		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
+	}
+	return err
+}
+
+// directive returns the command that generates the package again from within
+// its directory. There is none for a document that needs a login or moves.
+func directive(source, dir, pkg string) (string, bool) {
+	const tool = "go run github.com/soapward/soapward/cmd/soapward generate -o . -p "
+	if u, err := url.Parse(source); err == nil && len(u.Scheme) > 1 {
+		if u.User != nil || strings.ContainsAny(source, "\"\\ \n$") {
+			return "", false
+		}
+		return tool + pkg + ` "` + source + `"`, true
+	}
+	from, err := filepath.Abs(dir)
+	if err != nil {
+		return "", false
+	}
+	to, err := filepath.Abs(source)
+	if err != nil {
+		return "", false
+	}
+	rel, err := filepath.Rel(from, to)
+	if err != nil || strings.ContainsAny(rel, "\"\n$") {
+		return "", false
+	}
+	rel = filepath.ToSlash(rel)
+	if strings.Contains(rel, " ") {
+		rel = `"` + rel + `"`
+	}
+	return tool + pkg + " " + rel, true
+}
+
+// write brings a directory up to date and returns what was not: files that
+// differ, and generated files that are no longer made. With check it changes
+// nothing.
+func write(dir string, files []gen.File, check bool) ([]string, error) {
+	changed := []string{}
+	keep := map[string]bool{}
+	for _, f := range files {
+		name := filepath.Join(dir, filepath.FromSlash(f.Name))
+		keep[name] = true
+		old, err := os.ReadFile(name)
+		if err == nil && bytes.Equal(old, f.Data) {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		changed = append(changed, f.Name)
+		if check {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(name, f.Data, 0o666); err != nil {
+			return nil, err
+		}
+	}
+	stale, err := leftovers(dir, keep)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range stale {
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		changed = append(changed, filepath.ToSlash(rel))
+		if !check {
+			if err := os.Remove(name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.Sort(changed)
+	return changed, nil
+}
+
+// leftovers finds files of an earlier run. Only names that the generator makes
+// are looked at, and of schema/ only what a previous run must have put there.
+func leftovers(dir string, keep map[string]bool) ([]string, error) {
+	var stale []string
+	code, err := filepath.Glob(filepath.Join(dir, "*.gen.go"))
+	if err != nil {
+		return nil, err
+	}
+	if len(code) == 0 {
+		return nil, nil
+	}
+	var docs []string
+	for _, ext := range []string{"*.wsdl", "*.xsd"} {
+		m, err := filepath.Glob(filepath.Join(dir, "schema", ext))
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, m...)
+	}
+	for _, name := range append(code, docs...) {
+		if keep[name] {
+			continue
+		}
+		if strings.HasSuffix(name, ".go") {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				return nil, err
+			}
+			if !bytes.HasPrefix(b, []byte("// Code generated by soapward generate.")) {
+				continue
+			}
+		}
+		stale = append(stale, name)
+	}
+	return stale, nil
+}
+
+// print writes the summary.
+func (f *generateFlags) print(w io.Writer, results []generated) {
+	for i, r := range results {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		state := fmt.Sprintf("%d files written", len(r.Changed))
+		switch {
+		case len(r.Changed) == 0:
+			state = "up to date"
+		case f.check:
+			state = "not up to date: " + strings.Join(r.Changed, ", ")
+		}
+		fmt.Fprintf(w, "%s: package %s, %d types, %s\n", filepath.ToSlash(r.Dir), r.Package, r.Types, state)
+		for _, s := range r.Services {
+			fmt.Fprintf(w, "\n%s (SOAP %s)", s.Name, s.SOAP)
+			if s.URL != "" {
+				fmt.Fprintf(w, " %s", s.URL)
+			}
+			fmt.Fprintln(w)
+			tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(tw, "  operation\tin\tout\tfaults")
+			for _, op := range s.Operations {
+				out := op.Out
+				if out == "" {
+					out = "(one-way)"
+				}
+				faults := "-"
+				if len(op.Faults) > 0 {
+					faults = strings.Join(op.Faults, ", ")
+				}
+				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", op.Name, op.In, out, faults)
+			}
+			_ = tw.Flush() // w reports its own errors when the program ends
+		}
+		for _, s := range r.LeftOut {
+			fmt.Fprintf(w, "left out: %s\n", s)
+		}
+		for _, s := range r.Warnings {
+			fmt.Fprintf(w, "warning: %s\n", s)
+		}
+	}
+}

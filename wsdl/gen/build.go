@@ -1,0 +1,391 @@
+package gen
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/soapward/soapward/wsdl"
+)
+
+// Limits of what one description may make of itself.
+const (
+	maxParticles = 200_000 // groups that are used often multiply
+	maxDepth     = 100
+)
+
+type generator struct {
+	d   *wsdl.Definitions
+	opt Options
+
+	pkg       *scope
+	typeNames map[wsdl.QName]string
+	structs   map[any]*structT // by *wsdl.Type, or *wsdl.Element for a root of simple type
+	order     []*structT
+	enums     map[*wsdl.Type]*enumT
+	enumList  []*enumT
+	ifaces    map[*wsdl.Type]*iface
+	ifaceList []*iface
+	faults    map[*wsdl.Element]*structT
+	ports     []*portT
+
+	reach     map[*wsdl.Type]bool
+	reachList []*wsdl.Type
+	queue     []*structT // to be filled
+	particles int
+
+	probs   []wsdl.Problem
+	skipped []wsdl.Problem
+
+	out
+}
+
+func (g *generator) problem(pos wsdl.Position, text string) {
+	if len(g.probs) < 25 {
+		g.probs = append(g.probs, wsdl.Problem{Pos: pos, Text: text})
+	}
+}
+
+// plain reports whether t appears as a struct.
+func plain(t *wsdl.Type) bool { return t.Complex && !t.Builtin }
+
+// mark finds the types a message needs: content, attributes, and the types
+// derived from those, which xsi:type may name.
+func (g *generator) mark(t *wsdl.Type) {
+	stack := []*wsdl.Type{t}
+	for len(stack) > 0 {
+		t := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if t == nil || t.Builtin || g.reach[t] {
+			continue
+		}
+		g.reach[t] = true
+		g.reachList = append(g.reachList, t)
+		if !t.Complex {
+			continue
+		}
+		stack = append(stack, t.Derived...)
+		if !t.Mixed {
+			g.elements(t.Content, 0, func(e *wsdl.Element) {
+				stack = append(stack, e.Type)
+				for _, m := range e.Members {
+					stack = append(stack, m.Type)
+				}
+			})
+		}
+	}
+}
+
+// elements calls f for each element in a content model.
+func (g *generator) elements(p *wsdl.Particle, depth int, f func(*wsdl.Element)) {
+	if p == nil || depth > maxDepth {
+		return
+	}
+	if g.particles++; g.particles > maxParticles {
+		return
+	}
+	if p.Element != nil {
+		f(p.Element)
+	}
+	for _, c := range p.Children {
+		g.elements(c, depth+1, f)
+	}
+}
+
+// nameTypes gives names to global types before all others, in document order,
+// so that they change as little as possible when a description grows.
+func (g *generator) nameTypes() {
+	for _, t := range g.d.Types {
+		if g.reach[t] && t.Complex && !t.Builtin {
+			g.typeName(t.Name, "Type")
+		}
+	}
+}
+
+// typeName returns the Go name of a global type.
+func (g *generator) typeName(q wsdl.QName, suffix string) string {
+	if n, ok := g.typeNames[q]; ok {
+		return n
+	}
+	base := exported(q.Local)
+	n := g.pkg.take(base, base+suffix, base+spaceSuffix(q.Space))
+	g.typeNames[q] = n
+	return n
+}
+
+// outerName makes the name of an anonymous type of what it is written in.
+func (g *generator) outerName(t *wsdl.Type) string {
+	if t.OwnerType() == nil {
+		return exported(t.Owner)
+	}
+	o := t.OwnerType()
+	outer := ""
+	switch {
+	case g.structs[o] != nil:
+		outer = g.structs[o].name
+	case !o.Name.IsZero():
+		outer = exported(o.Name.Local)
+	default:
+		outer = exported(o.Owner)
+	}
+	if strings.HasSuffix(outer, exported(t.Owner)) && !o.Name.IsZero() {
+		return outer
+	}
+	return outer + exported(t.Owner)
+}
+
+// structOf returns the struct of a complex type. It is filled later, so that
+// types may refer to each other in cycles.
+func (g *generator) structOf(t *wsdl.Type) *structT {
+	if s := g.structs[t]; s != nil {
+		return s
+	}
+	s := &structT{typ: t, names: fieldScope()}
+	if t.Name.IsZero() {
+		base := g.outerName(t)
+		s.name = g.pkg.take(base, base+"Element")
+		s.doc = []string{s.name + " is the content of the element " + t.Owner + ".", t.Doc}
+	} else {
+		s.name = g.typeName(t.Name, "Type")
+		s.doc = []string{s.name + " is the type " + t.Name.Local + ofSpace(t.Name) + ".", t.Doc}
+	}
+	g.structs[t] = s
+	g.order = append(g.order, s)
+	g.queue = append(g.queue, s)
+	return s
+}
+
+func ofSpace(q wsdl.QName) string {
+	if q.Space == "" {
+		return ""
+	}
+	return " of " + q.Space
+}
+
+// fieldScope reserves the methods of generated structs.
+func fieldScope() *scope { return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName") }
+
+// fillAll fills structs until none is left.
+func (g *generator) fillAll() {
+	for len(g.queue) > 0 {
+		s := g.queue[0]
+		g.queue = g.queue[1:]
+		g.fill(s)
+	}
+}
+
+func (g *generator) fill(s *structT) {
+	t := s.typ
+	if s.built || t == nil {
+		return
+	}
+	s.built = true
+	for _, a := range t.Attributes {
+		g.attribute(s, a)
+	}
+	s.anyAttr = t.AnyAttribute != nil
+	switch {
+	case t.Simple != nil:
+		s.simple = g.simpleValue(t, t.Simple)
+		s.names.take("Value")
+	case t.Mixed:
+		s.mixed = true
+		s.names.take("Content")
+	default:
+		g.particle(s, t.Content, false, 0)
+	}
+	if s.anyAttr {
+		s.names.take("Attrs")
+	}
+	// Attributes are named after elements, which are met more often.
+	for _, f := range s.attrs {
+		if f.kind != constField {
+			n := exported(f.elem.Local)
+			f.name = s.names.take(n, n+"Attr")
+		}
+	}
+}
+
+func (g *generator) attribute(s *structT, a *wsdl.Attribute) {
+	f := &field{kind: elemField, elem: a.Name, doc: a.Doc, card: opt, def: a.Default}
+	if a.Required {
+		f.card = one
+	}
+	if a.Required && a.Fixed != nil {
+		f.kind, f.fixed = constField, *a.Fixed
+		s.attrs = append(s.attrs, f)
+		return
+	}
+	if a.Fixed != nil {
+		f.def = a.Fixed
+	}
+	f.val = g.simpleValue(a.Type, simpleOf(a.Type))
+	s.attrs = append(s.attrs, f)
+}
+
+// simpleOf is the simple type of an attribute, text when it is not known.
+func simpleOf(t *wsdl.Type) *wsdl.Simple {
+	if t.Simple != nil {
+		return t.Simple
+	}
+	return &wsdl.Simple{Atom: &wsdl.Type{Name: wsdl.QName{Space: xsdSpace, Local: "string"}, Builtin: true}}
+}
+
+// valueOf says how the content of an element appears in Go.
+func (g *generator) valueOf(t *wsdl.Type) *value {
+	switch {
+	case t.Builtin && (t.Simple == nil || t.Name.Local == "anySimpleType" || t.Name.Local == "anyAtomicType"):
+		return &value{kind: anyValue, goType: "wire.Any"}
+	case !t.Complex:
+		return g.simpleValue(t, t.Simple)
+	case g.polymorphic(t):
+		i := g.ifaceOf(t)
+		return &value{kind: ifaceValue, goType: i.name, iface: i}
+	}
+	s := g.structOf(t)
+	return &value{kind: structValue, goType: s.name, st: s}
+}
+
+// polymorphic reports whether an element of type t may hold other types.
+func (g *generator) polymorphic(t *wsdl.Type) bool {
+	return plain(t) && !t.Name.IsZero() && (t.Abstract || len(t.Derived) > 0)
+}
+
+// ifaceOf returns the interface for t and the types derived from it.
+func (g *generator) ifaceOf(t *wsdl.Type) *iface {
+	if i := g.ifaces[t]; i != nil {
+		return i
+	}
+	base := g.structOf(t)
+	i := &iface{base: base}
+	i.name = g.pkg.take("Any" + base.name)
+	i.marker = "is" + base.name
+	g.ifaces[t] = i
+	g.ifaceList = append(g.ifaceList, i)
+	seen := map[*wsdl.Type]bool{}
+	var add func(t *wsdl.Type)
+	add = func(t *wsdl.Type) {
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		if !t.Abstract {
+			s := g.structOf(t)
+			i.impls = append(i.impls, s)
+			s.ifaces = append(s.ifaces, i)
+		}
+		for _, d := range t.Derived {
+			add(d)
+		}
+	}
+	add(t)
+	return i
+}
+
+// rootStruct returns the struct of an element that is a message by itself, or
+// nil for xs:anyType.
+func (g *generator) rootStruct(e *wsdl.Element) *structT {
+	if plain(e.Type) {
+		s := g.structOf(e.Type)
+		if e.Type.Name.IsZero() && len(s.doc) == 2 && e.Doc != e.Type.Doc {
+			s.doc = append(s.doc, e.Doc)
+		}
+		return s
+	}
+	if !e.Type.Builtin || e.Type.Simple != nil {
+		if s := g.structs[e]; s != nil {
+			return s
+		}
+		base := exported(e.Name.Local)
+		s := &structT{name: g.pkg.take(base, base+"Element"), names: fieldScope(), built: true}
+		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
+		s.names.take("Value")
+		s.simple = g.simpleValue(e.Type, e.Type.Simple)
+		g.structs[e] = s
+		g.order = append(g.order, s)
+		return s
+	}
+	return nil
+}
+
+// breakCycles puts required structs behind pointers where a struct would
+// otherwise contain itself.
+func (g *generator) breakCycles() {
+	state := map[*structT]int{}
+	var visit func(s *structT)
+	visit = func(s *structT) {
+		state[s] = 1
+		for _, f := range s.fields {
+			var to *structT
+			switch {
+			case f.card != one || f.nillable || f.ptr:
+			case f.kind == nestedField:
+				to = f.nested
+			case f.kind == elemField && f.val.kind == structValue:
+				to = f.val.st
+			}
+			switch {
+			case to == nil:
+			case state[to] == 1:
+				f.ptr = true
+			case state[to] == 0:
+				visit(to)
+			}
+		}
+		state[s] = 2
+	}
+	for _, s := range g.order {
+		if state[s] == 0 {
+			visit(s)
+		}
+	}
+}
+
+// accepts returns the element names a struct's content may begin with or hold,
+// and its wildcards.
+func (s *structT) accepts() (names []wsdl.QName, wild []*wsdl.Wildcard) {
+	for _, f := range s.fields {
+		n, w := f.accepts()
+		names = append(names, n...)
+		wild = append(wild, w...)
+	}
+	return names, wild
+}
+
+func (f *field) accepts() (names []wsdl.QName, wild []*wsdl.Wildcard) {
+	switch f.kind {
+	case nestedField:
+		return f.nested.accepts()
+	case anyField:
+		return nil, []*wsdl.Wildcard{f.wild}
+	}
+	return []wsdl.QName{f.elem}, nil
+}
+
+// ordered reports whether names alone do not tell which field an element
+// belongs to.
+func (s *structT) ordered() bool {
+	seen := map[wsdl.QName]bool{}
+	wilds := 0
+	for _, f := range s.fields {
+		names, wild := f.accepts()
+		if len(wild) > 0 {
+			wilds++
+		}
+		own := map[wsdl.QName]bool{}
+		for _, n := range names {
+			if seen[n] && !own[n] {
+				return true
+			}
+			seen[n], own[n] = true, true
+		}
+	}
+	return wilds > 1
+}
+
+// sortedStructs orders output by name, so that small edits of a description
+// make small edits of the code.
+func (g *generator) sortedStructs() []*structT {
+	all := slices.Clone(g.order)
+	slices.SortFunc(all, func(a, b *structT) int { return strings.Compare(a.name, b.name) })
+	return all
+}

@@ -1,0 +1,248 @@
+package gen
+
+import (
+	"strings"
+
+	"github.com/soapward/soapward/wsdl"
+)
+
+// emitClient writes the operations and the clients.
+func (g *generator) emitClient() {
+	for _, p := range g.ports {
+		g.emitOperations(p)
+		g.emitPortClient(p)
+	}
+	g.emitHeaderOptions()
+}
+
+func (g *generator) emitOperations(p *portT) {
+	g.p("// Operations of %s.", p.pt.Name.Local)
+	g.p("var (")
+	for _, op := range p.ops {
+		g.p("\t%s = &soap.Operation{", op.varName)
+		g.p("\t\tService: %q,", "{"+p.pt.Name.Space+"}"+p.pt.Name.Local)
+		g.p("\t\tName: %q,", op.op.Name)
+		if op.op.Action != "" {
+			g.p("\t\tAction: %q,", op.op.Action)
+		}
+		if !op.in.elem.IsZero() {
+			g.p("\t\tInput: %s,", g.name(op.in.elem))
+		}
+		switch {
+		case op.out == nil:
+			g.p("\t\tOneWay: true,")
+		case !op.out.elem.IsZero():
+			g.p("\t\tOutput: %s,", g.name(op.out.elem))
+		}
+		if op.op.Style == wsdl.RPCStyle {
+			g.p("\t\tRPC: true,")
+		}
+		var headers []string
+		for _, h := range op.headers {
+			if !h.out {
+				headers = append(headers, g.name(h.elem))
+			}
+		}
+		if len(headers) > 0 {
+			g.p("\t\tHeaders: []xml.Name{%s},", strings.Join(headers, ", "))
+		}
+		if len(op.faults) > 0 {
+			g.p("\t\tFaults: []func() soap.Detail{")
+			for _, f := range op.faults {
+				g.p("\t\t\tfunc() soap.Detail { return new(%s) },", f.name)
+			}
+			g.p("\t\t},")
+		}
+		if ns := op.namespaces(); len(ns) > 0 {
+			var vars []string
+			for _, n := range ns {
+				vars = append(vars, g.space(n))
+			}
+			g.p("\t\tNamespaces: []string{%s},", strings.Join(vars, ", "))
+		}
+		g.p("\t}")
+	}
+	g.p(")\n")
+}
+
+func (g *generator) emitPortClient(p *portT) {
+	if p.location != "" {
+		g.p("// %sURL is the address that the description gives.", p.name)
+		g.p("const %sURL = %q\n", p.name, p.location)
+	}
+	c := p.name + "Client"
+	g.comment("", c+" calls "+p.pt.Name.Local+". It is safe for concurrent use.", p.pt.Doc)
+	g.p("type %s struct {", c)
+	g.p("\tsoap *soapclient.Client")
+	g.p("}\n")
+	doc := "New" + c + " returns a client that sends its calls through c."
+	if p.location != "" {
+		doc += " Without a URL in c, calls go to " + p.name + "URL."
+	}
+	g.comment("", doc)
+	g.p("func New%s(c *soapclient.Client) *%s {", c, c)
+	if p.location != "" || p.version == wsdl.SOAP12 {
+		g.p("\td := *c")
+		if p.location != "" {
+			g.p("\tif d.URL == \"\" {")
+			g.p("\t\td.URL = %sURL", p.name)
+			g.p("\t}")
+		}
+		if p.version == wsdl.SOAP12 {
+			g.p("\tif d.Version == 0 {")
+			g.p("\t\td.Version = soap.V12")
+			g.p("\t}")
+		}
+		g.p("\treturn &%s{&d}", c)
+	} else {
+		g.p("\treturn &%s{c}", c)
+	}
+	g.p("}\n")
+	for _, op := range p.ops {
+		g.comment("", op.doc()...)
+		if op.out == nil {
+			g.p("func (c *%s) %s(ctx context.Context, req *%s, opts ...soapclient.CallOption) error {", c, op.method, op.in.goType)
+			g.p("\treturn soapclient.Send(ctx, c.soap, %s, req, opts...)", op.varName)
+		} else {
+			g.p("func (c *%s) %s(ctx context.Context, req *%s, opts ...soapclient.CallOption) (*%s, error) {", c, op.method, op.in.goType, op.out.goType)
+			g.p("\treturn soapclient.Call[%s, %s](ctx, c.soap, %s, req, opts...)", op.in.goType, op.out.goType, op.varName)
+		}
+		g.p("}\n")
+	}
+}
+
+// doc is the comment of an operation's method.
+func (op *operation) doc() []string {
+	first := op.method + " calls the operation " + op.op.Name + "."
+	if op.out == nil {
+		first = op.method + " sends to the one-way operation " + op.op.Name + "."
+	}
+	paras := []string{first, op.op.Doc}
+	if len(op.faults) > 0 {
+		var names []string
+		for _, f := range op.faults {
+			names = append(names, "*"+f.name)
+		}
+		paras = append(paras, "Its faults: "+strings.Join(names, ", ")+".")
+	}
+	return paras
+}
+
+func (g *generator) emitHeaderOptions() {
+	for _, p := range g.ports {
+		for _, op := range p.ops {
+			for _, h := range op.headers {
+				if h.method == "" {
+					continue
+				}
+				n := g.name(h.elem)
+				g.p("// With%s adds the header block %s to a call.", h.method, h.elem.Local)
+				g.p("func With%s(v *%s) soapclient.CallOption {", h.method, h.goType)
+				g.p("\treturn soapclient.WithHeader(soap.Header{Name: %s, Value: v})", n)
+				g.p("}\n")
+				g.p("// Find%s returns the header block %s among those received, or nil.", h.method, h.elem.Local)
+				g.p("func Find%s(headers []soap.Header) (*%s, error) {", h.method, h.goType)
+				g.p("\tfor i := range headers {")
+				g.p("\t\tif headers[i].Name == %s {", n)
+				g.p("\t\t\tv := new(%s)", h.goType)
+				g.p("\t\t\treturn v, headers[i].Decode(v)")
+				g.p("\t\t}")
+				g.p("\t}")
+				g.p("\treturn nil, nil")
+				g.p("}\n")
+			}
+		}
+	}
+}
+
+// emitServer writes the interfaces and their registration.
+func (g *generator) emitServer() {
+	for _, p := range g.ports {
+		g.emitPortServer(p)
+	}
+	for _, p := range g.ports {
+		for _, op := range p.ops {
+			for _, h := range op.headers {
+				if h.method == "" || h.out {
+					continue
+				}
+				g.p("// %sFrom returns the header block %s of the request that a handler serves,", h.method, h.elem.Local)
+				g.p("// or nil.")
+				g.p("func %sFrom(ctx context.Context) (*%s, error) {", h.method, h.goType)
+				g.p("\tcall := soapserver.FromContext(ctx)")
+				g.p("\tif call == nil {")
+				g.p("\t\treturn nil, nil")
+				g.p("\t}")
+				g.p("\treturn Find%s(call.Headers)", h.method)
+				g.p("}\n")
+			}
+		}
+	}
+}
+
+func (g *generator) emitPortServer(p *portT) {
+	server, none := p.name+"Server", "Unimplemented"+p.name
+	g.comment("", server+" is what a service implements. Embed "+none+
+		" to stay compatible with operations that are added later.", p.pt.Doc)
+	g.p("type %s interface {", server)
+	for i, op := range p.ops {
+		if i > 0 {
+			g.p("")
+		}
+		doc := op.doc()
+		doc[0] = op.method + " serves the operation " + op.op.Name + "."
+		g.comment("\t", doc...)
+		if op.out == nil {
+			g.p("\t%s(ctx context.Context, req *%s) error", op.method, op.in.goType)
+		} else {
+			g.p("\t%s(ctx context.Context, req *%s) (*%s, error)", op.method, op.in.goType, op.out.goType)
+		}
+	}
+	g.p("}\n")
+	g.comment("", "Register"+p.name+" adds the operations of h to s, and the description unless s has one.")
+	g.p("func Register%s(s *soapserver.Service, h %s) {", p.name, server)
+	for _, op := range p.ops {
+		if op.out == nil {
+			g.p("\tsoapserver.HandleOneWay(s, %s, h.%s)", op.varName, op.method)
+		} else {
+			g.p("\tsoapserver.Handle(s, %s, h.%s)", op.varName, op.method)
+		}
+	}
+	g.p("\tif s.WSDL == nil {")
+	g.p("\t\ts.WSDL, s.WSDLFile = WSDL(), WSDLFile")
+	g.p("\t}")
+	g.p("}\n")
+	g.p("// %s answers each operation with a fault that says it is not", none)
+	g.p("// implemented.")
+	g.p("type %s struct{}\n", none)
+	for _, op := range p.ops {
+		g.p("// %s implements %s.", op.method, server)
+		fault := `soap.Faultf(soap.CodeServer, "operation ` + op.op.Name + ` is not implemented")`
+		if op.out == nil {
+			g.p("func (%s) %s(context.Context, *%s) error {", none, op.method, op.in.goType)
+			g.p("\treturn %s", fault)
+		} else {
+			g.p("func (%s) %s(context.Context, *%s) (*%s, error) {", none, op.method, op.in.goType, op.out.goType)
+			g.p("\treturn nil, %s", fault)
+		}
+		g.p("}\n")
+	}
+	g.p("var _ %s = %s{}\n", server, none)
+}
+
+// emitSchema writes the package's copy of the description.
+func (g *generator) emitSchema(docs []File, main string) {
+	g.p("//go:embed %s", schemaDir)
+	g.p("var schemaFiles embed.FS\n")
+	g.p("// WSDLFile is the name of the description in WSDL.")
+	g.p("const WSDLFile = %q\n", main)
+	g.p("// WSDL returns the description this package was generated from, with what it")
+	g.p("// imports.")
+	g.p("func WSDL() fs.FS {")
+	g.p("\tsub, err := fs.Sub(schemaFiles, %q)", schemaDir)
+	g.p("\tif err != nil {")
+	g.p("\t\tpanic(err) // the name is a constant")
+	g.p("\t}")
+	g.p("\treturn sub")
+	g.p("}")
+}

@@ -1,0 +1,471 @@
+package gen
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/soapward/soapward/wsdl"
+)
+
+// readExpr is an expression that consumes the current element and has its
+// value. Structs and wire.Any are read by their method instead.
+func readExpr(v *value) string {
+	switch v.kind {
+	case scalarValue, textListValue:
+		return "wire.Value(r, " + v.parse + ")"
+	case qnameValue:
+		return "r.QNameValue()"
+	case ifaceValue:
+		return "read" + v.iface.name + "(r)"
+	}
+	e := "r.Text()"
+	if v.parse != "" {
+		e = "wire.Value(r, " + v.parse + ")"
+	}
+	if v.enum != nil {
+		e = v.enum.name + "(" + e + ")"
+	}
+	return e
+}
+
+// byMethod reports whether values are read by UnmarshalWire into place.
+func byMethod(v *value) bool { return v.kind == structValue || v.kind == anyValue }
+
+// readField writes the statements that consume the current element as a field.
+func (g *generator) readField(f *field, ind string) {
+	x := "x." + f.name
+	switch f.kind {
+	case constField:
+		g.p("%sr.Skip()", ind)
+		return
+	case anyField:
+		if f.card == many {
+			g.p("%s%s = append(%s, r.Raw())", ind, x, x)
+		} else {
+			g.p("%s%s = r.Raw()", ind, x)
+		}
+		return
+	}
+	v, t := f.val, f.val.goType
+	switch gt := f.goType(); {
+	case f.card == many && f.nillable && v.kind != ifaceValue:
+		g.p("%sif r.Nil() {", ind)
+		g.p("%s\tr.Skip()", ind)
+		g.p("%s\t%s = append(%s, nil)", ind, x, x)
+		g.p("%s} else {", ind)
+		g.newValue(v, ind+"\t")
+		g.p("%s\t%s = append(%s, v)", ind, x, x)
+		g.p("%s}", ind)
+	case f.card == many && f.nillable:
+		g.p("%sif r.Nil() {", ind)
+		g.p("%s\tr.Skip()", ind)
+		g.p("%s\t%s = append(%s, nil)", ind, x, x)
+		g.p("%s} else {", ind)
+		g.p("%s\t%s = append(%s, %s)", ind, x, x, readExpr(v))
+		g.p("%s}", ind)
+	case f.card == many && byMethod(v):
+		g.p("%s%s = append(%s, %s{})", ind, x, x, t)
+		g.p("%s%s[len(%s)-1].UnmarshalWire(r)", ind, x, x)
+	case f.card == many:
+		g.p("%s%s = append(%s, %s)", ind, x, x, readExpr(v))
+	case strings.HasPrefix(gt, "wire.Nillable["):
+		g.p("%sif r.Nil() {", ind)
+		g.p("%s\tr.Skip()", ind)
+		g.p("%s\t%s = %s{Nil: true}", ind, x, gt)
+		g.p("%s} else {", ind)
+		g.newValue(v, ind+"\t")
+		g.p("%s\t%s = %s{Value: v}", ind, x, gt)
+		g.p("%s}", ind)
+	case f.nillable:
+		g.p("%sif r.Nil() {", ind)
+		g.p("%s\tr.Skip()", ind)
+		g.p("%s} else {", ind)
+		if v.kind == ifaceValue {
+			g.p("%s\t%s = %s", ind, x, readExpr(v))
+		} else {
+			g.newValue(v, ind+"\t")
+			g.p("%s\t%s = v", ind, x)
+		}
+		g.p("%s}", ind)
+	case byMethod(v) && gt == t:
+		g.p("%s%s.UnmarshalWire(r)", ind, x)
+	case byMethod(v):
+		g.p("%s%s = new(%s)", ind, x, t)
+		g.p("%s%s.UnmarshalWire(r)", ind, x)
+	case gt == t:
+		g.p("%s%s = %s", ind, x, readExpr(v))
+		if v.slice && f.card == opt {
+			g.p("%sif %s == nil {", ind, x)
+			g.p("%s\t%s = %s{}", ind, x, t)
+			g.p("%s}", ind)
+		}
+	default:
+		g.p("%sv := %s", ind, readExpr(v))
+		g.p("%s%s = &v", ind, x)
+	}
+}
+
+// newValue declares v, a pointer to what the current element holds.
+func (g *generator) newValue(v *value, ind string) {
+	g.p("%sv := new(%s)", ind, v.goType)
+	if byMethod(v) {
+		g.p("%sv.UnmarshalWire(r)", ind)
+	} else {
+		g.p("%s*v = %s", ind, readExpr(v))
+	}
+}
+
+// enter is an expression that reads the current element, and those after it
+// which belong together with it, into a nested field. It reports whether the
+// Reader is at another child then.
+func (g *generator) enter(f *field, ind string) string {
+	x := "x." + f.name
+	switch {
+	case f.card == many:
+		g.p("%s%s = append(%s, %s{})", ind, x, x, f.nested.name)
+		return x + "[len(" + x + ")-1].readChild(r)"
+	case f.card == opt || f.ptr:
+		g.p("%sif %s == nil {", ind, x)
+		g.p("%s\t%s = new(%s)", ind, x, f.nested.name)
+		g.p("%s}", ind)
+	}
+	return x + ".readChild(r)"
+}
+
+// dispatch is what to do with one element name.
+type dispatch struct {
+	name  wsdl.QName
+	field int
+}
+
+// dispatches groups the names that fields accept by their local part.
+func (s *structT) dispatches() (locals []string, by map[string][]dispatch, wild []int) {
+	by = map[string][]dispatch{}
+	for i, f := range s.fields {
+		names, w := f.accepts()
+		if len(w) > 0 {
+			wild = append(wild, i)
+		}
+		seen := map[wsdl.QName]bool{}
+		for _, n := range names {
+			if seen[n] {
+				continue
+			}
+			seen[n] = true
+			if by[n.Local] == nil {
+				locals = append(locals, n.Local)
+			}
+			by[n.Local] = append(by[n.Local], dispatch{n, i})
+		}
+	}
+	return locals, by, wild
+}
+
+// isSpace is a condition on the namespace of the current element.
+func (g *generator) isSpace(space string) string {
+	return "r.Space() == " + g.space(space)
+}
+
+// allows is a condition on the namespace of the current element that a field's
+// wildcards allow it.
+func (g *generator) allows(f *field) string {
+	_, wild := f.accepts()
+	var conds []string
+	for _, w := range wild {
+		switch {
+		case w.Any:
+			return ""
+		case w.Not:
+			c := `r.Space() != ""`
+			for _, n := range w.Namespaces {
+				if n != "" {
+					c += " && r.Space() != " + g.space(n)
+				}
+			}
+			conds = append(conds, c)
+		default:
+			for _, n := range w.Namespaces {
+				conds = append(conds, g.isSpace(n))
+			}
+		}
+	}
+	if len(conds) == 0 {
+		return "false"
+	}
+	return strings.Join(conds, " || ")
+}
+
+// required reports whether reading must see the element of a field.
+func (f *field) required() bool {
+	return f.kind == elemField && f.card == one
+}
+
+// readContent writes the loop that reads the children of a complex struct.
+func (g *generator) readContent(s *structT) {
+	ordered := s.ordered()
+	nested := false
+	flags := map[int]int{}
+	for i, f := range s.fields {
+		nested = nested || f.kind == nestedField
+		if f.required() {
+			flags[i] = len(flags)
+		}
+	}
+	if len(flags) > 0 {
+		g.p("\tvar seen [%d]bool", len(flags))
+	}
+	if ordered {
+		g.p("\tat := 0")
+	}
+	next := "continue"
+	if nested {
+		g.p("\tfor more := r.Child(); more; {")
+	} else {
+		g.p("\tfor r.Child() {")
+	}
+	emit := func(i int, ind string) {
+		f := s.fields[i]
+		if ordered {
+			if f.card == many {
+				g.p("%sat = %d", ind, i)
+			} else if f.kind != nestedField {
+				g.p("%sat = %d", ind, i+1)
+			} else {
+				g.p("%sat = %d", ind, i)
+			}
+		}
+		if n, ok := flags[i]; ok {
+			g.p("%sseen[%d] = true", ind, n)
+		}
+		if f.kind == nestedField {
+			e := g.enter(f, ind)
+			g.p("%smore = %s", ind, e)
+		} else {
+			g.readField(f, ind)
+			if nested {
+				g.p("%smore = r.Child()", ind)
+			}
+		}
+		g.p("%s%s", ind, next)
+	}
+	g.switchLocal(s, ordered, emit)
+	g.p("\t\tr.Unknown()")
+	if nested {
+		g.p("\t\tmore = r.Child()")
+	}
+	g.p("\t}")
+	for i, f := range s.fields {
+		if n, ok := flags[i]; ok {
+			g.p("\tr.Require(seen[%d], %q)", n, "element "+f.elem.Local+" is missing")
+		}
+		if f.kind == nestedField && f.nested.kind == choiceStruct && f.card != many {
+			x := "x." + f.name
+			switch {
+			case f.card == one && !f.ptr:
+				g.p("\tr.Require(%s.set() == 1, %q)", x, "exactly one of the elements of "+f.nested.name+" is needed")
+			case f.card == one:
+				g.p("\tr.Require(%s != nil && %s.set() == 1, %q)", x, x, "exactly one of the elements of "+f.nested.name+" is needed")
+			default:
+				g.p("\tr.Require(%s == nil || %s.set() == 1, %q)", x, x, "more than one of the elements of "+f.nested.name)
+			}
+		}
+	}
+}
+
+// switchLocal writes the switch over the local name of the current element,
+// then the tests for wildcards. emit writes what happens for a field and must
+// leave the place.
+func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind string)) {
+	locals, by, wild := s.dispatches()
+	if len(locals) > 0 {
+		g.p("\t\tswitch r.Local() {")
+		for k := 0; k < len(locals); k++ {
+			local := locals[k]
+			ds := by[local]
+			labels := strconv.Quote(local)
+			// Neighbours that go to the same nested struct share a case.
+			for len(ds) == 1 && s.fields[ds[0].field].kind == nestedField && k+1 < len(locals) {
+				nd := by[locals[k+1]]
+				if len(nd) != 1 || nd[0].field != ds[0].field || nd[0].name.Space != ds[0].name.Space {
+					break
+				}
+				k++
+				labels += ", " + strconv.Quote(locals[k])
+			}
+			g.p("\t\tcase %s:", labels)
+			for _, d := range ds {
+				cond := g.isSpace(d.name.Space)
+				if ordered {
+					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
+				}
+				g.p("\t\t\tif %s {", cond)
+				emit(d.field, "\t\t\t\t")
+				g.p("\t\t\t}")
+			}
+		}
+		g.p("\t\t}")
+	}
+	for _, i := range wild {
+		cond := g.allows(s.fields[i])
+		if ordered {
+			if strings.Contains(cond, "||") {
+				cond = "(" + cond + ")"
+			}
+			if cond != "" {
+				cond = " && " + cond
+			}
+			cond = fmt.Sprintf("at <= %d%s", i, cond)
+		}
+		if cond == "" {
+			cond = "true"
+		}
+		g.p("\t\tif %s {", cond)
+		emit(i, "\t\t\t")
+		g.p("\t\t}")
+	}
+}
+
+// emitNestedRead writes readChild of a choice or group: it is called with the
+// Reader at a child that the struct accepts.
+func (g *generator) emitNestedRead(s *structT) {
+	if s.kind == choiceStruct {
+		g.p("// readChild reads one alternative. It reports whether the Reader is at another")
+		g.p("// child then.")
+		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
+		// No loop: switchLocal is indented for one, which gofmt puts right.
+		g.switchLocal(s, false, func(i int, ind string) {
+			f := s.fields[i]
+			if f.kind == nestedField {
+				e := g.enter(f, ind)
+				g.p("%sreturn %s", ind, e)
+				return
+			}
+			if f.kind != elemField || f.card != many {
+				g.readField(f, ind)
+				g.p("%sreturn r.Child()", ind)
+				return
+			}
+			g.p("%sfor {", ind)
+			g.readField(f, ind+"\t")
+			g.p("%s\tif !r.Child() {", ind)
+			g.p("%s\t\treturn false", ind)
+			g.p("%s\t}", ind)
+			bound := ""
+			if f.max != wsdl.Unbounded {
+				bound = fmt.Sprintf(" || len(x.%s) >= %d", f.name, f.max)
+			}
+			g.p("%s\tif !r.Is(%s, %q)%s {", ind, g.space(f.elem.Space), f.elem.Local, bound)
+			g.p("%s\t\treturn true", ind)
+			g.p("%s\t}", ind)
+			g.p("%s}", ind)
+		})
+		g.p("\tr.Unknown()")
+		g.p("\treturn r.Child()")
+		g.p("}\n")
+		return
+	}
+	g.p("// readChild reads elements of the group as long as they are in order. It")
+	g.p("// reports whether the Reader is at another child then.")
+	g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
+	g.p("\tfor at := 0; ; {")
+	g.switchLocal(s, true, func(i int, ind string) {
+		f := s.fields[i]
+		if f.card == many {
+			g.p("%sat = %d", ind, i)
+		} else {
+			g.p("%sat = %d", ind, i+1)
+		}
+		if f.kind == nestedField {
+			e := g.enter(f, ind)
+			g.p("%sif !%s {", ind, e)
+		} else {
+			g.readField(f, ind)
+			g.p("%sif !r.Child() {", ind)
+		}
+		g.p("%s\treturn false", ind)
+		g.p("%s}", ind)
+		g.p("%scontinue", ind)
+	})
+	g.p("\t\treturn true")
+	g.p("\t}")
+	g.p("}\n")
+}
+
+// readAttrs writes the loop over attributes.
+func (g *generator) readAttrs(s *structT) {
+	var fields []*field
+	for _, f := range s.attrs {
+		if f.kind != constField {
+			fields = append(fields, f)
+		}
+	}
+	if len(fields) == 0 && !s.anyAttr {
+		return
+	}
+	var seen []int
+	for i, f := range fields {
+		if f.card == one {
+			seen = append(seen, i)
+		}
+	}
+	if len(seen) > 0 {
+		g.p("\tvar got [%d]bool", len(seen))
+	}
+	g.p("\tfor _, a := range r.Attrs() {")
+	if len(fields) > 0 {
+		g.p("\t\tswitch a.Name {")
+		n := 0
+		for _, f := range fields {
+			g.p("\t\tcase %s:", g.name(f.elem))
+			expr := readAttr(f.val)
+			if f.attrType() == f.val.goType {
+				g.p("\t\t\tx.%s = %s", f.name, expr)
+			} else {
+				g.p("\t\t\tv := %s", expr)
+				g.p("\t\t\tx.%s = &v", f.name)
+			}
+			if f.card == one {
+				g.p("\t\t\tgot[%d] = true", n)
+				n++
+			}
+		}
+		if s.anyAttr {
+			g.p("\t\tdefault:")
+			g.anyAttr("\t\t\t")
+		}
+		g.p("\t\t}")
+	} else {
+		g.anyAttr("\t\t")
+	}
+	g.p("\t}")
+	for n, i := range seen {
+		g.p("\tr.Require(got[%d], %q)", n, "attribute "+fields[i].elem.Local+" is missing")
+	}
+}
+
+func (g *generator) anyAttr(ind string) {
+	g.p("%sif a.Name.Space != wire.XSI {", ind)
+	g.p("%s\tx.Attrs = append(x.Attrs, xml.Attr{", ind)
+	g.p("%s\t\tName:  xml.Name{Space: r.Keep(a.Name.Space), Local: r.Keep(a.Name.Local)},", ind)
+	g.p("%s\t\tValue: r.Keep(a.Value),", ind)
+	g.p("%s\t})", ind)
+	g.p("%s}", ind)
+}
+
+func readAttr(v *value) string {
+	switch v.kind {
+	case scalarValue, textListValue:
+		return "wire.AttrValue(r, a, " + v.parse + ")"
+	case qnameValue:
+		return "r.AttrQName(a)"
+	}
+	e := "r.Keep(a.Value)"
+	if v.parse != "" {
+		e = "wire.AttrValue(r, a, " + v.parse + ")"
+	}
+	if v.enum != nil {
+		e = v.enum.name + "(" + e + ")"
+	}
+	return e
+}

@@ -1,0 +1,221 @@
+package gen
+
+import "github.com/soapward/soapward/wsdl"
+
+// simplify rewrites a particle to one that allows the same and is easier to
+// show: groups of one are dissolved, and an element that others may stand in
+// for becomes a choice between them.
+func simplify(p *wsdl.Particle) *wsdl.Particle {
+	if p.Kind == wsdl.ElementParticle && (len(p.Element.Members) > 0 || p.Element.Abstract) {
+		c := &wsdl.Particle{Kind: wsdl.Choice, Min: p.Min, Max: p.Max, Pos: p.Pos}
+		alt := func(e *wsdl.Element) {
+			if e.Abstract {
+				return
+			}
+			same := *e
+			same.Members = nil
+			c.Children = append(c.Children, &wsdl.Particle{Kind: wsdl.ElementParticle, Min: 1, Max: 1, Element: &same, Pos: p.Pos})
+		}
+		alt(p.Element)
+		for _, m := range p.Element.Members {
+			alt(m)
+		}
+		if len(c.Children) == 0 { // whatever may come is not declared
+			return &wsdl.Particle{Kind: wsdl.AnyParticle, Min: 0, Max: p.Max, Pos: p.Pos, Wildcard: &wsdl.Wildcard{Any: true, Process: "lax"}}
+		}
+		p = c
+	}
+	for len(p.Children) == 1 {
+		c := *p.Children[0]
+		switch {
+		case !p.Repeats():
+			if p.Min == 0 {
+				c.Min = 0
+			}
+		case c.Min <= 1: // (c?){n,m} and (c+){n,m} are c*, c+ as far as anybody can see
+			if c.Min == 1 {
+				c.Min = p.Min
+			}
+			if c.Max == wsdl.Unbounded || p.Max == wsdl.Unbounded || c.Max > 1<<20 || p.Max > 1<<20 {
+				c.Max = wsdl.Unbounded
+			} else {
+				c.Max *= p.Max
+			}
+		default:
+			return p
+		}
+		p = &c
+		if p.Kind == wsdl.ElementParticle || p.Kind == wsdl.AnyParticle {
+			if p.Kind == wsdl.ElementParticle && (len(p.Element.Members) > 0 || p.Element.Abstract) {
+				return simplify(p)
+			}
+			break
+		}
+	}
+	return p
+}
+
+// particle adds a particle of a sequence to s. optional is set inside a group
+// that may be absent.
+func (g *generator) particle(s *structT, p *wsdl.Particle, optional bool, depth int) {
+	if p == nil {
+		return
+	}
+	if g.particles++; g.particles > maxParticles || depth > maxDepth {
+		g.problem(p.Pos, "the content model is too large")
+		return
+	}
+	p = simplify(p)
+	switch p.Kind {
+	case wsdl.ElementParticle:
+		g.element(s, p, optional)
+	case wsdl.AnyParticle:
+		g.wildcard(s, p)
+	case wsdl.Choice:
+		if len(p.Children) > 0 {
+			g.choice(s, p, optional, depth)
+		}
+	default:
+		if !p.Repeats() {
+			for _, c := range p.Children {
+				g.particle(s, c, optional || p.Min == 0, depth+1)
+			}
+			return
+		}
+		if len(p.Children) > 0 {
+			g.group(s, p, many, depth)
+		}
+	}
+}
+
+func cardOf(p *wsdl.Particle, optional bool) card {
+	switch {
+	case p.Repeats():
+		return many
+	case optional || p.Min == 0:
+		return opt
+	}
+	return one
+}
+
+func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field {
+	e := p.Element
+	f := &field{kind: elemField, elem: e.Name, doc: e.Doc, card: cardOf(p, optional), min: p.Min, max: p.Max,
+		nillable: e.Nillable, def: e.Default}
+	if optional {
+		f.min = 0
+	}
+	if e.Fixed != nil && f.card == one && !e.Nillable && e.Type.Simple != nil && !e.Type.Complex && s.kind == complexStruct {
+		f.kind, f.fixed = constField, *e.Fixed
+		s.fields = append(s.fields, f)
+		return f
+	}
+	f.val = g.valueOf(e.Type)
+	f.name = s.names.take(exported(e.Name.Local))
+	s.fields = append(s.fields, f)
+	return f
+}
+
+func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
+	f := &field{kind: anyField, wild: p.Wildcard, card: opt, min: p.Min, max: p.Max}
+	if p.Repeats() {
+		f.card = many
+	}
+	f.name = s.names.take("Any")
+	s.fields = append(s.fields, f)
+}
+
+// nest adds a field that holds a struct for a part of a content model.
+func (g *generator) nest(s *structT, kind structKind, c card, label string, p *wsdl.Particle) *structT {
+	n := &structT{kind: kind, names: newScope("set", "readChild", "writeChildren"), built: true}
+	n.name = g.pkg.take(s.name + label)
+	plural := label
+	if c == many {
+		plural += "s"
+	}
+	f := &field{kind: nestedField, nested: n, card: c, min: p.Min, max: p.Max, name: s.names.take(plural)}
+	if c == many {
+		f.doc = "in document order"
+	}
+	s.fields = append(s.fields, f)
+	g.order = append(g.order, n)
+	return n
+}
+
+func (g *generator) choice(s *structT, p *wsdl.Particle, optional bool, depth int) {
+	c := cardOf(p, optional)
+	if c == one && emptiable(p, 0) {
+		c = opt
+	}
+	n := g.nest(s, choiceStruct, c, "Choice", p)
+	n.doc = []string{n.name + " is one of several alternatives: exactly one field is set."}
+	g.alternatives(n, p, depth)
+	if emptiable(p, 0) && c == many {
+		n.optEmpty = true
+	}
+}
+
+// alternatives adds the alternatives of a choice to its struct.
+func (g *generator) alternatives(n *structT, p *wsdl.Particle, depth int) {
+	for _, c := range p.Children {
+		if g.particles++; g.particles > maxParticles || depth > maxDepth {
+			g.problem(p.Pos, "the content model is too large")
+			return
+		}
+		c = simplify(c)
+		switch c.Kind {
+		case wsdl.ElementParticle:
+			g.element(n, c, true)
+		case wsdl.AnyParticle:
+			g.wildcard(n, c)
+		case wsdl.Choice:
+			if !c.Repeats() {
+				g.alternatives(n, c, depth+1) // a choice in a choice is one choice
+				continue
+			}
+			g.choice(n, c, true, depth+1)
+		default:
+			if len(c.Children) == 0 {
+				continue
+			}
+			k := opt
+			if c.Repeats() {
+				k = many
+			}
+			g.group(n, c, k, depth+1)
+		}
+	}
+}
+
+// group adds a sequence that needs a struct of its own.
+func (g *generator) group(s *structT, p *wsdl.Particle, c card, depth int) {
+	n := g.nest(s, groupStruct, c, "Group", p)
+	n.doc = []string{n.name + " is a group of elements that belong together."}
+	for _, k := range p.Children {
+		g.particle(n, k, false, depth+1)
+	}
+}
+
+// emptiable reports whether a particle may match nothing.
+func emptiable(p *wsdl.Particle, depth int) bool {
+	if p.Min == 0 || depth > maxDepth {
+		return true
+	}
+	switch p.Kind {
+	case wsdl.ElementParticle, wsdl.AnyParticle:
+		return false
+	case wsdl.Choice:
+		for _, c := range p.Children {
+			if emptiable(c, depth+1) {
+				return true
+			}
+		}
+		return len(p.Children) == 0
+	}
+	for _, c := range p.Children {
+		if !emptiable(c, depth+1) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,142 @@
+package gen
+
+import "github.com/soapward/soapward/wsdl"
+
+// The intermediate form between the model and Go source.
+
+type structKind int
+
+const (
+	complexStruct structKind = iota // a complex type, or the parts of an RPC message
+	choiceStruct                    // one alternative is set
+	groupStruct                     // a sequence that repeats or is an alternative
+)
+
+// structT is a Go struct.
+type structT struct {
+	kind   structKind
+	name   string
+	doc    []string // paragraphs
+	typ    *wsdl.Type
+	fields []*field
+	attrs  []*field
+	names  *scope // of the fields
+
+	anyAttr  bool     // field Attrs
+	simple   *value   // field Value: simple content
+	mixed    bool     // field Content: mixed content as it is
+	ifaces   []*iface // implemented
+	fault    *wsdl.Element
+	wraps    bool // embeds the type named by simple
+	optEmpty bool // of choiceStruct: no alternative at all is fine
+	built    bool
+}
+
+type fieldKind int
+
+const (
+	elemField   fieldKind = iota
+	anyField              // xs:any
+	nestedField           // a choiceStruct or groupStruct
+	constField            // a fixed value: no Go field
+)
+
+type card int
+
+const (
+	one card = iota
+	opt
+	many
+)
+
+// field is a field of a struct.
+type field struct {
+	kind     fieldKind
+	name     string
+	doc      string
+	elem     wsdl.QName
+	card     card
+	min, max int
+	nillable bool
+	val      *value
+	ptr      bool     // required struct behind a pointer, since it contains itself
+	nested   *structT // of nestedField
+	wild     *wsdl.Wildcard
+	def      *string
+	fixed    string
+}
+
+type valueKind int
+
+const (
+	textValue   valueKind = iota // string, or a named string type
+	scalarValue                  // parsed and appended by functions
+	qnameValue
+	textListValue // slice of strings
+	structValue
+	ifaceValue
+	anyValue // wire.Any
+)
+
+// value is how one value appears in Go.
+type value struct {
+	kind   valueKind
+	goType string
+	parse  string // of scalarValue, and of textValue unless the text is taken as it is
+	app    string // of scalarValue
+	enum   *enumT // of textValue: a named type
+	slice  bool   // nil means absent
+	st     *structT
+	iface  *iface
+}
+
+// enumT is a named string type with constants.
+type enumT struct {
+	name   string
+	doc    []string
+	values []enumValue
+	parse  string
+}
+
+type enumValue struct {
+	name, text, doc string
+}
+
+// iface is what a value of a type with derived types appears as.
+type iface struct {
+	name   string // AnyShape
+	marker string // isShape
+	base   *structT
+	impls  []*structT // base first, unless abstract
+}
+
+// message is one direction of an operation.
+type message struct {
+	goType string
+	elem   wsdl.QName // zero: an empty body
+}
+
+type operation struct {
+	op      *wsdl.BoundOperation
+	method  string
+	varName string
+	in, out *message
+	faults  []*structT
+	headers []*headerT
+}
+
+type headerT struct {
+	elem   wsdl.QName
+	goType string
+	method string
+	out    bool
+}
+
+// portT is a port type with its operations.
+type portT struct {
+	pt       *wsdl.PortType
+	name     string // Go name
+	version  wsdl.SOAPVersion
+	ops      []*operation
+	location string
+}
