@@ -176,7 +176,7 @@ func (x *exchange) login(scheme string) (*http.Response, error) {
 func (x *exchange) verify(ctx context.Context, init authn.Initiator, token []byte, done bool, resp *http.Response) error {
 	if len(token) == 0 {
 		if !done {
-			return fmt.Errorf("%w: %s answered %d without a token", ErrServerUnverified, x.target.Origin(), resp.StatusCode)
+			return fmt.Errorf("%w: %s answered %q to the login, without a token of its own", ErrServerUnverified, x.target.Origin(), resp.Status)
 		}
 		return nil
 	}

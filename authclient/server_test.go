@@ -49,6 +49,9 @@ func serve(t testing.TB, as []authn.Authenticator, setup ...func(*httptest.Serve
 	protected := m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.hits.Add(1)
 		n, err := io.Copy(io.Discard, r.Body)
+		if id := authn.FromContext(r.Context()); id != nil {
+			w.Header().Set("X-Mechanism", id.Mechanism)
+		}
 		fmt.Fprintf(w, "%s body=%d err=%v", authn.FromContext(r.Context()), n, err)
 	}))
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
