@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,8 +38,9 @@ PidFile {{.Dir}}/pid
 DefaultRuntimeDir {{.Dir}}
 Mutex file:{{.Dir}}
 ErrorLog {{.Dir}}/error.log
-LogLevel info auth_gssapi:debug
+LogLevel info auth_gssapi:info
 {{if .User}}User {{.User}}
+Group {{.Group}}
 {{end -}}
 KeepAlive On
 MaxKeepAliveRequests 0
@@ -78,11 +80,12 @@ func (a *apache) URL(path string) string {
 }
 
 type apacheConf struct {
-	Dir, Host, User, Keytab, Backend string
-	ModuleDir                        string
-	Modules                          []string
-	Port                             int
-	CertFile, KeyFile                string
+	Dir, Host, Keytab, Backend string
+	User, Group                string // empty: Apache stays who we are
+	ModuleDir                  string
+	Modules                    []string
+	Port                       int
+	CertFile, KeyFile          string
 }
 
 // startApache starts Apache as host, with the keys of service. With a handler
@@ -101,7 +104,7 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 		t.Fatal(err)
 	}
 	c := apacheConf{
-		Dir: t.TempDir(), Host: host, Backend: backend.URL + "/", Port: port, ModuleDir: apacheModules,
+		Dir: publicDir(t), Host: host, Backend: backend.URL + "/", Port: port, ModuleDir: apacheModules,
 		Modules: []string{"mpm_event", "authn_core", "authz_core", "authz_user", "auth_gssapi", "headers", "proxy", "proxy_http"},
 	}
 	a := &apache{Host: host, Port: strconv.Itoa(port), scheme: "http", errors: filepath.Join(c.Dir, "error.log")}
@@ -110,7 +113,11 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 		c.Modules = append(c.Modules, "ssl")
 		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
 	}
-	c.Keytab, c.User = apacheKeytab(t, dc.Keytab(service), c.Dir)
+	krb5conf := filepath.Join(c.Dir, "krb5.conf")
+	copyFile(t, krb5conf, dc.Krb5Conf, 0o644)
+	c.Keytab = filepath.Join(c.Dir, "service.keytab")
+	copyFile(t, c.Keytab, dc.Keytab(service), 0o600)
+	c.dropRoot(t)
 	var conf bytes.Buffer
 	if err := apacheConfig.Execute(&conf, c); err != nil {
 		t.Fatal(err)
@@ -122,7 +129,7 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 
 	var output logBuffer
 	cmd := exec.Command(program, "-X", "-f", file)
-	cmd.Env = append(os.Environ(), dc.Env()...)
+	cmd.Env = slices.Concat(os.Environ(), dc.Env(), []string{"KRB5_CONFIG=" + krb5conf})
 	cmd.Stdout, cmd.Stderr = &output, &output
 	p, err := testenv.StartProcess(cmd)
 	if err != nil {
@@ -144,32 +151,53 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 	return a
 }
 
-// apacheKeytab copies a keytab for the user that Apache becomes when it is
-// started as root.
-func apacheKeytab(t *testing.T, keytab, dir string) (file, name string) {
+// dropRoot names the user that Apache becomes when it is started as root, and
+// gives that user the keytab.
+func (c *apacheConf) dropRoot(t *testing.T) {
 	t.Helper()
-	b, err := os.ReadFile(keytab)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file = filepath.Join(dir, "service.keytab")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	if os.Geteuid() != 0 {
-		return file, ""
+		return
 	}
-	name = "www-data" // of each Debian
-	u, err := user.Lookup(name)
+	c.User, c.Group = "www-data", "www-data" // of each Debian
+	u, err := user.Lookup(c.User)
 	if err != nil {
 		t.Fatal(err)
 	}
 	uid, _ := strconv.Atoi(u.Uid) // numbers, on this system
 	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(file, uid, gid); err != nil {
+	if err := os.Chown(c.Keytab, uid, gid); err != nil {
 		t.Fatal(err)
 	}
-	return file, name
+}
+
+// publicDir makes a directory that other users can go into, which those of
+// testing.T are not.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "soapward-apache-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func copyFile(t *testing.T, to, from string, mode os.FileMode) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, mode); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (a *apache) log() string {

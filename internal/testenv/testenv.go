@@ -39,6 +39,7 @@ func Skip(tb testing.TB, reason string) {
 // the Debian package that brings them.
 var packages = map[string]string{
 	"apache2":                           "apache2",
+	"chromium":                          "chromium",
 	"curl":                              "curl",
 	"kinit":                             "krb5-user",
 	"klist":                             "krb5-user",
