@@ -134,6 +134,11 @@ var (
 	_ authn.MessageSigner = (*acceptor)(nil)
 )
 
+// Format implements fmt.Formatter, so that no verb shows a key.
+func (a *acceptor) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "NTLM acceptor for %s", a.x.Peer)
+}
+
 // Step implements authn.Acceptor.
 func (a *acceptor) Step(ctx context.Context, token []byte) ([]byte, *authn.Identity, error) {
 	state := a.state

@@ -58,9 +58,13 @@ var _ Verifier = (*Accounts)(nil)
 func NewAccounts(domain, dnsDomain string, users ...Account) (*Accounts, error) {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	decoy, err := NTHashFromBytes(random[:])
+	if err != nil {
+		return nil, err
+	}
 	as := &Accounts{
 		domain: domain, dnsDomain: dnsDomain,
-		decoy:  NTHash{&random},
+		decoy:  decoy,
 		byName: make(map[string]*account),
 		byUPN:  make(map[string]*account),
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"unicode"
 
+	//lint:ignore SA1019 NT hashes are MD4 (MS-NLMP 3.3.1)
 	"golang.org/x/crypto/md4"
 )
 
@@ -18,15 +19,17 @@ const redacted = "[redacted]"
 // NTOWFv1). It is as good as the password itself to whoever holds it, so it
 // does not print. The zero value is no hash.
 type NTHash struct {
-	// A pointer, because fmt prints an unexported field by its content.
-	sum *[md4.Size]byte
+	// A pointer, because fmt prints an unexported field by its content, and to
+	// a string, because for some verbs it follows a pointer to an array.
+	sum *string
 }
 
 // HashPassword returns the NT hash of password.
 func HashPassword(password string) NTHash {
 	h := md4.New()
 	_, _ = h.Write(appendUTF16(make([]byte, 0, 2*len(password)), password)) // never fails
-	return NTHash{(*[md4.Size]byte)(h.Sum(nil))}
+	sum := string(h.Sum(make([]byte, 0, md4.Size)))
+	return NTHash{&sum}
 }
 
 // NTHashFromBytes returns the hash held in b, which must be 16 bytes long.
@@ -34,7 +37,7 @@ func NTHashFromBytes(b []byte) (NTHash, error) {
 	if len(b) != md4.Size {
 		return NTHash{}, fmt.Errorf("ntlm: NT hash of %d bytes, want %d", len(b), md4.Size)
 	}
-	sum := [md4.Size]byte(b)
+	sum := string(b)
 	return NTHash{&sum}, nil
 }
 
@@ -47,12 +50,12 @@ func (h NTHash) Reveal() []byte {
 	if h.sum == nil {
 		return nil
 	}
-	return append([]byte(nil), h.sum[:]...)
+	return []byte(*h.sum)
 }
 
 // Equal compares in constant time. No hash equals nothing.
 func (h NTHash) Equal(o NTHash) bool {
-	return h.sum != nil && o.sum != nil && subtle.ConstantTimeCompare(h.sum[:], o.sum[:]) == 1
+	return h.sum != nil && o.sum != nil && subtle.ConstantTimeCompare([]byte(*h.sum), []byte(*o.sum)) == 1
 }
 
 // Format implements fmt.Formatter, so that no verb shows the hash.
@@ -86,7 +89,7 @@ func ntowfv2(h NTHash, user, domain string) [16]byte {
 	for _, r := range user {
 		b = appendUTF16(b, string(unicode.ToUpper(r)))
 	}
-	return hmacMD5(h.sum[:], appendUTF16(b, domain))
+	return hmacMD5([]byte(*h.sum), appendUTF16(b, domain))
 }
 
 // ntProof computes NTProofStr of the blob (MS-NLMP 3.3.2).

@@ -53,6 +53,11 @@ var (
 const initiatorOffers = FlagUnicode | FlagRequestTarget | FlagSign | FlagSeal | FlagNTLM |
 	FlagAlwaysSign | FlagExtendedSecurity | FlagTargetInfo | Flag128 | FlagKeyExchange | Flag56
 
+// Format implements fmt.Formatter, so that no verb shows a key.
+func (i *Initiator) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "NTLM initiator for %s", i.Credential.String())
+}
+
 // Step implements authn.Initiator.
 func (i *Initiator) Step(_ context.Context, token []byte) (reply []byte, done bool, err error) {
 	switch {

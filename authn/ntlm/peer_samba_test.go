@@ -253,7 +253,7 @@ func TestPeerSambaClient(t *testing.T) {
 			t.Parallel()
 			h := newSambaHelper(t, tt.protocol)
 			m := transcriptMechanism(t)
-			var a authn.Acceptor = m.NewAcceptor(authn.Exchange{})
+			a := m.NewAcceptor(authn.Exchange{})
 			if tt.spnego {
 				a = spnego.NewAcceptor([]authn.Mechanism{m}, authn.Exchange{})
 			}

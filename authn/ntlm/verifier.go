@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"fmt"
+	"log/slog"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -35,10 +36,16 @@ func (a *Attempt) Check(hash NTHash) (SessionBaseKey, bool) {
 	return key, true
 }
 
-// LogValue and String keep responses, which can be cracked offline, out of
-// logs.
-func (a *Attempt) String() string {
-	return fmt.Sprintf("NTLM login of %q in domain %q", a.User, a.Domain)
+// Format implements fmt.Formatter. It names the user and keeps the response,
+// of which a password can be guessed offline, out of logs.
+func (a *Attempt) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "NTLM login of %q in domain %q", a.User, a.Domain)
+}
+
+// LogValue implements slog.LogValuer.
+func (a *Attempt) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", a.User), slog.String("domain", a.Domain),
+		slog.String("workstation", a.Workstation), slog.String("peer", a.Peer))
 }
 
 // A Verifier judges responses. It must be safe for concurrent use.
