@@ -224,6 +224,7 @@ func newChallenge(m *Mechanism) (c [8]byte) {
 // targetInfo is what the client must send back unchanged.
 func targetInfo(n Names, now time.Time) AVPairs {
 	ps := make(AVPairs, 0, 6)
+	values := make([]byte, 0, 128) // of all pairs
 	for _, p := range [...]struct {
 		id   AVID
 		name string
@@ -232,11 +233,15 @@ func targetInfo(n Names, now time.Time) AVPairs {
 		{AVDNSDomain, n.DNS.Domain}, {AVDNSComputer, n.DNS.Computer}, {AVDNSForest, n.DNS.Forest},
 	} {
 		if p.name != "" {
-			ps = append(ps, AVPair{p.id, appendUTF16(make([]byte, 0, 2*len(p.name)), p.name)})
+			begin := len(values)
+			values = appendUTF16(values, p.name)
+			ps = append(ps, AVPair{p.id, values[begin:]})
 		}
 	}
 	// A timestamp makes clients add a MIC (MS-NLMP 3.1.5.1.2).
-	return append(ps, AVPair{AVTimestamp, le.AppendUint64(nil, filetime(now))})
+	begin := len(values)
+	values = le.AppendUint64(values, filetime(now))
+	return append(ps, AVPair{AVTimestamp, values[begin:]})
 }
 
 // authenticate judges the second message (MS-NLMP 3.2.5.1.2). What can be

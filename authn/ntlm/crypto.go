@@ -1,7 +1,6 @@
 package ntlm
 
 import (
-	"crypto/hmac"
 	"crypto/md5"
 	"crypto/rc4"
 	"crypto/subtle"
@@ -87,7 +86,7 @@ func ntowfv2(h NTHash, user, domain string) [16]byte {
 	var buf [128]byte
 	b := buf[:0]
 	for _, r := range user {
-		b = appendUTF16(b, string(unicode.ToUpper(r)))
+		b = appendUTF16Rune(b, unicode.ToUpper(r))
 	}
 	return hmacMD5([]byte(*h.sum), appendUTF16(b, domain))
 }
@@ -127,11 +126,27 @@ func messageMIC(exported *[16]byte, negotiate, challenge, auth []byte) [16]byte 
 		auth[:authenticateVersion], zeroMIC[:], auth[authenticateMIC:])
 }
 
+// hmacMD5 is HMAC (RFC 2104) over MD5 with a key of at most one block. It is
+// hmac.New without the allocations, which were half of those of a login.
 func hmacMD5(key []byte, parts ...[]byte) (sum [md5.Size]byte) {
-	h := hmac.New(md5.New, key)
-	for _, p := range parts {
-		_, _ = h.Write(p) // never fails
+	const ipad, opad = 0x36, 0x5c
+	var pad [md5.BlockSize]byte
+	copy(pad[:], key)
+	for i := range pad {
+		pad[i] ^= ipad
 	}
+	h := md5.New()
+	_, _ = h.Write(pad[:]) // never fails
+	for _, p := range parts {
+		_, _ = h.Write(p)
+	}
+	h.Sum(sum[:0])
+	for i := range pad {
+		pad[i] ^= ipad ^ opad
+	}
+	h.Reset()
+	_, _ = h.Write(pad[:])
+	_, _ = h.Write(sum[:])
 	h.Sum(sum[:0])
 	return sum
 }

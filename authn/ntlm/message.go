@@ -131,13 +131,16 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Min
 // appendUTF16 appends s in UTF-16LE.
 func appendUTF16(b []byte, s string) []byte {
 	for _, r := range s {
-		if r1, r2 := utf16.EncodeRune(r); r1 != utf8.RuneError {
-			b = le.AppendUint16(le.AppendUint16(b, uint16(r1)), uint16(r2))
-		} else {
-			b = le.AppendUint16(b, uint16(r))
-		}
+		b = appendUTF16Rune(b, r)
 	}
 	return b
+}
+
+func appendUTF16Rune(b []byte, r rune) []byte {
+	if r1, r2 := utf16.EncodeRune(r); r1 != utf8.RuneError {
+		return le.AppendUint16(le.AppendUint16(b, uint16(r1)), uint16(r2))
+	}
+	return le.AppendUint16(b, uint16(r))
 }
 
 // decodeUTF16 is strict: neither half a unit, half a pair, nor a control

@@ -2,6 +2,8 @@ package ntlm
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/md5"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -164,4 +166,19 @@ func TestSpecMessages(t *testing.T) {
 			t.Errorf("parsed and appended\n got %x\nwant %x", got, want)
 		}
 	})
+}
+
+// TestHMAC compares with the standard library, for every length of key up to a
+// block and messages in parts.
+func TestHMAC(t *testing.T) {
+	t.Parallel()
+	msg := bytes.Repeat([]byte("message "), 20)
+	for n := range md5.BlockSize + 1 {
+		key := bytes.Repeat([]byte{byte(n)}, n)
+		h := hmac.New(md5.New, key)
+		h.Write(msg)
+		if got := hmacMD5(key, msg[:n], nil, msg[n:]); !bytes.Equal(got[:], h.Sum(nil)) {
+			t.Fatalf("key of %d bytes: %x, want %x", n, got, h.Sum(nil))
+		}
+	}
 }
