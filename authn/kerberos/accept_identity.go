@@ -44,6 +44,7 @@ func (l *login) identity() (*authn.Identity, error) {
 		ticket:    ownTicket(l.req.Ticket),
 		client:    t.CName,
 		realm:     t.CRealm,
+		sid:       id.SID,
 		flags:     t.Flags,
 		end:       t.EndTime,
 		forwarded: forwarded,

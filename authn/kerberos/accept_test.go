@@ -674,7 +674,7 @@ func TestEvidence(t *testing.T) {
 	if b, err := ev.open().ticket.Marshal(); err != nil || !bytes.Equal(b, raw) {
 		t.Errorf("the ticket in the evidence is not the one presented (%v)", err)
 	}
-	if ev.Client() != "alice@CORP.TEST" || !ev.Forwardable() || ev.Asserted() || !ev.Expires().Equal(id.Expires) {
+	if ev.Client() != "alice@CORP.TEST" || ev.SID() != id.SID || id.SID == "" || !ev.Forwardable() || ev.Asserted() || !ev.Expires().Equal(id.Expires) {
 		t.Errorf("evidence of %s, forwardable %v, asserted %v, until %v", ev.Client(), ev.Forwardable(), ev.Asserted(), ev.Expires())
 	}
 

@@ -23,7 +23,8 @@ type Evidence struct {
 type evidence struct {
 	ticket   krb5.Ticket // as presented: only Raw and what the sender wrote on the outside
 	client   krb5.PrincipalName
-	realm    string // of the client
+	realm    string    // of the client
+	sid      authn.SID // of the client, if the ticket says so
 	flags    krb5.Flags
 	end      time.Time
 	asserted bool
@@ -49,6 +50,11 @@ func (e *Evidence) Client() string {
 	v := e.open()
 	return v.client.String() + "@" + v.realm
 }
+
+// SID returns the caller's SID as the ticket has it, or "" if it has none or
+// cannot be read here: a ticket of S4U2Self can if the client has a keytab or
+// password.
+func (e *Evidence) SID() authn.SID { return e.open().sid }
 
 // Forwardable reports whether a KDC takes the caller's ticket as evidence for
 // constrained delegation (MS-SFU 3.2.5.2.2). It does not if the account is

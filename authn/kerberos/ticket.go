@@ -3,6 +3,7 @@ package kerberos
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -17,7 +18,7 @@ type Ticket struct {
 	reveal func() *ticket // a function, for the reason given at Evidence
 }
 
-// ticket is the content of a Ticket. It never changes once made.
+// ticket is the content of a Ticket. Only stamped changes once it is made.
 type ticket struct {
 	krb5.Ticket
 	key    krb5.Key
@@ -30,6 +31,21 @@ type ticket struct {
 
 	refresh time.Time // when to get another one; zero: shortly before the end
 	sid     authn.SID // of the client, where the ticket could be opened (S4U2Self)
+
+	stamped atomic.Int64 // time of the last authenticator, in Unix microseconds
+}
+
+// stamp returns the time for a new authenticator, which no other one made with
+// the ticket has: an AP-REP is matched to its AP-REQ by it, and some services
+// take two of the same time for a replay (RFC 4120 5.5.1).
+func (t *ticket) stamp(now time.Time) (seconds time.Time, usec int) {
+	for {
+		last := t.stamped.Load()
+		next := max(now.UnixMicro(), last+1)
+		if t.stamped.CompareAndSwap(last, next) {
+			return splitTime(time.UnixMicro(next))
+		}
+	}
 }
 
 func newTicket(t *ticket) *Ticket { return &Ticket{func() *ticket { return t }} }
