@@ -46,7 +46,7 @@ func two(s string) (n int, rest string, ok bool) {
 }
 
 // scan takes s apart after a layout of one letter per field: Y year, M month,
-// D day, T time of day; other bytes stand for themselves. Appendix D, 3.2.7.
+// D day, C clock; other bytes stand for themselves. Appendix D, 3.2.7.
 func scan(s, layout string) (f fieldsOf, ok bool) {
 	f = fieldsOf{year: 1, month: 1, day: 1}
 	hasYear, hasDay := false, false
@@ -75,7 +75,7 @@ func scan(s, layout string) (f fieldsOf, ok bool) {
 				return f, false
 			}
 			hasDay = true
-		case 'T':
+		case 'C':
 			if s, ok = f.clock(s); !ok {
 				return f, false
 			}
@@ -205,9 +205,9 @@ func zone(t time.Time) string { return t.Format("Z07:00") }
 
 const (
 	clockLayout     = "15:04:05.999999999"
-	dateTimeLayout  = "Y-M-DTT"
+	dateTimeLayout  = "Y-M-DTC"
 	dateLayout      = "Y-M-D"
-	timeLayout      = "T"
+	timeLayout      = "C"
 	yearLayout      = "Y"
 	yearMonthLayout = "Y-M"
 	monthLayout     = "--M"
