@@ -1,0 +1,138 @@
+package delegation
+
+import (
+	"container/list"
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/soapward/soapward/authclient"
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
+)
+
+const (
+	defaultMaxTickets = 4096
+	fetchTimeout      = time.Minute
+
+	// maxAge is how long a ticket is used. A KDC that made it does not hear of
+	// it again, so the user's account may be disabled since.
+	maxAge = 15 * time.Minute
+	// margin is how long before its end a ticket is not used any more: the
+	// request has to get there, and clocks differ.
+	margin = time.Minute
+)
+
+// cacheKey tells tickets apart. SID and account come from the login, the
+// principal is what the KDC is asked for; all must be the same for a ticket to
+// be used again.
+type cacheKey struct {
+	method    Method
+	principal string
+	sid       authn.SID
+	account   string
+	spn       string
+}
+
+func keyOf(m Method, principal string, id *authn.Identity, t authclient.Target) cacheKey {
+	return cacheKey{m, principal, id.SID, id.String(), strings.ToLower(t.SPN)}
+}
+
+// cache keeps tickets in memory. It is safe for concurrent use.
+type cache struct {
+	max int
+	now func() time.Time
+
+	mu      sync.Mutex
+	entries map[cacheKey]*list.Element // of *entry
+	used    *list.List                 // most recently used first
+	flights map[cacheKey]*flight
+}
+
+type entry struct {
+	key   cacheKey
+	cred  *authclient.Ticket
+	until time.Time
+}
+
+// flight is a fetch that several goroutines wait for.
+type flight struct {
+	done chan struct{}
+	cred *authclient.Ticket
+	err  error
+}
+
+func newCache(limit int, now func() time.Time) *cache {
+	if limit <= 0 {
+		limit = defaultMaxTickets
+	}
+	return &cache{max: limit, now: now, entries: map[cacheKey]*list.Element{}, used: list.New(), flights: map[cacheKey]*flight{}}
+}
+
+// get returns the credential under key, by fetch if there is none that is
+// still good. Of several goroutines that want the same, one fetches.
+func (c *cache) get(ctx context.Context, key cacheKey, fetch func(context.Context) (*kerberos.Ticket, error)) (*authclient.Ticket, error) {
+	c.mu.Lock()
+	if el, ok := c.entries[key]; ok {
+		if e := el.Value.(*entry); c.now().Before(e.until) {
+			c.used.MoveToFront(el)
+			c.mu.Unlock()
+			return e.cred, nil
+		}
+		c.remove(el)
+	}
+	f := c.flights[key]
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		c.flights[key] = f
+		go c.fly(context.WithoutCancel(ctx), key, f, fetch) // others may wait for it
+	}
+	c.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.cred, f.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *cache) fly(ctx context.Context, key cacheKey, f *flight, fetch func(context.Context) (*kerberos.Ticket, error)) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	t, err := fetch(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(f.done)
+	delete(c.flights, key)
+	if f.err = err; err != nil {
+		return
+	}
+	f.cred = &authclient.Ticket{Ticket: t}
+	now := c.now()
+	until := t.Expires().Add(-margin)
+	if latest := now.Add(maxAge); latest.Before(until) {
+		until = latest
+	}
+	if !now.Before(until) {
+		return // good for this one request
+	}
+	c.expire(now)
+	c.entries[key] = c.used.PushFront(&entry{key, f.cred, until})
+	for c.used.Len() > c.max {
+		c.remove(c.used.Back())
+	}
+}
+
+// expire forgets the tickets nobody asked for since they ended. They are
+// towards the back, so it looks there only.
+func (c *cache) expire(now time.Time) {
+	for el := c.used.Back(); el != nil && !now.Before(el.Value.(*entry).until); el = c.used.Back() {
+		c.remove(el)
+	}
+}
+
+func (c *cache) remove(el *list.Element) {
+	delete(c.entries, el.Value.(*entry).key)
+	c.used.Remove(el)
+}

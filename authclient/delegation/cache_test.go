@@ -1,0 +1,112 @@
+package delegation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn/kerberos"
+)
+
+func TestCache(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ticket, err := w.client("alice").Ticket(t.Context(), backSPN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	var mu sync.Mutex
+	c := newCache(3, func() time.Time { mu.Lock(); defer mu.Unlock(); return now })
+	fetched := 0
+	get := func(name string) {
+		t.Helper()
+		cred, err := c.get(t.Context(), cacheKey{principal: name}, func(context.Context) (*kerberos.Ticket, error) {
+			fetched++
+			return ticket, nil
+		})
+		if err != nil || cred.Ticket != ticket {
+			t.Fatal(cred, err)
+		}
+	}
+	step := func(d time.Duration) { mu.Lock(); defer mu.Unlock(); now = now.Add(d) }
+	want := func(n int, what string) {
+		t.Helper()
+		if fetched != n {
+			t.Errorf("%s: fetched %d, want %d", what, fetched, n)
+		}
+		if len(c.entries) > 3 || len(c.entries) != c.used.Len() || len(c.flights) != 0 {
+			t.Errorf("%s: %d entries, %d in the list, %d flights", what, len(c.entries), c.used.Len(), len(c.flights))
+		}
+	}
+	get("a")
+	get("a")
+	want(1, "again")
+	step(maxAge - time.Second)
+	get("a")
+	want(1, "before its age")
+	step(time.Second)
+	get("a")
+	want(2, "after its age")
+	for i := range 3 {
+		get(fmt.Sprint(i))
+	}
+	want(5, "others")
+	get("a")
+	want(6, "pushed out")
+	get("1")
+	want(6, "kept")
+
+	// Near its end a ticket serves one request and is not kept.
+	mu.Lock()
+	now = ticket.Expires().Add(-margin)
+	mu.Unlock()
+	get("z")
+	get("z")
+	want(8, "about to end")
+}
+
+func TestCacheErrors(t *testing.T) {
+	t.Parallel()
+	c := newCache(0, time.Now)
+	boom := errors.New("boom")
+	for range 2 { // not remembered
+		if _, err := c.get(t.Context(), cacheKey{}, func(context.Context) (*kerberos.Ticket, error) { return nil, boom }); !errors.Is(err, boom) {
+			t.Errorf("%v, want boom", err)
+		}
+	}
+	// A waiter may leave; the fetch goes on for the others.
+	ctx, cancel := context.WithCancel(t.Context())
+	started, release := make(chan struct{}), make(chan struct{})
+	var calls atomic.Int32
+	fetch := func(ctx context.Context) (*kerberos.Ticket, error) {
+		if calls.Add(1) == 1 {
+			close(started)
+		}
+		<-release
+		return nil, errors.Join(boom, ctx.Err())
+	}
+	left := make(chan error)
+	go func() {
+		_, err := c.get(ctx, cacheKey{}, fetch)
+		left <- err
+	}()
+	<-started
+	stays := make(chan error)
+	go func() {
+		_, err := c.get(t.Context(), cacheKey{}, fetch)
+		stays <- err
+	}()
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one who left: %v", err)
+	}
+	close(release)
+	if err := <-stays; !errors.Is(err, boom) || errors.Is(err, context.Canceled) {
+		t.Errorf("the one who stayed: %v", err)
+	}
+}

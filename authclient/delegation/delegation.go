@@ -1,0 +1,236 @@
+package delegation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/soapward/soapward/authclient"
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
+)
+
+// Method is how a request was made on a caller's behalf.
+type Method string
+
+// The methods, in the order in which they are tried.
+const (
+	Constrained Method = "s4u2proxy"          // with the ticket the caller presented
+	Forwarded   Method = "forwarded-tgt"      // with the ticket-granting ticket the caller forwarded
+	Transition  Method = "s4u2self+s4u2proxy" // with a ticket the KDC made on our word
+	AsService   Method = "service-account"    // not in the caller's name
+)
+
+// An Upstream is a server that callers may be passed on to.
+type Upstream struct {
+	// SPN is the service as authclient.Target names it: HTTP/host. Case does
+	// not matter.
+	SPN string
+
+	// ProtocolTransition acts for callers who left no ticket, on our own word
+	// that they logged in. Whoever controls this process can then be anybody
+	// at this upstream, so the account must be worth that trust.
+	ProtocolTransition bool
+
+	// Service is the account to log in with when the caller cannot be passed
+	// on, or is anonymous. Nil means never.
+	Service authclient.Credential
+}
+
+// Delegator finds credentials that act for callers. Its fields must not change
+// once it is in use. It is safe for concurrent use and must not be copied.
+type Delegator struct {
+	// Client is our own account, the one that callers log in to. Nil means
+	// that only forwarded tickets can be used.
+	Client *kerberos.Client
+
+	// Kerberos tells where the KDCs are, for forwarded tickets.
+	Kerberos kerberos.Config
+
+	// Upstreams are the servers callers are passed on to. Others are refused.
+	Upstreams []Upstream
+
+	// Principal names the account of a caller to a KDC, for Transition. Nil
+	// means DomainPrincipal with Domains.
+	Principal func(*authn.Identity) (string, error)
+
+	// Domains maps the NetBIOS names of domains to their realms: "CORP" to
+	// "CORP.TEST".
+	Domains map[string]string
+
+	// MaxTickets bounds the tickets kept. Zero means 4096.
+	MaxTickets int
+
+	Logger *slog.Logger // nil means slog.Default(); for uses of the service account
+
+	testOnlyNow func() time.Time
+
+	once    sync.Once
+	tickets *cache
+}
+
+// Delegate returns a credential that acts for id at t and how it was got. The
+// error is an *Error, which wraps authn.ErrUnavailable if no KDC answered. The
+// credential of a caller is the same object as long as its ticket is good, so
+// that connections are used again.
+func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclient.Target) (authclient.Credential, Method, error) {
+	d.once.Do(func() { d.tickets = newCache(d.MaxTickets, d.now) })
+	e := &Error{Identity: id, Target: t}
+	u := d.upstream(t.SPN)
+	if u == nil {
+		return nil, "", e.because(ErrNotListed,
+			fmt.Sprintf("%s is not among the servers that callers are passed on to", t.SPN),
+			"add the upstream with this SPN to the delegation settings, if callers may be passed on to it")
+	}
+	cred, method, err := d.asCaller(ctx, e, id, u)
+	if err == nil {
+		return cred, method, nil
+	}
+	// Whether a KDC can be reached, and how fast, must not decide in whose
+	// name we act.
+	if u.Service == nil || errors.Is(err, authn.ErrUnavailable) || ctx.Err() != nil {
+		return nil, "", err
+	}
+	d.logger().LogAttrs(ctx, slog.LevelInfo, "acting as service account",
+		slog.Any("user", id), slog.String("upstream", t.SPN), slog.Any("cause", err))
+	return u.Service, AsService, nil
+}
+
+// asCaller tries the methods that act in the caller's name. The error is e.
+func (d *Delegator) asCaller(ctx context.Context, e *Error, id *authn.Identity, u *Upstream) (authclient.Credential, Method, error) {
+	if id == nil {
+		return nil, "", e.because(ErrNoEvidence, "the request is anonymous", "require a login on the route")
+	}
+	if isProtected(id) {
+		return nil, "", e.because(kerberos.ErrNotDelegable,
+			fmt.Sprintf("%v is a member of Protected Users, whose identity is never passed on", id),
+			"list a service account for the upstream, or take the user out of the group Protected Users")
+	}
+	ev, _ := id.Evidence.(*kerberos.Evidence)
+	for _, m := range d.methods(u, ev) {
+		c, err := d.try(ctx, m, id, ev, e.Target)
+		if err == nil {
+			return c, m, nil
+		}
+		e.Tried = append(e.Tried, Attempt{m, err})
+		if errors.Is(err, authn.ErrUnavailable) || ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, "", d.explain(e, ev)
+}
+
+// methods lists what can be tried with the evidence there is.
+func (d *Delegator) methods(u *Upstream, ev *kerberos.Evidence) []Method {
+	var ms []Method
+	live := ev != nil && d.now().Before(ev.Expires())
+	if live && ev.Forwardable() && d.Client != nil {
+		ms = append(ms, Constrained)
+	}
+	if live && ev.HasForwardedTGT() {
+		ms = append(ms, Forwarded)
+	}
+	// A KDC that refuses the caller's own ticket would refuse ours as well.
+	if len(ms) == 0 && u.ProtocolTransition && d.Client != nil {
+		ms = append(ms, Transition)
+	}
+	return ms
+}
+
+// try gets a ticket by one method, or finds it in the cache.
+func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, ev *kerberos.Evidence, t authclient.Target) (authclient.Credential, error) {
+	switch m {
+	case Constrained:
+		return d.tickets.get(ctx, keyOf(m, ev.Client(), id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+			return d.Client.S4U2Proxy(ctx, ev, t.SPN)
+		})
+	case Forwarded:
+		return d.tickets.get(ctx, keyOf(m, ev.Client(), id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+			c, err := kerberos.NewForwardedClient(d.Kerberos, ev)
+			if err != nil {
+				return nil, err
+			}
+			return c.Ticket(ctx, t.SPN)
+		})
+	}
+	name, err := d.principal(id)
+	if err != nil {
+		return nil, err
+	}
+	return d.tickets.get(ctx, keyOf(m, name, id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+		self, err := d.Client.S4U2Self(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		// The login said which account it was; the KDC must mean the same.
+		if id.SID != "" && self.SID() != "" && id.SID != self.SID() {
+			return nil, fmt.Errorf("%w: %s is %s to the KDC, and %s logged in", errOtherAccount, name, self.SID(), id.SID)
+		}
+		return d.Client.S4U2Proxy(ctx, self, t.SPN)
+	})
+}
+
+// Plan returns the methods that could act at an upstream for callers who log
+// in by a mechanism, as Identity.Mechanism names it. Without any, or with
+// AsService alone, such callers are not passed on: what a check of the
+// configuration tells the operator before the first call fails.
+func (d *Delegator) Plan(mechanism, spn string) []Method {
+	u := d.upstream(spn)
+	if u == nil {
+		return nil
+	}
+	var ms []Method
+	if mechanism == authn.MechanismKerberos {
+		if d.Client != nil {
+			ms = append(ms, Constrained)
+		}
+		ms = append(ms, Forwarded)
+	}
+	if u.ProtocolTransition && d.Client != nil {
+		ms = append(ms, Transition)
+	}
+	if u.Service != nil {
+		ms = append(ms, AsService)
+	}
+	return ms
+}
+
+// upstream returns the entry of a server, or nil.
+func (d *Delegator) upstream(spn string) *Upstream {
+	for i := range d.Upstreams {
+		if strings.EqualFold(d.Upstreams[i].SPN, spn) {
+			return &d.Upstreams[i]
+		}
+	}
+	return nil
+}
+
+func (d *Delegator) now() time.Time {
+	if d.testOnlyNow != nil {
+		return d.testOnlyNow()
+	}
+	return time.Now()
+}
+
+func (d *Delegator) logger() *slog.Logger {
+	if d.Logger != nil {
+		return d.Logger
+	}
+	return slog.Default()
+}
+
+// Source makes d choose the credentials of an authclient.Transport: it acts
+// for whoever authn.FromContext names, so a handler has only to pass its ctx
+// along.
+func Source(d *Delegator) authclient.Source { return source{d} }
+
+type source struct{ d *Delegator }
+
+func (s source) Credential(ctx context.Context, t authclient.Target) (authclient.Credential, error) {
+	c, _, err := s.d.Delegate(ctx, authn.FromContext(ctx), t)
+	return c, err
+}

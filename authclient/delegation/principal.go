@@ -1,0 +1,58 @@
+package delegation
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/soapward/soapward/authn"
+)
+
+var (
+	errNotOfDomain  = errors.New("delegation: the login does not say which domain account the caller has")
+	errOtherAccount = errors.New("delegation: the name means another account to the KDC")
+)
+
+func (d *Delegator) principal(id *authn.Identity) (string, error) {
+	if d.Principal != nil {
+		return d.Principal(id)
+	}
+	return DomainPrincipal(id, d.Domains)
+}
+
+// DomainPrincipal returns the name, account@REALM, of a caller whom a domain
+// controller vouched for: one with the SID of a domain account. Others are
+// refused, because an account of our own called alice is not the domain's.
+// domains maps NetBIOS names to realms; a domain with a dot is a realm itself.
+func DomainPrincipal(id *authn.Identity, domains map[string]string) (string, error) {
+	if !strings.HasPrefix(string(id.SID), "S-1-5-21-") {
+		return "", fmt.Errorf("%w: no SID from a domain controller", errNotOfDomain)
+	}
+	realm := ""
+	for netbios, r := range domains {
+		if strings.EqualFold(netbios, id.Domain) {
+			realm = r
+		}
+	}
+	if realm == "" && strings.Contains(id.Domain, ".") {
+		realm = strings.ToUpper(id.Domain)
+	}
+	if realm != "" && id.Account != "" {
+		return id.Account + "@" + realm, nil
+	}
+	if id.UPN != "" {
+		return id.UPN, nil
+	}
+	return "", fmt.Errorf("%w: the realm of domain %q is not known; map it in Domains", errNotOfDomain, id.Domain)
+}
+
+// isProtected reports whether the caller is a member of Protected Users, by
+// its RID, 525 (MS-ADTS 6.1.1.6.15). Not every KDC refuses to delegate them.
+func isProtected(id *authn.Identity) bool {
+	for _, g := range id.Groups {
+		if s := string(g.SID); strings.HasPrefix(s, "S-1-5-21-") && strings.HasSuffix(s, "-525") {
+			return true
+		}
+	}
+	return false
+}
