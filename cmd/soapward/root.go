@@ -51,7 +51,7 @@ services, calls services that want it, and generates Go code from WSDL.`,
 // run executes the command line and returns the exit code.
 func run(ctx context.Context, args []string) int {
 	root := newRootCommand()
-	root.SetArgs(args)
+	root.SetArgs(goFlags(root, args))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
