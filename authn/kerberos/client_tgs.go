@@ -111,7 +111,7 @@ func tgsProof(tgt *ticket, body []byte, now time.Time) (krb5.PAData, error) {
 		return krb5.PAData{}, err
 	}
 	auth := krb5.Authenticator{CRealm: tgt.crealm, CName: tgt.client, Checksum: &sum}
-	auth.CTime, auth.CUSec = splitTime(now)
+	auth.CTime, auth.CUSec = tgt.stamp(now)
 	plain, err := auth.Marshal()
 	if err != nil {
 		return krb5.PAData{}, err

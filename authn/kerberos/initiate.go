@@ -149,7 +149,7 @@ func makeAPReq(t *ticket, sum gssChecksum, options krb5.Flags, now time.Time) ([
 		return nil, nil, err
 	}
 	sent := &sentAuthenticator{seq: firstSeq()}
-	sent.ctime, sent.cusec = splitTime(now)
+	sent.ctime, sent.cusec = t.stamp(now)
 	if sent.subkey, err = krb5.RandomKey(t.key.EType()); err != nil {
 		return nil, nil, err
 	}
