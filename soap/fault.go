@@ -133,6 +133,10 @@ func (f *Fault) LogValue() slog.Value {
 	}
 	if f.Err != nil {
 		as = append(as, slog.String("cause", f.Err.Error()))
+		var detail slog.LogValuer // an error that tells more in parts, such as a remedy
+		if errors.As(f.Err, &detail) {
+			as = append(as, slog.Any("detail", detail))
+		}
 	}
 	return slog.GroupValue(as...)
 }
