@@ -142,40 +142,34 @@ func (s *Service) Operations() []*soap.Operation {
 // choose returns the operation for a body and the actions that the request
 // names, or the fault to answer with.
 func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fault) {
-	named := slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return a == "" })
-	for _, a := range named {
-		if a != named[0] {
+	action := ""
+	for _, a := range actions {
+		if a != "" && action != "" && a != action {
 			return nil, soap.Faultf(soap.CodeClient, "the request names two different actions")
 		}
-	}
-	action := ""
-	if len(named) > 0 {
-		action = named[0]
+		action = cmp.Or(action, a)
 	}
 	list := s.byInput[body]
-	if len(list) == 0 {
-		list = s.byInput[xml.Name{}] // those that read the body themselves
-		if len(list) > 0 && action == "" && len(s.byAction[""]) == 0 {
-			return nil, soap.Faultf(soap.CodeClient, "the request needs a SOAPAction")
+	if len(list) == 0 { // those that read the body themselves are known by their action
+		for _, o := range s.byInput[xml.Name{}] {
+			if o.op.Action == action {
+				return o, nil
+			}
 		}
-	}
-	if len(list) == 0 {
 		if body.Local == "" {
 			return nil, soap.Faultf(soap.CodeClient, "no operation takes an empty body")
 		}
 		return nil, soap.Faultf(soap.CodeClient, "no operation takes %s", clark(body))
-	}
-	if action == "" && len(list) == 1 && (body == list[0].op.Input || list[0].op.Action == "") {
-		return list[0], nil
 	}
 	for _, o := range list {
 		if o.op.Action == action {
 			return o, nil
 		}
 	}
-	// An action that no operation has cannot have deceived a policy: peers
-	// make them up where the description has none.
-	if len(list) == 1 && list[0].op.Action == "" && len(s.byAction[action]) == 0 && body == list[0].op.Input {
+	// Peers make up actions where the description has none. One that no
+	// operation has cannot have deceived a policy.
+	made := list[0].op.Action == "" && len(s.byAction[action]) == 0
+	if len(list) == 1 && (action == "" || made) {
 		return list[0], nil
 	}
 	return nil, soap.Faultf(soap.CodeClient, "SOAPAction does not belong to the operation in the body")
