@@ -25,7 +25,10 @@ func (l *loader) define(main *loaded) *Definitions {
 	bindings := map[*symbol]*Binding{}
 	for _, sym := range l.list {
 		if sym.key.kind == kindMessage {
-			messages[sym] = l.message(sym)
+			var m *Message
+			found := l.capture(func() { m = l.message(sym) })
+			m.probs = found
+			messages[sym] = m
 		}
 	}
 	for _, sym := range l.list {
@@ -37,7 +40,9 @@ func (l *loader) define(main *loaded) *Definitions {
 	}
 	for _, sym := range l.list {
 		if sym.key.kind == kindBinding {
-			if b := l.binding(sym, messages, portTypes); b != nil {
+			var b *Binding
+			l.drop(l.capture(func() { b = l.binding(sym, messages, portTypes) }))
+			if b != nil {
 				bindings[sym] = b
 				d.Bindings = append(d.Bindings, b)
 			}
@@ -59,7 +64,36 @@ func (l *loader) define(main *loaded) *Definitions {
 		}
 	}
 	d.Warnings = l.warn.list
+	d.Dropped = l.dropped
+	bound := 0
+	for _, b := range d.Bindings {
+		bound += len(b.Operations)
+	}
+	if bound == 0 { // nothing is left, so that is an error
+		for _, p := range l.dropped {
+			l.probs.add(p.Pos, p.Err, "%s", p.Text)
+		}
+	}
 	return d
+}
+
+// capture runs f and returns the problems it found, without recording them.
+func (l *loader) capture(f func()) []Problem {
+	saved := l.probs
+	l.probs = problems{}
+	f()
+	found := l.probs.list
+	l.probs = saved
+	return found
+}
+
+// drop records why an operation of a SOAP binding cannot be used.
+func (l *loader) drop(ps []Problem) {
+	for _, p := range ps {
+		if len(l.dropped) < maxDropped {
+			l.dropped = append(l.dropped, p)
+		}
+	}
 }
 
 // substitutions tells each head of a substitution group its members.
@@ -116,24 +150,36 @@ func (l *loader) portType(sym *symbol, messages map[*symbol]*Message) *PortType 
 			l.probs.add(n.pos, nil, "operation without name")
 			continue
 		}
-		for _, k := range n.kids {
-			if k.name.Space != nsWSDL {
-				continue
+		op.probs = l.capture(func() { l.messagesOf(op, n, messages) })
+		for _, m := range []*Message{op.Input, op.Output} {
+			if m != nil {
+				op.probs = append(op.probs, m.probs...)
 			}
-			switch k.name.Local {
-			case "input":
-				op.Input = l.use(k, messages)
-			case "output":
-				op.Output = l.use(k, messages)
-			case "fault":
-				if m := l.use(k, messages); m != nil {
-					op.Faults = append(op.Faults, &FaultMessage{Name: k.get("name"), Message: m})
-				}
-			}
+		}
+		for _, f := range op.Faults {
+			op.probs = append(op.probs, f.Message.probs...)
 		}
 		pt.Operations = append(pt.Operations, op)
 	}
 	return pt
+}
+
+func (l *loader) messagesOf(op *Operation, n *node, messages map[*symbol]*Message) {
+	for _, k := range n.kids {
+		if k.name.Space != nsWSDL {
+			continue
+		}
+		switch k.name.Local {
+		case "input":
+			op.Input = l.use(k, messages)
+		case "output":
+			op.Output = l.use(k, messages)
+		case "fault":
+			if m := l.use(k, messages); m != nil {
+				op.Faults = append(op.Faults, &FaultMessage{Name: k.get("name"), Message: m})
+			}
+		}
+	}
 }
 
 // use returns a copy of the message n refers to, with the label given there.
@@ -161,7 +207,10 @@ func (l *loader) service(sym *symbol, bindings map[*symbol]*Binding) *Service {
 		if (n.name != QName{nsWSDL, "port"}) {
 			continue
 		}
-		bs := l.find(kindBinding, n, nil, n.get("binding"))
+		var bs *symbol
+		for _, p := range l.capture(func() { bs = l.find(kindBinding, n, nil, n.get("binding")) }) {
+			l.warn.add(p.Pos, p.Err, "%s", p.Text)
+		}
 		if bs == nil || bindings[bs] == nil {
 			continue
 		}
@@ -209,7 +258,16 @@ func (l *loader) binding(sym *symbol, messages map[*symbol]*Message, portTypes m
 		if b.Version == NotSOAP {
 			continue
 		}
-		b.Operations = append(b.Operations, l.bound(op, k, space, style, messages))
+		if len(op.probs) > 0 {
+			l.drop(op.probs)
+			continue
+		}
+		var bo *BoundOperation
+		if found := l.capture(func() { bo = l.bound(op, k, space, style, messages) }); len(found) > 0 {
+			l.drop(found)
+			continue
+		}
+		b.Operations = append(b.Operations, bo)
 	}
 	return b
 }

@@ -70,6 +70,7 @@ type loader struct {
 	fetch   *fetcher
 	probs   problems
 	warn    problems
+	dropped []Problem
 	docs    map[string]*loaded
 	order   []*Document
 	schemas map[schemaKey]*schema

@@ -18,6 +18,10 @@ type Definitions struct {
 	Types    []*Type    // global types, in document order
 	Elements []*Element // global elements, in document order
 
+	// Dropped tells why operations of SOAP bindings are missing: they refer to
+	// something that is not there. If none is left, Open fails instead.
+	Dropped []Problem
+
 	// Warnings are problems the description can be used in spite of.
 	Warnings []Problem
 }
@@ -127,6 +131,8 @@ type Operation struct {
 	Input  *Message // nil for notifications
 	Output *Message // nil for one-way operations
 	Faults []*FaultMessage
+
+	probs []Problem
 }
 
 // OneWay reports whether the operation has no reply.
@@ -139,6 +145,8 @@ type Message struct {
 	Doc   string
 	Pos   Position
 	Parts []*Part
+
+	probs []Problem
 }
 
 // FaultMessage is a fault an operation declares.

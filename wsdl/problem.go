@@ -72,8 +72,11 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// maxProblems bounds how many problems are kept.
-const maxProblems = 25
+// How many problems are kept.
+const (
+	maxProblems = 25
+	maxDropped  = 200
+)
 
 // problems collects what goes wrong.
 type problems struct {

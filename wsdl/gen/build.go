@@ -284,14 +284,14 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 // rootStruct returns the struct of an element that is a message by itself, or
 // nil for xs:anyType.
 func (g *generator) rootStruct(e *wsdl.Element) *structT {
-	if plain(e.Type) {
+	if plain(e.Type) && !g.polymorphic(e.Type) {
 		s := g.structOf(e.Type)
 		if e.Type.Name.IsZero() && len(s.doc) == 2 && e.Doc != e.Type.Doc {
 			s.doc = append(s.doc, e.Doc)
 		}
 		return s
 	}
-	if !e.Type.Builtin || e.Type.Simple != nil {
+	if !e.Type.Builtin || e.Type.Simple != nil || plain(e.Type) {
 		if s := g.structs[e]; s != nil {
 			return s
 		}
@@ -299,8 +299,8 @@ func (g *generator) rootStruct(e *wsdl.Element) *structT {
 		s := &structT{name: g.pkg.take(base, base+"Element"), names: fieldScope(), built: true}
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.names.take("Value")
-		s.simple = g.simpleValue(e.Type, e.Type.Simple)
 		g.structs[e] = s
+		s.simple = g.valueOf(e.Type)
 		g.order = append(g.order, s)
 		return s
 	}

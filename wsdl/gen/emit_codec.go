@@ -93,6 +93,11 @@ func (g *generator) emitUnmarshal(s *structT) {
 func (g *generator) emitMarshal(s *structT) {
 	g.p("// MarshalWire implements wire.Marshaler.")
 	g.p("func (x *%s) MarshalWire(w *wire.Writer, name xml.Name) {", s.name)
+	if s.simple != nil && (s.simple.kind == ifaceValue || byMethod(s.simple)) { // a root
+		g.writeElement(s.simple, "name", "x.Value", false, "\t")
+		g.p("}\n")
+		return
+	}
 	g.p("\tw.Start(name)")
 	for _, f := range s.attrs {
 		g.writeAttr(f)

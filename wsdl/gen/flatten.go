@@ -136,6 +136,11 @@ func (g *generator) nest(s *structT, kind structKind, c card, label string, p *w
 	f := &field{kind: nestedField, nested: n, card: c, min: p.Min, max: p.Max, name: s.names.take(plural)}
 	if c == many {
 		f.doc = "in document order"
+		content := *p
+		content.Min = 1
+		if emptiable(&content, 0) {
+			f.min = 0 // an empty one is as good as none
+		}
 	}
 	s.fields = append(s.fields, f)
 	g.order = append(g.order, n)

@@ -89,6 +89,11 @@ var ErrNoOperations = errors.New("gen: no operation can be generated")
 // Generate makes the files of a package. What is wrong with the description is
 // a *wsdl.Error.
 func Generate(d *wsdl.Definitions, o Options) (*Result, error) {
+	_, r, err := generate(d, o)
+	return r, err
+}
+
+func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 	g := &generator{
 		d: d, opt: o, pkg: packageScope(), typeNames: map[wsdl.QName]string{}, structs: map[any]*structT{},
 		enums: map[*wsdl.Type]*enumT{}, ifaces: map[*wsdl.Type]*iface{}, faults: map[*wsdl.Element]*structT{},
@@ -98,15 +103,15 @@ func Generate(d *wsdl.Definitions, o Options) (*Result, error) {
 		g.opt.Package = defaultPackage(d)
 	}
 	if p := g.opt.Package; p != packageName(p) {
-		return nil, fmt.Errorf("gen: %q is not a package name of lower-case letters and digits", p)
+		return nil, nil, fmt.Errorf("gen: %q is not a package name of lower-case letters and digits", p)
 	}
 	g.pickPorts()
 	if len(g.ports) == 0 {
 		err := ErrNoOperations
 		if len(g.skipped) > 0 {
-			return nil, errors.Join(err, &wsdl.Error{Problems: g.skipped})
+			return nil, nil, errors.Join(err, &wsdl.Error{Problems: g.skipped})
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	g.nameTypes()
 	g.bindMessages()
@@ -114,9 +119,10 @@ func Generate(d *wsdl.Definitions, o Options) (*Result, error) {
 	g.breakCycles()
 	g.nameConstants()
 	if len(g.probs) > 0 {
-		return nil, &wsdl.Error{Problems: g.probs}
+		return nil, nil, &wsdl.Error{Problems: g.probs}
 	}
-	return g.write()
+	r, err := g.write()
+	return g, r, err
 }
 
 // defaultPackage names the package after the first service, port type or file.

@@ -17,6 +17,9 @@ func (g *generator) skip(pos wsdl.Position, format string, args ...any) {
 // is generated once, from the binding with the most operations that can be
 // generated, SOAP 1.1 before 1.2.
 func (g *generator) pickPorts() {
+	for _, p := range g.d.Dropped {
+		g.skip(p.Pos, "an operation is left out: %s", p.Text)
+	}
 	for _, pt := range g.d.PortTypes {
 		var best *portT
 		var failed []wsdl.Problem
@@ -138,8 +141,6 @@ func unsupported(op *wsdl.BoundOperation) string {
 				return fmt.Sprintf("part %q has a type; only parts with an element are supported in document style", p.Name)
 			case p.Element.Abstract:
 				return fmt.Sprintf("the element %s of its message is abstract", p.Element.Name)
-			case plain(p.Element.Type) && p.Element.Type.Abstract:
-				return fmt.Sprintf("the element %s of its message has an abstract type", p.Element.Name)
 			}
 		}
 		if op.Style != wsdl.RPCStyle && len(m.Body) > 1 {
@@ -240,7 +241,7 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 		return s
 	}
 	var s *structT
-	if plain(e.Type) && !e.Type.Name.IsZero() || !plain(e.Type) && e.Type.Builtin && e.Type.Simple == nil {
+	if plain(e.Type) && !e.Type.Name.IsZero() && !g.polymorphic(e.Type) || !plain(e.Type) && e.Type.Builtin && e.Type.Simple == nil {
 		// A named type may serve elsewhere as well: wrap it.
 		base := exported(e.Name.Local)
 		s = &structT{names: fieldScope(), built: true}
@@ -266,7 +267,7 @@ func (g *generator) headers(op *operation, m *wsdl.BoundMessage, reply bool, see
 		return
 	}
 	for _, h := range m.Headers {
-		if h.Part.Element == nil || h.Use == wsdl.Encoded || plain(h.Part.Element.Type) && h.Part.Element.Type.Abstract {
+		if h.Part.Element == nil || h.Use == wsdl.Encoded {
 			g.skip(h.Part.Pos, "header %s is left to the program: only literal headers that are elements get a type", h.Part.Name)
 			continue
 		}
