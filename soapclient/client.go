@@ -145,7 +145,7 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	hr.Header.Set("Content-Type", v.ContentType(op.Action))
 	hr.Header.Set("Accept", "text/xml, application/soap+xml")
 	if v == soap.V11 {
-		hr.Header["SOAPAction"] = []string{soap.QuoteAction(op.Action)} // spelt as SOAP 1.1 6.1.1 does
+		hr.Header.Set("SOAPAction", soap.QuoteAction(op.Action))
 	}
 	for key, vs := range k.http {
 		hr.Header[key] = vs
