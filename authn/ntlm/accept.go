@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -336,64 +335,6 @@ func (a *acceptor) checkMessage(msg *Authenticate, resp *Response, user string) 
 	}
 	if err := resp.parse(msg.NTResponse); err != nil {
 		return refuse(authn.ReasonMalformed, user, "", err)
-	}
-	return nil
-}
-
-// checkTarget checks that the response was made for this server, this service
-// and this TLS connection.
-func (a *acceptor) checkTarget(ps AVPairs, av uint32, user string) error {
-	for _, p := range a.pairs {
-		v, ok := ps.Get(p.ID)
-		if !ok || !bytes.Equal(v, p.Value) {
-			return refuse(authn.ReasonWrongTarget, user, hintTargetInfo, fmt.Errorf("target info %d is not ours", p.ID))
-		}
-	}
-	named, err := a.checkTargetName(ps, av, user)
-	if err != nil {
-		return err
-	}
-	return a.checkBinding(ps, named, user)
-}
-
-// checkTargetName compares the SPN the client wants to reach with ours.
-func (a *acceptor) checkTargetName(ps AVPairs, av uint32, user string) (named bool, err error) {
-	v, _ := ps.Get(AVTargetName)
-	if len(v) == 0 || av&AVFlagUntrustedName != 0 || len(a.m.TargetNames) == 0 {
-		return false, nil
-	}
-	name, err := decodeUTF16(v)
-	if err != nil {
-		return false, refuse(authn.ReasonMalformed, user, "", err)
-	}
-	if !matchesTarget(a.m.TargetNames, name) {
-		return false, refuse(authn.ReasonWrongTarget, user, hintTargetName, fmt.Errorf("client wants to reach %q", name))
-	}
-	return true, nil
-}
-
-// checkBinding compares the channel binding with our end of the TLS connection
-// (MS-NLMP 3.2.5.1.2). A value of zeros is how a client says that it has none.
-func (a *acceptor) checkBinding(ps AVPairs, named bool, user string) error {
-	if a.m.Binding == authn.BindingOff {
-		return nil
-	}
-	v, ok := ps.Get(AVChannelBindings)
-	switch {
-	case ok && len(v) != 16:
-		return refuse(authn.ReasonMalformed, user, "", fmt.Errorf("channel binding of %d bytes", len(v)))
-	case ok && !bytes.Equal(v, make([]byte, 16)):
-		if len(a.x.Binding) == 0 {
-			return refuse(authn.ReasonChannelBinding, user, hintBindingPlain, errors.New("client is bound to TLS, this connection is not"))
-		}
-		if want := a.x.Binding.GSSHash(); subtle.ConstantTimeCompare(v, want[:]) != 1 {
-			return refuse(authn.ReasonChannelBinding, user, hintBinding, errors.New("client is bound to another TLS connection"))
-		}
-	case a.m.Binding != authn.BindingRequired:
-	case len(a.x.Binding) != 0:
-		return refuse(authn.ReasonChannelBinding, user, hintNoBinding, errors.New("no channel binding"))
-	case len(a.m.TargetNames) != 0 && !named:
-		return refuse(authn.ReasonWrongTarget, user, hintNoTarget, errors.New("no target name"))
 	}
 	return nil
 }

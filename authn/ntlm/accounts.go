@@ -54,7 +54,8 @@ var _ Verifier = (*Accounts)(nil)
 
 // NewAccounts returns the users of a domain. domain is its NetBIOS name, the
 // one that identities get; dnsDomain may be empty. Users may log in with either
-// name of the domain or none.
+// name of the domain or none. The Names of the Mechanism should name the same
+// domain: it is what clients fill in for people who type none.
 func NewAccounts(domain, dnsDomain string, users ...Account) (*Accounts, error) {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)

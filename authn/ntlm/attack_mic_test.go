@@ -209,6 +209,7 @@ func TestAttackChannelBinding(t *testing.T) {
 		{"supported, hash of nothing", authn.BindingSupported, ours, value(nil), authn.ReasonChannelBinding},
 		{"supported, plain HTTP", authn.BindingSupported, nil, zero, ""},
 		{"supported, bound client on plain HTTP", authn.BindingSupported, nil, value(other), authn.ReasonChannelBinding},
+		{"supported, hash of nothing on plain HTTP", authn.BindingSupported, nil, value(nil), authn.ReasonChannelBinding},
 		{"required, right", authn.BindingRequired, ours, value(ours), ""},
 		{"required, absent", authn.BindingRequired, ours, absent, authn.ReasonChannelBinding},
 		{"required, zero", authn.BindingRequired, ours, zero, authn.ReasonChannelBinding},

@@ -156,36 +156,37 @@ func TestAttackWeakProtocol(t *testing.T) {
 		f      forger
 		reason authn.Reason
 		hint   string // a word of it
+		detail string // likewise
 	}{
-		{"NTLMv1", forger{response: func([]byte) []byte { return v1 }}, authn.ReasonWeak, "LmCompatibilityLevel"},
+		{"NTLMv1", forger{response: func([]byte) []byte { return v1 }}, authn.ReasonWeak, "LmCompatibilityLevel", "NTLMv1"},
 		{"NTLMv1 with extended session security", forger{
 			response: func([]byte) []byte { return v1 },
 			auth: func(m *Authenticate) {
 				m.LMResponse = append(bytes.Clone(specClientChallenge[:]), make([]byte, 16)...)
 			},
-		}, authn.ReasonWeak, "LmCompatibilityLevel"},
+		}, authn.ReasonWeak, "LmCompatibilityLevel", "NTLMv1"},
 		{"LM only", forger{
 			response: func([]byte) []byte { return nil },
 			auth:     func(m *Authenticate) { m.LMResponse = v1 },
-		}, authn.ReasonWeak, "LmCompatibilityLevel"},
-		{"offers NTLMv1 only", forger{negotiate: func(m *Negotiate) { m.Flags &^= FlagExtendedSecurity }}, authn.ReasonWeak, "LmCompatibilityLevel"},
-		{"anonymous by flag", forger{auth: func(m *Authenticate) { m.Flags |= FlagAnonymous }}, authn.ReasonAnonymous, "logged on"},
+		}, authn.ReasonWeak, "LmCompatibilityLevel", "LM response only"},
+		{"offers NTLMv1 only", forger{negotiate: func(m *Negotiate) { m.Flags &^= FlagExtendedSecurity }}, authn.ReasonWeak, "LmCompatibilityLevel", "NTLMv1"},
+		{"anonymous by flag", forger{auth: func(m *Authenticate) { m.Flags |= FlagAnonymous }}, authn.ReasonAnonymous, "logged on", ""},
 		{"anonymous by absence", forger{
 			response: func([]byte) []byte { return nil },
 			auth:     func(m *Authenticate) { m.User, m.Domain, m.LMResponse = "", "", []byte{0} },
-		}, authn.ReasonAnonymous, "logged on"},
-		{"no user", forger{auth: func(m *Authenticate) { m.User = "" }}, authn.ReasonAnonymous, "logged on"},
-		{"one byte more than NTLMv1", forger{response: func(nt []byte) []byte { return nt[:25] }}, authn.ReasonMalformed, ""},
-		{"response of another type", forger{response: func(nt []byte) []byte { nt[17] = 2; return nt }}, authn.ReasonMalformed, ""},
-		{"connectionless", forger{negotiate: func(m *Negotiate) { m.Flags |= FlagDatagram }}, authn.ReasonMalformed, ""},
+		}, authn.ReasonAnonymous, "logged on", ""},
+		{"no user", forger{auth: func(m *Authenticate) { m.User = "" }}, authn.ReasonAnonymous, "logged on", ""},
+		{"one byte more than NTLMv1", forger{response: func(nt []byte) []byte { return nt[:25] }}, authn.ReasonMalformed, "", "25 bytes"},
+		{"response of another type", forger{response: func(nt []byte) []byte { nt[17] = 2; return nt }}, authn.ReasonMalformed, "", "type 1.2"},
+		{"connectionless", forger{negotiate: func(m *Negotiate) { m.Flags |= FlagDatagram }}, authn.ReasonMalformed, "", "connectionless"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m, r := newMechanism(t, Mechanism{})
 			id, err := tt.f.login(t, m.NewAcceptor(authn.Exchange{}))
 			re := mustRefuse(t, id, err, tt.reason)
-			if !strings.Contains(re.Hint, tt.hint) {
-				t.Errorf("hint %q does not mention %q", re.Hint, tt.hint)
+			if !strings.Contains(re.Hint, tt.hint) || !strings.Contains(re.Error(), tt.detail) {
+				t.Errorf("%q with hint %q; want %q and %q in them", re, re.Hint, tt.detail, tt.hint)
 			}
 			if len(r.asked) != 0 {
 				t.Errorf("verifier was asked %v", r.asked)
@@ -255,14 +256,15 @@ func TestAttackMalformedAnswer(t *testing.T) {
 		return func(b []byte) []byte { le.PutUint32(b[at:], v); return b }
 	}
 	// Positions of the fields' descriptors (MS-NLMP 2.2.1.3).
-	const lm, nt, user, key, flags = 12, 20, 36, 52, 60
+	const lm, nt, user, key = 12, 20, 36, 52
 	for _, tt := range []struct {
 		name string
 		f    forger
 	}{
 		{"offset behind the end", forger{raw: put32(nt+4, 1<<16)}},
 		{"offset that wraps", forger{raw: put32(user+4, 0xffffffff)}},
-		{"offset into the header", forger{raw: put32(user+4, 8)}},
+		{"offset into the header", forger{raw: put32(key+4, 8)}},
+		{"offset into the flags", forger{raw: put32(key+4, 63)}},
 		{"field over the end", forger{raw: put16(key, 0xffff)}},
 		{"LM field over the end", forger{raw: put16(lm, 0xfff0)}},
 		{"field into the MIC", forger{raw: put32(key+4, 80)}},
@@ -277,7 +279,7 @@ func TestAttackMalformedAnswer(t *testing.T) {
 		}}},
 		{"NUL in the user", forger{user: "alice\x00x", domain: "CORP"}},
 		{"line break in the domain", forger{user: "alice", domain: "CORP\r\nx"}},
-		{"no character set", forger{raw: put32(flags, uint32(FlagNTLM|FlagExtendedSecurity))}},
+		{"no character set", forger{auth: func(m *Authenticate) { m.Flags &^= FlagUnicode | FlagOEM }}},
 		{"character set not offered", forger{auth: func(m *Authenticate) { m.Flags ^= FlagUnicode | FlagOEM }}},
 		{"MIC announced, no room", forger{auth: func(m *Authenticate) { m.MIC = nil }}},
 		{"AV flags of 3 bytes", forger{pairs: avSet(AVFlags, []byte{2, 0, 0})}},
