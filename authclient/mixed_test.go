@@ -130,3 +130,35 @@ func TestAttackMixedUsersBothMechanisms(t *testing.T) {
 	}
 	t.Logf("%d calls, %d connections, %d requests at the server", done.Load(), s.conns.Load(), s.requests.Load())
 }
+
+// TestKerberosTokens: a server that checks each request gets a token with
+// each, one that keeps the connection logged in gets one.
+func TestKerberosTokens(t *testing.T) {
+	t.Parallel()
+	d := newDomain(t)
+	for _, tt := range []struct {
+		perConnection bool
+		tokens        int64 // for three calls
+	}{{false, 3}, {true, 1}} {
+		s := newServer(t, func(a *iwa.Authenticator) {
+			a.Kerberos, a.KerberosPerConnection = &kerberos.Mechanism{Keytab: d.keytab}, tt.perConnection
+		})
+		var tokens atomic.Int64
+		inner := s.Config.Handler
+		s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				tokens.Add(1)
+			}
+			inner.ServeHTTP(w, r)
+		})
+		c := newClient(t, &authclient.Kerberos{Client: d.client(t, "bob", "b")})
+		for range 3 {
+			if status, body, err := do(c, "POST", s.URL, strings.NewReader("x")); err != nil || status != 200 || body != `CORP\bob body=1 err=<nil>` {
+				t.Fatalf("%d %q, %v", status, body, err)
+			}
+		}
+		if got := tokens.Load(); got != tt.tokens {
+			t.Errorf("per connection %v: %d tokens, want %d", tt.perConnection, got, tt.tokens)
+		}
+	}
+}

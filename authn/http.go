@@ -29,6 +29,10 @@ type Result struct {
 	// Fresh reports that this request completed a login, as opposed to riding
 	// on one that its connection made earlier.
 	Fresh bool
+
+	// Persistent reports that the connection stays logged in, so that the
+	// client need not send credentials again (MS-N2HT 2.2.3).
+	Persistent bool
 }
 
 // An Authenticator decides who sent a request. It never writes the response.

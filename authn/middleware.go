@@ -36,6 +36,9 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 			if res.Final != nil {
 				w.Header().Set("WWW-Authenticate", res.Final.String())
 			}
+			if res.Persistent {
+				w.Header().Set("Persistent-Auth", "true")
+			}
 			if res.Fresh {
 				m.logLogin(r, res.Identity)
 			}

@@ -37,24 +37,27 @@ func TestMiddleware(t *testing.T) {
 		challenges string
 		body       string // part of it
 		log        string // part of it; every name of a cause
+		persistent bool
 	}{
-		{"nobody asked", nil, 401, "[]", "reference", ""},
+		{"nobody asked", nil, 401, "[]", "reference", "", false},
 		{"no credentials", []authn.Authenticator{no, scripted{err: authn.ErrNoCredentials, challenge: "Second"}},
-			401, "[First Second]", "Unauthorized", "no credentials"},
+			401, "[First Second]", "Unauthorized", "no credentials", false},
 		{"second vouches", []authn.Authenticator{no, scripted{result: &authn.Result{Identity: alice, Fresh: true}}},
-			200, "[]", `hello CORP\alice`, "login"},
+			200, "[]", `hello CORP\alice`, "login", false},
+		{"connection stays logged in", []authn.Authenticator{scripted{result: &authn.Result{Identity: alice, Fresh: true, Persistent: true}}},
+			200, "[]", `hello CORP\alice`, "login", true},
 		{"token with the answer", []authn.Authenticator{scripted{result: &authn.Result{Identity: alice, Final: &authn.Challenge{Scheme: "Negotiate", Param: "AA=="}}}},
-			200, "[Negotiate AA==]", `hello CORP\alice`, ""},
+			200, "[Negotiate AA==]", `hello CORP\alice`, "", false},
 		{"continue", []authn.Authenticator{scripted{result: &authn.Result{Continue: &authn.Challenge{Scheme: "NTLM", Param: "AA=="}}}, no},
-			401, "[NTLM AA==]", "", ""},
+			401, "[NTLM AA==]", "", "", false},
 		{"refusal stops the chain", []authn.Authenticator{
 			scripted{challenge: "First", err: &authn.RefusedError{Mechanism: "NTLM", Reason: authn.ReasonWrongPassword, User: "alice", Hint: "look here", Err: errors.New("detail")}},
 			scripted{challenge: "Second", result: &authn.Result{Identity: alice}}},
-			401, "[First Second]", "Unauthorized", "cause.reason=wrong-password cause.claimed_user=alice cause.detail=detail cause.hint=\"look here\""},
+			401, "[First Second]", "Unauthorized", "cause.reason=wrong-password cause.claimed_user=alice cause.detail=detail cause.hint=\"look here\"", false},
 		{"authority down", []authn.Authenticator{scripted{err: fmt.Errorf("dial dc1: %w", authn.ErrUnavailable), challenge: "First"}},
-			503, "[]", "Service Unavailable", "dial dc1"},
+			503, "[]", "Service Unavailable", "dial dc1", false},
 		{"authenticator breaks its contract", []authn.Authenticator{scripted{result: &authn.Result{}, challenge: "First"}},
-			401, "[First]", "Unauthorized", "neither or both"},
+			401, "[First]", "Unauthorized", "neither or both", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,6 +76,9 @@ func TestMiddleware(t *testing.T) {
 			}
 			if got := fmt.Sprint(w.Header().Values("WWW-Authenticate")); got != tt.challenges {
 				t.Errorf("challenges = %s, want %s", got, tt.challenges)
+			}
+			if got := w.Header().Get("Persistent-Auth") == "true"; got != tt.persistent {
+				t.Errorf("Persistent-Auth = %v, want %v", got, tt.persistent)
 			}
 			if !strings.Contains(w.Body.String(), tt.body) {
 				t.Errorf("body = %q, want %q in it", w.Body, tt.body)

@@ -166,7 +166,9 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 	if id.Mechanism == authn.MechanismNTLM || a.KerberosPerConnection {
 		state.id = id
 	}
-	return complete(scheme, reply, id), nil
+	res := complete(scheme, reply, id)
+	res.Persistent = state.id != nil
+	return res, nil
 }
 
 // newAcceptor starts the exchange that token opens.

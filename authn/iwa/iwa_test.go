@@ -180,6 +180,9 @@ func TestKerberosPerRequest(t *testing.T) {
 		c := connect(t, &Authenticator{Kerberos: rawKerberos{}, KerberosPerConnection: keep})
 		res, err := c.ask("Negotiate", token)
 		wantUser(t, res, err, `CORP\alice`)
+		if res.Persistent != keep {
+			t.Errorf("persistent = %v, want %v", res.Persistent, keep)
+		}
 		if res.Final == nil || res.Final.Scheme != "Negotiate" {
 			t.Errorf("final = %v, want the mechanism's token", res.Final)
 		}

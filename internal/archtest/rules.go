@@ -85,6 +85,8 @@ var ours = rules{
 			packages: []string{"./authn/kerberos"},
 			tests:    []string{"./internal/krb5/...", "./internal/kdc", "./internal/e2e", "./internal/bench"},
 		},
+		// Types that gokrb5's exported structs are made of.
+		{module: "github.com/jcmturner/gofork", tests: []string{"./internal/krb5"}},
 		// What people use today: peers in tests and examples, never in a library.
 		{
 			module:   "github.com/Azure/go-ntlmssp",

@@ -19,7 +19,6 @@ import (
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
-	"github.com/soapward/soapward/authn/ntlm"
 )
 
 // users are the accounts of the service. Each one's password is its name.
@@ -70,8 +69,8 @@ func median(a, b []time.Duration) float64 {
 }
 
 // startEcho serves requests by sending their body back, and says in a header
-// whom it saw. With accounts it wants NTLM.
-func startEcho(tb testing.TB, accounts *ntlm.Accounts) (url string) {
+// whom it saw. With a login it wants that.
+func startEcho(tb testing.TB, login *iwa.Authenticator) (url string) {
 	tb.Helper()
 	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
@@ -84,11 +83,8 @@ func startEcho(tb testing.TB, accounts *ntlm.Accounts) (url string) {
 		}
 		_, _ = w.Write(b)
 	})
-	if accounts != nil {
-		m := &authn.Middleware{
-			Authenticators: []authn.Authenticator{&iwa.Authenticator{NTLM: &ntlm.Mechanism{Verifier: accounts, Names: ntlm.Names{Domain: "CORP", Computer: "GW"}}}},
-			Logger:         slog.New(slog.DiscardHandler),
-		}
+	if login != nil {
+		m := &authn.Middleware{Authenticators: []authn.Authenticator{login}, Logger: slog.New(slog.DiscardHandler)}
 		h = m.Wrap(h)
 	}
 	s := httptest.NewUnstartedServer(nil)

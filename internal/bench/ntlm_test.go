@@ -13,6 +13,7 @@ import (
 
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/ntlm"
 )
 
@@ -25,7 +26,7 @@ const (
 // without a login, with soapward at both ends, and with go-ntlmssp's
 // Negotiator as the client of the same service.
 func BenchmarkNTLMCall(b *testing.B) {
-	open, closed := startEcho(b, nil), startEcho(b, newAccounts(b))
+	open, closed := startEcho(b, nil), startEcho(b, newLogin(b))
 	plain := &http.Client{Transport: &http.Transport{}}
 	cs := []*contestant{
 		{name: "no login (net/http)", call: func() error { return post(plain, open, "") }},
@@ -49,7 +50,7 @@ func BenchmarkNTLMCall(b *testing.B) {
 // BenchmarkNTLMThroughput measures the same with several goroutines that share one
 // http.Client. Only calls count that came back, and for the right user.
 func BenchmarkNTLMThroughput(b *testing.B) {
-	closed := startEcho(b, newAccounts(b))
+	closed := startEcho(b, newLogin(b))
 	const goroutines, calls, rounds = 8, 4000, 9
 	fmt.Printf("\n%d goroutines share a client, right answers per second, median of %d rounds of %d calls\n", goroutines, rounds, calls)
 	fmt.Printf("  %-46s %9s %11s %7s  %s\n", "", "soapward", "go-ntlmssp", "ratio", "go-ntlmssp's calls that failed / came back as another user")
@@ -131,7 +132,8 @@ func load(c *http.Client, url string, users []string, goroutines, calls int) (to
 	return time.Since(begin), f.Load(), m.Load()
 }
 
-func newAccounts(tb testing.TB) *ntlm.Accounts {
+// newLogin accepts users by NTLM.
+func newLogin(tb testing.TB) *iwa.Authenticator {
 	tb.Helper()
 	as, err := ntlm.NewAccounts("CORP", "corp.test")
 	if err != nil {
@@ -142,5 +144,5 @@ func newAccounts(tb testing.TB) *ntlm.Accounts {
 			tb.Fatal(err)
 		}
 	}
-	return as
+	return &iwa.Authenticator{NTLM: &ntlm.Mechanism{Verifier: as, Names: ntlm.Names{Domain: "CORP", Computer: "GW"}}}
 }
