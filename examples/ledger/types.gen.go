@@ -47,8 +47,7 @@ type GetBalanceResponse struct {
 }
 
 // GetCaller is the content of the element GetCaller.
-type GetCaller struct {
-}
+type GetCaller struct{}
 
 // GetCallerResponse is the content of the element GetCallerResponse.
 type GetCallerResponse struct {

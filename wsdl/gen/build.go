@@ -179,6 +179,10 @@ func (g *generator) fill(s *structT) {
 		return
 	}
 	s.built = true
+	if s.fault == nil { // it has no methods of an error
+		delete(s.names.used, "Error")
+		delete(s.names.used, "DetailName")
+	}
 	for _, a := range t.Attributes {
 		g.attribute(s, a)
 	}

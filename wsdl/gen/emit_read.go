@@ -413,9 +413,14 @@ func (g *generator) readAttrs(s *structT) {
 		g.p("\tvar got [%d]bool", len(seen))
 	}
 	g.p("\tfor _, a := range r.Attrs() {")
-	if len(fields) > 0 {
+	if len(fields) > 0 || s.anyAttr && len(s.attrs) > 0 {
 		g.p("\t\tswitch a.Name {")
 		n := 0
+		for _, f := range s.attrs {
+			if f.kind == constField && s.anyAttr {
+				g.p("\t\tcase %s: // fixed", g.name(f.elem))
+			}
+		}
 		for _, f := range fields {
 			g.p("\t\tcase %s:", g.name(f.elem))
 			expr := readAttr(f.val)

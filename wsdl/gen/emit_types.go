@@ -33,11 +33,18 @@ func (g *generator) services() string {
 	for _, p := range g.ports {
 		names = append(names, p.pt.Name.Local+ofSpace(p.pt.Name))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, " and ")
 }
 
 func (g *generator) emitStruct(s *structT) {
 	g.comment("", s.doc...)
+	if len(s.fields)+len(s.attrs) == 0 && s.simple == nil && !s.mixed && !s.anyAttr {
+		g.p("type %s struct{}\n", s.name)
+		if s.fault != nil {
+			g.emitFault(s)
+		}
+		return
+	}
 	g.p("type %s struct {", s.name)
 	if s.wraps {
 		g.p("\t%s", s.simple.goType)

@@ -1,6 +1,10 @@
 package gen
 
-import "github.com/soapward/soapward/wsdl"
+import (
+	"slices"
+
+	"github.com/soapward/soapward/wsdl"
+)
 
 // simplify rewrites a particle to one that allows the same and is easier to
 // show: groups of one are dissolved, and an element that others may stand in
@@ -111,9 +115,18 @@ func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field 
 		return f
 	}
 	f.val = g.valueOf(e.Type)
-	f.name = s.names.take(exported(e.Name.Local))
+	f.name = s.takeField(exported(e.Name.Local))
 	s.fields = append(s.fields, f)
 	return f
+}
+
+// takeField names a field. A name that a method has gets a suffix, one that
+// another field has a number.
+func (s *structT) takeField(name string) string {
+	if s.names.used[name] && !slices.ContainsFunc(s.fields, func(f *field) bool { return f.name == name }) {
+		return s.names.take(name + "Field")
+	}
+	return s.names.take(name)
 }
 
 func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
@@ -155,9 +168,9 @@ func (g *generator) choice(s *structT, p *wsdl.Particle, optional bool, depth in
 	n := g.nest(s, choiceStruct, c, "Choice", p)
 	n.doc = []string{n.name + " is one of several alternatives: exactly one field is set."}
 	g.alternatives(n, p, depth)
-	if emptiable(p, 0) && c == many {
-		n.optEmpty = true
-	}
+	content := *p
+	content.Min = 1
+	n.optEmpty = c == many && emptiable(&content, 0)
 }
 
 // alternatives adds the alternatives of a choice to its struct.

@@ -138,6 +138,9 @@ func (g *generator) nameConstants() {
 		for i := range e.values {
 			v := &e.values[i]
 			label := exported(v.text)
+			if len(v.text) > 1 && v.text[0] == '-' && v.text[1] >= '0' && v.text[1] <= '9' {
+				label = "Minus" + strings.TrimPrefix(label, "N")
+			}
 			switch v.text {
 			case "":
 				label = "Empty"
