@@ -16,9 +16,8 @@ import (
 // mechName is the name of the mechanism in identities and refusals.
 const mechName = authn.MechanismNTLM
 
-// defaultLifetime is how long an answer to a challenge may take. A person may
-// be typing a password meanwhile only in clients that keep the connection open
-// after they were asked, which none does.
+// defaultLifetime is how long an answer to a challenge may take. A client has
+// its password before it opens the exchange, so that this is one round trip.
 const defaultLifetime = 2 * time.Minute
 
 // OID returns the object identifier of NTLM in SPNEGO,
@@ -186,19 +185,18 @@ func (a *acceptor) negotiate(token []byte) ([]byte, error) {
 	}
 	c := Challenge{ServerChallenge: newChallenge(m)}
 	if a.agreed.Has(FlagRequestTarget) {
-		c.TargetName = m.Names.Domain
-		a.agreed |= FlagTargetTypeDomain
-		if c.TargetName == "" {
-			c.TargetName = m.Names.Computer
-			a.agreed ^= FlagTargetTypeDomain | FlagTargetTypeServer
+		kind := FlagTargetTypeDomain
+		if c.TargetName = m.Names.Domain; c.TargetName == "" {
+			c.TargetName, kind = m.Names.Computer, FlagTargetTypeServer
 		}
+		a.agreed |= kind
 		if _, err := decodeOEM([]byte(c.TargetName)); err != nil && a.agreed.Has(FlagOEM) {
-			c.TargetName = ""
+			c.TargetName = "" // the code page is not known; the target info has it
 		}
 	}
 	c.Flags = a.agreed
 	if c.Flags.Has(FlagVersion) {
-		c.Version = Version{Major: 10, Build: 17763, Revision: 15} // what clients of any age take
+		c.Version = Version{Major: 10, Build: 17763, Revision: 15} // a Windows server's, not ours
 	}
 	a.challenge = c.ServerChallenge
 	a.sent = m.now()
@@ -279,7 +277,16 @@ func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Ident
 	case !hasMIC && (a.m.RequireMIC || a.m.Binding == authn.BindingRequired):
 		return nil, refuse(authn.ReasonIntegrity, user, hintNoMIC, errors.New("no MIC"))
 	}
+	// MS-NLMP 3.2.5.1.2
+	flags := msg.Flags & a.agreed
+	exchanged := flags.Has(FlagKeyExchange) && flags&(FlagSign|FlagSeal) != 0
+	if exchanged && len(msg.SessionKey) != len(SessionBaseKey{}) {
+		return nil, refuse(authn.ReasonMalformed, user, "", fmt.Errorf("session key of %d bytes", len(msg.SessionKey)))
+	}
 
+	if a.m.Verifier == nil {
+		return nil, errors.New("ntlm: Mechanism has no Verifier")
+	}
 	id, base, err := a.m.Verifier.VerifyNTLM(ctx, &Attempt{
 		User: msg.User, Domain: msg.Domain, Workstation: msg.Workstation,
 		ServerChallenge: a.challenge, Response: msg.NTResponse, Peer: a.x.Peer,
@@ -291,13 +298,8 @@ func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Ident
 		return nil, errors.New("ntlm: verifier returned neither an error nor an identity with a key")
 	}
 
-	flags := msg.Flags & a.agreed
 	exported := [16]byte(base)
-	// MS-NLMP 3.2.5.1.2
-	if flags.Has(FlagKeyExchange) && flags&(FlagSign|FlagSeal) != 0 {
-		if len(msg.SessionKey) != len(exported) {
-			return nil, refuse(authn.ReasonMalformed, user, "", fmt.Errorf("session key of %d bytes", len(msg.SessionKey)))
-		}
+	if exchanged {
 		exported = exchangeKey(base, msg.SessionKey)
 	}
 	if hasMIC {

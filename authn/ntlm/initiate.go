@@ -12,7 +12,8 @@ import (
 
 // Initiator is the client side of one exchange: its first step makes
 // NEGOTIATE, its second answers CHALLENGE with AUTHENTICATE and is the last.
-// Credential must be set. The fields must not change after the first step.
+// Credential must be set. The fields must not change after the first step. It
+// is used by one goroutine at a time.
 //
 // It speaks NTLMv2 with extended session security only, and adds a MIC if the
 // server sends a timestamp, as each server since Windows Vista does. After the
