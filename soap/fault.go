@@ -231,14 +231,15 @@ func chosen(err error) *Fault {
 }
 
 // RequestFault returns the answer to a request that could not be read. It
-// tells what is wrong with the request and where: only for errors of Read,
-// Message.Decode and their Reader.
+// tells what is wrong with the request and where: only for errors of Content.Open,
+// Read, Message.Decode and their Reader.
 func RequestFault(err error) *Fault {
 	f := &Fault{Code: CodeClient, Status: http.StatusBadRequest, Err: err, Ref: newRef()}
 	var (
 		syntax *wire.SyntaxError
 		limit  *wire.LimitError
 		value  *wire.ValueError
+		mixed  *ContentError
 	)
 	switch {
 	case errors.Is(err, ErrVersion):
@@ -250,6 +251,8 @@ func RequestFault(err error) *Fault {
 		f.Reason = "malformed XML: " + strings.TrimPrefix(syntax.Error(), "wire: ")
 	case errors.As(err, &value):
 		f.Reason = "malformed message: " + strings.TrimPrefix(value.Error(), "wire: ")
+	case errors.As(err, &mixed):
+		f.Reason = "malformed multipart message: " + mixed.Msg
 	default:
 		f.Reason = "the message could not be read"
 	}

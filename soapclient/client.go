@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 
 	"github.com/soapward/soapward/soap"
@@ -143,7 +142,7 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 		return nil, err
 	}
 	hr.Header.Set("Content-Type", v.ContentType(op.Action))
-	hr.Header.Set("Accept", "text/xml, application/soap+xml")
+	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related")
 	if v == soap.V11 {
 		hr.Header.Set("SOAPAction", soap.QuoteAction(op.Action))
 	}
@@ -155,33 +154,29 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 
 // answer judges a response.
 func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmarshaler, k *call) error {
-	mt, params, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	ct := soap.ParseContentType(resp.Header.Get("Content-Type"))
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
-	if ok && res == nil && resp.StatusCode != http.StatusOK {
-		return drain(resp.Body) // SOAP 1.1 over HTTP, WS-I BP 1.1 R1112: 202
-	}
-	switch mt {
-	case "text/xml", "application/soap+xml", "application/xml":
-	case "":
-		if ok && (res == nil || op.Output == xml.Name{}) && resp.ContentLength == 0 {
-			return nil
-		}
-		return statusError(resp, nil)
-	default:
+	silent := ok && (res == nil || op.Output == xml.Name{}) // an empty answer will do
+	switch {
+	case ok && res == nil && resp.StatusCode != http.StatusOK:
+		return drain(resp.Body) // WS-I Basic Profile 1.1 R1112: 202
+	case silent && ct.Type == "" && resp.ContentLength == 0:
+		return nil
+	case !ct.IsXML():
 		return statusError(resp, nil)
 	}
-	o := wire.Options{Limits: c.Limits, Charset: params["charset"], Strict: c.Strict}
+	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
 	if o.Limits.Bytes == 0 {
 		o.Limits.Bytes = defaultBytes
 	}
 	if o.Limits.Elements == 0 {
 		o.Limits.Elements = defaultElements
 	}
-	r, err := wire.ReadFrom(resp.Body, o)
+	r, err := ct.Open(resp.Body, o)
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
-	if ok && r.Document() == "" && r.Err() == nil && (res == nil || op.Output == xml.Name{}) {
+	if silent && r.Document() == "" && r.Err() == nil {
 		return nil
 	}
 	m, err := soap.Read(r)

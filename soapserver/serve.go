@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -76,37 +75,29 @@ func FromContext(ctx context.Context) *Call {
 	return c
 }
 
-// contentType returns the charset and action parameters of a request that
-// carries XML. Anything else is refused, above all what a page in a browser
-// can send to another site without asking it first (text/plain, forms): the
-// browser would add the user's Windows credentials by itself.
-func contentType(r *http.Request) (charset, action string, v soap.Version, ok bool) {
+// content returns what the request says of its body. It reports false for
+// anything but XML, above all for what a page in a browser can send to another
+// site without asking it first (text/plain, forms): the browser would add the
+// user's Windows credentials by itself.
+func content(r *http.Request) (c soap.Content, ok bool) {
 	h := r.Header["Content-Type"]
 	if len(h) != 1 {
-		return "", "", soap.V11, false
+		return soap.Content{Version: soap.V11}, false
 	}
-	mt, params, err := mime.ParseMediaType(h[0])
-	switch {
-	case err != nil:
-		return "", "", soap.V11, false
-	case mt == "text/xml", mt == "application/xml":
-		return params["charset"], "", soap.V11, true
-	case mt == "application/soap+xml":
-		return params["charset"], params["action"], soap.V12, true
-	}
-	return "", "", soap.V11, false
+	c = soap.ParseContentType(h[0])
+	return c, c.IsXML()
 }
 
 func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{s: s, w: w, r: r, begin: time.Now()}
-	charset, action, v, ok := contentType(r)
+	c, ok := content(r)
 	if !ok {
 		w.Header().Set("Accept-Post", "text/xml, application/soap+xml")
-		http.Error(w, "the request is not text/xml or application/soap+xml", http.StatusUnsupportedMediaType)
+		http.Error(w, "the request is not text/xml, application/soap+xml or multipart/related", http.StatusUnsupportedMediaType)
 		return
 	}
-	x.version = v
-	rd, f := s.read(w, r, charset)
+	x.version = c.Version
+	rd, f := s.read(w, r, c)
 	if f != nil {
 		x.fault(f)
 		return
@@ -117,7 +108,7 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.version = m.Version
-	o, f := s.choose(m.Body, actions(r, action))
+	o, f := s.choose(m.Body, actions(r, c.Action))
 	if f != nil {
 		x.fault(f)
 		return
@@ -142,8 +133,8 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 }
 
 // read reads the body of a request under its limits.
-func (s *Service) read(w http.ResponseWriter, r *http.Request, charset string) (*wire.Reader, *soap.Fault) {
-	o := wire.Options{Limits: s.Limits, Charset: charset, Strict: s.Strict}
+func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (*wire.Reader, *soap.Fault) {
+	o := wire.Options{Limits: s.Limits, Strict: s.Strict}
 	o.Limits.Bytes = s.MaxBody
 	if o.Limits.Bytes <= 0 {
 		o.Limits.Bytes = defaultMaxBody
@@ -169,11 +160,18 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, charset string) (
 		f.Status = http.StatusUnsupportedMediaType
 		return nil, f
 	}
-	rd, err := wire.ReadFrom(body, o)
-	var mbe *http.MaxBytesError
+	rd, err := c.Open(body, o)
+	var (
+		tooLong *http.MaxBytesError
+		limit   *wire.LimitError
+		syntax  *wire.SyntaxError
+		multi   *soap.ContentError
+	)
 	switch {
-	case errors.As(err, &mbe):
+	case errors.As(err, &tooLong):
 		return nil, tooLarge()
+	case errors.As(err, &limit), errors.As(err, &syntax), errors.As(err, &multi):
+		return nil, soap.RequestFault(err)
 	case err != nil:
 		return nil, unreadable(err)
 	}
@@ -310,8 +308,8 @@ func (x *exchange) fault(err error) {
 // such as an authentication, and wants to do so in the client's language.
 // Headers already set in w are kept; the status is that of f.HTTPStatus.
 func WriteFault(w http.ResponseWriter, r *http.Request, f *soap.Fault) {
-	_, _, v, _ := contentType(r)
-	writeFault(w, v, f)
+	c, _ := content(r)
+	writeFault(w, c.Version, f)
 }
 
 // writeFault answers with a fault and returns the status.

@@ -401,6 +401,33 @@ func TestAttackLargeRequests(t *testing.T) {
 	}
 }
 
+func TestMultipartRequest(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	s.MaxBody = 2000
+	request := func(size int) string {
+		return "--b\r\nContent-Type: application/xop+xml; type=\"text/xml\"\r\n\r\n" +
+			envelope(ns11, "", `<echo><v><i:Include xmlns:i="http://www.w3.org/2004/08/xop/include" href="cid:p"/></v></echo>`) +
+			"\r\n--b\r\nContent-ID: <p>\r\n\r\n" + strings.Repeat("a", size) + "\r\n--b--\r\n"
+	}
+	const ct = `multipart/related; boundary=b; type="application/xop+xml"; start-info="text/xml"`
+	if w := post(t, s, request(3), ct, ""); w.Code != 200 || !strings.Contains(w.Body.String(), ">YWFh<") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for _, body := range []string{request(3000), strings.TrimSuffix(request(3000), "--b--\r\n")} {
+		if w := post(t, s, body, ct, ""); w.Code != 400 || !strings.Contains(w.Body.String(), "bytes limit of 2000") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	chunked := httptest.NewRequest(http.MethodPost, "/", io.MultiReader(strings.NewReader(request(3000))))
+	chunked.Header.Set("Content-Type", ct)
+	chunked.ContentLength = -1
+	w := httptest.NewRecorder()
+	if s.ServeHTTP(w, chunked); w.Code != 400 || !strings.Contains(w.Body.String(), "bytes limit of 2000") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestInterceptorsAndContext(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)

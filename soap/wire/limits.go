@@ -41,3 +41,9 @@ type Options struct {
 	// idea of the schema need.
 	Strict bool
 }
+
+// WithDefaults returns o with each limit that is not set at its default.
+func (o Options) WithDefaults() Options {
+	o.Limits = o.Limits.withDefaults()
+	return o
+}
