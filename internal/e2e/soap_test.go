@@ -257,9 +257,11 @@ func TestGowsdlClient(t *testing.T) {
 				}
 			}
 			_, err := stub.PostContext(t.Context(), gowsdlEntry("none"))
-			var fault *gowsdlsoap.SOAPFault
-			if !errors.As(err, &fault) && (err == nil || !strings.Contains(err.Error(), "500")) {
-				t.Errorf("unknown account: %v, want a fault", err)
+			// It does not look for a fault in an answer with status 500.
+			var refused *gowsdlsoap.HTTPError
+			if !errors.As(err, &refused) || refused.StatusCode != http.StatusInternalServerError ||
+				!strings.Contains(string(refused.ResponseBody), "there is no such account") {
+				t.Errorf("unknown account: %v, want the fault", err)
 			}
 			posted, err := stub.PostContext(t.Context(), gowsdlEntry("1000"))
 			if err != nil {
