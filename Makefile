@@ -20,7 +20,7 @@ demo: ## see every kind of login at work, with nothing installed
 	go run ./cmd/soapward demo
 
 test: setup ## run all tests, with a real Active Directory and foreign clients
-	SOAPWARD_TEST_ALL=1 go test -race -timeout=14m $(TESTFLAGS) ./...
+	scripts/test $(TESTFLAGS)
 
 short: ## run the tests that need nothing installed; the others say what they lack
 	go test -short ./...
