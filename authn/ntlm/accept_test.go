@@ -88,6 +88,11 @@ func (f failing) VerifyNTLM(context.Context, *Attempt) (*authn.Identity, Session
 func TestAcceptorVerifierError(t *testing.T) {
 	t.Parallel()
 	shared := &authn.RefusedError{Reason: authn.ReasonLockedOut, Hint: "unblock"}
+	t.Cleanup(func() { // after the parallel subtests
+		if shared.User != "" || shared.Mechanism != "" {
+			t.Errorf("the verifier's error was modified: %+v", shared)
+		}
+	})
 	for _, tt := range []struct {
 		name    string
 		v       failing
@@ -113,9 +118,6 @@ func TestAcceptorVerifierError(t *testing.T) {
 				t.Errorf("refusal %+v", re)
 			}
 		})
-	}
-	if shared.User != "" || shared.Mechanism != "" {
-		t.Errorf("the verifier's error was modified: %+v", shared)
 	}
 }
 

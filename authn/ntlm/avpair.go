@@ -1,7 +1,7 @@
 package ntlm
 
 import (
-	"encoding/binary"
+	"strconv"
 	"time"
 )
 
@@ -22,6 +22,21 @@ const (
 	AVTargetName      AVID = 9  // SPN the client wants to reach
 	AVChannelBindings AVID = 10 // MD5 of the channel binding, 16 bytes
 )
+
+var avNames = [...]string{
+	AVEnd: "end", AVComputer: "computer", AVDomain: "domain",
+	AVDNSComputer: "dns-computer", AVDNSDomain: "dns-domain", AVDNSForest: "dns-forest",
+	AVFlags: "flags", AVTimestamp: "timestamp", AVSingleHost: "single-host",
+	AVTargetName: "target-name", AVChannelBindings: "channel-bindings",
+}
+
+// String returns the kind in words, or its number.
+func (id AVID) String() string {
+	if int(id) < len(avNames) {
+		return avNames[id]
+	}
+	return strconv.Itoa(int(id))
+}
 
 // Bits in the value of AVFlags.
 const (
@@ -65,10 +80,10 @@ func parseAVPairs(ps AVPairs, b []byte) (_ AVPairs, rest []byte, err error) {
 			return ps, b, nil
 		}
 		if n > len(b) {
-			return nil, nil, syntaxError("AV pair %d of %d bytes, %d left", id, n, len(b))
+			return nil, nil, syntaxError("AV pair %v of %d bytes, %d left", id, n, len(b))
 		}
 		if _, dup := ps.Get(id); dup {
-			return nil, nil, syntaxError("AV pair %d twice", id)
+			return nil, nil, syntaxError("AV pair %v twice", id)
 		}
 		if len(ps) == maxAVPairs {
 			return nil, nil, syntaxError("more than %d AV pairs", maxAVPairs)
@@ -194,7 +209,7 @@ func (r *Response) parse(b []byte) (err error) {
 // "temp").
 func appendBlob(b []byte, ft uint64, clientChallenge [8]byte, ps AVPairs) []byte {
 	b = append(b, responseType, responseType, 0, 0, 0, 0, 0, 0)
-	b = binary.LittleEndian.AppendUint64(b, ft)
+	b = le.AppendUint64(b, ft)
 	b = append(b, clientChallenge[:]...)
 	b = append(b, 0, 0, 0, 0)
 	b = ps.Append(b)

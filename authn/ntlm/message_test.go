@@ -192,3 +192,12 @@ func TestAVPairsText(t *testing.T) {
 		}
 	}
 }
+
+func TestAVIDString(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[AVID]string{AVEnd: "end", AVDNSForest: "dns-forest", AVChannelBindings: "channel-bindings", 11: "11", 0xffff: "65535"} {
+		if got := id.String(); got != want {
+			t.Errorf("%d: %q, want %q", uint16(id), got, want)
+		}
+	}
+}

@@ -30,11 +30,12 @@ type sambaHelper struct {
 	out *bufio.Scanner
 }
 
-func newSambaHelper(t *testing.T, protocol string) *sambaHelper {
+func newSambaHelper(t *testing.T, protocol string, options ...string) *sambaHelper {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	cmd := exec.CommandContext(ctx, "ntlm_auth", "--configfile=/dev/null", "--helper-protocol="+protocol,
-		"--username=alice", "--domain=CORP", "--password="+peerPassword)
+	args := append([]string{"--configfile=/dev/null", "--helper-protocol=" + protocol,
+		"--username=alice", "--domain=CORP", "--password=" + peerPassword}, options...)
+	cmd := exec.CommandContext(ctx, "ntlm_auth", args...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -274,4 +275,19 @@ func TestPeerSambaClient(t *testing.T) {
 			t.Error("no end")
 		})
 	}
+}
+
+// TestAttackPeerSambaNTLMv1: a real NTLMv1 client is refused, and the log can
+// say what to change.
+func TestAttackPeerSambaNTLMv1(t *testing.T) {
+	t.Parallel()
+	testenv.Need(t, "ntlm_auth")
+	h := newSambaHelper(t, "ntlmssp-client-1", "--option=clientntlmv2auth=no")
+	a := transcriptMechanism(t).NewAcceptor(authn.Exchange{})
+	challenge, _, err := a.Step(t.Context(), h.token("YR", nil, "YR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, id, err := a.Step(t.Context(), h.token("TT", challenge, "KK", "AF"))
+	checkRefusal(t, id, err, authn.ReasonWeak, `CORP\alice`)
 }

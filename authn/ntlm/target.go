@@ -16,7 +16,7 @@ func (a *acceptor) checkTarget(ps AVPairs, av uint32, user string) error {
 	for _, p := range a.pairs {
 		v, ok := ps.Get(p.ID)
 		if !ok || !bytes.Equal(v, p.Value) {
-			return refuse(authn.ReasonWrongTarget, user, hintTargetInfo, fmt.Errorf("target info %d is not ours", p.ID))
+			return refuse(authn.ReasonWrongTarget, user, hintTargetInfo, fmt.Errorf("%v in the target info is not ours", p.ID))
 		}
 	}
 	named, err := a.checkTargetName(ps, av, user)

@@ -32,6 +32,10 @@ var _ authn.Evidence = (*Secret)(nil)
 // EvidenceKind implements authn.Evidence.
 func (s *Secret) EvidenceKind() string { return "password" }
 
+// Credentials returns what the caller typed, for those who can log in
+// elsewhere with it, such as authclient/delegation.
+func (s *Secret) Credentials() (user string, password authn.Secret) { return s.User, s.Password }
+
 // String returns the kind of evidence. It is safe to log.
 func (s *Secret) String() string { return s.EvidenceKind() }
 
