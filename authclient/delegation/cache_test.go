@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
 )
 
@@ -108,5 +109,29 @@ func TestCacheErrors(t *testing.T) {
 	close(release)
 	if err := <-stays; !errors.Is(err, boom) || errors.Is(err, context.Canceled) {
 		t.Errorf("the one who stayed: %v", err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	var r refusals
+	now := time.Now()
+	boom := errors.New("boom")
+	a := r.digest("alice", authn.NewSecret("one"))
+	if a != r.digest("alice", authn.NewSecret("one")) || a == r.digest("alice", authn.NewSecret("two")) || a == r.digest("bob", authn.NewSecret("one")) {
+		t.Error("digests do not tell name and password apart")
+	}
+	r.put(a, boom, now)
+	if err := r.get(a, now.Add(maxAge-time.Second)); !errors.Is(err, boom) {
+		t.Errorf("%v, want boom", err)
+	}
+	if err := r.get(a, now.Add(maxAge)); err != nil {
+		t.Errorf("%v after its time", err)
+	}
+	for i := range maxRefusals + 100 {
+		r.put(r.digest(fmt.Sprint(i), authn.Secret{}), boom, now)
+	}
+	if n := len(r.set); n > maxRefusals {
+		t.Errorf("%d refusals kept", n)
 	}
 }

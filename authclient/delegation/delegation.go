@@ -21,6 +21,7 @@ type Method string
 const (
 	Constrained Method = "s4u2proxy"          // with the ticket the caller presented
 	Forwarded   Method = "forwarded-tgt"      // with the ticket-granting ticket the caller forwarded
+	Password    Method = "password"           // with the password the caller typed, to a KDC
 	Transition  Method = "s4u2self+s4u2proxy" // with a ticket the KDC made on our word
 	AsService   Method = "service-account"    // not in the caller's name
 )
@@ -45,17 +46,19 @@ type Upstream struct {
 // once it is in use. It is safe for concurrent use and must not be copied.
 type Delegator struct {
 	// Client is our own account, the one that callers log in to. Nil means
-	// that only forwarded tickets can be used.
+	// that a KDC is never asked for tickets on its behalf: no Constrained and
+	// no Transition.
 	Client *kerberos.Client
 
-	// Kerberos tells where the KDCs are, for forwarded tickets.
+	// Kerberos tells where the KDCs are, for Forwarded and Password. The zero
+	// value means neither.
 	Kerberos kerberos.Config
 
 	// Upstreams are the servers callers are passed on to. Others are refused.
 	Upstreams []Upstream
 
-	// Principal names the account of a caller to a KDC, for Transition. Nil
-	// means DomainPrincipal with Domains.
+	// Principal names the account of a caller to a KDC, for Password and
+	// Transition. Nil means DomainPrincipal with Domains.
 	Principal func(*authn.Identity) (string, error)
 
 	// Domains maps the NetBIOS names of domains to their realms: "CORP" to
@@ -69,8 +72,9 @@ type Delegator struct {
 
 	testOnlyNow func() time.Time
 
-	once    sync.Once
-	tickets *cache
+	once     sync.Once
+	tickets  *cache
+	refusals refusals
 }
 
 // Delegate returns a credential that acts for id at t and how it was got. The
@@ -110,9 +114,8 @@ func (d *Delegator) asCaller(ctx context.Context, e *Error, id *authn.Identity, 
 			fmt.Sprintf("%v is a member of Protected Users, whose identity is never passed on", id),
 			"list a service account for the upstream, or take the user out of the group Protected Users")
 	}
-	ev, _ := id.Evidence.(*kerberos.Evidence)
-	for _, m := range d.methods(u, ev) {
-		c, err := d.try(ctx, m, id, ev, e.Target)
+	for _, m := range d.methods(u, id) {
+		c, err := d.try(ctx, m, id, e.Target)
 		if err == nil {
 			return c, m, nil
 		}
@@ -121,20 +124,28 @@ func (d *Delegator) asCaller(ctx context.Context, e *Error, id *authn.Identity, 
 			break
 		}
 	}
-	return nil, "", d.explain(e, ev)
+	return nil, "", d.explain(e)
 }
 
 // methods lists what can be tried with the evidence there is.
-func (d *Delegator) methods(u *Upstream, ev *kerberos.Evidence) []Method {
+func (d *Delegator) methods(u *Upstream, id *authn.Identity) []Method {
 	var ms []Method
+	ev, _ := id.Evidence.(*kerberos.Evidence)
 	live := ev != nil && d.now().Before(ev.Expires())
 	if live && ev.Forwardable() && d.Client != nil {
 		ms = append(ms, Constrained)
 	}
-	if live && ev.HasForwardedTGT() {
+	if live && ev.HasForwardedTGT() && d.knowsKDC() {
 		ms = append(ms, Forwarded)
 	}
-	// A KDC that refuses the caller's own ticket would refuse ours as well.
+	if _, ok := id.Evidence.(passwordEvidence); ok && d.knowsKDC() {
+		// The password of an account of our own would only count as a wrong
+		// one of the domain's account of that name.
+		if _, err := d.principal(id); err == nil {
+			ms = append(ms, Password)
+		}
+	}
+	// A KDC that refuses what the caller left would refuse our word as well.
 	if len(ms) == 0 && u.ProtocolTransition && d.Client != nil {
 		ms = append(ms, Transition)
 	}
@@ -142,37 +153,47 @@ func (d *Delegator) methods(u *Upstream, ev *kerberos.Evidence) []Method {
 }
 
 // try gets a ticket by one method, or finds it in the cache.
-func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, ev *kerberos.Evidence, t authclient.Target) (authclient.Credential, error) {
-	switch m {
-	case Constrained:
-		return d.tickets.get(ctx, keyOf(m, ev.Client(), id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, t authclient.Target) (authclient.Credential, error) {
+	var principal string
+	var err error
+	ev, isTicket := id.Evidence.(*kerberos.Evidence)
+	if isTicket && m != Transition {
+		principal = ev.Client()
+	} else if principal, err = d.principal(id); err != nil {
+		return nil, err
+	}
+	return d.tickets.get(ctx, keyOf(m, principal, id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+		switch m {
+		case Constrained:
 			return d.Client.S4U2Proxy(ctx, ev, t.SPN)
-		})
-	case Forwarded:
-		return d.tickets.get(ctx, keyOf(m, ev.Client(), id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+		case Forwarded:
 			c, err := kerberos.NewForwardedClient(d.Kerberos, ev)
 			if err != nil {
 				return nil, err
 			}
 			return c.Ticket(ctx, t.SPN)
-		})
-	}
-	name, err := d.principal(id)
+		case Password:
+			return d.withPassword(ctx, id.Evidence.(passwordEvidence), principal, t.SPN)
+		}
+		return d.transition(ctx, id, principal, t.SPN)
+	})
+}
+
+// transition gets a ticket on our word that id logged in.
+func (d *Delegator) transition(ctx context.Context, id *authn.Identity, principal, spn string) (*kerberos.Ticket, error) {
+	self, err := d.Client.S4U2Self(ctx, principal)
 	if err != nil {
 		return nil, err
 	}
-	return d.tickets.get(ctx, keyOf(m, name, id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
-		self, err := d.Client.S4U2Self(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		// The login said which account it was; the KDC must mean the same.
-		if id.SID != "" && self.SID() != "" && id.SID != self.SID() {
-			return nil, fmt.Errorf("%w: %s is %s to the KDC, and %s logged in", errOtherAccount, name, self.SID(), id.SID)
-		}
-		return d.Client.S4U2Proxy(ctx, self, t.SPN)
-	})
+	// The login said which account it was; the KDC must mean the same.
+	if id.SID != "" && self.SID() != "" && id.SID != self.SID() {
+		return nil, fmt.Errorf("%w: %s is %s to the KDC, and %s logged in", errOtherAccount, principal, self.SID(), id.SID)
+	}
+	return d.Client.S4U2Proxy(ctx, self, spn)
 }
+
+// knowsKDC reports whether Kerberos is set.
+func (d *Delegator) knowsKDC() bool { return len(d.Kerberos.Realms) > 0 || d.Kerberos.LookupKDC }
 
 // Plan returns the methods that could act at an upstream for callers who log
 // in by a mechanism, as Identity.Mechanism names it. Without any, or with
@@ -184,11 +205,19 @@ func (d *Delegator) Plan(mechanism, spn string) []Method {
 		return nil
 	}
 	var ms []Method
-	if mechanism == authn.MechanismKerberos {
+	switch mechanism {
+	case authn.MechanismKerberos:
 		if d.Client != nil {
 			ms = append(ms, Constrained)
 		}
-		ms = append(ms, Forwarded)
+		if d.knowsKDC() {
+			ms = append(ms, Forwarded)
+		}
+	case authn.MechanismNTLM:
+	default: // leaves a password, if it is Basic or a form
+		if d.knowsKDC() {
+			ms = append(ms, Password)
+		}
 	}
 	if u.ProtocolTransition && d.Client != nil {
 		ms = append(ms, Transition)

@@ -18,6 +18,7 @@ import (
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/authn/spnego"
 	"github.com/soapward/soapward/internal/kdc"
 	"github.com/soapward/soapward/soap"
@@ -189,6 +190,54 @@ func TestDelegate(t *testing.T) {
 				t.Errorf("second call: %v, another credential (%v)", err, again != c)
 			}
 		})
+	}
+}
+
+func TestDelegatePassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	login := func(pw string) *authn.Identity {
+		id := *w.ntlmLogin("alice")
+		id.Mechanism = "Basic"
+		id.Evidence = &password.Secret{User: `CORP\alice`, Password: authn.NewSecret(pw)}
+		return &id
+	}
+	d := w.delegator("front", Upstream{SPN: otherSPN, ProtocolTransition: true})
+	c, m, err := d.Delegate(t.Context(), login("pw-alice"), target(otherSPN))
+	if err != nil || m != Password {
+		t.Fatal(m, err)
+	}
+	if seen := w.seenBy("other", otherSPN, c); seen.Account != "alice" {
+		t.Errorf("the back end sees %v", seen)
+	}
+
+	// A KDC that does not take the password is not asked to take our word.
+	d = w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	_, _, err = d.Delegate(t.Context(), login("changed since"), target(backSPN))
+	var de *Error
+	if !errors.As(err, &de) || len(de.Tried) != 1 || de.Tried[0].Method != Password || !errors.Is(err, authn.ErrBadCredentials) {
+		t.Errorf("old password: %v", err)
+	}
+	old := login("changed since")
+	asked := w.Stats().AS
+	for range 5 { // five more would lock the account
+		if _, _, err = d.Delegate(t.Context(), old, target(backSPN)); !errors.Is(err, authn.ErrBadCredentials) {
+			t.Errorf("old password again: %v", err)
+		}
+	}
+	if now := w.Stats().AS; now != asked {
+		t.Errorf("the KDC was asked %d times more about a password it had refused", now-asked)
+	}
+	if _, m, err := d.Delegate(t.Context(), login("pw-alice"), target(backSPN)); err != nil || m != Password {
+		t.Errorf("the new password: %s, %v", m, err)
+	}
+
+	// An account of our own has no SID: its password is not tried at the KDC.
+	local := login("pw-alice")
+	local.SID = ""
+	w.KDC.SetFault(kdc.Fault{Silent: true})
+	if _, _, err = w.delegator("front", Upstream{SPN: backSPN}).Delegate(t.Context(), local, target(backSPN)); !errors.Is(err, errNotOfDomain) {
+		t.Errorf("local account: %v, want %v", err, errNotOfDomain)
 	}
 }
 
@@ -435,6 +484,7 @@ func TestPlan(t *testing.T) {
 		Upstream{SPN: otherSPN, ProtocolTransition: true, Service: &authclient.Kerberos{}})
 	noClient := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
 	noClient.Client = nil
+	noClient.Kerberos = kerberos.Config{}
 	for _, tc := range []struct {
 		d              *Delegator
 		mechanism, spn string
@@ -442,10 +492,13 @@ func TestPlan(t *testing.T) {
 	}{
 		{d, authn.MechanismKerberos, backSPN, []Method{Constrained, Forwarded}},
 		{d, authn.MechanismNTLM, backSPN, nil},
+		{d, "Basic", backSPN, []Method{Password}},
 		{d, authn.MechanismNTLM, otherSPN, []Method{Transition, AsService}},
 		{d, authn.MechanismKerberos, otherSPN, []Method{Constrained, Forwarded, Transition, AsService}},
 		{d, authn.MechanismKerberos, "HTTP/unknown", nil},
 		{noClient, authn.MechanismNTLM, backSPN, nil},
+		{noClient, authn.MechanismKerberos, backSPN, nil},
+		{noClient, "Basic", backSPN, nil},
 	} {
 		if got := tc.d.Plan(tc.mechanism, tc.spn); !slices.Equal(got, tc.want) {
 			t.Errorf("Plan(%s, %s) = %v, want %v", tc.mechanism, tc.spn, got, tc.want)

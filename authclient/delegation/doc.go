@@ -6,6 +6,8 @@
 //   - Constrained: the caller came by Kerberos with a forwardable ticket; a
 //     KDC exchanges it for one to the upstream (S4U2Proxy).
 //   - Forwarded: the caller handed over a ticket-granting ticket.
+//   - Password: the caller typed a password, with which a KDC gives us tickets
+//     as it would to the caller.
 //   - Transition: the caller came by NTLM or otherwise without a ticket; a KDC
 //     takes our word for who it is (S4U2Self, then S4U2Proxy). Only where the
 //     upstream's entry switches it on.

@@ -136,11 +136,17 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 }
 
 // explain finds words for what asCaller tried.
-func (d *Delegator) explain(e *Error, ev *kerberos.Evidence) *Error {
+func (d *Delegator) explain(e *Error) *Error {
 	if n := len(e.Tried); n > 0 {
 		return d.explainAttempt(e, e.Tried[n-1])
 	}
 	account := d.account()
+	ev, _ := e.Identity.Evidence.(*kerberos.Evidence)
+	if _, ok := e.Identity.Evidence.(passwordEvidence); ok && d.knowsKDC() {
+		if _, err := d.principal(e.Identity); err != nil {
+			return d.explainAttempt(e, Attempt{Password, err})
+		}
+	}
 	switch {
 	case ev == nil && e.Identity.Mechanism == authn.MechanismNTLM:
 		return e.because(ErrDoubleHop,
@@ -196,7 +202,7 @@ func (d *Delegator) account() string {
 // commands returns what gives our account the rights a method needs.
 func (d *Delegator) commands(m Method, account, spn string) string {
 	switch m {
-	case Forwarded:
+	case Forwarded, Password:
 		return fmt.Sprintf("check that %s is registered (setspn -Q %s)", spn, spn)
 	case Transition:
 		return d.transitionCommands(account, spn)
