@@ -53,7 +53,8 @@ type Mechanism struct {
 	Skew time.Duration
 
 	// Replay remembers authenticators. Nil means in the memory of this
-	// Mechanism, which is not enough where several nodes share an account.
+	// Mechanism, which is not enough where several nodes share an account, and
+	// forgets when the process ends.
 	Replay ReplayCache
 
 	// AllowNoPAC lists realms, of MIT or Heimdal KDCs, whose tickets need not
@@ -326,16 +327,17 @@ func (l *login) bindingAware() (bool, error) {
 // remembers is the cipher text: everything around it can be rewritten by
 // whoever replays it.
 func (l *login) checkReplay(ctx context.Context) error {
-	var cache ReplayCache = &l.m.memory
-	if l.m.Replay != nil {
-		cache = l.m.Replay
-	} else if l.m.Now != nil {
-		cache = replayAt{&l.m.memory, l.now}
-	}
 	// A client's clock may be ahead by the skew, and the authenticator is good
 	// until ours is ahead of it by the same.
 	until := l.now.Add(2*l.m.skew() + time.Second)
-	fresh, err := cache.Add(ctx, sha256.Sum256(l.req.Authenticator.Cipher), until)
+	digest := sha256.Sum256(l.req.Authenticator.Cipher)
+	var fresh bool
+	var err error
+	if l.m.Replay != nil {
+		fresh, err = l.m.Replay.Add(ctx, digest, until)
+	} else {
+		fresh, err = l.m.memory.add(digest, until, l.now)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: kerberos: replay cache: %w", authn.ErrUnavailable, err)
 	}
@@ -344,16 +346,6 @@ func (l *login) checkReplay(ctx context.Context) error {
 			errors.New("kerberos: replayed authenticator"))
 	}
 	return nil
-}
-
-// replayAt is the mechanism's own cache under the mechanism's clock.
-type replayAt struct {
-	c   *MemoryReplayCache
-	now time.Time
-}
-
-func (r replayAt) Add(_ context.Context, digest [sha256.Size]byte, until time.Time) (bool, error) {
-	return r.c.add(digest, until, r.now)
 }
 
 // contextKey is the key of the GSS context (RFC 4121 2). We assert no subkey

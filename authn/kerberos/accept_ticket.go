@@ -130,11 +130,8 @@ func (l *login) openTicket() error {
 	if !t.EncPart.EType.Supported() {
 		return l.refuse(authn.ReasonWeak, aesRemedy(keys), fmt.Errorf("kerberos: ticket encrypted with %v", t.EncPart.EType))
 	}
-	if t.EncPart.EType == krb5.RC4HMAC {
-		if !l.m.AllowRC4 {
-			return l.refuse(authn.ReasonWeak, aesRemedy(keys), errors.New("kerberos: ticket encrypted with rc4-hmac"))
-		}
-		l.m.warnRC4(t.SName.String(), aesRemedy(keys), l.now)
+	if t.EncPart.EType == krb5.RC4HMAC && !l.m.AllowRC4 {
+		return l.refuse(authn.ReasonWeak, aesRemedy(keys), errors.New("kerberos: ticket encrypted with rc4-hmac"))
 	}
 	b, key, ok := keys.open(t.EncPart)
 	if !ok && l.m.Keytab.refresh() {
@@ -154,6 +151,9 @@ func (l *login) openTicket() error {
 		return l.malformed(err)
 	}
 	l.user = l.ticket.CName.String() + "@" + l.ticket.CRealm
+	if key.EType() == krb5.RC4HMAC {
+		l.m.warnRC4(t.SName.String(), aesRemedy(keys), l.now)
+	}
 	return nil
 }
 
