@@ -77,8 +77,9 @@ type keyVersion struct {
 	keys []krb5.Key // in the order of ETypes
 }
 
-// Add adds an account, or replaces the one of the same name. Replacing keeps
-// the RID and the older keys, and counts the key version up.
+// Add adds an account, or replaces the one of the same name, which keeps its
+// RID. A new password, or other encryption types, make a new version of its
+// keys; the versions before are kept for the tickets that are about.
 func (k *KDC) Add(a Account) error {
 	if a.Name == "" || strings.ContainsAny(a.Name, "/@") {
 		return fmt.Errorf("kdc: account name %q", a.Name)
@@ -107,13 +108,16 @@ func (k *KDC) Add(a Account) error {
 	v.kvno = 1
 	if old := k.accounts[strings.ToLower(a.Name)]; old != nil {
 		k.forget(old)
-		v.kvno = old.versions[0].kvno + 1
-		n.versions = old.versions[:min(len(old.versions), maxKeyVersions-1)]
 		if n.RID == 0 {
 			n.RID = old.RID
 		}
+		n.versions = old.versions
+		v.kvno = old.versions[0].kvno + 1
+		if a.Password == old.Password && slices.Equal(a.ETypes, old.ETypes) {
+			v, n.versions, n.passwordSet = old.versions[0], old.versions[1:], old.passwordSet
+		}
 	}
-	n.versions = append([]keyVersion{v}, n.versions...)
+	n.versions = append([]keyVersion{v}, n.versions[:min(len(n.versions), maxKeyVersions-1)]...)
 	if n.RID == 0 {
 		n.RID = k.nextRID
 		k.nextRID++
@@ -131,8 +135,7 @@ func (k *KDC) SetPassword(name, password string) error {
 	return k.Update(name, func(a *Account) { a.Password = password })
 }
 
-// Update changes an account. The key version counts up even if the password
-// stays the same, as when a password is set in Active Directory.
+// Update changes an account. Its keys change with its password only.
 func (k *KDC) Update(name string, change func(*Account)) error {
 	a := k.account(name)
 	if a == nil {

@@ -197,8 +197,16 @@ func TestAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := k.account("alice")
-	if a.RID != rid || !a.Disabled || a.versions[0].kvno != 2 || len(a.versions) != 2 {
-		t.Errorf("after update: %+v", a.Account)
+	if a.RID != rid || !a.Disabled || a.versions[0].kvno != 1 || len(a.versions) != 1 {
+		t.Errorf("after update: %+v, %d key versions", a.Account, len(a.versions))
+	}
+	for i := range maxKeyVersions + 1 {
+		if err := k.SetPassword("front", "new"+string(rune('a'+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := k.account("front"); f.versions[0].kvno != maxKeyVersions+2 || len(f.versions) != maxKeyVersions {
+		t.Errorf("after new passwords: version %d, %d kept", f.versions[0].kvno, len(f.versions))
 	}
 	if k.client(krb5.NewPrincipalName(krb5.NameEnterprise, "al@corp.test")) != a {
 		t.Error("new UPN is unknown")

@@ -72,6 +72,7 @@ func (k *KDC) Krb5Conf(others ...*KDC) string {
 	dns_lookup_kdc = false
 	dns_lookup_realm = false
 	dns_canonicalize_hostname = false
+	qualify_shortname = ""
 	rdns = false
 	forwardable = true
 
