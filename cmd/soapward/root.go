@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/soapward/soapward/internal/demo"
 )
 
 // Exit codes, the same for every command.
@@ -42,6 +44,7 @@ services, calls services that want it, and generates Go code from WSDL.`,
 		return &usageError{err: err, path: cmd.CommandPath()}
 	})
 	root.AddCommand(
+		newDemoCommand(demo.Start),
 		newGenerateCommand(),
 		newVersionCommand(),
 	)
