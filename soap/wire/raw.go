@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/xml"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -155,7 +156,7 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	}
 	e := r.open[len(r.open)-1]
 	start := r.tok
-	own := len(r.ns) // below: the bindings outside, and the element's own
+	inScope := len(r.ns) // the element's own declarations included
 	r.Skip()
 	if r.err != nil {
 		return
@@ -163,51 +164,72 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	text := r.doc[start:r.pos]
 	head := 1 + len(e.qname)
 	b.WriteString(text[:head])
-	bound := r.ns[:own] // Skip cut the slice; nothing has overwritten it yet
-	for i := e.ns - 1; i >= 1; i-- {
-		n := bound[i]
-		if hides(bound[i+1:], n.prefix) || n.prefix == "" && n.space == "" || !mentions(text, n.prefix) {
-			continue
-		}
+	before := b.Len()
+	bound := r.ns[:inScope] // Skip cut the slice; nothing has overwritten it yet
+	for _, i := range needed(text, bound, e.ns) {
 		b.WriteString(" xmlns")
-		if n.prefix != "" {
+		if bound[i].prefix != "" {
 			b.WriteByte(':')
-			b.WriteString(n.prefix)
+			b.WriteString(bound[i].prefix)
 		}
 		b.WriteString(`="`)
-		s, _ := appendEscaped(nil, n.space, true) // came from a message: legal
+		s, _ := appendEscaped(nil, bound[i].space, true) // came from a message: legal
 		b.Write(s)
 		b.WriteByte('"')
+	}
+	// A short element may need long declarations, and many such elements may
+	// be captured: what this adds to a message is bounded like the message.
+	r.added += int64(b.Len() - before)
+	if r.added > r.lim.Bytes {
+		r.limit("bytes", r.lim.Bytes, start)
+		return
 	}
 	b.WriteString(text[head:])
 }
 
-func hides(inner []binding, prefix string) bool {
-	for i := range inner {
-		if inner[i].prefix == prefix {
-			return true
+// needed returns which of the bindings bound[1:outer] an element may use, in a
+// name or in a value that is a qualified name. bound[outer:] are its own. It
+// errs on the side of more.
+func needed(text string, bound []binding, outer int) (use []int) {
+	add := func(prefix string) {
+		for i := len(bound) - 1; i >= 1; i-- {
+			if bound[i].prefix == prefix {
+				if i < outer && !slices.Contains(use, i) && (prefix != "" || bound[i].space != "") {
+					use = append(use, i)
+				}
+				return
+			}
 		}
 	}
-	return false
-}
-
-// mentions reports whether text may use prefix, in a name or in a value. It
-// errs on the side of yes.
-func mentions(text, prefix string) bool {
-	if prefix == "" || strings.Contains(text, "&#") {
-		return true
+	if outer <= 1 {
+		return nil
 	}
-	for at := 0; ; {
-		i := strings.Index(text[at:], prefix)
+	add("")
+	if strings.Contains(text, "&#") { // may spell a prefix
+		for i := 1; i < outer; i++ {
+			add(bound[i].prefix)
+		}
+		return use
+	}
+	last := ""
+	for from := 0; ; {
+		i := strings.IndexByte(text[from:], ':')
 		if i < 0 {
-			return false
+			return use
 		}
-		at += i
-		end := at + len(prefix)
-		if end < len(text) && text[end] == ':' && nameClass[text[at-1]]&nameStart == 0 {
-			return true // text begins with <, so there is a byte before
+		i += from
+		at := i
+		for at > from && nameClass[text[at-1]] != 0 {
+			at--
 		}
-		at = end
+		for at < i && nameClass[text[at]]&nameStart == 0 {
+			at++
+		}
+		if p := text[at:i]; p != "" && p != last {
+			add(p)
+			last = p
+		}
+		from = i + 1
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,7 +17,7 @@ func (r *Reader) text(s string, p int) Kind {
 		if !ok {
 			return EOF
 		}
-		s = r.copy(b)
+		s = r.keepScratch(b)
 	}
 	r.kind, r.chars = Text, s
 	return Text
@@ -26,6 +27,7 @@ func (r *Reader) text(s string, p int) Kind {
 // ends normalised (XML 1.0 2.11), and in an attribute with each white space
 // made a space (3.3.3).
 func (r *Reader) appendValue(dst []byte, s string, p int, attr bool) ([]byte, bool) {
+	dst = slices.Grow(dst, len(s)) // it only gets shorter
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
@@ -65,6 +67,7 @@ func lineEnd(attr bool) byte {
 
 // appendLines appends s with line ends normalised.
 func appendLines(dst []byte, s string) []byte {
+	dst = slices.Grow(dst, len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c == '\r' {

@@ -125,7 +125,9 @@ func (w *Writer) add(prefix, space string) {
 	w.spaces = append(w.spaces, binding{prefix, space})
 }
 
-func (w *Writer) taken(prefix string) bool { return hides(w.spaces, prefix) }
+func (w *Writer) taken(prefix string) bool {
+	return slices.ContainsFunc(w.spaces, func(b binding) bool { return b.prefix == prefix })
+}
 
 // prefix returns the prefix of a namespace, giving it one if need be.
 func (w *Writer) prefix(space string) string {

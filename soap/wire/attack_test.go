@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// hostile makes messages of about n bytes that are as expensive as the default
+// limits let them be.
+func hostile(n int) map[string]string {
+	fill := func(s string) string { return strings.Repeat(s, n/len(s)) }
+	decls := numbered(255, `xmlns:p%d="u%[1]d"`)
+	deep := strings.Repeat("<a>", 255)
+	return map[string]string{
+		"small elements":      "<a>" + fill("<a/>") + "</a>",
+		"depth, then wide":    deep + fill("<a/>") + strings.Repeat("</a>", 255),
+		"only start tags":     fill("<a>"),
+		"attributes":          "<a>" + fill("<a "+numbered(256, `a%d=""`)+"/>") + "</a>",
+		"attributes of one":   "<a " + numbered(n/10, `a%d=""`) + "/>",
+		"long namespaces":     "<a xmlns:p='" + strings.Repeat("u", 2000) + "'>" + fill("<p:a/>") + "</a>",
+		"long default":        "<a xmlns='" + strings.Repeat("u", 2000) + "'>" + fill("<a/>") + "</a>",
+		"far prefix":          "<a " + decls + ">" + fill("<p0:a p0:b=''/>") + "</a>",
+		"declarations":        "<a>" + fill("<a "+decls+"/>") + "</a>",
+		"references":          "<a>" + fill("&#x41;") + "</a>",
+		"references in value": "<a b='" + fill("&amp;") + "'/>",
+		"pieces of text":      "<a>" + fill("x<!---->") + "</a>",
+		"cdata":               "<a>" + fill("<![CDATA[]]>x") + "</a>",
+		"comments":            fill("<!---->") + "<a/>",
+		"instructions":        fill("<?p?>") + "<a/>",
+		"long name":           "<" + fill("a") + "/>",
+		"long text":           "<a>" + fill("x") + "</a>",
+		"line ends":           "<a>" + fill("\r") + "</a>",
+		"open comment":        "<a>" + fill("<!-") + "</a>",
+		"brackets":            "<a>" + fill("]]") + "</a>",
+		"utf-16":              "\xFE\xFF\x00<\x00a\x00>" + fill("\x4e\x00") + "\x00<\x00/\x00a\x00>",
+	}
+}
+
+// TestAttackMemory shows that reading a hostile message, or capturing it,
+// allocates no more than a small multiple of its size.
+func TestAttackMemory(t *testing.T) {
+	const size = 2 << 20
+	uses := map[string]func(r *Reader){
+		"read":    func(r *Reader) { r.Next(); r.Skip() },
+		"text":    func(r *Reader) { r.Next(); r.Text() },
+		"capture": func(r *Reader) { r.Next(); r.Raw() },
+		"content": func(r *Reader) { r.Next(); r.Content() },
+	}
+	for name, doc := range hostile(size) {
+		for use, f := range uses {
+			t.Run(name+"/"+use, func(t *testing.T) { // not parallel: it measures
+				b := []byte(doc)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				r := NewReader(b, Options{Limits: Limits{Bytes: size * 3 / 2}})
+				f(r)
+				runtime.ReadMemStats(&after)
+				// What growing buffers allocate in all is several times what is
+				// kept.
+				if used := after.TotalAlloc - before.TotalAlloc; used > 14*size {
+					t.Errorf("%d bytes allocated for %d: %v", used, len(b), r.Err())
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkHostile shows how far from the normal speed a hostile message can
+// push the Reader.
+func BenchmarkHostile(b *testing.B) {
+	for name, doc := range hostile(1 << 20) {
+		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				r := NewReader([]byte(doc), Options{})
+				r.Next()
+				r.Skip()
+			}
+		})
+		b.Run(fmt.Sprintf("%s-content", strings.ReplaceAll(name, " ", "-")), func(b *testing.B) {
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				r := NewReader([]byte(doc), Options{})
+				r.Next()
+				r.Content()
+			}
+		})
+	}
+}
