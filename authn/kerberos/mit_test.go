@@ -1,0 +1,280 @@
+package kerberos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/testenv"
+)
+
+// mitKDC is a real MIT KDC for two realms that trust each other, in a
+// directory of its own.
+type mitKDC struct {
+	dir  string
+	env  []string
+	conf string // krb5.conf
+}
+
+const mitPassword = "pw-of-Alice 42"
+
+func startMIT(t *testing.T) *mitKDC {
+	t.Helper()
+	kdc, util, admin := testenv.Need(t, "krb5kdc"), testenv.Need(t, "kdb5_util"), testenv.Need(t, "kadmin.local")
+	port, err := testenv.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	m := &mitKDC{dir: dir, conf: filepath.Join(dir, "krb5.conf")}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("krb5.conf", fmt.Sprintf(`[libdefaults]
+ default_realm = A.TEST
+ dns_lookup_kdc = false
+ dns_lookup_realm = false
+ rdns = false
+ dns_canonicalize_hostname = false
+[realms]
+ A.TEST = {
+  kdc = %[1]s
+ }
+ B.TEST = {
+  kdc = %[1]s
+ }
+[domain_realm]
+ .a.test = A.TEST
+ .b.test = B.TEST
+`, addr))
+	realm := func(name string) string {
+		return fmt.Sprintf(` %[1]s = {
+  database_name = %[2]s/%[1]s.db
+  key_stash_file = %[2]s/%[1]s.stash
+  acl_file = %[2]s/acl
+  max_life = 10h
+  max_renewable_life = 7d
+  supported_enctypes = aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal aes256-sha2:normal aes128-sha2:normal
+ }
+`, name, dir)
+	}
+	write("kdc.conf", fmt.Sprintf("[kdcdefaults]\n kdc_listen = %[1]s\n kdc_tcp_listen = %[1]s\n[realms]\n%[2]s%[3]s[logging]\n kdc = FILE:%[4]s/kdc.log\n",
+		addr, realm("A.TEST"), realm("B.TEST"), dir))
+	m.env = []string{"KRB5_CONFIG=" + m.conf, "KRB5_KDC_PROFILE=" + filepath.Join(dir, "kdc.conf"), "KRB5CCNAME=FILE:" + filepath.Join(dir, "cc"), "LC_ALL=C"}
+	for name, commands := range map[string][]string{
+		"A.TEST": {
+			fmt.Sprintf("addprinc -pw %q +requires_preauth -maxrenewlife 7d alice", mitPassword),
+			fmt.Sprintf("addprinc -pw %q nopreauth", mitPassword),
+			fmt.Sprintf("addprinc -pw %q +requires_preauth -e aes256-sha2:special sha2", mitPassword),
+			"addprinc -randkey HTTP/app.a.test",
+			"addprinc -randkey +requires_preauth robot",
+			"addprinc -pw trust krbtgt/B.TEST@A.TEST",
+			"modprinc -maxrenewlife 7d krbtgt/A.TEST",
+			fmt.Sprintf("ktadd -k %s/app.keytab HTTP/app.a.test", dir),
+			fmt.Sprintf("ktadd -k %s/robot.keytab robot", dir),
+		},
+		"B.TEST": {
+			"addprinc -randkey HTTP/app.b.test",
+			"addprinc -pw trust krbtgt/B.TEST@A.TEST",
+			fmt.Sprintf("ktadd -k %s/app-b.keytab HTTP/app.b.test", dir),
+		},
+	} {
+		testenv.Run(t, m.env, "", util, "create", "-r", name, "-s", "-P", "master")
+		out := testenv.Run(t, m.env, strings.Join(commands, "\n")+"\n", admin, "-r", name)
+		if strings.Contains(out, "rror") {
+			t.Fatalf("kadmin.local: %s", out)
+		}
+	}
+	cmd := exec.Command(kdc, "-n", "-r", "A.TEST", "-r", "B.TEST")
+	cmd.Env = append(os.Environ(), m.env...)
+	p, err := testenv.StartProcess(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			b, _ := os.ReadFile(filepath.Join(dir, "kdc.log"))
+			t.Logf("%s", b)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := p.WaitListening(ctx, addr); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *mitKDC) config(t *testing.T) Config {
+	t.Helper()
+	cfg, err := LoadConfig(m.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *cfg
+}
+
+func (m *mitKDC) keytab(t *testing.T, name string) *Keytab {
+	t.Helper()
+	k, err := LoadKeytab(filepath.Join(m.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// TestMITKDC is the client against MIT's KDC: what another implementation
+// takes for right, and says where it is not.
+func TestMITKDC(t *testing.T) {
+	t.Parallel()
+	kinit := testenv.Need(t, "kinit")
+	m := startMIT(t)
+	byPassword := func(t *testing.T, cfg Config, user, password string) *Client {
+		t.Helper()
+		c, err := NewPasswordClient(cfg, user, authn.NewSecret(password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	arrives := func(t *testing.T, c *Client, spn, keytab, want string) {
+		t.Helper()
+		mech := &Mechanism{Keytab: m.keytab(t, keytab), AllowNoPAC: []string{"A.TEST"}, Realms: []string{"A.TEST"}}
+		id, err := runExchange(t, c.NewInitiator(spn, InitiatorConfig{}), mech, authn.Exchange{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id.Account != want || id.Domain != "A.TEST" {
+			t.Errorf("arrived as %v, want %s", id, want)
+		}
+	}
+	t.Run("password", func(t *testing.T) {
+		t.Parallel()
+		for _, udpLimit := range []int{0, -1} {
+			cfg := m.config(t)
+			cfg.UDPLimit = udpLimit
+			arrives(t, byPassword(t, cfg, "alice", mitPassword), "HTTP/app.a.test", "app.keytab", "alice")
+		}
+	})
+	t.Run("without preauth", func(t *testing.T) {
+		t.Parallel()
+		arrives(t, byPassword(t, m.config(t), "nopreauth", mitPassword), "HTTP/app.a.test", "app.keytab", "nopreauth")
+		err := byPassword(t, m.config(t), "nopreauth", "wrong").Login(t.Context())
+		if !errors.Is(err, authn.ErrBadCredentials) {
+			t.Errorf("wrong password: %v", err)
+		}
+	})
+	t.Run("SHA-2 with a salt of its own", func(t *testing.T) {
+		t.Parallel()
+		arrives(t, byPassword(t, m.config(t), "sha2", mitPassword), "HTTP/app.a.test", "app.keytab", "sha2")
+	})
+	for _, etype := range []string{"aes256-sha1", "aes128-sha1", "aes256-sha2", "aes128-sha2"} {
+		t.Run(etype, func(t *testing.T) {
+			t.Parallel()
+			cfg := m.config(t)
+			cfg.ETypes = []string{etype}
+			arrives(t, byPassword(t, cfg, "alice", mitPassword), "HTTP/app.a.test", "app.keytab", "alice")
+		})
+	}
+	t.Run("keytab", func(t *testing.T) {
+		t.Parallel()
+		c, err := NewKeytabClient(m.config(t), "", m.keytab(t, "robot.keytab"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrives(t, c, "HTTP/app.a.test", "app.keytab", "robot")
+	})
+	t.Run("other realm", func(t *testing.T) {
+		t.Parallel()
+		arrives(t, byPassword(t, m.config(t), "alice", mitPassword), "HTTP/app.b.test", "app-b.keytab", "alice")
+	})
+	t.Run("errors", func(t *testing.T) {
+		t.Parallel()
+		for name, tc := range map[string]struct {
+			user, password, spn, want string
+		}{
+			"wrong password":  {"alice", "wrong", "HTTP/app.a.test", "KDC_ERR_PREAUTH_FAILED"},
+			"unknown user":    {"nobody", "x", "HTTP/app.a.test", "KDC_ERR_C_PRINCIPAL_UNKNOWN"},
+			"unknown service": {"alice", mitPassword, "HTTP/nowhere.a.test", "KDC_ERR_S_PRINCIPAL_UNKNOWN"},
+		} {
+			_, err := byPassword(t, m.config(t), tc.user, tc.password).Ticket(t.Context(), tc.spn)
+			var ke *KDCError
+			if !errors.As(err, &ke) || ke.Name != tc.want {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+	t.Run("caches of kinit", func(t *testing.T) {
+		t.Parallel()
+		collection := filepath.Join(m.dir, "collection")
+		if err := os.Mkdir(collection, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"FILE:" + filepath.Join(m.dir, "alice.cc"), "DIR:" + collection} {
+			testenv.Run(t, m.env, mitPassword+"\n", kinit, "-f", "-r", "2d", "-c", name, "alice")
+			c, err := NewCacheClient(m.config(t), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			arrives(t, c, "HTTP/app.a.test", "app.keytab", "alice")
+			tgt, err := c.c.tgt(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			renewed, err := c.c.renew(t.Context(), tgt, kinit)
+			if err != nil || renewed == tgt {
+				t.Errorf("renew: %v", err)
+			}
+		}
+	})
+	t.Run("forwarded TGT", func(t *testing.T) {
+		t.Parallel()
+		c := byPassword(t, m.config(t), "alice", mitPassword)
+		mech := &Mechanism{Keytab: m.keytab(t, "app.keytab"), AllowNoPAC: []string{"A.TEST"}, AllowForwardedTGT: true}
+		id, err := runExchange(t, c.NewInitiator("HTTP/app.a.test", InitiatorConfig{Forward: true}), mech, authn.Exchange{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := NewForwardedClient(m.config(t), id.Evidence.(*Evidence))
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrives(t, f, "HTTP/app.b.test", "app-b.keytab", "alice")
+	})
+	t.Run("protocol transition", func(t *testing.T) {
+		t.Parallel()
+		c, err := NewKeytabClient(m.config(t), "robot", m.keytab(t, "robot.keytab"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev, err := c.S4U2Self(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Client() != "alice@A.TEST" {
+			t.Errorf("evidence of %s", ev.Client())
+		}
+		if _, err := c.S4U2Self(t.Context(), "nobody"); err == nil {
+			t.Error("evidence of nobody")
+		}
+		// Its database has no place for who may delegate where.
+		if _, err := c.S4U2Proxy(t.Context(), ev, "HTTP/app.a.test"); err == nil || !strings.Contains(err.Error(), "S4U2Proxy") {
+			t.Errorf("S4U2Proxy: %v", err)
+		}
+	})
+}
