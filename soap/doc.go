@@ -71,11 +71,14 @@ func (v Version) MediaType() string {
 // ContentType returns the value of Content-Type. SOAP 1.2 carries the action
 // there, SOAP 1.1 in the SOAPAction header.
 func (v Version) ContentType(action string) string {
-	ct := v.MediaType() + "; charset=utf-8"
-	if v == V12 && action != "" {
-		ct += `; action=` + QuoteAction(action)
+	if v != V12 {
+		return "text/xml; charset=utf-8"
 	}
-	return ct
+	const ct = "application/soap+xml; charset=utf-8"
+	if action == "" {
+		return ct
+	}
+	return ct + "; action=" + QuoteAction(action)
 }
 
 // QuoteAction returns an action as a quoted string (RFC 9110 5.6.4), the form

@@ -112,7 +112,8 @@ func (r *Reader) init(doc string) *Reader {
 		return r
 	}
 	r.hasCR = strings.IndexByte(doc, '\r') >= 0
-	r.ns = append(make([]binding, 0, 16), binding{"xml", XML})
+	r.ns = append(make([]binding, 0, 8), binding{"xml", XML})
+	r.open = make([]element, 0, 8)
 	r.declaration()
 	return r
 }
