@@ -11,10 +11,7 @@ import (
 // (MS-SFU 3.2.5.1).
 func (k *KDC) s4u2self(x *exchange, t *presented) ([]byte, error) {
 	q := &x.req.Body
-	if t.issuer != k.cfg.Realm {
-		return nil, refuse(krb5.CodeBadOption, "S4U2Self across realms is not supported")
-	}
-	self := k.client(t.part.CName)
+	self := k.ourClient(t)
 	if sv := k.service(q.SName); self == nil || sv != self {
 		return nil, refuse(krb5.CodeBadOption, "S4U2Self must be for the service itself")
 	}
@@ -52,6 +49,15 @@ func (k *KDC) s4u2self(x *exchange, t *presented) ([]byte, error) {
 		k.stats.s4u2self.Add(1)
 	}
 	return rep, err
+}
+
+// ourClient returns the account that presents a ticket, or nil if it is of
+// another realm, where it may have the name of one of ours.
+func (k *KDC) ourClient(t *presented) *account {
+	if t.issuer != k.cfg.Realm || t.part.CRealm != k.cfg.Realm {
+		return nil
+	}
+	return k.client(t.part.CName)
 }
 
 // s4uUser is the user that an S4U2Self request names, and what the reply says
@@ -128,15 +134,14 @@ func (u *s4uUser) confirm(m *krb5.S4UX509User, t *presented) error {
 // name of a user whose ticket it presents as evidence (MS-SFU 3.2.5.2).
 func (k *KDC) s4u2proxy(x *exchange, t *presented) ([]byte, error) {
 	q := &x.req.Body
-	if t.issuer != k.cfg.Realm {
-		return nil, refuse(krb5.CodeBadOption, "S4U2Proxy across realms is not supported")
-	}
-	self := k.client(t.part.CName)
+	self := k.ourClient(t)
 	sv, sname, err := k.target(x)
 	switch {
 	case err != nil:
 		return nil, err
-	case self == nil || len(q.AdditionalTickets) != 1:
+	case self == nil:
+		return nil, refuse(krb5.CodeBadOption, "S4U2Proxy is for services of this realm")
+	case len(q.AdditionalTickets) != 1:
 		return nil, refuse(krb5.CodeBadOption, "one evidence ticket is needed")
 	case !sname.Equal(q.SName) || sv == k.krbtgt:
 		return nil, refuse(krb5.CodeBadOption, "only tickets for services of this realm are issued")

@@ -252,3 +252,25 @@ func TestAttackEvidenceForgedByService(t *testing.T) {
 		})
 	}
 }
+
+// An account of a trusted realm that has the name of one of ours has none of
+// its rights, even with a ticket-granting ticket that we issued.
+func TestAttackForeignNamesake(t *testing.T) {
+	t.Parallel()
+	a, b := newKDC(t, Config{}), newKDC(t, Config{Realm: "FAR.TEST"})
+	addPeople(t, a)
+	mustAdd(t, b, Account{Name: "front", Password: "f"}, Account{Name: "alice", Password: "pw"})
+	if err := Trust(a, b); err != nil {
+		t.Fatal(err)
+	}
+	tgt := login(t, b, "front", "f")
+	cross := tgsCall(b, tgt, "krbtgt/CORP.TEST", krb5.FlagForwardable).seal(t).must(t, b)
+	ours := tgsCall(a, cross, "krbtgt/CORP.TEST", krb5.FlagForwardable).seal(t).must(t, a)
+	if ours.rep.CRealm != "FAR.TEST" {
+		t.Fatalf("ticket for %s@%s", ours.rep.CName, ours.rep.CRealm)
+	}
+	s4uSelf(t, a, ours, "front", "alice").wantCode(t, a, krb5.CodeBadOption)
+	ev := s4uSelf(t, a, login(t, a, "front", "f"), "front", "alice").must(t, a).ticket
+	s4uProxy(t, a, ours, "HTTP/back.corp.test", ev).wantCode(t, a, krb5.CodeBadOption)
+	s4uProxy(t, a, login(t, a, "front", "f"), "HTTP/back.corp.test", ev).must(t, a)
+}

@@ -35,8 +35,8 @@ func Trust(a, b *KDC, domainsOfB ...string) error {
 	return nil
 }
 
-// Route has a refer its clients to b for services in a realm or domain that
-// only b, or one behind b, knows. a and b must trust each other already.
+// Route has the KDC refer its clients to the trusted realm via for services in
+// another DNS domain, such as one that only via trusts.
 func (k *KDC) Route(via, domain string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
