@@ -92,6 +92,7 @@ func (d *Demo) passOn(transition bool) (*ledger.LedgerClient, error) {
 	}
 	hc := d.clientOf(delegation.Source(&delegation.Delegator{
 		Client:    c,
+		Kerberos:  *d.krb,
 		Upstreams: []delegation.Upstream{{SPN: ledgerSPN, ProtocolTransition: transition}},
 		Domains:   map[string]string{netbios: realm},
 		Logger:    d.logger,

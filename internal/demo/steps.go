@@ -42,6 +42,7 @@ func (d *Demo) steps() []step {
 		{"Kerberos", "the same, and ledger proves itself", d.kerberos},
 		{"Kerberos to an impostor", "refused: it cannot prove itself", d.impostor},
 		{"Kerberos, passed on", "ledger sees alice, not expenses", d.passedOn},
+		{"Basic, passed on", "ledger sees alice, not expenses", d.basicPassedOn},
 		{"NTLM, passed on", "fault DoubleHop with a reference", d.doubleHop},
 		{"NTLM, protocol transition", "ledger sees alice, not expenses", d.protocolTransition},
 	}
@@ -98,6 +99,10 @@ func (d *Demo) byNTLM(password string) authclient.Credential {
 	return &authclient.NTLM{User: netbios + `\` + user, Password: authn.NewSecret(password)}
 }
 
+func (d *Demo) byBasic() authclient.Credential {
+	return &authclient.Basic{User: user, Password: authn.NewSecret(userPassword), AllowInsecureHTTP: true} // loopback
+}
+
 func (d *Demo) byKerberos() (authclient.Credential, error) {
 	c, err := kerberos.NewPasswordClient(*d.krb, user, authn.NewSecret(userPassword))
 	if err != nil {
@@ -149,8 +154,7 @@ func (d *Demo) ntlm(ctx context.Context, _ *Step) (string, error) {
 }
 
 func (d *Demo) basic(ctx context.Context, _ *Step) (string, error) {
-	c := &authclient.Basic{User: user, Password: authn.NewSecret(userPassword), AllowInsecureHTTP: true} // loopback
-	return d.getCaller(ctx, c, "Basic")
+	return d.getCaller(ctx, d.byBasic(), "Basic")
 }
 
 func (d *Demo) kerberos(ctx context.Context, _ *Step) (string, error) {
@@ -203,6 +207,10 @@ func (d *Demo) passedOn(ctx context.Context, _ *Step) (string, error) {
 		return "", err
 	}
 	return d.submitAsCaller(ctx, d.expensesURL, c, "S4U2Proxy", kdc.Stats{S4U2Proxy: 1})
+}
+
+func (d *Demo) basicPassedOn(ctx context.Context, _ *Step) (string, error) {
+	return d.submitAsCaller(ctx, d.expensesURL, d.byBasic(), "with alice's password", kdc.Stats{})
 }
 
 func (d *Demo) protocolTransition(ctx context.Context, _ *Step) (string, error) {
