@@ -44,7 +44,7 @@ login, add -u or --negotiate. The login goes to the origin of the WSDL only.
 
 The package is written to DIR. Several documents give several packages, each in
 a directory of DIR named like the package. A go:generate line in the package
-runs the same command again.
+generates it again; what came from a URL, from the copy in its schema directory.
 
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 --password-file.`,
@@ -146,10 +146,9 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	}
 	// Once more, now that the directory is known: the go:generate line leads
 	// from there back to the document.
-	if line, ok := directive(source, dir, res.Package); ok {
-		if res, err = gen.Generate(d, gen.Options{Package: f.pkg, Directive: line}); err != nil {
-			return nil, fmt.Errorf("%s: %w", source, err)
-		}
+	line := directive(source, dir, res)
+	if res, err = gen.Generate(d, gen.Options{Package: f.pkg, Directive: line}); err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	out := &generated{WSDL: source, Package: res.Package, Dir: dir, Types: res.Types, Files: []string{}, Changed: []string{}}
 	for _, s := range res.Services {
@@ -194,32 +193,40 @@ func (f *generateFlags) explain(source string, err error) error {
 }
 
 // directive returns the command that generates the package again from within
-// its directory. There is none for a document that needs a login or moves.
-func directive(source, dir, pkg string) (string, bool) {
-	const tool = "go run github.com/soapward/soapward/cmd/soapward generate -o . -p "
-	if u, err := url.Parse(source); err == nil && len(u.Scheme) > 1 {
-		if u.User != nil || strings.ContainsAny(source, "\"\\ \n$") {
-			return "", false
-		}
-		return tool + pkg + ` "` + source + `"`, true
+// its directory: from the file it was made of, or from the package's own copy
+// if that came over the network, so that go generate needs neither network nor
+// login.
+func directive(source, dir string, res *gen.Result) string {
+	from := res.WSDL
+	if rel, ok := relative(dir, source); ok {
+		from = rel
+	}
+	return "go run github.com/soapward/soapward/cmd/soapward generate -o . -p " + res.Package + " " + from
+}
+
+// relative returns the path of a file seen from a directory, if that can
+// stand in a go:generate line.
+func relative(dir, file string) (string, bool) {
+	if u, err := url.Parse(file); err == nil && len(u.Scheme) > 1 {
+		return "", false
 	}
 	from, err := filepath.Abs(dir)
 	if err != nil {
 		return "", false
 	}
-	to, err := filepath.Abs(source)
+	to, err := filepath.Abs(file)
 	if err != nil {
 		return "", false
 	}
 	rel, err := filepath.Rel(from, to)
-	if err != nil || strings.ContainsAny(rel, "\"\n$") {
+	if err != nil || strings.ContainsAny(rel, "\"\n\r$") {
 		return "", false
 	}
 	rel = filepath.ToSlash(rel)
 	if strings.Contains(rel, " ") {
 		rel = `"` + rel + `"`
 	}
-	return tool + pkg + " " + rel, true
+	return rel, true
 }
 
 // write brings a directory up to date and returns what was not: files that

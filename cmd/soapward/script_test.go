@@ -2,9 +2,17 @@ package main
 
 import (
 	"flag"
+	"log/slog"
+	"net"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/iwa"
+	"github.com/soapward/soapward/authn/ntlm"
+	"github.com/soapward/soapward/examples/expenses"
+	"github.com/soapward/soapward/soapserver"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
@@ -14,12 +22,42 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command lines in testdata/script against this program.
+// The scripts find a service behind a login at $PROTECTED.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	url := protected(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PROTECTED", url)
+			return nil
+		},
 	})
+}
+
+// protected serves the expenses service to CORP\alice, password "correct
+// horse", and returns its URL.
+func protected(t *testing.T) string {
+	t.Helper()
+	accounts, err := ntlm.NewAccounts("CORP", "", ntlm.Account{Name: "alice", Password: authn.NewSecret("correct horse")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	s := &soapserver.Service{Logger: quiet}
+	expenses.RegisterExpenses(s, expenses.UnimplementedExpenses{})
+	guard := &authn.Middleware{Logger: quiet, Authenticators: []authn.Authenticator{
+		&iwa.Authenticator{NTLM: &ntlm.Mechanism{Verifier: accounts, Names: ntlm.Names{Domain: "CORP", Computer: "TEST"}}},
+	}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := iwa.Server(guard.Wrap(s))
+	go func() { _ = server.Serve(l) }() // ends with Close
+	t.Cleanup(func() { _ = server.Close() })
+	return "http://" + l.Addr().String() + "/expenses"
 }

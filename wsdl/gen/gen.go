@@ -60,6 +60,7 @@ type File struct {
 type Result struct {
 	Package  string
 	Files    []File // by name
+	WSDL     string // name among Files of the copy of the description
 	Types    int    // structs, interfaces and enumerations
 	Services []Service
 
@@ -137,10 +138,13 @@ func defaultPackage(d *wsdl.Definitions) string {
 }
 
 func (g *generator) write() (*Result, error) {
-	r := &Result{Package: g.opt.Package, Skipped: g.skipped, Types: len(g.order) + len(g.enumList) + len(g.ifaceList)}
 	docs, main, err := g.documents()
 	if err != nil {
 		return nil, err
+	}
+	r := &Result{
+		Package: g.opt.Package, WSDL: schemaDir + "/" + main, Skipped: g.skipped,
+		Types: len(g.order) + len(g.enumList) + len(g.ifaceList),
 	}
 	for _, f := range []struct {
 		name string
