@@ -75,6 +75,9 @@ func TestCheckImports(t *testing.T) {
 		{"example", one("./examples/ledger/cmd", "./soapclient", "./authclient"), ""},
 		{"test helper", one("./internal/adtest", "testing", "./internal/testenv"), ""},
 
+		{"tests alone", pkg{path: "./wsdl/gen/internal/x", onlyTests: true, testImports: []string{"./wsdl/gen"}}, ""},
+		{"foreign module in tests alone", pkg{path: "./x", onlyTests: true, testImports: []string{"github.com/spf13/cobra"}}, "tests of ./x"},
+
 		{"unknown package", one("./util"), "is in no rule"},
 		{"unknown package below a known one", one("./authn/saml", "./authn"), "is in no rule"},
 		{"soap imports a login", one("./soap", "./authn"), "does not allow"},
