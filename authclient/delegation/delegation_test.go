@@ -352,17 +352,20 @@ func TestAttackTransitionToAnotherAccount(t *testing.T) {
 	// A rule of the operator decides instead, where there is no SID.
 	d = w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
 	d.Principal = func(id *authn.Identity) (string, error) {
-		if id.Account != "alice@idp.example" {
+		account, ok := map[string]string{"alice@idp.example": "bob", "bob@idp.example": "alice"}[id.Account]
+		if !ok {
 			return "", errors.New("test: no account")
 		}
-		return "bob", nil
+		return account, nil
 	}
-	c, m, err := d.Delegate(t.Context(), &authn.Identity{Account: "alice@idp.example", Mechanism: "OIDC"}, target(backSPN))
-	if err != nil || m != Transition {
-		t.Fatal(m, err)
-	}
-	if seen := w.seenBy("back", backSPN, c); seen.Account != "bob" {
-		t.Errorf("the back end sees %v", seen)
+	for user, want := range map[string]string{"alice@idp.example": "bob", "bob@idp.example": "alice"} {
+		c, m, err := d.Delegate(t.Context(), &authn.Identity{Account: user, Mechanism: "OIDC"}, target(backSPN))
+		if err != nil || m != Transition {
+			t.Fatal(m, err)
+		}
+		if seen := w.seenBy("back", backSPN, c); seen.Account != want {
+			t.Errorf("for %s the back end sees %v, want %s", user, seen, want)
+		}
 	}
 }
 

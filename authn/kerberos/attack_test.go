@@ -229,6 +229,15 @@ func TestAttackRealmInAuthenticator(t *testing.T) {
 	}
 }
 
+// The type outside the authenticator has to be that of the session key.
+func TestAttackAuthenticatorType(t *testing.T) {
+	t.Parallel()
+	o := newOrder(t, krb5.AES256SHA1)
+	o.req = func(r *krb5.APReq) { r.Authenticator.EType = krb5.RC4HMAC }
+	_, id, err := login1(o.mechanism(t), authn.Exchange{}, o.token(t))
+	wantRefused(t, id, err, authn.ReasonMalformed, "")
+}
+
 // A stolen ticket without its session key is worth nothing.
 func TestAttackTicketWithoutSessionKey(t *testing.T) {
 	t.Parallel()
@@ -257,6 +266,7 @@ func TestAttackNoGSSChecksum(t *testing.T) {
 		"of an application": func(a *krb5.Authenticator) {
 			a.Checksum = &krb5.Checksum{Type: krb5.HMACSHA1AES256, Sum: make([]byte, 12)}
 		},
+		"of another type":       func(a *krb5.Authenticator) { a.Checksum.Type = krb5.HMACSHA1AES256 },
 		"short":                 func(a *krb5.Authenticator) { a.Checksum.Sum = a.Checksum.Sum[:23] },
 		"length of the binding": func(a *krb5.Authenticator) { a.Checksum.Sum[0] = 0 },
 		"delegation cut": func(a *krb5.Authenticator) {
