@@ -138,6 +138,23 @@ func TestMITDelegation(t *testing.T) {
 	m.mustFail("revoked", "", "kvno", "-k", kt, "-U", "dora", "-P", "HTTP/back.corp.test")
 }
 
+// back lets guest act for others, without guest's own account saying so.
+func TestMITResourceBasedDelegation(t *testing.T) {
+	t.Parallel()
+	k := startKDC(t, Config{})
+	addPeople(t, k)
+	m := newMIT(t, k)
+	kt := filepath.Join(t.TempDir(), "guest.keytab")
+	if err := k.WriteKeytab(kt, "guest"); err != nil {
+		t.Fatal(err)
+	}
+	m.must("", "kinit", "-f", "-k", "-t", kt, "guest")
+	if out := m.must("", "kvno", "-k", kt, "-U", "alice", "-P", "HTTP/back.corp.test"); !strings.Contains(out, "HTTP/back.corp.test@CORP.TEST: kvno = 1") {
+		t.Errorf("kvno -U -P: %s", out)
+	}
+	m.mustFail("can't fulfill requested option", "", "kvno", "-k", kt, "-U", "sam", "-P", "HTTP/back.corp.test")
+}
+
 func TestMITReferral(t *testing.T) {
 	t.Parallel()
 	a, b, c := startKDC(t, Config{}), startKDC(t, Config{Realm: "SUB.CORP.TEST"}), startKDC(t, Config{Realm: "FAR.TEST"})
