@@ -92,7 +92,7 @@ func (st Style) paint(code, s string) string {
 // Write prints the report for people.
 func (r *Report) Write(w io.Writer, st Style) error {
 	p := &printer{w: w, Style: st}
-	p.line(p.paint(bold, "soapward demo") + ": two SOAP services and their client in one process on loopback.")
+	p.line(p.paint(bold, "soapward demo") + ": two SOAP services and a client, on loopback")
 	p.fact("KDC", r.KDC+", realm "+r.Realm+" (for demonstration)")
 	p.fact("expenses", r.Expenses+", calls ledger as its caller")
 	p.fact("ledger", r.Ledger)
@@ -101,7 +101,7 @@ func (r *Report) Write(w io.Writer, st Style) error {
 	for _, s := range r.Steps {
 		if s.Log != nil {
 			p.line("")
-			p.line("What the log says for the operator under reference " + s.Log.Ref + ":")
+			p.line("The log under reference " + s.Log.Ref + ", for the operator:")
 			p.fact("cause", s.Log.Cause)
 			p.fact("remedy", s.Log.Remedy)
 		}
