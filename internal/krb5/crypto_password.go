@@ -59,7 +59,7 @@ func aesStringToKey(e EType, password, salt string, iter int) (Key, error) {
 		if err != nil {
 			return Key{}, err
 		}
-		return NewKey(e, k.state().dk([]byte("kerberos")))
+		return NewKey(e, k.state().dk(nFold([]byte("kerberos"), blockSize)))
 	}
 	h, _ := e.hash2()
 	saltp := append(append([]byte(e.String()), 0), salt...)

@@ -57,6 +57,18 @@ func TestNFold(t *testing.T) {
 	}
 }
 
+func TestFoldUsage(t *testing.T) {
+	t.Parallel()
+	for _, u := range []Usage{0, 1, 2, 17, 255, 256, 1024, 0x7fffffff, 0xfffffffe, 0xffffffff} {
+		for _, c := range []byte{0, 0x55, 0x99, 0xaa, 0xff} {
+			got, want := foldUsage(u, c), nFold(usageConstant(u, c), 16)
+			if !bytes.Equal(got[:], want) {
+				t.Errorf("usage %d, %#x: %x, want %x", u, c, got, want)
+			}
+		}
+	}
+}
+
 // RFC 3962 B, the CBC with cipher text stealing vectors.
 func TestCipherTextStealing(t *testing.T) {
 	t.Parallel()

@@ -29,12 +29,12 @@ func mustAES(key []byte) cipher.Block {
 	return b
 }
 
-// dk is DK(key, usage | c) of the AES-SHA1 types (RFC 3961 5.1, RFC 3962 6):
-// the folded constant encrypted again and again until there is enough of it.
-// Random-to-key is the identity.
-func (k *keyState) dk(constant []byte) []byte {
+// dk is DK of the AES-SHA1 types (RFC 3961 5.1, RFC 3962 6): the folded
+// constant encrypted again and again until there is enough of it. Random-to-key
+// is the identity.
+func (k *keyState) dk(folded []byte) []byte {
 	out := make([]byte, len(k.raw))
-	k.block.Encrypt(out[:blockSize], nFold(constant, blockSize))
+	k.block.Encrypt(out[:blockSize], folded)
 	for i := blockSize; i < len(out); i += blockSize {
 		k.block.Encrypt(out[i:i+blockSize], out[i-blockSize:i])
 	}
@@ -47,11 +47,16 @@ func usageConstant(u Usage, c byte) []byte {
 }
 
 func (k *keyState) deriveSHA1(u Usage, p purpose) *derived {
+	key := func(purpose byte) []byte {
+		folded := foldUsage(u, purpose)
+		return k.dk(folded[:])
+	}
 	d := &derived{}
-	mac := k.dk(usageConstant(u, byte(forChecksum)))
+	var mac []byte
 	if p == forEncryption {
-		d.block = mustAES(k.dk(usageConstant(u, 0xAA)))
-		mac = k.dk(usageConstant(u, 0x55))
+		d.block, mac = mustAES(key(0xAA)), key(0x55)
+	} else {
+		mac = key(byte(forChecksum))
 	}
 	d.newMAC = func() hash.Hash { return hmac.New(sha1.New, mac) }
 	return d
@@ -113,10 +118,12 @@ func kdf2(h func() hash.Hash, key, label []byte, n int) []byte {
 func (k *keyState) deriveSHA2(u Usage, p purpose) *derived {
 	d := &derived{}
 	h, n := k.etype.hash2()
-	mac := kdf2(h, k.raw, usageConstant(u, byte(forChecksum)), n)
+	var mac []byte
 	if p == forEncryption {
 		d.block = mustAES(kdf2(h, k.raw, usageConstant(u, 0xAA), len(k.raw)))
 		mac = kdf2(h, k.raw, usageConstant(u, 0x55), n)
+	} else {
+		mac = kdf2(h, k.raw, usageConstant(u, byte(forChecksum)), n)
 	}
 	d.newMAC = func() hash.Hash { return hmac.New(h, mac) }
 	return d
