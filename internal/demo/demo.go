@@ -24,7 +24,7 @@ const (
 	netbios      = "CORP"
 	user         = "alice"
 	fullName     = "Alice Example"
-	userPassword = "demo"
+	userPassword = "open-sesame"
 
 	userRID    = 1103
 	financeRID = 1201

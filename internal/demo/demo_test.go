@@ -261,6 +261,35 @@ func TestReportJSON(t *testing.T) {
 	}
 }
 
+// Neither the services' log nor the report has a password or a token in it.
+func TestNoSecretInOutput(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	d := start(t, Config{Log: &log})
+	r := d.Run(t.Context())
+	if err := d.Close(); err != nil { // nothing logs after it
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	if err := r.Write(&table, Style{}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "msg=login"); n < 8 {
+		t.Errorf("the log has %d logins: %s", n, &log)
+	}
+	for _, out := range []string{log.String(), table.String(), string(b)} {
+		for _, secret := range []string{userPassword, "TlRMTVNT", "YII"} { // base64 of NTLM and of SPNEGO tokens
+			if strings.Contains(out, secret) {
+				t.Errorf("%s in %s", secret, out)
+			}
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
