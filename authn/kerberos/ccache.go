@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func cachePath(name string) (string, error) {
 		name = os.Getenv("KRB5CCNAME")
 	}
 	if name == "" {
-		name = filepath.Join(os.TempDir(), "krb5cc_"+strconv.Itoa(os.Getuid()))
+		name = "/tmp/krb5cc_" + strconv.Itoa(os.Getuid())
 	}
 	kind, path, ok := strings.Cut(name, ":")
 	switch {
@@ -68,6 +69,17 @@ func loadCache(path string) (*ccache, error) {
 		return nil, fmt.Errorf("kerberos: open credential cache: %w", err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("kerberos: credential cache: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("kerberos: credential cache %s is not a regular file", path)
+	}
+	if perm := info.Mode().Perm(); perm&0o027 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("kerberos: credential cache %s has mode %#o, so others could use its tickets: run chmod %#o %s",
+			path, perm, perm&0o640, path)
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxCacheSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("kerberos: read credential cache %s: %w", path, err)

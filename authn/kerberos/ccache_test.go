@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -292,6 +293,28 @@ func TestCachePath(t *testing.T) {
 		if err != nil && kind != "DIR" && !strings.Contains(err.Error(), kind) {
 			t.Errorf("%s: %v: does not name the kind", name, err)
 		}
+	}
+}
+
+func TestCacheFileModes(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("access lists, not modes")
+	}
+	path := filepath.Join(t.TempDir(), "cc")
+	f := newCacheFile(4, krb5.NewPrincipalName(krb5.NamePrincipal, "alice"), "CORP.TEST")
+	f.write(t, path)
+	if _, err := loadCache(path); err != nil {
+		t.Errorf("mode 0600: %v", err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadCache(path); err == nil || !strings.Contains(err.Error(), "run chmod 0640 "+path) {
+		t.Errorf("mode 0644: %v", err)
+	}
+	if _, err := loadCache(filepath.Dir(path)); err == nil {
+		t.Error("a directory was read")
 	}
 }
 

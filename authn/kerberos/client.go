@@ -31,6 +31,9 @@ type client struct {
 
 	testOnlyNow func() time.Time // time.Now
 
+	asName  krb5.PrincipalName // to log in with
+	asRealm string
+
 	mu    sync.Mutex
 	name  krb5.PrincipalName // as the KDC wrote it, once it answered
 	realm string
@@ -123,7 +126,7 @@ func newClientFor(cfg Config, name krb5.PrincipalName, realm string, s tgtSource
 	}
 	c := &client{
 		cfg: cfg, etypes: etypes, source: s, cache: newCache(), testOnlyNow: time.Now,
-		name: name, realm: realm, keys: map[krb5.EType]krb5.Key{},
+		asName: name, asRealm: realm, name: name, realm: realm, keys: map[krb5.EType]krb5.Key{},
 	}
 	c.kdc = newTransport(&c.cfg)
 	return &Client{c}, nil
@@ -131,6 +134,9 @@ func newClientFor(cfg Config, name krb5.PrincipalName, realm string, s tgtSource
 
 // Principal returns the client's name with realm.
 func (c *Client) Principal() string {
+	if c == nil || c.c == nil {
+		return "nobody"
+	}
 	name, realm := c.c.who()
 	return name.String() + "@" + realm
 }

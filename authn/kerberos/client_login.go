@@ -113,7 +113,7 @@ func (l *keyLogin) reject(k krb5.Key, err error, now time.Time) {
 }
 
 func (l *keyLogin) tgt(ctx context.Context, c *client, _ *ticket) (*ticket, error) {
-	name, realm := c.who()
+	name, realm := c.asName, c.asRealm
 	for range maxHops {
 		t, err := c.as(ctx, l, name, realm)
 		var ke *KDCError
@@ -325,14 +325,13 @@ func (c *client) keepKey(k krb5.Key) {
 func (c *client) ownKey(e krb5.EType) (krb5.Key, bool) {
 	c.mu.Lock()
 	k, ok := c.keys[e]
-	name, realm := c.name, c.realm
 	c.mu.Unlock()
 	if ok {
 		return k, true
 	}
 	if l, isKey := c.source.(*keyLogin); isKey {
 		if s, isTab := l.secret.(*keytabSecret); isTab {
-			return s.find(e, name, realm)
+			return s.find(e, c.asName, c.asRealm)
 		}
 	}
 	return krb5.Key{}, false

@@ -34,9 +34,18 @@ const selfLife = 15 * time.Minute
 // Protected Users are refused then too, which not every KDC does.
 func (c *Client) S4U2Self(ctx context.Context, user string) (*Evidence, error) {
 	k := c.c
-	key := "self " + strings.ToLower(user)
+	tgt, err := k.tgt(ctx) // says which realm is ours
+	if err != nil {
+		return nil, err
+	}
+	name, err := s4uUser(user, tgt.serves())
+	if err != nil {
+		return nil, err
+	}
+	// An account name and a UPN that look the same may be two users.
+	key := fmt.Sprintf("self %d %s", name.Type, strings.ToLower(name.String()))
 	t, err := k.cache.get(ctx, key, k.now, func(ctx context.Context, _ *ticket) (*ticket, error) {
-		return k.withTGT(ctx, func(tgt *ticket) (*ticket, error) { return k.s4u2self(ctx, tgt, user) })
+		return k.withTGT(ctx, func(tgt *ticket) (*ticket, error) { return k.s4u2self(ctx, tgt, name) })
 	})
 	if err != nil {
 		return nil, err
@@ -48,7 +57,7 @@ func (c *Client) S4U2Self(ctx context.Context, user string) (*Evidence, error) {
 
 // s4uUser reads the name of the user to act for. The client's own realm is the
 // only one whose KDC can make the ticket.
-func (c *client) s4uUser(user, realm string) (krb5.PrincipalName, error) {
+func s4uUser(user, realm string) (krb5.PrincipalName, error) {
 	if user == "" || strings.ContainsAny(user, "\\/\x00") {
 		return krb5.PrincipalName{}, fmt.Errorf("kerberos: S4U2Self: user %q: want an account name or a UPN", user)
 	}
@@ -62,14 +71,10 @@ func (c *client) s4uUser(user, realm string) (krb5.PrincipalName, error) {
 	return krb5.NewPrincipalName(krb5.NameEnterprise, user), nil
 }
 
-func (c *client) s4u2self(ctx context.Context, tgt *ticket, user string) (*ticket, error) {
-	realm := tgt.serves()
-	name, err := c.s4uUser(user, realm)
-	if err != nil {
-		return nil, err
-	}
+func (c *client) s4u2self(ctx context.Context, tgt *ticket, name krb5.PrincipalName) (*ticket, error) {
 	q := &tgsRequest{op: opSelf, service: tgt.client, options: krb5.OptionCanonical, nonce: nonce(), user: name.String()}
-	if q.padata, err = s4uPAData(tgt.key, name, realm, q.nonce); err != nil {
+	var err error
+	if q.padata, err = s4uPAData(tgt.key, name, tgt.serves(), q.nonce); err != nil {
 		return nil, err
 	}
 	q.check = func(rep *krb5.KDCRep) error { return checkS4UUser(rep, name, tgt) }
@@ -78,7 +83,7 @@ func (c *client) s4u2self(ctx context.Context, tgt *ticket, user string) (*ticke
 		return nil, err
 	}
 	if _, ok := t.SName.IsTGS(); ok {
-		return nil, fmt.Errorf("kerberos: S4U2Self: %s is of another realm, which this account cannot act for", user)
+		return nil, fmt.Errorf("kerberos: S4U2Self: %v is of another realm, which this account cannot act for", name)
 	}
 	if !t.SName.EqualFold(tgt.client) {
 		return nil, fmt.Errorf("kerberos: S4U2Self: KDC answered with a ticket for %v instead of %v", t.SName, tgt.client)
@@ -183,7 +188,7 @@ func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
 	if err != nil {
 		return nil // a PAC of MIT has none
 	}
-	if !isUser(p, info, asked) {
+	if !isUser(p, info, asked, t.crealm) {
 		return fmt.Errorf("kerberos: S4U2Self: asked for %v, the ticket is of %s\\%s", asked, info.Domain, info.Account)
 	}
 	for _, sid := range info.GroupSIDs() {
@@ -197,21 +202,17 @@ func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
 
 // isUser reports whether a PAC describes the user asked for, by account name
 // or UPN.
-func isUser(p *pac.PAC, info *pac.LogonInfo, asked krb5.PrincipalName) bool {
+func isUser(p *pac.PAC, info *pac.LogonInfo, asked krb5.PrincipalName, realm string) bool {
 	full := asked.String()
 	name, _, isUPN := strings.Cut(full, "@")
 	if strings.EqualFold(info.Account, name) {
 		return true
 	}
+	if !isUPN { // the KDC may know it as name@realm
+		full += "@" + realm
+	}
 	upn, err := p.UPNInfo()
-	if err != nil {
-		return false
-	}
-	if !isUPN { // a name that the KDC found by UPN
-		prefix, _, _ := strings.Cut(upn.UPN, "@")
-		return strings.EqualFold(prefix, name)
-	}
-	return strings.EqualFold(upn.UPN, full)
+	return err == nil && strings.EqualFold(upn.UPN, full)
 }
 
 // isProtectedUsers recognises the group by its RID, 525 (MS-ADTS 6.1.1.6.15).

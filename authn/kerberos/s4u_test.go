@@ -169,6 +169,47 @@ func TestS4UTicketsAreSharedAndExpire(t *testing.T) {
 	}
 }
 
+// The account name of one user may be the UPN of another, as far as it goes.
+func TestAttackS4UNameOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	r := startRealm(t)
+	// mallory is written like a UPN that belongs to trent.
+	for _, a := range []kdc.Account{
+		{Name: "mallory", Password: "pw-mallory", UPN: "m@example.com"},
+		{Name: "trent", Password: "pw-trent", UPN: "mallory@corp.test"},
+	} {
+		if err := r.Add(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := r.client(t, "svc-app")
+	seen := map[string]string{}
+	for _, user := range []string{"mallory@corp.test", "mallory@CORP.TEST", "mallory"} {
+		ev, err := c.S4U2Self(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tkt, err := c.S4U2Proxy(t.Context(), ev, backSPN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := tkt.NewInitiator(InitiatorConfig{})
+		i.now = r.clock.now
+		id, err := runExchange(t, i, r.mechanism(t, "svc-back", backSPN), authn.Exchange{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[user] = id.Account; ev.SID() != id.SID {
+			t.Errorf("%s: evidence of %s, the back end sees %s", user, ev.SID(), id.SID)
+		}
+	}
+	for user, want := range map[string]string{"mallory@corp.test": "trent", "mallory@CORP.TEST": "mallory", "mallory": "mallory"} {
+		if seen[user] != want {
+			t.Errorf("%s is %s, want %s", user, seen[user], want)
+		}
+	}
+}
+
 // A ticket in the service's own name would give the caller the service's
 // rights. Samba answers so to what it does not understand.
 func TestAttackS4UTicketOfTheServiceItself(t *testing.T) {

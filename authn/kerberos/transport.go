@@ -166,6 +166,9 @@ func (t *transport) kdcs(ctx context.Context, realm string) ([]string, error) {
 	}
 	out := make([]string, 0, min(len(list), maxKDCs))
 	for _, a := range list[:min(len(list), maxKDCs)] {
+		if strings.Contains(a, "://") {
+			return nil, fmt.Errorf("kerberos: KDC %s of realm %s: proxies (MS-KKDCP) are not supported", a, realm)
+		}
 		host, tcpOnly := strings.CutPrefix(a, "tcp/")
 		if !tcpOnly {
 			host = strings.TrimPrefix(host, "udp/")

@@ -190,7 +190,8 @@ func TestTransportSaysWhatItTried(t *testing.T) {
 func TestTransportUnknownRealm(t *testing.T) {
 	t.Parallel()
 	tr := transportTo()
-	for realm, says := range map[string]string{"R": "has no KDCs configured", "S": "not configured"} {
+	tr.cfg.Realms["P"] = Realm{KDCs: []string{"https://proxy.corp.test/KdcProxy"}}
+	for realm, says := range map[string]string{"R": "has no KDCs configured", "S": "not configured", "P": "MS-KKDCP"} {
 		if _, err := tr.exchange(t.Context(), realm, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", realm, err)
 		}

@@ -41,7 +41,7 @@ func ParseErrorMessage(b []byte) (*ErrorMessage, error) {
 		m.CRealm = f.string()
 	}
 	if f, ok := s.optional(8); ok {
-		m.CName = f.principal()
+		m.CName = f.principalOrNone()
 	}
 	m.Realm = s.field(9).string()
 	m.SName = s.field(10).principalOrNone()
