@@ -179,8 +179,11 @@ func AsFault(err error) *Fault {
 	}
 	f := chosen(err)
 	if f == nil {
-		f = &Fault{Ref: newRef(), Err: err, internal: true}
+		f = &Fault{Ref: newRef(), internal: true}
 		f.Reason = "internal error" + f.refText()
+	}
+	if _, itself := err.(*Fault); !itself || f.internal {
+		f.Err = err // the log gets the whole chain
 	}
 	if f.Ref == "" {
 		f.Ref = newRef()
@@ -204,13 +207,13 @@ func chosen(err error) *Fault {
 		return &f
 	case Detail:
 		raw, merr := DetailOf(e)
-		if merr != nil {
-			return &Fault{Reason: e.Error(), Err: merr}
+		if merr != nil { // cannot be written: internal
+			return nil
 		}
-		return &Fault{Reason: strings.TrimSpace(e.Error()), Detail: raw, Err: err}
+		return &Fault{Reason: strings.TrimSpace(e.Error()), Detail: raw}
 	case FaultChooser:
 		q, reason := e.SOAPFault()
-		f := &Fault{Ref: newRef(), Err: err}
+		f := &Fault{Ref: newRef()}
 		f.Reason = reason + f.refText()
 		if q.Local != "" {
 			f.Subcodes = []xml.Name{q}

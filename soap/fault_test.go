@@ -222,6 +222,39 @@ func TestAsFault(t *testing.T) {
 	}
 }
 
+// TestAttackPeerFault shows that a backend's fault does not pass through a
+// handler to its caller, neither text nor detail, though both are errors that
+// errors.As would find.
+func TestAttackPeerFault(t *testing.T) {
+	t.Parallel()
+	backend := faultDoc(t, V11, AsFault(&notFound{"hunter2"}))
+	err := fmt.Errorf("backend: %w", readFault(t, backend))
+	if nf := new(*notFound); !errors.As(err, nf) {
+		t.Fatal("the handler does not find the typed detail")
+	}
+	f := AsFault(errors.Join(io.EOF, err))
+	if doc := faultDoc(t, V12, f); strings.Contains(doc, "hunter2") || !f.Internal() {
+		t.Errorf("the caller sees %s", doc)
+	}
+	// Passed on deliberately, it is.
+	f = AsFault(&Fault{Code: CodeClient, Reason: "no such order", Err: err})
+	if f.Internal() || f.Reason != "no such order" || !errors.Is(f, err) {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// unwritable is a detail that XML cannot carry.
+type unwritable struct{ notFound }
+
+func (x *unwritable) MarshalWire(w *wire.Writer, name xml.Name) { w.Element(name, "\x00") }
+
+func TestUnwritableDetailIsInternal(t *testing.T) {
+	t.Parallel()
+	if f := AsFault(&unwritable{}); !f.Internal() || !f.Detail.IsZero() {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func TestChooserSubcodeIsSent(t *testing.T) {
 	t.Parallel()
 	for _, v := range []Version{V11, V12} {

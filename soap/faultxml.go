@@ -185,8 +185,8 @@ func typedDetail(op *Operation, raw wire.Raw) error {
 		return nil
 	}
 	for r := raw.Reader(wire.Options{}); r.Child(); r.Skip() {
-		for _, make := range op.Faults {
-			if d := make(); d.DetailName() == r.Name() {
+		for _, empty := range op.Faults {
+			if d := empty(); d.DetailName() == r.Name() {
 				if err := r.Decode(d); err != nil {
 					return err
 				}

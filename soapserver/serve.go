@@ -90,6 +90,7 @@ func content(r *http.Request) (c soap.Content, ok bool) {
 
 func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{s: s, w: w, r: r, begin: time.Now()}
+	defer x.survive()
 	c, ok := content(r)
 	if !ok {
 		w.Header().Set("Accept-Post", "text/xml, application/soap+xml")
@@ -124,7 +125,11 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers}
-	res, err := s.run(context.WithValue(r.Context(), callKey{}, call), o, req)
+	fn := o.fn
+	for _, ic := range slices.Backward(s.Interceptors) {
+		fn = ic(fn)
+	}
+	res, err := fn(context.WithValue(r.Context(), callKey{}, call), o.op, req)
 	if err != nil {
 		x.fault(err)
 		return
@@ -196,26 +201,19 @@ func (s *Service) understand(op *soap.Operation, m *soap.Message) *soap.Fault {
 	return nil
 }
 
-// run calls the operation through the interceptors and survives its panics.
-func (s *Service) run(ctx context.Context, o *operation, req any) (res any, err error) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		if p == http.ErrAbortHandler { // asks for just that
-			panic(p)
-		}
-		res, err = nil, &panicError{p, debug.Stack()}
-	}()
-	fn := o.fn
-	for _, ic := range slices.Backward(s.Interceptors) {
-		fn = ic(fn)
+// survive turns a panic of a handler, an interceptor or a codec into a fault.
+func (x *exchange) survive() {
+	p := recover()
+	switch {
+	case p == nil:
+	case p == http.ErrAbortHandler, x.written: // the connection is all that is left to end
+		panic(p)
+	default:
+		x.fault(&panicError{p, debug.Stack()})
 	}
-	return fn(ctx, o.op, req)
 }
 
-// panicError is a panic of a handler.
+// panicError is a panic.
 type panicError struct {
 	value any
 	stack []byte
@@ -231,6 +229,7 @@ type exchange struct {
 	op      *soap.Operation
 	version soap.Version
 	begin   time.Time
+	written bool
 }
 
 // writers holds Writers with their buffers.
@@ -246,6 +245,7 @@ func release(w *wire.Writer) {
 
 func (x *exchange) answer(call *Call, res any) {
 	if x.op.OneWay {
+		x.written = true
 		x.w.Header().Set("Content-Length", "0")
 		x.w.WriteHeader(http.StatusAccepted)
 		return
@@ -272,6 +272,7 @@ func (x *exchange) answer(call *Call, res any) {
 }
 
 func (x *exchange) write(status int, b []byte) {
+	x.written = true
 	h := x.w.Header()
 	h.Set("Content-Type", x.version.ContentType(""))
 	h.Set("Content-Length", strconv.Itoa(len(b)))
@@ -283,6 +284,7 @@ func (x *exchange) write(status int, b []byte) {
 // fault answers with what the peer may know of err and logs the rest.
 func (x *exchange) fault(err error) {
 	f := soap.AsFault(err)
+	x.written = true
 	status := writeFault(x.w, x.version, f)
 	level := slog.LevelInfo
 	as := []slog.Attr{
@@ -293,7 +295,7 @@ func (x *exchange) fault(err error) {
 	if x.op != nil {
 		as = append(as, slog.String("op", x.op.String()))
 	}
-	if f.Internal() {
+	if f.Internal() && x.r.Context().Err() == nil { // else the client has given up
 		level = slog.LevelError
 	}
 	var p *panicError

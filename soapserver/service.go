@@ -112,7 +112,7 @@ func HandleOneWay[Req any, In interface {
 		})
 }
 
-func (s *Service) add(op *soap.Operation, make_ func() wire.Unmarshaler, fn Func) {
+func (s *Service) add(op *soap.Operation, newReq func() wire.Unmarshaler, fn Func) {
 	if s.byInput == nil {
 		s.byInput = map[xml.Name][]*operation{}
 		s.byAction = map[string][]*operation{}
@@ -122,7 +122,7 @@ func (s *Service) add(op *soap.Operation, make_ func() wire.Unmarshaler, fn Func
 			panic("soapserver: " + o.op.String() + " and " + op.String() + " take the same body and action")
 		}
 	}
-	o := &operation{op, make_, fn}
+	o := &operation{op, newReq, fn}
 	s.byInput[op.Input] = append(s.byInput[op.Input], o)
 	s.byAction[op.Action] = append(s.byAction[op.Action], o)
 }

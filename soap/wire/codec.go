@@ -8,10 +8,11 @@ import (
 )
 
 var (
-	errElement = errors.New("element where only text is allowed")
-	errText    = errors.New("text where only elements are allowed")
-	errUnknown = errors.New("element not allowed here")
-	errLate    = errors.New("codec did not stop at the end of its element")
+	errElement   = errors.New("element where only text is allowed")
+	errText      = errors.New("text where only elements are allowed")
+	errUnknown   = errors.New("element not allowed here")
+	errNoElement = errors.New("no element to decode")
+	errLate      = errors.New("codec did not stop at the end of its element")
 )
 
 // Child moves to the next child of the element that the Reader is in: from the
@@ -40,7 +41,7 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 	if r.err != nil || r.kind != Start {
 		return xml.Name{}, false
 	}
-	n, at, e := len(r.open)-1, r.tok, r.open[len(r.open)-1]
+	n, at, e, elements := len(r.open)-1, r.tok, r.open[len(r.open)-1], r.elements
 	if ok = r.Child(); ok {
 		name = r.Name()
 	}
@@ -49,7 +50,7 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 	}
 	r.open, r.ns, r.pos = r.open[:n], r.ns[:e.ns], at
 	r.empty, r.rooted = false, n > 0
-	r.elements -= 2 // they are counted again
+	r.elements = elements - 1 // Next counts it again
 	r.Next()
 	return name, ok
 }
@@ -224,7 +225,7 @@ func (r *Reader) Nil() bool {
 // exactly that. Generated codecs call UnmarshalWire directly.
 func (r *Reader) Decode(v Unmarshaler) error {
 	if r.err == nil && r.kind != Start {
-		r.Fail(errors.New("no element to decode"))
+		r.Fail(errNoElement)
 	}
 	if r.err != nil {
 		return r.err

@@ -56,7 +56,7 @@ func (r *Reader) AttrQName(a xml.Attr) xml.Name {
 
 // ParseTextList parses a list of strings. XML Schema 2 2.5.1.2.
 func ParseTextList[T ~string](s string) ([]T, error) {
-	parts := strings.Fields(s)
+	parts := strings.FieldsFunc(s, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
 	list := make([]T, len(parts))
 	for i, p := range parts {
 		list[i] = T(strings.Clone(p))

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -151,7 +152,10 @@ func (r *Reader) Content() Raw {
 // appendRaw consumes the current element and appends it with the declarations
 // that it needs from outside.
 func (r *Reader) appendRaw(b *strings.Builder) {
-	if r.err != nil || len(r.open) == 0 {
+	if r.err == nil && r.kind != Start {
+		r.Fail(errNoElement)
+	}
+	if r.err != nil {
 		return
 	}
 	e := r.open[len(r.open)-1]
@@ -269,6 +273,9 @@ func (x *Any) MarshalWire(w *Writer, name xml.Name) {
 		w.Attr(xsiNil, "true")
 	}
 	for _, a := range x.Attrs {
+		if !IsNCName(a.Name.Local) { // unlike generated code, a program may make one up
+			w.Fail(errors.New("not a name: " + strconv.Quote(a.Name.Local)))
+		}
 		w.Attr(a.Name, a.Value)
 	}
 	w.Raw(x.Content)
