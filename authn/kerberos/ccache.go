@@ -53,7 +53,7 @@ func cachePath(name string) (string, error) {
 		return "", fmt.Errorf("kerberos: credential cache %s: tickets of kind %s are kept where only their own library can read them; "+
 			"use a file: kinit -c FILE:/path", name, kind)
 	}
-	return "", fmt.Errorf("kerberos: credential cache %s: kind %s is not known; use FILE: or DIR:", name, kind)
+	return "", fmt.Errorf("kerberos: credential cache %s: kind %s is not known; give a path, FILE:path or DIR:path", name, kind)
 }
 
 // ccache is the content of a credential cache.

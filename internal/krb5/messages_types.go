@@ -146,7 +146,7 @@ const (
 	OptionRenewableOK Flags = 1 << (31 - 27)
 	OptionSessionKey  Flags = 1 << (31 - 28) // enc-tkt-in-skey: user to user
 	OptionRenew       Flags = 1 << (31 - 30)
-	OptionValidate    Flags = 1 << (31 - 31)
+	OptionValidate    Flags = 1 // bit 31
 )
 
 // AP options (RFC 4120 5.5.1).
