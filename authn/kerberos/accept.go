@@ -71,7 +71,7 @@ type Mechanism struct {
 	// services, so constrained delegation is the better choice.
 	AllowForwardedTGT bool
 
-	Logger *slog.Logger     // nil means slog.Default(); for warnings about RC4
+	Logger *slog.Logger     // nil means slog.Default(); for RC4 and bad keytabs
 	Now    func() time.Time // nil means time.Now
 
 	memory   MemoryReplayCache // if Replay is nil
@@ -89,10 +89,21 @@ func (m *Mechanism) NewAcceptor(x authn.Exchange) authn.Acceptor {
 	return &acceptor{m: m, x: x}
 }
 
-// Check reports a configuration under which no login can succeed.
+// Check reports a configuration under which no login can succeed, and a changed
+// keytab that could not take the place of the one before.
 func (m *Mechanism) Check() error {
-	_, err := m.serviceKeys()
-	return err
+	s, err := m.serviceKeys()
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.stale, m.Keytab.Err())
+}
+
+func (m *Mechanism) logger() *slog.Logger {
+	if m.Logger != nil {
+		return m.Logger
+	}
+	return slog.Default()
 }
 
 func (m *Mechanism) now() time.Time {

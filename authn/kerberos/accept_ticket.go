@@ -21,6 +21,7 @@ const rc4WarningEvery = time.Hour
 // and the keys that open tickets for them. It never changes.
 type serviceKeys struct {
 	set   *keySet
+	stale error             // why set is of no use, so that names and keys are those of the one before
 	names map[string]string // lower case -> realm the ticket must be of, or ""
 	keys  []keytabEntry     // newest version first
 }
@@ -31,14 +32,21 @@ func (m *Mechanism) serviceKeys() (*serviceKeys, error) {
 		return nil, errors.New("kerberos: Mechanism has no Keytab")
 	}
 	set := m.Keytab.current()
-	if s := m.services.Load(); s != nil && s.set == set {
-		return s, nil
+	old := m.services.Load()
+	if old != nil && old.set == set {
+		return old, nil
 	}
 	s, err := newServiceKeys(set, m.SPNs)
 	if err != nil {
-		return nil, fmt.Errorf("%w (%v)", err, m.Keytab)
+		err = fmt.Errorf("%w (%v)", err, m.Keytab)
+		if old == nil {
+			return nil, err
+		}
+		s = &serviceKeys{set: set, stale: err, names: old.names, keys: old.keys}
 	}
-	m.services.Store(s)
+	if m.services.CompareAndSwap(old, s) && err != nil {
+		m.logger().Error("changed keytab is of no use, the old keys stay in force", slog.Any("cause", err))
+	}
 	return s, nil
 }
 
@@ -230,11 +238,7 @@ func (m *Mechanism) warnRC4(service, remedy string, now time.Time) {
 		return
 	}
 	m.warnings.Store(service, now) // checkTarget bounds the names
-	logger := m.Logger
-	if logger == nil {
-		logger = slog.Default()
-	}
-	logger.Warn("kerberos ticket encrypted with RC4", slog.String("service", service), slog.String("hint", remedy))
+	m.logger().Warn("kerberos ticket encrypted with RC4", slog.String("service", service), slog.String("hint", remedy))
 }
 
 // checkTicket checks what the KDC says about the ticket.

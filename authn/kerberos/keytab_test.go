@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -175,6 +176,46 @@ func TestKeytabReload(t *testing.T) {
 	now = now.Add(keytabRecheck)
 	if err := try(); err != nil || kt.Err() == nil {
 		t.Errorf("removed: %v, %v", err, kt.Err())
+	}
+}
+
+// A keytab that is read and does not have what the configuration names leaves
+// the old keys in force as well.
+func TestKeytabReloadOfNoUse(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "app.keytab")
+	o := newOrder(t, krb5.AES256SHA1)
+	good := keytabBytes(t, testEntry{"HTTP/app.corp.test", 3, o.key})
+	writeKeytab(t, path, 0o600, good)
+	kt, err := LoadKeytab(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := fixedNow
+	kt.now = func() time.Time { return now }
+	var log bytes.Buffer
+	m := &Mechanism{Keytab: kt, SPNs: []string{"HTTP/app.corp.test"}, Now: func() time.Time { return fixedNow },
+		Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	if err := m.Check(); err != nil {
+		t.Fatal(err)
+	}
+	writeKeytab(t, path, 0o600, keytabBytes(t, testEntry{"HTTP/x", 1, randomKey(t, krb5.AES256SHA1)}, testEntry{"HTTP/y", 1, randomKey(t, krb5.AES256SHA1)}))
+	now = now.Add(keytabRecheck)
+	for range 3 {
+		if _, _, err := login1(m, authn.Exchange{}, o.token(t)); err != nil {
+			t.Errorf("the old keys are gone: %v", err)
+		}
+	}
+	if err := m.Check(); err == nil || !strings.Contains(err.Error(), "several accounts") {
+		t.Errorf("Check: %v", err)
+	}
+	if n := strings.Count(log.String(), "changed keytab is of no use"); n != 1 {
+		t.Errorf("logged %d times: %s", n, log.String())
+	}
+	writeKeytab(t, path, 0o600, good)
+	now = now.Add(keytabRecheck)
+	if err := m.Check(); err != nil {
+		t.Errorf("mended: %v", err)
 	}
 }
 
