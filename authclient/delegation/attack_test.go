@@ -1,0 +1,115 @@
+package delegation
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/soapward/soapward/authclient"
+	"github.com/soapward/soapward/authn"
+)
+
+// Threat 22. The name that logged in must mean the same account to the KDC.
+func TestAttackTransitionToAnotherAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	id := *w.ntlmLogin("alice")
+	id.SID = "S-1-5-21-9-9-9-1104" // alice of another domain that calls itself CORP
+	_, _, err := d.Delegate(t.Context(), &id, target(backSPN))
+	if !errors.Is(err, errOtherAccount) {
+		t.Errorf("%v, want %v", err, errOtherAccount)
+	}
+
+	// A rule of the operator decides instead, where there is no SID.
+	d = w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	d.Principal = func(id *authn.Identity) (string, error) {
+		account, ok := map[string]string{"alice@idp.example": "bob", "bob@idp.example": "alice"}[id.Account]
+		if !ok {
+			return "", errors.New("test: no account")
+		}
+		return account, nil
+	}
+	for user, want := range map[string]string{"alice@idp.example": "bob", "bob@idp.example": "alice"} {
+		c, m, err := d.Delegate(t.Context(), &authn.Identity{Account: user, Mechanism: "OIDC"}, target(backSPN))
+		if err != nil || m != Transition {
+			t.Fatal(m, err)
+		}
+		if seen := w.seenBy("back", backSPN, c); seen.Account != want {
+			t.Errorf("for %s the back end sees %v, want %s", user, seen, want)
+		}
+	}
+}
+
+// Threat 22. Tickets of one caller are never another's, whatever the callers
+// share, and of many at once each gets its own.
+func TestAttackMixedCallers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	ids := []*authn.Identity{w.ntlmLogin("alice"), w.ntlmLogin("bob"),
+		w.kerberosLogin("alice", "front", frontSPN, false), w.kerberosLogin("bob", "front", frontSPN, false)}
+	var wg sync.WaitGroup
+	got := make([]map[authclient.Credential]bool, len(ids))
+	var mu sync.Mutex
+	for i := range ids {
+		got[i] = map[authclient.Credential]bool{}
+		for range 8 {
+			wg.Go(func() {
+				c, _, err := d.Delegate(t.Context(), ids[i], target(backSPN))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if ticket := c.(*authclient.Ticket).Ticket; ticket.Client() != ids[i].Account+"@CORP.TEST" {
+					t.Errorf("%v got the %v", ids[i], ticket)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				got[i][c] = true
+			})
+		}
+	}
+	wg.Wait()
+	keys := map[string]bool{}
+	for i, cs := range got {
+		if len(cs) != 1 {
+			t.Errorf("caller %d got %d credentials in 8 calls at once, want one", i, len(cs))
+		}
+		for c := range cs {
+			keys[c.Key()] = true
+		}
+	}
+	if len(keys) != len(ids) {
+		t.Errorf("%d connection keys for %d logins", len(keys), len(ids))
+	}
+}
+
+// An outage must not change in whose name a request is made.
+func TestAttackServiceAccountByOutage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.kerberosLogin("alice", "front", frontSPN, false)
+	d := w.delegator("front", Upstream{SPN: backSPN, Service: &authclient.Kerberos{Client: w.client("front")}})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, m, err := d.Delegate(t.Context(), id, target(backSPN))
+	if c != nil || m != "" || !errors.Is(err, authn.ErrUnavailable) {
+		t.Errorf("credential %v, method %q, error %v, want ErrUnavailable", c, m, err)
+	}
+	var de *Error
+	if !errors.As(err, &de) {
+		t.Fatal(err)
+	}
+	if q, _ := de.SOAPFault(); q.Local != "Unavailable" {
+		t.Errorf("subcode %v", q)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if c, _, err := w.delegator("front", d.Upstreams...).Delegate(ctx, id, target(backSPN)); c != nil || err == nil {
+		t.Errorf("caller gone: credential %v, error %v", c, err)
+	}
+}
