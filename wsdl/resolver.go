@@ -47,18 +47,7 @@ type Resolver struct {
 // Open reads the WSDL at uri, a path or a file, http or https URL, with
 // everything it imports. A description with mistakes gives an *Error.
 func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
-	l := &loader{
-		r:       r,
-		docs:    map[string]*loaded{},
-		schemas: map[schemaKey]*schema{},
-		syms:    map[symKey]*symbol{},
-		byNS:    map[string]bool{},
-		maxDocs: orDefault(r.MaxDocuments, DefaultMaxDocuments),
-		left:    orDefault(r.MaxBytes, DefaultMaxBytes),
-		depth:   orDefault(r.MaxDepth, DefaultMaxDepth),
-		types:   newBuiltinTypes(),
-	}
-	l.fetch = newFetcher(r)
+	l := newLoader(r)
 	abs, err := absolute(uri)
 	if err != nil {
 		return nil, fmt.Errorf("wsdl: open %s: %w", clip(uri), err)
@@ -88,6 +77,21 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+func newLoader(r *Resolver) *loader {
+	return &loader{
+		r:       r,
+		fetch:   newFetcher(r),
+		docs:    map[string]*loaded{},
+		schemas: map[schemaKey]*schema{},
+		syms:    map[symKey]*symbol{},
+		byNS:    map[string]bool{},
+		types:   newBuiltinTypes(),
+		maxDocs: orDefault(r.MaxDocuments, DefaultMaxDocuments),
+		left:    orDefault(r.MaxBytes, DefaultMaxBytes),
+		depth:   orDefault(r.MaxDepth, DefaultMaxDepth),
+	}
 }
 
 func orDefault[T int | int64](v, def T) T {
