@@ -20,7 +20,7 @@ import (
 // fixedNow is the clock of tests that build tokens themselves.
 var fixedNow = time.Date(2026, 3, 14, 15, 9, 26, 535_000_000, time.UTC)
 
-// keytabEntryOf is one line of a keytab to be made.
+// testEntry is one key of a keytab to be made.
 type testEntry struct {
 	principal string
 	kvno      uint32
@@ -186,7 +186,7 @@ func (o *order) token(t testing.TB) []byte {
 	return must(krb5.FrameToken(o.oid, krb5.TokenAPReq, must(req.Marshal())))
 }
 
-// login runs one exchange.
+// login1 runs one exchange.
 func login1(m *Mechanism, x authn.Exchange, token []byte) ([]byte, *authn.Identity, error) {
 	return m.NewAcceptor(x).Step(context.Background(), token)
 }
