@@ -95,7 +95,7 @@ func (k *KDC) ticketGrantingService(t *krb5.Ticket) (*account, error) {
 	if tr := k.trust(t.Realm); tr != nil {
 		return tr.in, nil
 	}
-	return nil, refuse(krb5.CodeNotUs, "realm "+t.Realm+" is not trusted")
+	return nil, refuse(krb5.CodeNotUs, "realm "+printable(t.Realm)+" is not trusted")
 }
 
 // authenticate checks the authenticator and that it covers the request.
@@ -207,7 +207,7 @@ func (k *KDC) target(x *exchange) (*account, krb5.PrincipalName, error) {
 		if tr := k.trust(realm); tr != nil {
 			return tr.out, q.SName, nil
 		}
-		return nil, q.SName, refuse(krb5.CodeServerUnknown, "no trust with "+realm)
+		return nil, q.SName, refuse(krb5.CodeServerUnknown, "no trust with "+printable(realm))
 	}
 	if a := k.service(q.SName); a != nil {
 		switch {
