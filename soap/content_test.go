@@ -136,3 +136,27 @@ var errGone = errors.New("peer has gone away")
 type errorReader struct{}
 
 func (errorReader) Read([]byte) (int, error) { return 0, errGone }
+
+// FuzzMultipart: no input makes opening a message panic, and what comes out
+// keeps the limit.
+func FuzzMultipart(f *testing.F) {
+	const root = "Content-Type: application/xop+xml|Content-ID: <root>"
+	f.Add("multipart/related; boundary=b", []byte(multi(root, orderWith(include1), "Content-ID: <one@x>", "abc")))
+	f.Add(`multipart/related; boundary=b; start="<root>"`, []byte(multi("", "x", root, orderWith("7"))))
+	f.Add("multipart/related; boundary=b", []byte(multi("Content-Transfer-Encoding: base64", "PGEvPg==")))
+	f.Add("Text/XML; charset=iso-8859-1", []byte("<a>\xE9</a>"))
+	f.Add(`application/soap+xml; action=urn:x/y`, []byte("<a/>"))
+	f.Fuzz(func(t *testing.T, header string, body []byte) {
+		const limit = 4096
+		c := ParseContentType(header)
+		r, err := c.Open(strings.NewReader(string(body)), wire.Options{Limits: wire.Limits{Bytes: limit}})
+		if err != nil {
+			return
+		}
+		if len(r.Document()) > limit {
+			t.Fatalf("%d bytes from %d", len(r.Document()), len(body))
+		}
+		for r.Next() != wire.EOF {
+		}
+	})
+}

@@ -44,6 +44,17 @@ func (w *Writer) Require(ok bool, what string) {
 	}
 }
 
+var errTwice = errors.New("element is there twice")
+
+// Once stops the Reader if *seen is set: an element that may be there once is
+// there again. It sets *seen.
+func (r *Reader) Once(seen *bool) {
+	if *seen {
+		r.Fail(errTwice)
+	}
+	*seen = true
+}
+
 // AttrQName returns the qualified name in an attribute of the element the
 // Reader is at the start of.
 func (r *Reader) AttrQName(a xml.Attr) xml.Name {

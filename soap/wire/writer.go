@@ -32,7 +32,8 @@ type Writer struct {
 	next []pendingAttr
 }
 
-type openTag struct{ prefix, local string }
+// openTag is where the name of an open element stands in buf.
+type openTag struct{ from, to int }
 
 type pendingAttr struct {
 	name   xml.Name
@@ -59,7 +60,8 @@ func (w *Writer) Err() error { return w.err }
 func (w *Writer) Fail(err error) {
 	if w.err == nil && err != nil {
 		if n := len(w.open); n > 0 {
-			err = fmt.Errorf("wire: write element %s: %w", w.open[n-1].local, err)
+			t := w.open[n-1]
+			err = fmt.Errorf("wire: write element %s: %w", w.buf[t.from:t.to], err)
 		} else {
 			err = fmt.Errorf("wire: write: %w", err)
 		}
@@ -197,9 +199,10 @@ func (w *Writer) Start(name xml.Name) {
 	}
 	w.closeTag()
 	p := w.prefix(name.Space)
-	w.open = append(w.open, openTag{p, name.Local})
 	w.buf = append(w.buf, '<')
+	from := len(w.buf)
 	w.qname(p, name.Local)
+	w.open = append(w.open, openTag{from, len(w.buf)})
 	w.inTag = true
 	if !w.root {
 		w.root = true
@@ -255,7 +258,7 @@ func (w *Writer) End() {
 		return
 	}
 	w.buf = append(w.buf, '<', '/')
-	w.qname(t.prefix, t.local)
+	w.buf = append(w.buf, w.buf[t.from:t.to]...)
 	w.buf = append(w.buf, '>')
 }
 
