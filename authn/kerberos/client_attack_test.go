@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/internal/krb5"
+	"github.com/soapward/soapward/internal/krb5/pac"
 )
 
 // tamperedReply is a KDC's reply, open, for a test to change.
@@ -24,8 +25,9 @@ type tamperedReply struct {
 }
 
 // tamper returns a client of a KDC whose replies to requests of one type
-// change falsifies, knowing all keys.
-func tamper(t *testing.T, r *realmFixture, typ krb5.MsgType, change func(x *tamperedReply)) *Client {
+// change falsifies, knowing all keys. The user's password is that of the
+// fixture.
+func tamper(t *testing.T, r *realmFixture, user string, typ krb5.MsgType, change func(x *tamperedReply)) *Client {
 	t.Helper()
 	var c *Client
 	s := startScriptedKDC(t, func(_ string, req []byte) []byte {
@@ -39,7 +41,7 @@ func tamper(t *testing.T, r *realmFixture, typ krb5.MsgType, change func(x *tamp
 			return nil
 		}
 		usage := krb5.UsageASRepPart
-		key, err := krb5.StringToKey(rep.EncPart.EType, "pw-alice", "CORP.TESTalice", nil)
+		key, err := longTermKey(rep.EncPart.EType, user)
 		if typ == krb5.MsgTGSRep {
 			usage = krb5.UsageTGSRepPartKey
 			c.c.cache.mu.Lock()
@@ -79,8 +81,12 @@ func tamper(t *testing.T, r *realmFixture, typ krb5.MsgType, change func(x *tamp
 	})
 	cfg := r.config()
 	cfg.Realms = map[string]Realm{"CORP.TEST": {KDCs: []string{"tcp/" + s.addr}}}
-	c = r.clientWith(t, cfg, "alice", "pw-alice")
+	c = r.clientWith(t, cfg, user, "pw-"+strings.TrimPrefix(user, "svc-"))
 	return c
+}
+
+func longTermKey(e krb5.EType, user string) (krb5.Key, error) {
+	return krb5.StringToKey(e, "pw-"+strings.TrimPrefix(user, "svc-"), "CORP.TEST"+user, nil)
 }
 
 func setSName(x *tamperedReply, inside, outside bool, name krb5.PrincipalName) {
@@ -132,7 +138,11 @@ func TestAttackKDCReplyContents(t *testing.T) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				t.Parallel()
 				r := startRealm(t)
-				_, err := tamper(t, r, typ, tc.change).Ticket(t.Context(), appSPN)
+				c := tamper(t, r, "alice", typ, tc.change)
+				err := c.Login(t.Context())
+				if typ == krb5.MsgTGSRep && err == nil {
+					_, err = c.Ticket(t.Context(), appSPN)
+				}
 				switch {
 				case tc.says == "" && err != nil:
 					t.Error(err)
@@ -143,6 +153,96 @@ func TestAttackKDCReplyContents(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A KDC, or whoever can speak for it, that answers with somebody else's ticket.
+func TestAttackS4UReplyContents(t *testing.T) {
+	t.Parallel()
+	bob := krb5.NewPrincipalName(krb5.NamePrincipal, "bob")
+	key, err := longTermKey(krb5.AES256SHA1, "svc-app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := func(x *tamperedReply, change func(p *krb5.EncTicketPart)) {
+		plain, err := x.rep.Ticket.EncPart.Open(key, krb5.UsageTicket)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		p, err := krb5.ParseEncTicketPart(plain)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		change(p)
+		if plain, err = p.Marshal(); err == nil {
+			x.rep.Ticket.EncPart, err = krb5.Seal(key, krb5.UsageTicket, x.rep.Ticket.EncPart.KVNO, plain)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		x.rep.Ticket.Raw = nil
+	}
+	bobsPAC := func(p *krb5.EncTicketPart) {
+		b, err := pac.Build(pac.Contents{
+			Logon:  &pac.LogonInfo{Account: "bob", Domain: "CORP", DomainSID: "S-1-5-21-1-2-3", UserID: 1001, PrimaryGroupID: 513},
+			Client: pac.ClientInfo{Name: p.CName.String(), AuthTime: p.AuthTime},
+		}, key, key)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ad, err := krb5.IfRelevant(krb5.AuthorizationData{Type: krb5.ADPAC, Data: b})
+		if err != nil {
+			t.Error(err)
+		}
+		p.AuthorizationData = []krb5.AuthorizationData{ad}
+	}
+	const upn = "alice.liddell@example.com"
+	for name, tc := range map[string]struct {
+		user   string
+		proxy  bool // the reply to S4U2Proxy is changed, else that to S4U2Self
+		change func(x *tamperedReply)
+		says   string
+	}{
+		"unchanged":               {user: "alice", change: func(*tamperedReply) {}},
+		"unchanged, sealed anew":  {user: upn, change: func(x *tamperedReply) { inside(x, func(*krb5.EncTicketPart) {}) }},
+		"self: another client":    {"alice", false, func(x *tamperedReply) { x.rep.CName = bob }, "of bob instead of alice"},
+		"self: another outside":   {upn, false, func(x *tamperedReply) { x.rep.CName = bob }, "inside and of bob@CORP.TEST outside"},
+		"self: another inside":    {"alice", false, func(x *tamperedReply) { inside(x, func(p *krb5.EncTicketPart) { p.CName = bob }) }, "of bob@CORP.TEST inside"},
+		"self: another's PAC":     {"alice", false, func(x *tamperedReply) { inside(x, bobsPAC) }, `the ticket is of CORP\bob`},
+		"self: another realm":     {"alice", false, func(x *tamperedReply) { x.rep.CRealm = "EVIL.TEST" }, "EVIL.TEST"},
+		"self: for other service": {"alice", false, func(x *tamperedReply) { setSName(x, true, true, bob) }, "a ticket for bob"},
+		"self: referral":          {"alice", false, func(x *tamperedReply) { setSName(x, true, true, krb5.TGSName("B.TEST")) }, "another realm"},
+		"proxy: another client":   {"alice", true, func(x *tamperedReply) { x.rep.CName = bob }, "of bob@CORP.TEST instead of alice"},
+		"proxy: another realm":    {"alice", true, func(x *tamperedReply) { x.rep.CRealm = "EVIL.TEST" }, "EVIL.TEST"},
+		"proxy: other service":    {"alice", true, func(x *tamperedReply) { setSName(x, true, true, bob) }, "a ticket for bob"},
+		"proxy: referral":         {"alice", true, func(x *tamperedReply) { setSName(x, true, true, krb5.TGSName("B.TEST")) }, "in realm B.TEST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRealm(t)
+			var proxy atomic.Bool
+			c := tamper(t, r, "svc-app", krb5.MsgTGSRep, func(x *tamperedReply) {
+				if proxy.Load() == tc.proxy {
+					tc.change(x)
+				}
+			})
+			ev, err := c.S4U2Self(t.Context(), tc.user)
+			if err == nil {
+				proxy.Store(true)
+				_, err = c.S4U2Proxy(t.Context(), ev, backSPN)
+			}
+			switch {
+			case tc.says == "" && err != nil && name == "unchanged":
+				t.Error(err)
+			case tc.says == "" && ev == nil:
+				t.Error(err)
+			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
+				t.Errorf("got %v, want %q", err, tc.says)
+			}
+		})
 	}
 }
 

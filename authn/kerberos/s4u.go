@@ -185,8 +185,11 @@ func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
 		return fmt.Errorf("kerberos: S4U2Self: %w", err)
 	}
 	info, err := p.LogonInfo()
+	if errors.Is(err, pac.ErrNoLogonInfo) { // of an MIT KDC
+		return nil
+	}
 	if err != nil {
-		return nil // a PAC of MIT has none
+		return fmt.Errorf("kerberos: S4U2Self: %w", err)
 	}
 	if !isUser(p, info, asked, t.crealm) {
 		return fmt.Errorf("kerberos: S4U2Self: asked for %v, the ticket is of %s\\%s", asked, info.Domain, info.Account)
@@ -212,7 +215,7 @@ func isUser(p *pac.PAC, info *pac.LogonInfo, asked krb5.PrincipalName, realm str
 		full += "@" + realm
 	}
 	upn, err := p.UPNInfo()
-	return err == nil && strings.EqualFold(upn.UPN, full)
+	return err == nil && upn != nil && strings.EqualFold(upn.UPN, full)
 }
 
 // isProtectedUsers recognises the group by its RID, 525 (MS-ADTS 6.1.1.6.15).

@@ -221,14 +221,16 @@ func TestAttackKDCReplies(t *testing.T) {
 	t.Parallel()
 	good := krbError(t, krb5.CodeGeneric)
 	for name, answer := range map[string]func(network string, req []byte) []byte{
-		"length of 4 GiB":       func(string, []byte) []byte { return []byte("raw:\xff\xff\xff\xff") },
-		"length over the bound": func(string, []byte) []byte { return append([]byte("raw:\x00\x10\x00\x01"), good...) },
-		"length without bytes":  func(string, []byte) []byte { return []byte("raw:\x00\x0f\xff\xff") },
-		"length cut short":      func(string, []byte) []byte { return []byte("raw:\x00\x00") },
-		"nothing":               func(string, []byte) []byte { return []byte("raw:") },
-		"empty":                 func(string, []byte) []byte { return []byte{} },
-		"not Kerberos":          func(string, []byte) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n") },
-		"the request itself":    func(_ string, req []byte) []byte { return req },
+		"length of 4 GiB": func(string, []byte) []byte { return []byte("raw:\xff\xff\xff\xff") },
+		"length over the bound": func(string, []byte) []byte {
+			return append([]byte("raw:\x00\x10\x00\x01"), append(good, make([]byte, maxReply+1-len(good))...)...)
+		},
+		"length without bytes": func(string, []byte) []byte { return []byte("raw:\x00\x0f\xff\xff") },
+		"length cut short":     func(string, []byte) []byte { return []byte("raw:\x00\x00") },
+		"nothing":              func(string, []byte) []byte { return []byte("raw:") },
+		"empty":                func(string, []byte) []byte { return []byte{} },
+		"not Kerberos":         func(string, []byte) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n") },
+		"the request itself":   func(_ string, req []byte) []byte { return req },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
