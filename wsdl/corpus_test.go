@@ -33,7 +33,7 @@ func corpus(t *testing.T) map[string]string {
 
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	ok := 0
+	ok := 0 // subtests run one after the other
 	all := corpus(t)
 	for id, file := range all {
 		t.Run(id, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestCorpus(t *testing.T) {
 		})
 	}
 	t.Logf("%d of %d load", ok, len(all))
-	if ok < 60 {
+	if ok < 68 { // what is lost below this has been won before
 		t.Errorf("%d of %d load, expected more", ok, len(all))
 	}
 }

@@ -415,14 +415,16 @@ func TestAttackWSDLLimits(t *testing.T) {
 		double += fmt.Sprintf(`<xs:group name="g%d"><xs:sequence><xs:group ref="e:g%d"/><xs:group ref="e:g%d"/></xs:sequence></xs:group><xs:attributeGroup name="h%d"><xs:attributeGroup ref="e:h%d"/><xs:attributeGroup ref="e:h%d"/></xs:attributeGroup>`, i+1, i, i, i+1, i, i)
 	}
 	double = service(`<xs:schema targetNamespace="urn:e">` + double + `<xs:attributeGroup name="h0"/><xs:element name="in"><xs:complexType><xs:group ref="e:g60"/><xs:attributeGroup ref="e:h60"/></xs:complexType></xs:element></xs:schema>`)
-	bases := `<xs:complexType name="t0"/>`
-	for i := range 5000 {
-		bases = fmt.Sprintf(`<xs:complexType name="t%d"><xs:complexContent><xs:extension base="e:t%d"/></xs:complexContent></xs:complexType>`, i+1, i) + bases
+	// The last is declared first, so that nothing is there when it is needed.
+	chainOf := func(first, each string) string {
+		var b strings.Builder
+		for i := 5000; i > 0; i-- {
+			fmt.Fprintf(&b, each, i, i-1)
+		}
+		return b.String() + first
 	}
-	heads := `<xs:element name="h0"/>`
-	for i := range 5000 {
-		heads = fmt.Sprintf(`<xs:element name="h%d" substitutionGroup="e:h%d"/>`, i+1, i) + heads
-	}
+	bases := chainOf(`<xs:complexType name="t0"/>`, `<xs:complexType name="t%d"><xs:complexContent><xs:extension base="e:t%d"/></xs:complexContent></xs:complexType>`)
+	heads := chainOf(`<xs:element name="h0"/>`, `<xs:element name="h%d" substitutionGroup="e:h%d"/>`)
 	in := func(s string) string {
 		return service(`<xs:schema targetNamespace="urn:e"><xs:element name="in"/>` + s + `</xs:schema>`)
 	}

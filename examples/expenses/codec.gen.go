@@ -54,35 +54,36 @@ var (
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Expense) UnmarshalWire(r *wire.Reader) {
 	*x = Expense{}
-	var seen [4]bool
+	var seen [5]bool
 	for r.Child() {
 		switch r.Local() {
 		case "description":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Description = r.Text()
 				continue
 			}
 		case "category":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Category = Category(r.Text())
 				continue
 			}
 		case "spentOn":
 			if r.Space() == ns1 {
-				seen[2] = true
+				r.Once(&seen[2])
 				x.SpentOn = wire.Value(r, xsd.ParseDate)
 				continue
 			}
 		case "amount":
 			if r.Space() == ns1 {
-				seen[3] = true
+				r.Once(&seen[3])
 				x.Amount.UnmarshalWire(r)
 				continue
 			}
 		case "costCenter":
 			if r.Space() == ns1 {
+				r.Once(&seen[4])
 				v := r.Text()
 				x.CostCenter = &v
 				continue
@@ -122,16 +123,19 @@ func (x *Expense) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *ListExpenses) UnmarshalWire(r *wire.Reader) {
 	*x = ListExpenses{}
+	var seen [2]bool
 	for r.Child() {
 		switch r.Local() {
 		case "from":
 			if r.Space() == ns1 {
+				r.Once(&seen[0])
 				v := wire.Value(r, xsd.ParseDate)
 				x.From = &v
 				continue
 			}
 		case "to":
 			if r.Space() == ns1 {
+				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.To = &v
 				continue
@@ -164,6 +168,7 @@ func (x *ListExpenses) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *ListExpensesResponse) UnmarshalWire(r *wire.Reader) {
 	*x = ListExpensesResponse{}
+	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
 		case "expense":
@@ -174,6 +179,7 @@ func (x *ListExpensesResponse) UnmarshalWire(r *wire.Reader) {
 			}
 		case "total":
 			if r.Space() == ns1 {
+				r.Once(&seen[0])
 				x.Total = new(Money)
 				x.Total.UnmarshalWire(r)
 				continue
@@ -221,23 +227,24 @@ func (x *Money) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *PolicyViolation) UnmarshalWire(r *wire.Reader) {
 	*x = PolicyViolation{}
-	var seen [2]bool
+	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
 		case "rule":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Rule = r.Text()
 				continue
 			}
 		case "message":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Message = r.Text()
 				continue
 			}
 		case "limit":
 			if r.Space() == ns1 {
+				r.Once(&seen[2])
 				x.Limit = new(Money)
 				x.Limit.UnmarshalWire(r)
 				continue
@@ -275,13 +282,13 @@ func (x *Receipt) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "fileName":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.FileName = r.Text()
 				continue
 			}
 		case "content":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Content = wire.Value(r, xsd.ParseBase64)
 				continue
 			}
@@ -311,7 +318,7 @@ func (x *SubmitExpense) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "expense":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Expense.UnmarshalWire(r)
 				continue
 			}
@@ -331,23 +338,24 @@ func (x *SubmitExpense) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *SubmitExpenseResponse) UnmarshalWire(r *wire.Reader) {
 	*x = SubmitExpenseResponse{}
-	var seen [2]bool
+	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
 		case "id":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.ID = r.Text()
 				continue
 			}
 		case "submittedBy":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.SubmittedBy = r.Text()
 				continue
 			}
 		case "bookedBy":
 			if r.Space() == ns1 {
+				r.Once(&seen[2])
 				v := r.Text()
 				x.BookedBy = &v
 				continue
@@ -387,31 +395,31 @@ func (x *SubmittedExpense) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "expense":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Expense.UnmarshalWire(r)
 				continue
 			}
 		case "status":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Status = Status(r.Text())
 				continue
 			}
 		case "submittedBy":
 			if r.Space() == ns1 {
-				seen[2] = true
+				r.Once(&seen[2])
 				x.SubmittedBy = r.Text()
 				continue
 			}
 		case "submittedAt":
 			if r.Space() == ns1 {
-				seen[3] = true
+				r.Once(&seen[3])
 				x.SubmittedAt = wire.Value(r, xsd.ParseDateTime)
 				continue
 			}
 		case "decidedAt":
 			if r.Space() == ns1 {
-				seen[4] = true
+				r.Once(&seen[4])
 				if r.Nil() {
 					r.Skip()
 				} else {

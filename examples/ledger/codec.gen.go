@@ -50,23 +50,25 @@ var (
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Caller) UnmarshalWire(r *wire.Reader) {
 	*x = Caller{}
-	var seen [1]bool
+	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
 		case "name":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
 			}
 		case "mechanism":
 			if r.Space() == ns1 {
+				r.Once(&seen[1])
 				v := r.Text()
 				x.Mechanism = &v
 				continue
 			}
 		case "sid":
 			if r.Space() == ns1 {
+				r.Once(&seen[2])
 				v := r.Text()
 				x.SID = &v
 				continue
@@ -101,35 +103,37 @@ func (x *Caller) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Entry) UnmarshalWire(r *wire.Reader) {
 	*x = Entry{}
-	var seen [3]bool
+	var seen [5]bool
 	for r.Child() {
 		switch r.Local() {
 		case "from":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.From = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "to":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.To = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "amount":
 			if r.Space() == ns1 {
-				seen[2] = true
+				r.Once(&seen[2])
 				x.Amount.UnmarshalWire(r)
 				continue
 			}
 		case "valueDate":
 			if r.Space() == ns1 {
+				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDate)
 				x.ValueDate = &v
 				continue
 			}
 		case "text":
 			if r.Space() == ns1 {
+				r.Once(&seen[4])
 				v := r.Text()
 				x.Text = &v
 				continue
@@ -160,17 +164,18 @@ func (x *Entry) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *GetBalance) UnmarshalWire(r *wire.Reader) {
 	*x = GetBalance{}
-	var seen [1]bool
+	var seen [2]bool
 	for r.Child() {
 		switch r.Local() {
 		case "account":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Account = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "asOf":
 			if r.Space() == ns1 {
+				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.AsOf = &v
 				continue
@@ -199,7 +204,7 @@ func (x *GetBalanceResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "balance":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Balance.UnmarshalWire(r)
 				continue
 			}
@@ -238,7 +243,7 @@ func (x *GetCallerResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "caller":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Caller.UnmarshalWire(r)
 				continue
 			}
@@ -286,7 +291,7 @@ func (x *Post) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "entry":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Entry.UnmarshalWire(r)
 				continue
 			}
@@ -311,13 +316,13 @@ func (x *PostResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "number":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Number = wire.Value(r, xsd.ParseInt64)
 				continue
 			}
 		case "postedBy":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.PostedBy = r.Text()
 				continue
 			}
@@ -344,13 +349,13 @@ func (x *UnknownAccount) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "account":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Account = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "message":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Message = r.Text()
 				continue
 			}

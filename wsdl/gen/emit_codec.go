@@ -322,6 +322,20 @@ func (f *field) isSet() string {
 	return x + " != nil"
 }
 
+// isUnset is the opposite of isSet.
+func (f *field) isUnset() string {
+	x := "x." + f.name
+	switch {
+	case f.kind == anyField && f.card != many:
+		return x + ".IsZero()"
+	case f.card == many:
+		return "len(" + x + ") == 0"
+	case f.kind == elemField && strings.HasPrefix(f.goType(), "wire.Nillable["):
+		return x + ".IsZero()"
+	}
+	return x + " == nil"
+}
+
 // emitNestedWrite writes writeChildren of a choice or group.
 func (g *generator) emitNestedWrite(s *structT) {
 	if s.kind == choiceStruct {

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,6 +126,9 @@ func (g *generator) enter(f *field, ind string) string {
 	case f.card == many:
 		g.p("%s%s = append(%s, %s{})", ind, x, x, f.nested.name)
 		return x + "[len(" + x + ")-1].readChild(r)"
+	case f.nested.kind == groupStruct && f.card == opt:
+		g.p("%sr.Require(%s == nil, %q)", ind, x, "a group of elements is there twice")
+		g.p("%s%s = new(%s)", ind, x, f.nested.name)
 	case f.card == opt || f.ptr:
 		g.p("%sif %s == nil {", ind, x)
 		g.p("%s\t%s = new(%s)", ind, x, f.nested.name)
@@ -201,6 +205,11 @@ func (f *field) required() bool {
 	return f.kind == elemField && f.card == one
 }
 
+// single reports whether reading may see the element of a field once.
+func (f *field) single() bool {
+	return (f.kind == elemField || f.kind == constField) && f.card != many
+}
+
 // readContent writes the loop that reads the children of a complex struct.
 func (g *generator) readContent(s *structT) {
 	ordered := s.ordered()
@@ -208,7 +217,7 @@ func (g *generator) readContent(s *structT) {
 	flags := map[int]int{}
 	for i, f := range s.fields {
 		nested = nested || f.kind == nestedField
-		if f.required() {
+		if f.single() && (!ordered || f.required()) {
 			flags[i] = len(flags)
 		}
 	}
@@ -236,7 +245,7 @@ func (g *generator) readContent(s *structT) {
 			}
 		}
 		if n, ok := flags[i]; ok {
-			g.p("%sseen[%d] = true", ind, n)
+			g.p("%sr.Once(&seen[%d])", ind, n)
 		}
 		if f.kind == nestedField {
 			e := g.enter(f, ind)
@@ -256,7 +265,7 @@ func (g *generator) readContent(s *structT) {
 	}
 	g.p("\t}")
 	for i, f := range s.fields {
-		if n, ok := flags[i]; ok {
+		if n, ok := flags[i]; ok && f.required() {
 			g.p("\tr.Require(seen[%d], %q)", n, "element "+f.elem.Local+" is missing")
 		}
 		if f.kind == nestedField && f.nested.kind == choiceStruct && f.card != many {
@@ -317,6 +326,12 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 			}
 			cond = fmt.Sprintf("at <= %d%s", i, cond)
 		}
+		if f := s.fields[i]; !ordered && f.kind == anyField && f.card != many {
+			if cond != "" {
+				cond = " && (" + cond + ")"
+			}
+			cond = "x." + f.name + ".IsZero()" + cond
+		}
 		if cond == "" {
 			cond = "true"
 		}
@@ -342,6 +357,9 @@ func (g *generator) emitNestedRead(s *structT) {
 				return
 			}
 			if f.kind != elemField || f.card != many {
+				if f.kind == elemField {
+					g.p("%sr.Require(%s, %q)", ind, f.isUnset(), "element is there twice")
+				}
 				g.readField(f, ind)
 				g.p("%sreturn r.Child()", ind)
 				return
@@ -365,9 +383,27 @@ func (g *generator) emitNestedRead(s *structT) {
 		g.p("}\n")
 		return
 	}
+	var required []int
+	for i, f := range s.fields {
+		if f.required() {
+			required = append(required, i)
+		}
+	}
 	g.p("// readChild reads elements of the group as long as they are in order. It")
 	g.p("// reports whether the Reader is at another child then.")
-	g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
+	if len(required) > 0 {
+		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
+		g.p("\tvar seen [%d]bool", len(required))
+		g.p("\tmore := x.readGroup(r, &seen)")
+		for n, i := range required {
+			g.p("\tr.Require(seen[%d], %q)", n, "element "+s.fields[i].elem.Local+" is missing")
+		}
+		g.p("\treturn more")
+		g.p("}\n")
+		g.p("func (x *%s) readGroup(r *wire.Reader, seen *[%d]bool) bool {", s.name, len(required))
+	} else {
+		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
+	}
 	g.p("\tfor at := 0; ; {")
 	g.switchLocal(s, true, func(i int, ind string) {
 		f := s.fields[i]
@@ -375,6 +411,9 @@ func (g *generator) emitNestedRead(s *structT) {
 			g.p("%sat = %d", ind, i)
 		} else {
 			g.p("%sat = %d", ind, i+1)
+		}
+		if n := slices.Index(required, i); n >= 0 {
+			g.p("%sseen[%d] = true", ind, n)
 		}
 		if f.kind == nestedField {
 			e := g.enter(f, ind)

@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 var golden = []struct{ pkg, file string }{
 	{"shapes", "testdata/shapes/shapes.wsdl"},
 	{"names", "testdata/names/names.wsdl"},
+	{"odd", "testdata/odd/odd.wsdl"},
 }
 
 func open(t *testing.T, file string) *wsdl.Definitions {

@@ -54,10 +54,12 @@ var (
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Context) UnmarshalWire(r *wire.Reader) {
 	*x = Context{}
+	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
 		case "func":
 			if r.Space() == "" {
+				r.Once(&seen[0])
 				x.Func = new(Func)
 				x.Func.UnmarshalWire(r)
 				continue
@@ -84,7 +86,7 @@ func (x *Error) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "Error":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Error = r.Text()
 				continue
 			}
@@ -121,91 +123,91 @@ func (x *Func) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "type":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Type = TypeType(r.Text())
 				more = r.Child()
 				continue
 			}
 		case "Type":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Type2.UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "string":
 			if r.Space() == ns1 {
-				seen[2] = true
+				r.Once(&seen[2])
 				x.String.UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "error":
 			if r.Space() == ns1 {
-				seen[3] = true
+				r.Once(&seen[3])
 				x.Error.UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "MarshalWire":
 			if r.Space() == ns1 {
-				seen[4] = true
+				r.Once(&seen[4])
 				x.MarshalWireField = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "set":
 			if r.Space() == ns1 {
-				seen[5] = true
+				r.Once(&seen[5])
 				x.Set = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "a-b":
 			if r.Space() == ns1 {
-				seen[6] = true
+				r.Once(&seen[6])
 				x.AB = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "a_b":
 			if r.Space() == ns1 {
-				seen[7] = true
+				r.Once(&seen[7])
 				x.AB2 = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "aB":
 			if r.Space() == ns1 {
-				seen[8] = true
+				r.Once(&seen[8])
 				x.AB3 = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "_":
 			if r.Space() == ns1 {
-				seen[9] = true
+				r.Once(&seen[9])
 				x.X = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "Größe":
 			if r.Space() == ns1 {
-				seen[10] = true
+				r.Once(&seen[10])
 				x.Größe = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "id":
 			if r.Space() == ns1 {
-				seen[11] = true
+				r.Once(&seen[11])
 				x.ID = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "choice":
 			if r.Space() == ns1 {
-				seen[12] = true
+				r.Once(&seen[12])
 				x.Choice = r.Text()
 				more = r.Child()
 				continue
@@ -265,12 +267,14 @@ func (x *FuncChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "soap":
 		if r.Space() == ns1 {
+			r.Require(x.Soap == nil, "element is there twice")
 			x.Soap = new(Soap)
 			x.Soap.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "wire":
 		if r.Space() == ns1 {
+			r.Require(x.Wire == nil, "element is there twice")
 			x.Wire = new(FuncWire)
 			x.Wire.UnmarshalWire(r)
 			return r.Child()
@@ -323,7 +327,7 @@ func (x *FuncResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "return":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Return.UnmarshalWire(r)
 				continue
 			}
@@ -343,10 +347,12 @@ func (x *FuncResponse) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *FuncType) UnmarshalWire(r *wire.Reader) {
 	*x = FuncType{}
+	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
 		case "context":
 			if r.Space() == "" {
+				r.Once(&seen[0])
 				x.Context = new(Context)
 				x.Context.UnmarshalWire(r)
 				continue
@@ -373,7 +379,7 @@ func (x *FuncWire) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "wire":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Wire.UnmarshalWire(r)
 				continue
 			}
@@ -436,7 +442,7 @@ func (x *Problem) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "client":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Client.UnmarshalWire(r)
 				continue
 			}
@@ -456,10 +462,12 @@ func (x *Problem) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Soap) UnmarshalWire(r *wire.Reader) {
 	*x = Soap{}
+	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
 		case "next":
 			if r.Space() == ns1 {
+				r.Once(&seen[0])
 				x.Next = new(Soap)
 				x.Next.UnmarshalWire(r)
 				continue
@@ -486,7 +494,7 @@ func (x *String) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "xsd":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Xsd = r.Text()
 				continue
 			}

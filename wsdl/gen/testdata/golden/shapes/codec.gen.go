@@ -118,13 +118,13 @@ func (x *Add) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "left":
 			if r.Space() == "" {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Left = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "right":
 			if r.Space() == "" {
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Right = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
@@ -151,7 +151,7 @@ func (x *AddResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "sum":
 			if r.Space() == "" {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Sum = wire.Value(r, xsd.ParseInt64)
 				continue
 			}
@@ -178,13 +178,13 @@ func (x *Again) UnmarshalWire(r *wire.Reader) {
 		case "mark":
 			if at <= 0 && r.Space() == ns1 {
 				at = 1
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Mark = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 			if at <= 2 && r.Space() == ns1 {
 				at = 3
-				seen[1] = true
+				r.Once(&seen[1])
 				x.Mark2 = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
@@ -216,17 +216,18 @@ func (x *Again) MarshalWire(w *wire.Writer, name xml.Name) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Broken) UnmarshalWire(r *wire.Reader) {
 	*x = Broken{}
-	var seen [1]bool
+	var seen [2]bool
 	for r.Child() {
 		switch r.Local() {
 		case "Error":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Error = r.Text()
 				continue
 			}
 		case "message":
 			if r.Space() == ns1 {
+				r.Once(&seen[1])
 				v := r.Text()
 				x.Message = &v
 				continue
@@ -255,7 +256,7 @@ func (x *Busy) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "retryAfter":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.RetryAfter = wire.Value(r, xsd.ParseDuration)
 				continue
 			}
@@ -282,25 +283,26 @@ func (x *Circle) UnmarshalWire(r *wire.Reader) {
 			x.Name = &v
 		}
 	}
-	var seen [1]bool
+	var seen [2]bool
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
 			if r.Space() == "" {
+				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
 				continue
 			}
 		case "radius":
 			if r.Space() == "" {
-				seen[0] = true
+				r.Once(&seen[1])
 				x.Radius = wire.Value(r, xsd.ParseFloat64)
 				continue
 			}
 		}
 		r.Unknown()
 	}
-	r.Require(seen[0], "element radius is missing")
+	r.Require(seen[1], "element radius is missing")
 }
 
 // MarshalWire implements wire.Marshaler.
@@ -360,18 +362,21 @@ func (x *DrawnChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "round":
 		if r.Space() == ns1 {
+			r.Require(x.Round == nil, "element is there twice")
 			x.Round = new(Circle)
 			x.Round.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "angular":
 		if r.Space() == ns1 {
+			r.Require(x.Angular == nil, "element is there twice")
 			x.Angular = new(Square)
 			x.Angular.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "tilted":
 		if r.Space() == ns1 {
+			r.Require(x.Tilted == nil, "element is there twice")
 			x.Tilted = new(Square)
 			x.Tilted.UnmarshalWire(r)
 			return r.Child()
@@ -436,18 +441,19 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 		}
 	}
 	r.Require(got[0], "attribute id is missing")
-	var seen [5]bool
+	var seen [27]bool
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "required":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Required = r.Text()
 				more = r.Child()
 				continue
 			}
 		case "optional":
 			if r.Space() == ns1 {
+				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseInt32)
 				x.Optional = &v
 				more = r.Child()
@@ -461,7 +467,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "nilOne":
 			if r.Space() == ns1 {
-				seen[1] = true
+				r.Once(&seen[2])
 				if r.Nil() {
 					r.Skip()
 				} else {
@@ -474,6 +480,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "nilOptional":
 			if r.Space() == ns1 {
+				r.Once(&seen[3])
 				if r.Nil() {
 					r.Skip()
 					x.NilOptional = wire.Nillable[string]{Nil: true}
@@ -500,12 +507,14 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "constant":
 			if r.Space() == ns1 {
+				r.Once(&seen[4])
 				r.Skip()
 				more = r.Child()
 				continue
 			}
 		case "binary":
 			if r.Space() == ns1 {
+				r.Once(&seen[5])
 				x.Binary = wire.Value(r, xsd.ParseBase64)
 				if x.Binary == nil {
 					x.Binary = []byte{}
@@ -515,13 +524,14 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "hex":
 			if r.Space() == ns1 {
-				seen[2] = true
+				r.Once(&seen[6])
 				x.Hex = wire.Value(r, xsd.ParseHex)
 				more = r.Child()
 				continue
 			}
 		case "big":
 			if r.Space() == ns1 {
+				r.Once(&seen[7])
 				v := wire.Value(r, xsd.ParseInteger)
 				x.Big = &v
 				more = r.Child()
@@ -529,6 +539,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "qname":
 			if r.Space() == ns1 {
+				r.Once(&seen[8])
 				v := r.QNameValue()
 				x.Qname = &v
 				more = r.Child()
@@ -536,6 +547,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "when":
 			if r.Space() == ns1 {
+				r.Once(&seen[9])
 				v := wire.Value(r, xsd.ParseDateTime)
 				x.When = &v
 				more = r.Child()
@@ -543,6 +555,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "length":
 			if r.Space() == ns1 {
+				r.Once(&seen[10])
 				v := wire.Value(r, xsd.ParseDuration)
 				x.Length = &v
 				more = r.Child()
@@ -550,6 +563,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "numbers":
 			if r.Space() == ns1 {
+				r.Once(&seen[11])
 				x.Numbers = wire.Value(r, xsd.ParseList(xsd.ParseInt32))
 				if x.Numbers == nil {
 					x.Numbers = []int32{}
@@ -559,6 +573,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "words":
 			if r.Space() == ns1 {
+				r.Once(&seen[12])
 				x.Words = wire.Value(r, wire.ParseTextList[string])
 				if x.Words == nil {
 					x.Words = []string{}
@@ -568,6 +583,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "sizeOrNumber":
 			if r.Space() == ns1 {
+				r.Once(&seen[13])
 				v := r.Text()
 				x.SizeOrNumber = &v
 				more = r.Child()
@@ -575,6 +591,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "level":
 			if r.Space() == ns1 {
+				r.Once(&seen[14])
 				v := Level(wire.Value(r, xsd.ParseToken))
 				x.Level = &v
 				more = r.Child()
@@ -582,14 +599,14 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "x":
 			if r.Space() == ns1 {
-				seen[3] = true
+				r.Once(&seen[15])
 				x.X = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "y":
 			if r.Space() == ns1 {
-				seen[4] = true
+				r.Once(&seen[16])
 				x.Y = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
@@ -601,6 +618,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "first":
 			if r.Space() == ns1 {
+				r.Once(&seen[17])
 				v := r.Text()
 				x.First = &v
 				more = r.Child()
@@ -608,6 +626,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "last":
 			if r.Space() == ns1 {
+				r.Once(&seen[18])
 				v := r.Text()
 				x.Last = &v
 				more = r.Child()
@@ -627,6 +646,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "again":
 			if r.Space() == ns1 {
+				r.Once(&seen[19])
 				x.Again = new(Again)
 				x.Again.UnmarshalWire(r)
 				more = r.Child()
@@ -648,6 +668,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "tree":
 			if r.Space() == ns1 {
+				r.Once(&seen[20])
 				x.Tree = new(Tree)
 				x.Tree.UnmarshalWire(r)
 				more = r.Child()
@@ -655,6 +676,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "ring":
 			if r.Space() == ns1 {
+				r.Once(&seen[21])
 				x.Ring = new(Ring)
 				x.Ring.UnmarshalWire(r)
 				more = r.Child()
@@ -662,6 +684,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "note":
 			if r.Space() == ns1 {
+				r.Once(&seen[22])
 				x.Note = new(Note)
 				x.Note.UnmarshalWire(r)
 				more = r.Child()
@@ -669,6 +692,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "anything":
 			if r.Space() == ns1 {
+				r.Once(&seen[23])
 				x.Anything = new(wire.Any)
 				x.Anything.UnmarshalWire(r)
 				more = r.Child()
@@ -676,6 +700,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "local":
 			if r.Space() == "" {
+				r.Once(&seen[24])
 				v := r.Text()
 				x.Local = &v
 				more = r.Child()
@@ -683,6 +708,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "imported":
 			if r.Space() == ns1 {
+				r.Once(&seen[25])
 				x.Imported = new(Imported)
 				x.Imported.UnmarshalWire(r)
 				more = r.Child()
@@ -690,6 +716,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "included":
 			if r.Space() == ns1 {
+				r.Once(&seen[26])
 				x.Included = new(Included)
 				x.Included.UnmarshalWire(r)
 				more = r.Child()
@@ -705,10 +732,10 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 		more = r.Child()
 	}
 	r.Require(seen[0], "element required is missing")
-	r.Require(seen[1], "element nilOne is missing")
-	r.Require(seen[2], "element hex is missing")
-	r.Require(seen[3], "element x is missing")
-	r.Require(seen[4], "element y is missing")
+	r.Require(seen[2], "element nilOne is missing")
+	r.Require(seen[6], "element hex is missing")
+	r.Require(seen[15], "element x is missing")
+	r.Require(seen[16], "element y is missing")
 	r.Require(x.Choice.set() == 1, "exactly one of the elements of EverythingChoice is needed")
 	r.Require(x.Choice2 == nil || x.Choice2.set() == 1, "more than one of the elements of EverythingChoice3")
 }
@@ -855,21 +882,22 @@ func (x *EverythingChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "byName":
 		if r.Space() == ns1 {
+			r.Require(x.ByName == nil, "element is there twice")
 			v := r.Text()
 			x.ByName = &v
 			return r.Child()
 		}
 	case "byNumber":
 		if r.Space() == ns1 {
+			r.Require(x.ByNumber == nil, "element is there twice")
 			v := wire.Value(r, xsd.ParseInt32)
 			x.ByNumber = &v
 			return r.Child()
 		}
 	case "street", "town":
 		if r.Space() == ns1 {
-			if x.Group == nil {
-				x.Group = new(EverythingChoiceGroup)
-			}
+			r.Require(x.Group == nil, "a group of elements is there twice")
+			x.Group = new(EverythingChoiceGroup)
 			return x.Group.readChild(r)
 		}
 	}
@@ -910,21 +938,22 @@ func (x *EverythingChoice2) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "line":
 		if r.Space() == ns1 {
+			r.Require(x.Line == nil, "element is there twice")
 			v := r.Text()
 			x.Line = &v
 			return r.Child()
 		}
 	case "break":
 		if r.Space() == ns1 {
+			r.Require(x.Break == nil, "element is there twice")
 			x.Break = new(EverythingBreak)
 			x.Break.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "key", "value":
 		if r.Space() == ns1 {
-			if x.Group == nil {
-				x.Group = new(EverythingChoice2Group)
-			}
+			r.Require(x.Group == nil, "a group of elements is there twice")
+			x.Group = new(EverythingChoice2Group)
 			return x.Group.readChild(r)
 		}
 	}
@@ -962,11 +991,19 @@ func (x *EverythingChoice2) writeChildren(w *wire.Writer) {
 // readChild reads elements of the group as long as they are in order. It
 // reports whether the Reader is at another child then.
 func (x *EverythingChoice2Group) readChild(r *wire.Reader) bool {
+	var seen [1]bool
+	more := x.readGroup(r, &seen)
+	r.Require(seen[0], "element key is missing")
+	return more
+}
+
+func (x *EverythingChoice2Group) readGroup(r *wire.Reader, seen *[1]bool) bool {
 	for at := 0; ; {
 		switch r.Local() {
 		case "key":
 			if at <= 0 && r.Space() == ns1 {
 				at = 1
+				seen[0] = true
 				x.Key = r.Text()
 				if !r.Child() {
 					return false
@@ -1001,18 +1038,21 @@ func (x *EverythingChoice3) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "round":
 		if r.Space() == ns1 {
+			r.Require(x.Round == nil, "element is there twice")
 			x.Round = new(Circle)
 			x.Round.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "angular":
 		if r.Space() == ns1 {
+			r.Require(x.Angular == nil, "element is there twice")
 			x.Angular = new(Square)
 			x.Angular.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "tilted":
 		if r.Space() == ns1 {
+			r.Require(x.Tilted == nil, "element is there twice")
 			x.Tilted = new(Square)
 			x.Tilted.UnmarshalWire(r)
 			return r.Child()
@@ -1052,11 +1092,19 @@ func (x *EverythingChoice3) writeChildren(w *wire.Writer) {
 // readChild reads elements of the group as long as they are in order. It
 // reports whether the Reader is at another child then.
 func (x *EverythingChoiceGroup) readChild(r *wire.Reader) bool {
+	var seen [1]bool
+	more := x.readGroup(r, &seen)
+	r.Require(seen[0], "element street is missing")
+	return more
+}
+
+func (x *EverythingChoiceGroup) readGroup(r *wire.Reader, seen *[1]bool) bool {
 	for at := 0; ; {
 		switch r.Local() {
 		case "street":
 			if at <= 0 && r.Space() == ns1 {
 				at = 1
+				seen[0] = true
 				x.Street = r.Text()
 				if !r.Child() {
 					return false
@@ -1088,11 +1136,19 @@ func (x *EverythingChoiceGroup) writeChildren(w *wire.Writer) {
 // readChild reads elements of the group as long as they are in order. It
 // reports whether the Reader is at another child then.
 func (x *EverythingGroup) readChild(r *wire.Reader) bool {
+	var seen [1]bool
+	more := x.readGroup(r, &seen)
+	r.Require(seen[0], "element even is missing")
+	return more
+}
+
+func (x *EverythingGroup) readGroup(r *wire.Reader, seen *[1]bool) bool {
 	for at := 0; ; {
 		switch r.Local() {
 		case "even":
 			if at <= 0 && r.Space() == ns1 {
 				at = 1
+				seen[0] = true
 				x.Even = wire.Value(r, xsd.ParseInt32)
 				if !r.Child() {
 					return false
@@ -1124,23 +1180,25 @@ func (x *EverythingGroup) writeChildren(w *wire.Writer) {
 // UnmarshalWire implements wire.Unmarshaler.
 func (x *Imported) UnmarshalWire(r *wire.Reader) {
 	*x = Imported{}
-	var seen [1]bool
+	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
 		case "b":
 			if r.Space() == "" {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.B = wire.Value(r, xsd.ParseUint8)
 				continue
 			}
 		case "a":
 			if r.Space() == "" {
+				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseGYear)
 				x.A = &v
 				continue
 			}
 		case "back":
 			if r.Space() == "" {
+				r.Once(&seen[2])
 				x.Back = new(Tree)
 				x.Back.UnmarshalWire(r)
 				continue
@@ -1197,7 +1255,7 @@ func (x *Link) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "ring":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Ring.UnmarshalWire(r)
 				continue
 			}
@@ -1308,12 +1366,14 @@ func (x *RingChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "end":
 		if r.Space() == ns1 {
+			r.Require(x.End == nil, "element is there twice")
 			v := r.Text()
 			x.End = &v
 			return r.Child()
 		}
 	case "link":
 		if r.Space() == ns1 {
+			r.Require(x.Link == nil, "element is there twice")
 			x.Link = new(Link)
 			x.Link.UnmarshalWire(r)
 			return r.Child()
@@ -1377,10 +1437,12 @@ func (x *Shape) UnmarshalWire(r *wire.Reader) {
 			x.Name = &v
 		}
 	}
+	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
 			if r.Space() == "" {
+				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
 				continue
@@ -1412,25 +1474,26 @@ func (x *Square) UnmarshalWire(r *wire.Reader) {
 			x.Name = &v
 		}
 	}
-	var seen [1]bool
+	var seen [2]bool
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
 			if r.Space() == "" {
+				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
 				continue
 			}
 		case "side":
 			if r.Space() == "" {
-				seen[0] = true
+				r.Once(&seen[1])
 				x.Side = wire.Value(r, xsd.ParseFloat32)
 				continue
 			}
 		}
 		r.Unknown()
 	}
-	r.Require(seen[0], "element side is missing")
+	r.Require(seen[1], "element side is missing")
 }
 
 // MarshalWire implements wire.Marshaler.
@@ -1467,7 +1530,7 @@ func (x *Tree) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "label":
 			if r.Space() == ns1 {
-				seen[0] = true
+				r.Once(&seen[0])
 				x.Label = r.Text()
 				continue
 			}
