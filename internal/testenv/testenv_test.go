@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -79,9 +81,14 @@ func TestNeed(t *testing.T) {
 	}
 }
 
-// The set-up script installs everything that a test can ask for.
+// The set-up script installs everything that a test asks for.
 func TestPackagesAreInstalled(t *testing.T) {
 	t.Parallel()
+	for program, file := range programsAskedFor(t) {
+		if _, ok := packages[program]; !ok {
+			t.Errorf("%s needs %s, of which nothing says which package has it", file, program)
+		}
+	}
 	b, err := os.ReadFile(filepath.Join("..", "..", "scripts", "test-packages.txt"))
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +103,33 @@ func TestPackagesAreInstalled(t *testing.T) {
 			t.Errorf("%s is in package %s, which scripts/test-packages.txt does not list", what, pkg)
 		}
 	}
+}
+
+// programsAskedFor finds the calls of Need in the module's tests.
+func programsAskedFor(t *testing.T) map[string]string {
+	t.Helper()
+	call := regexp.MustCompile(`testenv\.Need\(tb?, "([^"]+)"\)`)
+	found := map[string]string{}
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range call.FindAllSubmatch(b, -1) {
+			found[string(m[1])] = path
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		t.Fatal("found no call of Need")
+	}
+	return found
 }
 
 func TestProcessStop(t *testing.T) {
