@@ -85,7 +85,7 @@ func TestNeed(t *testing.T) {
 func TestPackagesAreInstalled(t *testing.T) {
 	t.Parallel()
 	for program, file := range programsAskedFor(t) {
-		if _, ok := packages[program]; !ok {
+		if _, ok := packages[program]; !ok && program != "sh" { // each Debian has a shell
 			t.Errorf("%s needs %s, of which nothing says which package has it", file, program)
 		}
 	}
