@@ -165,6 +165,16 @@ func (c *Client) Ticket(ctx context.Context, spn string) (*Ticket, error) {
 	return newTicket(t), nil
 }
 
+// Forget drops the ticket for a service, so that the next exchange asks a KDC.
+// It is for callers that see the service refuse the ticket in ways the
+// initiator does not: a server whose password was changed often answers with a
+// bare 401. An initiator that gets the reason forgets the ticket itself.
+func (c *Client) Forget(spn string) {
+	if name, realm, err := c.c.cfg.parseSPN(spn); err == nil {
+		c.c.cache.drop(serviceKey(name, realm), nil)
+	}
+}
+
 func (c *client) now() time.Time { return c.testOnlyNow() }
 
 // who returns the client's name and realm.

@@ -156,6 +156,23 @@ func TestAttackKDCReplyContents(t *testing.T) {
 	}
 }
 
+// A reply to a client that need not prove itself may not be sealed with a key
+// that is not allowed, or guessing passwords becomes cheap for who answers.
+func TestAttackReplySealedWithRC4(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"grace", "alice"} { // without preauth, and with
+		r := startRealm(t)
+		rc4, err := longTermKey(krb5.RC4HMAC, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = tamper(t, r, user, krb5.MsgASRep, func(x *tamperedReply) { x.key = rc4 }).Login(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "sealed with rc4-hmac") {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+}
+
 // A KDC, or whoever can speak for it, that answers with somebody else's ticket.
 func TestAttackS4UReplyContents(t *testing.T) {
 	t.Parallel()
@@ -212,7 +229,7 @@ func TestAttackS4UReplyContents(t *testing.T) {
 		"self: another outside":   {upn, false, func(x *tamperedReply) { x.rep.CName = bob }, "inside and of bob@CORP.TEST outside"},
 		"self: another inside":    {"alice", false, func(x *tamperedReply) { inside(x, func(p *krb5.EncTicketPart) { p.CName = bob }) }, "of bob@CORP.TEST inside"},
 		"self: another's PAC":     {"alice", false, func(x *tamperedReply) { inside(x, bobsPAC) }, `the ticket is of CORP\bob`},
-		"self: another realm":     {"alice", false, func(x *tamperedReply) { x.rep.CRealm = "EVIL.TEST" }, "EVIL.TEST"},
+		"self: another realm":     {"alice", false, func(x *tamperedReply) { x.rep.CRealm = "EVIL.TEST" }, "a ticket of realm EVIL.TEST"},
 		"self: for other service": {"alice", false, func(x *tamperedReply) { setSName(x, true, true, bob) }, "a ticket for bob"},
 		"self: referral":          {"alice", false, func(x *tamperedReply) { setSName(x, true, true, krb5.TGSName("B.TEST")) }, "another realm"},
 		"proxy: another client":   {"alice", true, func(x *tamperedReply) { x.rep.CName = bob }, "of bob@CORP.TEST instead of alice"},

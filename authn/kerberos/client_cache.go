@@ -123,11 +123,11 @@ func (s *cache) put(key string, t *ticket, now time.Time) {
 }
 
 // drop removes a ticket that turned out not to work, if it is still the one
-// under key.
+// under key; nil means whichever is there.
 func (s *cache) drop(key string, t *ticket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.entries[key]; e != nil && e.ticket == t {
+	if e := s.entries[key]; e != nil && (t == nil || e.ticket == t) {
 		e.ticket = nil
 	}
 }

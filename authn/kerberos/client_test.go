@@ -3,6 +3,7 @@ package kerberos
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -306,6 +307,46 @@ func TestClientOneRequestForManyGoroutines(t *testing.T) {
 	}
 	if s := r.Stats(); s.TGS != 1 {
 		t.Errorf("%d TGS requests after one more of the same name", s.TGS)
+	}
+}
+
+func TestClientUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := startRealm(t)
+	const services, goroutines = 20, 2000
+	spns := make([]string, services)
+	for i := range spns {
+		spns[i] = fmt.Sprintf("HTTP/host%d.corp.test", i)
+	}
+	if err := r.Add(kdc.Account{Name: "svc-many", Password: "pw", SPNs: spns}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := r.config()
+	cfg.UDPLimit = -1
+	c := r.clientWith(t, cfg, "alice", "pw-alice")
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		wg.Go(func() {
+			token, _, err := c.NewInitiator(spns[i%services], InitiatorConfig{}).Step(t.Context(), nil)
+			if err != nil || len(token) == 0 {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if s := r.Stats(); s.TGS != services {
+		t.Errorf("%d TGS requests for %d services", s.TGS, services)
+	}
+	before := r.Stats().TGS
+	c.Forget(strings.ToUpper(spns[0]))
+	c.Forget("no service name")
+	for range 2 {
+		if _, err := c.Ticket(t.Context(), spns[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.Stats().TGS - before; n != 1 {
+		t.Errorf("%d requests for a ticket that was forgotten", n)
 	}
 }
 
