@@ -7,8 +7,14 @@ import (
 
 // Exchange describes the connection a token exchange runs over.
 type Exchange struct {
-	Binding ChannelBinding // empty: no TLS, or TLS that ends elsewhere
-	Peer    string         // address of the client, for logs
+	// TLS reports that the connection is TLS and ends here.
+	TLS bool
+
+	// Binding is that of the TLS connection. Empty with TLS set means that
+	// nobody told the server which certificate it presents.
+	Binding ChannelBinding
+
+	Peer string // address of the client, for logs
 }
 
 // A Mechanism runs the server side of token exchanges. It must be safe for
