@@ -5,6 +5,8 @@
 //     per operation.
 //   - Message is an envelope being read: its header blocks, then its body.
 //     Write and WriteFault write one.
+//   - Content is what a Content-Type says of a message. It opens the body, plain
+//     or multipart, as an XML reader.
 //   - Fault is a SOAP fault, in both directions an error. AsFault is the one
 //     place that decides what a peer learns of an error.
 //

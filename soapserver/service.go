@@ -42,7 +42,8 @@ type Service struct {
 	Strict bool
 
 	// Understands names header blocks that somebody in front of the operations
-	// reads, so that they may be marked mustUnderstand.
+	// reads, so that they may be marked mustUnderstand. Naming one that nobody
+	// obeys breaks a promise to the client.
 	Understands []xml.Name
 
 	// WSDL holds the service's description, published at ?wsdl, with what it

@@ -334,6 +334,15 @@ func TestAttackCrossSitePost(t *testing.T) {
 			t.Errorf("%q: %d %s", ct, w.Code, w.Body)
 		}
 	}
+	for _, types := range [][]string{nil, {"text/xml", "text/plain"}, {"text/plain", "text/xml"}} {
+		s, _ := newService(t)
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(envelope(ns11, "", "<delete/>")))
+		r.Header["Content-Type"] = types
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != http.StatusUnsupportedMediaType {
+			t.Errorf("%q: %d %s", types, w.Code, w.Body)
+		}
+	}
 }
 
 // TestAttackLargeRequests runs through a real server, which has a connection

@@ -206,6 +206,20 @@ func TestPeek(t *testing.T) {
 	}
 }
 
+// TestPeekDoesNotHideElements: what was looked at is counted once, not less.
+func TestPeekDoesNotHideElements(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{"<a><b/><c/></a>", "<a>t<b><c/></b></a>"} {
+		r := start(t, doc, Options{Limits: Limits{Elements: 2}})
+		r.Peek()
+		r.Skip()
+		var le *LimitError
+		if !errors.As(r.Err(), &le) {
+			t.Errorf("%s: %v", doc, r.Err())
+		}
+	}
+}
+
 type stopsEarly struct{}
 
 func (stopsEarly) UnmarshalWire(r *Reader) { r.Child() }

@@ -10,8 +10,9 @@ import (
 
 // Raw is well-formed XML content: elements, text, or both, in document order.
 // Each element declares the prefixes it uses, so that a Raw means the same
-// wherever it is written. The zero value is empty. Values are comparable and
-// are never changed.
+// wherever it is written; only a qualified name in text outside of elements
+// loses its prefix. The zero value is empty. Values are comparable and are never
+// changed.
 //
 // The only ways to get one are ParseRaw, RawOf and a Reader, so that a Writer
 // can trust it.
