@@ -86,7 +86,32 @@ func TestCurlNTLM(t *testing.T) {
 		}
 	})
 
+	t.Run("MIC required", func(t *testing.T) {
+		t.Parallel()
+		m := localNTLM(t)
+		m.RequireMIC = true
+		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: m}})
+		_, status := curl(t, nil, `CORP\alice:`+localPass, "--ntlm", s.URL)
+		if status != "401" || !strings.Contains(s.log.String(), "reason="+string(authn.ReasonIntegrity)) {
+			t.Errorf("status = %s, want 401 and the reason in the log", status)
+		}
+	})
+	t.Run("channel binding required", func(t *testing.T) {
+		t.Parallel()
+		m := localNTLM(t)
+		m.Binding = authn.BindingRequired
+		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: m}, tls: true})
+		_, status := curl(t, nil, `CORP\alice:`+localPass, "--ntlm", "--cacert", s.CAFile, s.URL)
+		if status != "401" || !strings.Contains(s.log.String(), "cause.mech=NTLM") {
+			t.Errorf("status = %s, want 401 and a refusal by NTLM in the log", status)
+		}
+	})
+
 	refused := []struct{ name, user, reason string }{
+		// Curl names users in its code page, which it does not tell.
+		{"user name outside of ASCII", `CORP\zoë:zoe-local`, string(authn.ReasonMalformed)},
+		// Curl takes each byte of a password for a character.
+		{"password outside of ASCII", `CORP\eve:geheim-ß`, string(authn.ReasonWrongPassword)},
 		{"wrong password", `CORP\alice:wrong`, string(authn.ReasonWrongPassword)},
 		{"empty password", `CORP\alice:`, string(authn.ReasonWrongPassword)},
 		{"unknown user", `CORP\nobody:` + localPass, string(authn.ReasonUnknownUser)},

@@ -168,6 +168,8 @@ func localAccounts(t *testing.T) *ntlm.Accounts {
 			Groups: []authn.Group{{SID: "S-1-5-21-1-2-3-2000", Name: `CORP\Payroll`}},
 		},
 		ntlm.Account{Name: "bob", Password: authn.NewSecret("bob-local"), SID: "S-1-5-21-1-2-3-1105"},
+		ntlm.Account{Name: "zoë", Password: authn.NewSecret("zoe-local")},
+		ntlm.Account{Name: "eve", Password: authn.NewSecret("geheim-ß")},
 		ntlm.Account{Name: "dave", Password: authn.NewSecret("dave-local"), Disabled: true},
 	)
 	if err != nil {
