@@ -66,6 +66,10 @@ type Fault struct {
 	// typed detail.
 	Detail wire.Raw
 
+	// NotUnderstood names the header blocks that a CodeMustUnderstand fault is
+	// about. Only SOAP 1.2 tells them to the peer, in the header.
+	NotUnderstood []xml.Name
+
 	// Err is, in a fault to send, the cause, for the log only; in a received
 	// fault the typed Detail, if the operation declares it.
 	Err error

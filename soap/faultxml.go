@@ -7,6 +7,17 @@ import (
 	"github.com/soapward/soapward/soap/wire"
 )
 
+// notUnderstood is the header block that names one which was not understood.
+// SOAP 1.2 Part 1 5.4.8.
+type notUnderstood xml.Name
+
+// MarshalWire implements wire.Marshaler.
+func (x notUnderstood) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	w.AttrQName(xml.Name{Local: "qname"}, xml.Name(x))
+	w.End()
+}
+
 // write writes the fault element.
 func (f *Fault) write(w *wire.Writer, v Version) {
 	env := v.Namespace()

@@ -184,6 +184,12 @@ func Write(w *wire.Writer, v Version, op *Operation, headers []Header, name xml.
 
 // WriteFault writes a message whose body is a fault.
 func WriteFault(w *wire.Writer, v Version, headers []Header, f *Fault) {
+	if v == V12 {
+		for _, q := range f.NotUnderstood {
+			headers = append(headers[:len(headers):len(headers)],
+				Header{Name: xml.Name{Space: space12, Local: "NotUnderstood"}, Value: notUnderstood(q)})
+		}
+	}
 	begin(w, v, nil, headers, "")
 	w.Start(xml.Name{Space: v.Namespace(), Local: "Body"})
 	f.write(w, v)

@@ -192,13 +192,19 @@ func unreadable(err error) *soap.Fault {
 // understand refuses header blocks that must be understood and are not. SOAP
 // 1.1 4.2.3, SOAP 1.2 Part 1 2.4.
 func (s *Service) understand(op *soap.Operation, m *soap.Message) *soap.Fault {
+	var not []xml.Name
 	for i := range m.Headers {
 		h := &m.Headers[i]
 		if h.MustUnderstand && h.ForUs() && !slices.Contains(op.Headers, h.Name) && !slices.Contains(s.Understands, h.Name) {
-			return soap.Faultf(soap.CodeMustUnderstand, "header block %s is not understood", clark(h.Name))
+			not = append(not, h.Name)
 		}
 	}
-	return nil
+	if len(not) == 0 {
+		return nil
+	}
+	f := soap.Faultf(soap.CodeMustUnderstand, "header block %s is not understood", clark(not[0]))
+	f.NotUnderstood = not
+	return f
 }
 
 // survive turns a panic of a handler, an interceptor or a codec into a fault.

@@ -185,6 +185,8 @@ func TestService(t *testing.T) {
 		{"header for another role", ns11, `<s:Header><other s:mustUnderstand="1" s:actor="urn:cache"/></s:Header>`, el("echo", "hi"), ct11, "", 200, ">hi<"},
 		{"header not understood", ns11, `<s:Header><other s:mustUnderstand="1"/></s:Header>`, el("echo", "hi"), ct11, "", 500, "<faultcode>s:MustUnderstand</faultcode>"},
 		{"header not understood 1.2", ns12, `<s:Header><other s:mustUnderstand="true" s:role="http://www.w3.org/2003/05/soap-envelope/role/next"/></s:Header>`, el("echo", "hi"), ct12, "", 500, "<s:Value>s:MustUnderstand</s:Value>"},
+		{"headers not understood 1.2", ns12, `<s:Header><other s:mustUnderstand="1"/><session s:mustUnderstand="1"/><y:more xmlns:y="urn:y" s:mustUnderstand="1"/></s:Header>`, el("echo", "hi"), ct12, "", 500,
+			`<s:Header><s:NotUnderstood qname="n1:other"/><s:NotUnderstood qname="n2:more"/></s:Header><s:Body>`},
 		{"header of another operation", ns11, `<s:Header><session s:mustUnderstand="1"/></s:Header>`, el("delete", ""), ct11, "", 500, "MustUnderstand"},
 
 		{"chosen fault", ns11, "", el("fail", "fault"), ct11, "", 500, "<faultcode>s:Client</faultcode><faultstring xml:lang=\"en\">chosen text<"},
