@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ const (
 type transport struct {
 	cfg *Config
 
+	testOnlyLookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+
 	mu   sync.Mutex
 	good map[string]route // by realm: what answered last
 }
@@ -43,7 +46,7 @@ type route struct{ network, addr string }
 func (r route) String() string { return r.addr + " over " + r.network }
 
 func newTransport(cfg *Config) *transport {
-	return &transport{cfg: cfg, good: map[string]route{}}
+	return &transport{cfg: cfg, testOnlyLookupSRV: net.DefaultResolver.LookupSRV, good: map[string]route{}}
 }
 
 // answer is what one attempt brought.
@@ -160,7 +163,7 @@ func (t *transport) kdcs(ctx context.Context, realm string) ([]string, error) {
 			return nil, fmt.Errorf("kerberos: realm %s is not configured, and finding its KDCs by DNS is not enabled", realm)
 		}
 		var err error
-		if list, err = lookupKDCs(ctx, realm); err != nil {
+		if list, err = t.lookupKDCs(ctx, realm); err != nil {
 			return nil, err
 		}
 	}
@@ -187,15 +190,15 @@ func (t *transport) kdcs(ctx context.Context, realm string) ([]string, error) {
 // lookupKDCs finds KDCs by DNS (RFC 4120 7.2.3.2). UDP and TCP have records of
 // their own, which name the same hosts in practice; those of TCP count, which
 // every KDC has.
-func lookupKDCs(ctx context.Context, realm string) ([]string, error) {
-	_, recs, err := net.DefaultResolver.LookupSRV(ctx, "kerberos", "tcp", realm)
+func (t *transport) lookupKDCs(ctx context.Context, realm string) ([]string, error) {
+	_, recs, err := t.testOnlyLookupSRV(ctx, "kerberos", "tcp", realm)
 	if err != nil {
 		return nil, fmt.Errorf("kerberos: find KDCs of %s by DNS: %w: %w", realm, authn.ErrUnavailable, err)
 	}
 	var out []string
 	for _, r := range recs { // in order of priority and weight
 		if r.Target != "." {
-			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), fmt.Sprint(r.Port)))
+			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
 		}
 	}
 	if len(out) == 0 {

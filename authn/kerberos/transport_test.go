@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -193,6 +194,42 @@ func TestTransportUnknownRealm(t *testing.T) {
 	tr.cfg.Realms["P"] = Realm{KDCs: []string{"https://proxy.corp.test/KdcProxy"}}
 	for realm, says := range map[string]string{"R": "has no KDCs configured", "S": "not configured", "P": "MS-KKDCP"} {
 		if _, err := tr.exchange(t.Context(), realm, nil); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", realm, err)
+		}
+	}
+}
+
+func TestTransportFindsKDCsByDNS(t *testing.T) {
+	t.Parallel()
+	good := startScriptedKDC(t, func(string, []byte) []byte { return krbError(t, krb5.CodeGeneric) })
+	_, port, err := net.SplitHostPort(good.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := map[string][]*net.SRV{
+		"R.TEST":    {{Target: "127.0.0.1.", Port: uint16(n)}},
+		"NONE.TEST": {{Target: "."}},
+	}
+	tr := transportTo()
+	tr.testOnlyLookupSRV = func(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+		if l := records[name]; service == "kerberos" && proto == "tcp" && l != nil {
+			return "", l, nil
+		}
+		return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	if _, err := tr.exchange(t.Context(), "R.TEST", nil); err == nil || errors.Is(err, authn.ErrUnavailable) {
+		t.Errorf("DNS was asked without being enabled: %v", err)
+	}
+	tr.cfg.LookupKDC = true
+	if _, err := tr.exchange(t.Context(), "R.TEST", []byte("request")); err != nil {
+		t.Error(err)
+	}
+	for _, realm := range []string{"NONE.TEST", "ABSENT.TEST"} {
+		if _, err := tr.exchange(t.Context(), realm, nil); !errors.Is(err, authn.ErrUnavailable) {
 			t.Errorf("%s: %v", realm, err)
 		}
 	}
