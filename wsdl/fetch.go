@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -59,17 +61,49 @@ func newFetcher(r *Resolver) *fetcher {
 	if r.Other != nil {
 		f.other = noRedirects(r.Other)
 	} else {
-		d := &net.Dialer{Timeout: 15 * time.Second, Control: f.control}
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.DialContext = d.DialContext
-		t.MaxResponseHeaderBytes = 64 << 10
-		f.other = noRedirects(&http.Client{Transport: t, Timeout: time.Minute})
+		f.other = noRedirects(&http.Client{Transport: f.transport(), Timeout: time.Minute})
 	}
 	f.same = f.other
 	if r.HTTP != nil {
 		f.same = noRedirects(r.HTTP)
 	}
 	return f
+}
+
+// transport returns one that dials private addresses only where that is
+// allowed. A proxy of the environment is taken as the operator's word: it may
+// have a private address, and where it goes for a name is its own policy.
+func (f *fetcher) transport() *http.Transport {
+	guarded := &net.Dialer{Timeout: 15 * time.Second, Control: f.control}
+	direct := &net.Dialer{Timeout: 15 * time.Second}
+	var proxies sync.Map // "host:port" of those in use
+	return &http.Transport{
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			p, err := http.ProxyFromEnvironment(r)
+			if p == nil || err != nil {
+				return nil, err
+			}
+			if a, err := netip.ParseAddr(r.URL.Hostname()); err == nil && f.guard && isPrivate(a) {
+				return nil, fmt.Errorf("%s is a private address: %w", a, ErrOrigin)
+			}
+			port := p.Port()
+			if port == "" {
+				port = map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[p.Scheme]
+			}
+			proxies.Store(net.JoinHostPort(p.Hostname(), orString(port, "80")), true)
+			return p, nil
+		},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if _, ok := proxies.Load(addr); ok {
+				return direct.DialContext(ctx, network, addr)
+			}
+			return guarded.DialContext(ctx, network, addr)
+		},
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    15 * time.Second,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
 }
 
 func noRedirects(c *http.Client) *http.Client {
@@ -94,10 +128,23 @@ func (f *fetcher) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// special are blocks that lead somewhere else than to the public network,
+// beside those that package netip knows.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"), // shared by carriers
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), // benchmarks
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), // translated to any IPv4 address
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2002::/16"), // 6to4, likewise
+}
+
 func isPrivate(a netip.Addr) bool {
-	a = a.Unmap()
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() ||
-		a.IsMulticast() || a.IsInterfaceLocalMulticast() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
+	a = a.Unmap().WithZone("")
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() ||
+		slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // start fixes what the first document may import.
@@ -116,8 +163,8 @@ func (f *fetcher) start(ctx context.Context, u *url.URL) {
 	f.guard = !private && !f.allow
 }
 
-// get reads at most limit bytes of uri, which importer refers to ("" for the
-// first document). It returns the URI after redirects.
+// get reads at most limit bytes of uri. importer is the document that refers
+// to it, "" if the operator named it. It returns the URI after redirects.
 func (f *fetcher) get(ctx context.Context, uri, importer string, limit int64) ([]byte, string, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -128,7 +175,7 @@ func (f *fetcher) get(ctx context.Context, uri, importer string, limit int64) ([
 	}
 	switch strings.ToLower(u.Scheme) {
 	case "file":
-		if strings.HasPrefix(importer, "http:") || strings.HasPrefix(importer, "https:") || f.remote {
+		if importer != "" && !strings.HasPrefix(importer, "file:") {
 			return nil, "", fmt.Errorf("a document from the network refers to a file: %w", ErrOrigin)
 		}
 		b, err := readFile(u, limit)

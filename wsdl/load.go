@@ -87,10 +87,10 @@ type loader struct {
 
 // read fetches and parses a document once. The error is for the main document;
 // of imported ones it is recorded as a problem at the place of the import.
-func (l *loader) read(ctx context.Context, uri string, at Position, depth int) (*loaded, error) {
+func (l *loader) read(ctx context.Context, uri, importer string, at Position, depth int) (*loaded, error) {
 	if to, ok := l.r.Catalog[uri]; ok {
 		if abs, err := absolute(to); err == nil {
-			uri = abs
+			uri, importer = abs, ""
 		}
 	}
 	if d := l.docs[uri]; d != nil {
@@ -111,7 +111,7 @@ func (l *loader) read(ctx context.Context, uri string, at Position, depth int) (
 	if len(l.docs) > l.maxDocs {
 		return fail(at, ErrTooLarge, "more than %d documents are imported", l.maxDocs)
 	}
-	data, final, err := l.fetch.get(ctx, uri, at.URI, l.left)
+	data, final, err := l.fetch.get(ctx, uri, importer, l.left)
 	if err != nil {
 		if depth == 0 {
 			return d, fmt.Errorf("wsdl: open %s: %w", shown(uri), err)
@@ -144,7 +144,7 @@ func (l *loader) refer(ctx context.Context, doc *Document, n *node, location str
 		l.probs.add(n.pos, err, "location %q", clip(location))
 		return nil
 	}
-	d, _ := l.read(ctx, uri, n.pos, depth)
+	d, _ := l.read(ctx, uri, doc.URI, n.pos, depth)
 	if d.root == nil {
 		return nil
 	}
@@ -310,12 +310,13 @@ func (l *loader) declare(key symKey, n *node, s *schema) {
 
 func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int) {
 	space := n.get("namespace")
-	location := n.get("schemaLocation")
+	written := n.get("schemaLocation")
+	location := written
 	if space == nsXSD {
 		return
 	}
-	if to, ok := l.r.Catalog[space]; ok && space != "" {
-		location = to
+	if _, ok := l.r.Catalog[space]; ok && space != "" {
+		location = space // which read looks up
 	}
 	_, known := builtinSchemas[space]
 	if location == "" {
@@ -334,6 +335,9 @@ func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int
 			l.probs.list = l.probs.list[:before]
 		}
 		return
+	}
+	if written != "" && written != location {
+		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc})
 	}
 	switch im.root.name {
 	case QName{nsXSD, "schema"}:

@@ -52,7 +52,7 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wsdl: open %s: %w", clip(uri), err)
 	}
-	main, err := l.read(ctx, abs, Position{}, 0)
+	main, err := l.read(ctx, abs, "", Position{}, 0)
 	if err != nil {
 		return nil, err
 	}

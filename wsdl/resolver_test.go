@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -362,6 +363,12 @@ func TestAttackWSDLFile(t *testing.T) {
 		if _, err := (&Resolver{}).Open(t.Context(), home.URL+"/a.wsdl"); err == nil {
 			t.Errorf("redirect to %s: followed", location)
 		}
+		// Nor can one that a file imports.
+		home.set("/c.xsd", `<xs:schema xmlns:xs="`+nsXSD+`"><xs:include schemaLocation="`+location+`"/></xs:schema>`)
+		local := filepath.Join(files(t, map[string]string{"a.wsdl": importing(home.URL + "/c.xsd")}), "a.wsdl")
+		if _, err := (&Resolver{}).Open(t.Context(), local); !errors.Is(err, ErrOrigin) {
+			t.Errorf("%s from an imported document: got %v, want ErrOrigin", location, err)
+		}
 	}
 }
 
@@ -497,5 +504,32 @@ func TestCatalog(t *testing.T) {
 	r := &Resolver{Catalog: map[string]string{"http://elsewhere.invalid/x.xsd": filepath.Join(dir, "local.xsd")}}
 	if _, err := r.Open(t.Context(), filepath.Join(dir, "a.wsdl")); err != nil {
 		t.Error(err)
+	}
+	// By namespace, and for a document from the network as well: the operator
+	// said so.
+	home := newSite(t)
+	home.set("/a.wsdl", service(`<xs:schema targetNamespace="urn:e" xmlns:x="urn:x"><xs:import namespace="urn:x" schemaLocation="gone.xsd"/><xs:element name="in" type="x:t"/></xs:schema>`))
+	r = &Resolver{Catalog: map[string]string{"urn:x": filepath.Join(files(t, map[string]string{
+		"x.xsd": `<schema xmlns="` + nsXSD + `" targetNamespace="urn:x"><simpleType name="t"><restriction base="string"/></simpleType></schema>`}), "x.xsd")}}
+	d, err := r.Open(t.Context(), home.URL+"/a.wsdl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refs := d.Documents[0].Refs; len(refs) != 2 || refs[1].Location != "gone.xsd" {
+		t.Errorf("references: %+v", refs)
+	}
+}
+
+func TestIsPrivate(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]bool{
+		"127.0.0.1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "169.254.169.254": true, "0.0.0.0": true,
+		"100.64.0.1": true, "224.0.0.1": true, "255.255.255.255": true, "::1": true, "::": true, "fe80::1%eth0": true, "fd00::1": true,
+		"::ffff:10.0.0.1": true, "64:ff9b::a00:1": true, "2002:a00:1::": true,
+		"8.8.8.8": false, "172.32.0.1": false, "2001:4860:4860::8888": false,
+	} {
+		if got := isPrivate(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: got %v, want %v", addr, got, want)
+		}
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 )
 
-//go:embed schema
+//go:embed schema/expenses.wsdl
+//go:embed schema/expenses.xsd
+//go:embed schema/common.xsd
 var schemaFiles embed.FS
 
 // WSDLFile is the name of the description in WSDL.

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 )
 
-//go:embed schema
+//go:embed schema/ledger.wsdl
+//go:embed schema/ledger.xsd
+//go:embed schema/common.xsd
 var schemaFiles embed.FS
 
 // WSDLFile is the name of the description in WSDL.

@@ -186,7 +186,9 @@ func (g *generator) fill(s *structT) {
 	for _, a := range t.Attributes {
 		g.attribute(s, a)
 	}
-	s.anyAttr = t.AnyAttribute != nil
+	if s.anyAttr = t.AnyAttribute != nil; s.anyAttr {
+		s.names.take("Attrs")
+	}
 	switch {
 	case t.Simple != nil:
 		s.simple = g.simpleValue(t, t.Simple)
@@ -196,9 +198,6 @@ func (g *generator) fill(s *structT) {
 		s.names.take("Content")
 	default:
 		g.particle(s, t.Content, false, 0)
-	}
-	if s.anyAttr {
-		s.names.take("Attrs")
 	}
 	// Attributes are named after elements, which are met more often.
 	for _, f := range s.attrs {

@@ -232,7 +232,9 @@ func (g *generator) emitPortServer(p *portT) {
 
 // emitSchema writes the package's copy of the description.
 func (g *generator) emitSchema(docs []File, main string) {
-	g.p("//go:embed %s", schemaDir)
+	for _, f := range docs {
+		g.p("//go:embed %s", f.Name)
+	}
 	g.p("var schemaFiles embed.FS\n")
 	g.p("// WSDLFile is the name of the description in WSDL.")
 	g.p("const WSDLFile = %q\n", main)

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed schema
+//go:embed schema/odd.wsdl
 var schemaFiles embed.FS
 
 // WSDLFile is the name of the description in WSDL.

@@ -7,7 +7,11 @@ import (
 	"io/fs"
 )
 
-//go:embed schema
+//go:embed schema/shapes.wsdl
+//go:embed schema/messages.wsdl
+//go:embed schema/shapes.xsd
+//go:embed schema/chameleon.xsd
+//go:embed schema/types.xsd
 var schemaFiles embed.FS
 
 // WSDLFile is the name of the description in WSDL.
