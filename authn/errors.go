@@ -85,7 +85,7 @@ func (e *RefusedError) LogValue() slog.Value {
 	as := make([]slog.Attr, 0, 5)
 	as = append(as, slog.String("mech", e.Mechanism), slog.String("reason", string(e.Reason)))
 	if e.User != "" {
-		as = append(as, slog.String("claimed_user", e.User))
+		as = append(as, slog.String("claimed_user", clip(e.User)))
 	}
 	if e.Err != nil {
 		as = append(as, slog.String("detail", e.Err.Error()))

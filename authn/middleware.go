@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 )
 
 // Middleware refuses requests that no authenticator vouches for. Its fields
@@ -22,7 +23,17 @@ type Middleware struct {
 	// Nil writes a line of plain text. A SOAP endpoint sets it to
 	// soapserver.Deny.
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
+
+	testOnlyBodyTimeout time.Duration // bodyTimeout
 }
+
+// bodyTimeout is how long a client that is not let in, or not yet, may take to
+// send its body. net/http reads up to 256 KiB of one to keep the connection,
+// without a limit of its own.
+const bodyTimeout = 30 * time.Second
+
+// maxLogged bounds what a client chose in a log line, in bytes.
+const maxLogged = 256
 
 // Wrap returns next behind authentication. next finds the caller with
 // FromContext.
@@ -44,6 +55,7 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 			}
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), res.Identity)))
 		default:
+			m.limitBody(w)
 			w.Header().Set("WWW-Authenticate", res.Continue.String())
 			noStore(w)
 			w.WriteHeader(http.StatusUnauthorized)
@@ -90,9 +102,10 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	m.logger().LogAttrs(r.Context(), level, "request refused",
 		slog.String("ref", ref), slog.Int("status", status),
-		slog.String("peer", r.RemoteAddr), slog.String("user_agent", r.UserAgent()),
+		slog.String("peer", r.RemoteAddr), slog.String("user_agent", clip(r.UserAgent())),
 		slog.Any("cause", cause(err)))
 	noStore(w)
+	m.limitBody(w)
 	if m.Deny != nil {
 		m.Deny(w, r, status, ref)
 		return
@@ -119,6 +132,24 @@ func cause(err error) any {
 		return re
 	}
 	return err.Error()
+}
+
+// limitBody ends the connection of a client that sends its body too slowly. A
+// server without deadlines, such as a test's, has none to set.
+func (m *Middleware) limitBody(w http.ResponseWriter) {
+	d := bodyTimeout
+	if m.testOnlyBodyTimeout > 0 {
+		d = m.testOnlyBodyTimeout
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
+}
+
+// clip bounds a text that a client chose.
+func clip(s string) string {
+	if len(s) > maxLogged {
+		return s[:maxLogged] + "..."
+	}
+	return s
 }
 
 // noStore keeps a refusal, which differs between callers, out of caches.

@@ -57,7 +57,8 @@ func stateOf(r *http.Request) *connState {
 
 // Server returns an http.Server for h with what NTLM needs: per-connection
 // state, HTTP/1.1 only, room for large Kerberos tickets in the header, and
-// time limits on slow clients. Callers set the rest.
+// time limits on headers and idle connections. Callers set the rest; how long
+// a body may take is for h to say.
 func Server(h http.Handler) *http.Server {
 	var p http.Protocols
 	p.SetHTTP1(true)

@@ -3,7 +3,6 @@ package iwa
 import (
 	"encoding/base64"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -33,22 +32,20 @@ type Authenticator struct {
 	// controller in sight need it not to be offered.
 	NoNegotiate bool
 
-	// KerberosPerConnection keeps a connection logged in after Kerberos too.
-	// The default is to check each request.
+	// KerberosPerConnection keeps a connection logged in after Kerberos too,
+	// unless requests on it passed a proxy. The default is to check each
+	// request.
 	KerberosPerConnection bool
 
-	// AllowForwardedNTLM accepts NTLM from requests that passed a proxy. It is
-	// dangerous: a proxy that sends the requests of several clients over one
-	// connection mixes their identities up.
-	AllowForwardedNTLM bool
+	// AllowForwarded keeps connections logged in whose requests passed a
+	// proxy, which NTLM needs. It is dangerous: a proxy that sends the requests
+	// of several clients over one connection mixes their identities up.
+	AllowForwarded bool
 
-	// Binding returns the channel binding of r's TLS connection. Nil means
-	// that channel bindings are not known.
+	// Binding returns the channel binding of r's TLS connection, such as
+	// CertificateBinding makes it. With nil the bindings of clients are not
+	// checked, and a mechanism that requires them refuses everybody over TLS.
 	Binding func(r *http.Request) authn.ChannelBinding
-
-	// MaxDrain bounds the request body that is read and dropped on a handshake
-	// leg so that the connection survives. Zero means 256 KiB.
-	MaxDrain int64
 
 	testOnlyNow func() time.Time
 }
@@ -107,9 +104,9 @@ func (a *Authenticator) resume(r *http.Request, state *connState) (*authn.Result
 	if id == nil {
 		return nil, authn.ErrNoCredentials
 	}
-	if via := a.viaProxy(r); via != "" && id.Mechanism == authn.MechanismNTLM {
+	if via := a.viaProxy(r); via != "" {
 		state.reset()
-		return nil, multiplexed(id.String(), via)
+		return nil, multiplexed(id, via)
 	}
 	return &authn.Result{Identity: id}, nil
 }
@@ -151,19 +148,17 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 	}
 	if id == nil {
 		state.exchange = x
-		a.drain(r)
 		return &authn.Result{Continue: challenge(scheme, reply)}, nil
 	}
-	if id.Mechanism == authn.MechanismNTLM {
-		if via := a.viaProxy(r); via != "" {
-			return nil, multiplexed(id.String(), via)
-		}
-		if state.last != "" && state.last != id.String() {
-			return nil, multiplexed(id.String(), "login of "+state.last+" on the same connection")
-		}
-		state.last = id.String()
+	shared := a.viaProxy(r)
+	if shared == "" && state.last != "" && state.last != id.String() {
+		shared = "login of " + state.last + " on the same connection"
 	}
-	if id.Mechanism == authn.MechanismNTLM || a.KerberosPerConnection {
+	state.last = id.String()
+	switch {
+	case id.Mechanism == authn.MechanismNTLM && shared != "":
+		return nil, multiplexed(id, shared)
+	case id.Mechanism == authn.MechanismNTLM, a.KerberosPerConnection && shared == "":
 		state.id = id
 	}
 	res := complete(scheme, reply, id)
@@ -173,7 +168,7 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 
 // newAcceptor starts the exchange that token opens.
 func (a *Authenticator) newAcceptor(r *http.Request, scheme string, token []byte, kerberosOnly bool) (authn.Acceptor, error) {
-	x := authn.Exchange{Peer: r.RemoteAddr}
+	x := authn.Exchange{Peer: r.RemoteAddr, TLS: r.TLS != nil}
 	if a.Binding != nil {
 		x.Binding = a.Binding(r)
 	}
@@ -223,12 +218,16 @@ func opensExchange(token []byte) bool {
 	return false
 }
 
+// forwardingHeaders are what reverse and forward proxies add to requests
+// (RFC 9110 7.6.3, RFC 7239), in canonical form.
+var forwardingHeaders = [...]string{"Via", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
 // viaProxy names the header that shows that r passed a proxy.
 func (a *Authenticator) viaProxy(r *http.Request) string {
-	if a.AllowForwardedNTLM {
+	if a.AllowForwarded {
 		return ""
 	}
-	for _, h := range []string{"Via", "X-Forwarded-For", "Forwarded"} {
+	for _, h := range forwardingHeaders {
 		if len(r.Header[h]) > 0 {
 			return "header " + h
 		}
@@ -236,10 +235,10 @@ func (a *Authenticator) viaProxy(r *http.Request) string {
 	return ""
 }
 
-func multiplexed(user, evidence string) error {
+func multiplexed(id *authn.Identity, evidence string) error {
 	return &authn.RefusedError{
-		Mechanism: authn.MechanismNTLM, Reason: authn.ReasonPolicy, User: user,
-		Hint: "NTLM logs a connection in, so a proxy in between must keep one connection per client; use Kerberos through proxies",
+		Mechanism: id.Mechanism, Reason: authn.ReasonPolicy, User: id.String(),
+		Hint: "the login is the connection's, so a proxy in between must keep one connection per client; through proxies use Kerberos, checked for each request",
 		Err:  errors.New("iwa: connection may be shared by several clients: " + evidence),
 	}
 }
@@ -272,16 +271,6 @@ func challenge(scheme string, token []byte) *authn.Challenge {
 
 func refuse(scheme string, reason authn.Reason, hint string, err error) error {
 	return &authn.RefusedError{Mechanism: scheme, Reason: reason, Hint: hint, Err: err}
-}
-
-// drain reads the body of a leg, which net/http would otherwise answer by
-// closing the connection that the handshake needs.
-func (a *Authenticator) drain(r *http.Request) {
-	limit := a.MaxDrain
-	if limit == 0 {
-		limit = 256 << 10
-	}
-	_, _ = io.CopyN(io.Discard, r.Body, limit) // an error ends the connection by itself
 }
 
 func (a *Authenticator) now() time.Time {

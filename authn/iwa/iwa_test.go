@@ -5,7 +5,6 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -304,7 +303,7 @@ func TestAttackSharedConnection(t *testing.T) {
 			wantUser(t, res, err, `CORP\alice`)
 		}
 	})
-	for _, header := range []string{"Via", "X-Forwarded-For", "Forwarded"} {
+	for _, header := range forwardingHeaders {
 		t.Run(header, func(t *testing.T) {
 			t.Parallel()
 			a := &Authenticator{NTLM: accounts(t)}
@@ -323,7 +322,7 @@ func TestAttackSharedConnection(t *testing.T) {
 			_, err = c.ask("", nil)
 			wantReason(t, err, authn.ReasonPolicy)
 
-			c = connect(t, &Authenticator{NTLM: a.NTLM, AllowForwardedNTLM: true})
+			c = connect(t, &Authenticator{NTLM: a.NTLM, AllowForwarded: true})
 			c.head.Set(header, "proxy")
 			res, err = c.login("NTLM", initiator("alice"))
 			wantUser(t, res, err, `CORP\alice`)
@@ -331,7 +330,47 @@ func TestAttackSharedConnection(t *testing.T) {
 	}
 }
 
-// TestAttackNTLMOverHTTP2 : streams of several users share a connection.
+// TestAttackKerberosConnectionShared: a connection that a proxy may share does
+// not stay logged in by Kerberos either.
+func TestAttackKerberosConnectionShared(t *testing.T) {
+	t.Parallel()
+	a := &Authenticator{Kerberos: rawKerberos{}, KerberosPerConnection: true}
+	t.Run("proxy", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, a)
+		c.head.Set("Via", "1.1 proxy")
+		res, err := c.ask("Negotiate", kerberosToken(t, "alice"))
+		wantUser(t, res, err, `CORP\alice`)
+		if res.Persistent {
+			t.Error("the client is told that the connection stays logged in")
+		}
+		if res, err := c.ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+			t.Errorf("request without a token: %+v, %v; want ErrNoCredentials", res, err)
+		}
+	})
+	t.Run("proxy shows later", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, a)
+		res, err := c.ask("Negotiate", kerberosToken(t, "alice"))
+		wantUser(t, res, err, `CORP\alice`)
+		c.head.Set("X-Forwarded-For", "10.0.0.1")
+		_, err = c.ask("", nil)
+		wantReason(t, err, authn.ReasonPolicy)
+	})
+	t.Run("two users", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, a)
+		for _, user := range []string{"alice", "bob"} {
+			res, err := c.ask("Negotiate", kerberosToken(t, user))
+			wantUser(t, res, err, `CORP\`+user)
+		}
+		if res, err := c.ask("", nil); !errors.Is(err, authn.ErrNoCredentials) {
+			t.Errorf("request without a token: %+v, %v; want ErrNoCredentials", res, err)
+		}
+	})
+}
+
+// TestAttackNTLMOverHTTP2: streams of several users share a connection.
 func TestAttackNTLMOverHTTP2(t *testing.T) {
 	t.Parallel()
 	out, _, err := initiator("alice").Step(context.Background(), nil)
@@ -392,31 +431,6 @@ func TestMalformed(t *testing.T) {
 		wantReason(t, err, authn.ReasonMalformed)
 	}
 }
-
-// TestAttackUploadBeforeLogin: of a body that comes with a handshake leg only
-// a bounded part is read.
-func TestAttackUploadBeforeLogin(t *testing.T) {
-	t.Parallel()
-	out, _, err := initiator("alice").Step(context.Background(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body := &endless{}
-	r := httptest.NewRequest("POST", "/", body).WithContext(ConnContext(context.Background(), nil))
-	r.Header.Set("Authorization", "NTLM "+base64.StdEncoding.EncodeToString(out))
-	if _, err := (&Authenticator{NTLM: accounts(t)}).Authenticate(r); err != nil {
-		t.Fatal(err)
-	}
-	if body.n > 300<<10 {
-		t.Errorf("%d bytes read, want about 256 KiB", body.n)
-	}
-}
-
-type endless struct{ n int }
-
-func (e *endless) Read(p []byte) (int, error) { e.n += len(p); return len(p), nil }
-
-var _ io.Reader = (*endless)(nil)
 
 // FuzzAuthenticate sends two header values over one connection: whatever they
 // are, nobody is logged in and nothing panics.

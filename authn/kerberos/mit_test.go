@@ -2,18 +2,23 @@ package kerberos
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/krb5"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
@@ -23,7 +28,10 @@ type mitKDC struct {
 	dir  string
 	env  []string
 	conf string // krb5.conf
+	addr string
 }
+
+var update = flag.Bool("update", false, "record what programs of MIT and their KDC say to each other anew")
 
 const mitPassword = "pw-of-Alice 42"
 
@@ -37,6 +45,7 @@ func startMIT(t *testing.T) *mitKDC {
 	dir := t.TempDir()
 	m := &mitKDC{dir: dir, conf: filepath.Join(dir, "krb5.conf")}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	m.addr = addr
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -277,4 +286,74 @@ func TestMITKDC(t *testing.T) {
 			t.Errorf("S4U2Proxy: %v", err)
 		}
 	})
+}
+
+// transcriptDir has what internal/krb5 replays.
+const transcriptDir = "../../internal/krb5/testdata/mit"
+
+// TestMITTranscript listens in on kinit, kvno and krb5kdc. With -update it
+// writes their messages to testdata, for tests that need none of them.
+func TestMITTranscript(t *testing.T) {
+	t.Parallel()
+	m := startMIT(t)
+	var mu sync.Mutex
+	var names []string
+	save := func(name string, b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		names = append(names, name)
+		if !*update {
+			return
+		}
+		if err := os.WriteFile(filepath.Join(transcriptDir, fmt.Sprintf("%02d-%s.der", len(names), name)), b, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	s := startScriptedKDC(t, func(network string, req []byte) []byte {
+		if network == "udp" {
+			return krbError(t, krb5.CodeResponseTooBig)
+		}
+		c, err := net.Dial("tcp", m.addr)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		defer c.Close()
+		var head [4]byte
+		if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(req))), req...)); err != nil {
+			t.Error(err)
+			return nil
+		}
+		if _, err := io.ReadFull(c, head[:]); err != nil {
+			t.Error(err)
+			return nil
+		}
+		rep := make([]byte, binary.BigEndian.Uint32(head[:]))
+		if _, err := io.ReadFull(c, rep); err != nil {
+			t.Error(err)
+			return nil
+		}
+		names := map[krb5.MsgType]string{
+			krb5.MsgASReq: "as-req", krb5.MsgASRep: "as-rep", krb5.MsgTGSReq: "tgs-req", krb5.MsgTGSRep: "tgs-rep", krb5.MsgError: "error",
+		}
+		for _, b := range [][]byte{req, rep} {
+			typ, _ := krb5.TypeOf(b)
+			save(names[typ], b)
+		}
+		return rep
+	})
+	text, err := os.ReadFile(m.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.conf, []byte(strings.ReplaceAll(string(text), m.addr, s.addr)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Run(t, m.env, mitPassword+"\n", testenv.Need(t, "kinit"), "-f", "alice")
+	testenv.Run(t, m.env, "", testenv.Need(t, "kvno"), "HTTP/app.a.test")
+	testenv.Run(t, m.env, "", testenv.Need(t, "kvno"), "-U", "nopreauth", "alice")
+	want := "as-req error as-req as-rep tgs-req tgs-rep as-req error tgs-req tgs-rep"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }

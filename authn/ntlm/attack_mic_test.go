@@ -222,7 +222,7 @@ func TestAttackChannelBinding(t *testing.T) {
 			t.Parallel()
 			m, r := newMechanism(t, Mechanism{Binding: tt.policy})
 			f := forger{pairs: tt.sent}
-			id, err := f.login(t, m.NewAcceptor(authn.Exchange{Binding: tt.conn}))
+			id, err := f.login(t, m.NewAcceptor(authn.Exchange{Binding: tt.conn, TLS: len(tt.conn) > 0}))
 			if tt.reason == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -295,6 +295,38 @@ func TestAttackTargetName(t *testing.T) {
 			if len(r.asked) != 0 {
 				t.Error("verifier was asked")
 			}
+		})
+	}
+}
+
+// TestAttackBindingUnknown: a server that was not told which certificate it
+// presents does not take "required" for "none".
+func TestAttackBindingUnknown(t *testing.T) {
+	t.Parallel()
+	hash := authn.ChannelBinding("tls-server-end-point:some").GSSHash()
+	for _, tt := range []struct {
+		name   string
+		policy authn.BindingPolicy
+		sent   func(AVPairs) AVPairs
+		reason authn.Reason
+	}{
+		{"required, bound client", authn.BindingRequired, avSet(AVChannelBindings, hash[:]), authn.ReasonChannelBinding},
+		{"required, client without", authn.BindingRequired, avDelete(AVChannelBindings), authn.ReasonChannelBinding},
+		{"supported, bound client", authn.BindingSupported, avSet(AVChannelBindings, hash[:]), ""},
+		{"supported, client without", authn.BindingSupported, avDelete(AVChannelBindings), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m, _ := newMechanism(t, Mechanism{Binding: tt.policy})
+			f := forger{pairs: tt.sent}
+			id, err := f.login(t, m.NewAcceptor(authn.Exchange{TLS: true}))
+			if tt.reason == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			mustRefuse(t, id, err, tt.reason)
 		})
 	}
 }

@@ -19,11 +19,12 @@ const (
 	hintMIC        = "the messages changed on their way, or the client computes its MIC wrongly"
 	hintTargetInfo = "the response was made for another server or another challenge; a proxy may be mixing connections"
 
-	hintTargetName   = "add the name to the service's target names if clients may use it"
-	hintNoTarget     = "the policy requires channel bindings, and without TLS a target name; this client sends neither"
-	hintBinding      = "a TLS proxy sits between: configure the hash of the certificate the client sees, or switch channel binding off"
-	hintBindingPlain = "TLS ends in front of this server: configure the hash of the certificate the client sees, or switch channel binding off"
-	hintNoBinding    = "the client sends no channel binding: on Windows see SuppressExtendedProtection, or set the policy to \"supported\""
+	hintTargetName     = "add the name to the service's target names if clients may use it"
+	hintNoTarget       = "the policy requires channel bindings, and without TLS a target name; this client sends neither"
+	hintBinding        = "a TLS proxy sits between: configure the hash of the certificate the client sees, or switch channel binding off"
+	hintBindingPlain   = "TLS ends in front of this server: configure the hash of the certificate the client sees, or switch channel binding off"
+	hintBindingUnknown = "the server does not know the channel binding of its TLS connections: set iwa.Authenticator.Binding, for example with iwa.CertificateBinding"
+	hintNoBinding      = "the client sends no channel binding: on Windows see SuppressExtendedProtection, or set the policy to \"supported\""
 )
 
 func refuse(r authn.Reason, user, hint string, err error) *authn.RefusedError {

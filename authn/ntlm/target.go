@@ -48,6 +48,14 @@ func (a *acceptor) checkBinding(ps AVPairs, named bool, user string) error {
 	if a.m.Binding == authn.BindingOff {
 		return nil
 	}
+	if a.x.TLS && len(a.x.Binding) == 0 {
+		// What the client sends cannot be judged. Refusing it for our ignorance
+		// helps nobody; accepting it where it is required helps a relay.
+		if a.m.Binding == authn.BindingRequired {
+			return refuse(authn.ReasonChannelBinding, user, hintBindingUnknown, errors.New("channel binding of our own connection is not known"))
+		}
+		return nil
+	}
 	v, ok := ps.Get(AVChannelBindings)
 	switch {
 	case ok && len(v) != 16:
