@@ -137,20 +137,25 @@ func unsupported(op *wsdl.BoundOperation) string {
 		for _, p := range m.Body {
 			switch {
 			case op.Style == wsdl.RPCStyle:
+			case p.Element == nil && (len(m.Body) > 1 || !bodyType(p.Type)):
+				return fmt.Sprintf("part %q has the type %s, which cannot be that of a whole body", p.Name, p.Type.Name)
 			case p.Element == nil:
-				return fmt.Sprintf("part %q has a type; only parts with an element are supported in document style", p.Name)
 			case p.Element.Abstract:
 				return fmt.Sprintf("the element %s of its message is abstract", p.Element.Name)
 			}
-		}
-		if op.Style != wsdl.RPCStyle && len(m.Body) > 1 {
-			return "its body has several parts; only one is supported in document style"
 		}
 	}
 	return ""
 }
 
-// bodyName is the name of the element in the body, zero if there is none.
+// bodyType reports whether t can be the type of a body (WSDL 1.1 3.5: a part
+// with a type in document style).
+func bodyType(t *wsdl.Type) bool {
+	return t.Complex && t.Simple == nil && !t.Abstract
+}
+
+// bodyName is the name of the element in the body. It is zero if the message
+// is the body itself: no part, several, or one with a type.
 func bodyName(op *wsdl.BoundOperation, m *wsdl.BoundMessage, reply bool) wsdl.QName {
 	switch {
 	case m == nil:
@@ -161,7 +166,7 @@ func bodyName(op *wsdl.BoundOperation, m *wsdl.BoundMessage, reply bool) wsdl.QN
 			name += "Response"
 		}
 		return wsdl.QName{Space: m.Namespace, Local: name}
-	case len(m.Body) == 0:
+	case len(m.Body) != 1 || m.Body[0].Element == nil:
 		return wsdl.QName{}
 	}
 	return m.Body[0].Element.Name
@@ -194,7 +199,17 @@ func (g *generator) bindMessages() {
 
 func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *message {
 	r := &message{elem: bodyName(op.op, m, reply)}
-	if op.op.Style == wsdl.RPCStyle {
+	rpc := op.op.Style == wsdl.RPCStyle
+	switch {
+	case !rpc && len(m.Body) == 0:
+		r.goType = "wire.Empty"
+	case !rpc && len(m.Body) == 1 && m.Body[0].Element != nil:
+		r.goType = g.rootType(m.Body[0].Element)
+	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type):
+		r.goType = g.structOf(m.Body[0].Type).name
+	case !rpc && len(m.Body) == 1:
+		r.goType = "wire.Any"
+	default: // a struct of the parts
 		base := op.method
 		if reply {
 			base += "Response"
@@ -211,13 +226,7 @@ func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *me
 		}
 		g.order = append(g.order, s)
 		r.goType = s.name
-		return r
 	}
-	if len(m.Body) == 0 {
-		r.goType = "wire.Empty"
-		return r
-	}
-	r.goType = g.rootType(m.Body[0].Element)
 	return r
 }
 

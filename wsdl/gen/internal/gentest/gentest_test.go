@@ -23,6 +23,7 @@ import (
 	"github.com/soapward/soapward/soapserver"
 	"github.com/soapward/soapward/wsdl"
 	"github.com/soapward/soapward/wsdl/gen/testdata/golden/names"
+	"github.com/soapward/soapward/wsdl/gen/testdata/golden/odd"
 	"github.com/soapward/soapward/wsdl/gen/testdata/golden/shapes"
 )
 
@@ -354,6 +355,31 @@ func TestFaults(t *testing.T) {
 	}
 	if err := call("secret"); err == nil || strings.Contains(err.Error(), "12345") {
 		t.Errorf("secret: got %v, want an internal error", err)
+	}
+}
+
+// bodies answers with messages that are the body itself.
+type bodies struct{ odd.UnimplementedOdd }
+
+func (bodies) Parts(_ context.Context, req *odd.Parts) (*odd.Base, error) {
+	return &odd.Base{A: int32(len(req.Head))}, nil
+}
+
+func (bodies) Untyped(_ context.Context, req *wire.Any) (*wire.Any, error) { return req, nil }
+
+// TestBodies calls operations whose body holds several elements, or is of a
+// type itself. The action tells them apart.
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	c := odd.NewOddClient(&soapclient.Client{URL: serve(t, func(s *soapserver.Service) { odd.RegisterOdd(s, bodies{}) })})
+	res, err := c.Parts(t.Context(), &odd.Parts{Lone: 1, Head: []odd.E{odd.EX, odd.EY}})
+	if err != nil || res.A != 2 {
+		t.Errorf("several parts: got %+v, %v", res, err)
+	}
+	const content = `<a xmlns="urn:a"/><b xmlns="urn:b">text</b>`
+	any, err := c.Untyped(t.Context(), &wire.Any{Content: must(wire.ParseRaw(content))})
+	if err != nil || any.Content.String() != content {
+		t.Errorf("any content: got %+v, %v", any, err)
 	}
 }
 

@@ -40,6 +40,16 @@ var (
 		Action:  "3",
 		OneWay:  true,
 	}
+	opOddParts = &soap.Operation{
+		Service: "{urn:odd}odd",
+		Name:    "parts",
+		Action:  "5",
+	}
+	opOddUntyped = &soap.Operation{
+		Service: "{urn:odd}odd",
+		Name:    "untyped",
+		Action:  "6",
+	}
 	opOddRpc = &soap.Operation{
 		Service:    "{urn:odd}odd",
 		Name:       "rpc",
@@ -84,6 +94,16 @@ func (c *OddClient) Two(ctx context.Context, req *wire.Any, opts ...soapclient.C
 // Three sends to the one-way operation three.
 func (c *OddClient) Three(ctx context.Context, req *wire.Empty, opts ...soapclient.CallOption) error {
 	return soapclient.Send(ctx, c.soap, opOddThree, req, opts...)
+}
+
+// Parts calls the operation parts.
+func (c *OddClient) Parts(ctx context.Context, req *Parts, opts ...soapclient.CallOption) (*Base, error) {
+	return soapclient.Call[Parts, Base](ctx, c.soap, opOddParts, req, opts...)
+}
+
+// Untyped calls the operation untyped.
+func (c *OddClient) Untyped(ctx context.Context, req *wire.Any, opts ...soapclient.CallOption) (*wire.Any, error) {
+	return soapclient.Call[wire.Any, wire.Any](ctx, c.soap, opOddUntyped, req, opts...)
 }
 
 // Rpc calls the operation rpc.

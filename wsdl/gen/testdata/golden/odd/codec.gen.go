@@ -43,6 +43,8 @@ var (
 	nameA           = xml.Name{Space: ns1, Local: "a"}
 	nameB           = xml.Name{Space: ns1, Local: "b"}
 	nameC           = xml.Name{Space: ns1, Local: "c"}
+	nameLone        = xml.Name{Space: ns1, Local: "lone"}
+	nameHead        = xml.Name{Space: ns1, Local: "head"}
 	nameA2          = xml.Name{Local: "a"}
 	nameB2          = xml.Name{Local: "b"}
 	nameC2          = xml.Name{Local: "c"}
@@ -53,7 +55,6 @@ var (
 	nameBase        = xml.Name{Space: ns1, Local: "Base"}
 	nameDerived     = xml.Name{Space: ns1, Local: "Derived"}
 	nameIn          = xml.Name{Space: ns1, Local: "in"}
-	nameHead        = xml.Name{Space: ns1, Local: "head"}
 	nameRpc         = xml.Name{Space: ns3, Local: "rpc"}
 	nameRpcResponse = xml.Name{Space: ns3, Local: "rpcResponse"}
 )
@@ -626,6 +627,39 @@ func (x *Out) UnmarshalWire(r *wire.Reader) {
 // MarshalWire implements wire.Marshaler.
 func (x *Out) MarshalWire(w *wire.Writer, name xml.Name) {
 	putAnyBase(w, name, x.Value)
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *Parts) UnmarshalWire(r *wire.Reader) {
+	*x = Parts{}
+	var seen [2]bool
+	for r.Child() {
+		switch r.Local() {
+		case "lone":
+			if r.Space() == ns1 {
+				r.Once(&seen[0])
+				x.Lone = wire.Value(r, xsd.ParseInt32)
+				continue
+			}
+		case "head":
+			if r.Space() == ns1 {
+				r.Once(&seen[1])
+				x.Head = wire.Value(r, wire.ParseTextList[E])
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element lone is missing")
+	r.Require(seen[1], "element head is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *Parts) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	wire.Put(w, nameLone, xsd.AppendInt32, x.Lone)
+	w.Element(nameHead, wire.TextList(x.Head))
+	w.End()
 }
 
 // UnmarshalWire implements wire.Unmarshaler.

@@ -24,6 +24,12 @@ type OddServer interface {
 	// Three serves the operation three.
 	Three(ctx context.Context, req *wire.Empty) error
 
+	// Parts serves the operation parts.
+	Parts(ctx context.Context, req *Parts) (*Base, error)
+
+	// Untyped serves the operation untyped.
+	Untyped(ctx context.Context, req *wire.Any) (*wire.Any, error)
+
 	// Rpc serves the operation rpc.
 	Rpc(ctx context.Context, req *Rpc) (*RpcResponse, error)
 }
@@ -34,6 +40,8 @@ func RegisterOdd(s *soapserver.Service, h OddServer) {
 	soapserver.Handle(s, opOddOne, h.One)
 	soapserver.Handle(s, opOddTwo, h.Two)
 	soapserver.HandleOneWay(s, opOddThree, h.Three)
+	soapserver.Handle(s, opOddParts, h.Parts)
+	soapserver.Handle(s, opOddUntyped, h.Untyped)
 	soapserver.Handle(s, opOddRpc, h.Rpc)
 	if s.WSDL == nil {
 		s.WSDL, s.WSDLFile = WSDL(), WSDLFile
@@ -57,6 +65,16 @@ func (UnimplementedOdd) Two(context.Context, *wire.Any) (*wire.Any, error) {
 // Three implements OddServer.
 func (UnimplementedOdd) Three(context.Context, *wire.Empty) error {
 	return soap.Faultf(soap.CodeServer, "operation three is not implemented")
+}
+
+// Parts implements OddServer.
+func (UnimplementedOdd) Parts(context.Context, *Parts) (*Base, error) {
+	return nil, soap.Faultf(soap.CodeServer, "operation parts is not implemented")
+}
+
+// Untyped implements OddServer.
+func (UnimplementedOdd) Untyped(context.Context, *wire.Any) (*wire.Any, error) {
+	return nil, soap.Faultf(soap.CodeServer, "operation untyped is not implemented")
 }
 
 // Rpc implements OddServer.

@@ -117,6 +117,12 @@ type Out struct {
 	Value AnyBase
 }
 
+// Parts holds the parts of the message of parts.
+type Parts struct {
+	Lone int32
+	Head []E
+}
+
 // Rpc holds the parts of the message of rpc.
 type Rpc struct {
 	A AnyBase
