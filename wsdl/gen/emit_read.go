@@ -2,7 +2,6 @@ package gen
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -339,96 +338,6 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 		emit(i, "\t\t\t")
 		g.p("\t\t}")
 	}
-}
-
-// emitNestedRead writes readChild of a choice or group: it is called with the
-// Reader at a child that the struct accepts.
-func (g *generator) emitNestedRead(s *structT) {
-	if s.kind == choiceStruct {
-		g.p("// readChild reads one alternative. It reports whether the Reader is at another")
-		g.p("// child then.")
-		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
-		// No loop: switchLocal is indented for one, which gofmt puts right.
-		g.switchLocal(s, false, func(i int, ind string) {
-			f := s.fields[i]
-			if f.kind == nestedField {
-				e := g.enter(f, ind)
-				g.p("%sreturn %s", ind, e)
-				return
-			}
-			if f.kind != elemField || f.card != many {
-				if f.kind == elemField {
-					g.p("%sr.Require(%s, %q)", ind, f.isUnset(), "element is there twice")
-				}
-				g.readField(f, ind)
-				g.p("%sreturn r.Child()", ind)
-				return
-			}
-			g.p("%sfor {", ind)
-			g.readField(f, ind+"\t")
-			g.p("%s\tif !r.Child() {", ind)
-			g.p("%s\t\treturn false", ind)
-			g.p("%s\t}", ind)
-			bound := ""
-			if f.max != wsdl.Unbounded {
-				bound = fmt.Sprintf(" || len(x.%s) >= %d", f.name, f.max)
-			}
-			g.p("%s\tif !r.Is(%s, %q)%s {", ind, g.space(f.elem.Space), f.elem.Local, bound)
-			g.p("%s\t\treturn true", ind)
-			g.p("%s\t}", ind)
-			g.p("%s}", ind)
-		})
-		g.p("\tr.Unknown()")
-		g.p("\treturn r.Child()")
-		g.p("}\n")
-		return
-	}
-	var required []int
-	for i, f := range s.fields {
-		if f.required() {
-			required = append(required, i)
-		}
-	}
-	g.p("// readChild reads elements of the group as long as they are in order. It")
-	g.p("// reports whether the Reader is at another child then.")
-	if len(required) > 0 {
-		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
-		g.p("\tvar seen [%d]bool", len(required))
-		g.p("\tmore := x.readGroup(r, &seen)")
-		for n, i := range required {
-			g.p("\tr.Require(seen[%d], %q)", n, "element "+s.fields[i].elem.Local+" is missing")
-		}
-		g.p("\treturn more")
-		g.p("}\n")
-		g.p("func (x *%s) readGroup(r *wire.Reader, seen *[%d]bool) bool {", s.name, len(required))
-	} else {
-		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
-	}
-	g.p("\tfor at := 0; ; {")
-	g.switchLocal(s, true, func(i int, ind string) {
-		f := s.fields[i]
-		if f.card == many {
-			g.p("%sat = %d", ind, i)
-		} else {
-			g.p("%sat = %d", ind, i+1)
-		}
-		if n := slices.Index(required, i); n >= 0 {
-			g.p("%sseen[%d] = true", ind, n)
-		}
-		if f.kind == nestedField {
-			e := g.enter(f, ind)
-			g.p("%sif !%s {", ind, e)
-		} else {
-			g.readField(f, ind)
-			g.p("%sif !r.Child() {", ind)
-		}
-		g.p("%s\treturn false", ind)
-		g.p("%s}", ind)
-		g.p("%scontinue", ind)
-	})
-	g.p("\t\treturn true")
-	g.p("\t}")
-	g.p("}\n")
 }
 
 // readAttrs writes the loop over attributes.
