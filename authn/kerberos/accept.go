@@ -49,12 +49,15 @@ type Mechanism struct {
 	// Binding says what is demanded of channel bindings.
 	Binding authn.BindingPolicy
 
-	// Skew is how far clocks may differ. Zero means DefaultSkew.
+	// Skew is how far clocks may differ. Zero means DefaultSkew. It must be the
+	// same in all Mechanisms that share a Keytab or Replay: an authenticator is
+	// remembered for as long as the one that took it would take it again.
 	Skew time.Duration
 
-	// Replay remembers authenticators. Nil means in the memory of this
-	// Mechanism, which is not enough where several nodes share an account, and
-	// forgets when the process ends.
+	// Replay remembers authenticators. Nil means a MemoryReplayCache that all
+	// Mechanisms over the same *Keytab share. That is not enough where several
+	// nodes or Keytabs have keys of one account, and forgets when the process
+	// ends.
 	Replay ReplayCache
 
 	// AllowNoPAC lists realms, of MIT or Heimdal KDCs, whose tickets need not
@@ -74,7 +77,6 @@ type Mechanism struct {
 	Logger *slog.Logger     // nil means slog.Default(); for RC4 and bad keytabs
 	Now    func() time.Time // nil means time.Now
 
-	memory   MemoryReplayCache // if Replay is nil
 	services atomic.Pointer[serviceKeys]
 	warnings sync.Map // service name -> time of the last RC4 warning
 }
@@ -223,7 +225,7 @@ func (l *login) accept(ctx context.Context, apReq []byte) (*authn.Identity, []by
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := l.checkReplay(ctx); err != nil {
+	if err := l.checkReplay(ctx, id.SID); err != nil {
 		return nil, nil, err
 	}
 	rep, err := l.reply()
@@ -336,21 +338,26 @@ func (l *login) bindingAware() (bool, error) {
 
 // checkReplay makes the authenticator worthless for everybody else. What it
 // remembers is the cipher text: everything around it can be rewritten by
-// whoever replays it.
-func (l *login) checkReplay(ctx context.Context) error {
-	// A client's clock may be ahead by the skew, and the authenticator is good
-	// until ours is ahead of it by the same.
-	until := l.now.Add(2*l.m.skew() + time.Second)
+// whoever replays it. sid is the client's, if the ticket says so.
+func (l *login) checkReplay(ctx context.Context, sid authn.SID) error {
+	// checkSkew refuses it later on. A client whose clock is ahead makes one
+	// that is good for up to twice the skew.
+	until := l.auth.Time().Add(l.m.skew() + time.Second)
 	digest := sha256.Sum256(l.req.Authenticator.Cipher)
+	// Of the name an account may have any number of spellings.
+	client := string(sid)
+	if client == "" {
+		client = l.user
+	}
 	var fresh bool
 	var err error
 	if l.m.Replay != nil {
-		fresh, err = l.m.Replay.Add(ctx, digest, until)
+		fresh, err = l.m.Replay.Add(ctx, client, digest, until)
 	} else {
-		fresh, err = l.m.memory.add(digest, until, l.now)
+		fresh, err = l.m.Keytab.replay.add(client, digest, until, l.now, l.m.Logger)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: kerberos: replay cache: %w", authn.ErrUnavailable, err)
+		return fmt.Errorf("%w: login of %s: %w", authn.ErrUnavailable, l.user, err)
 	}
 	if !fresh {
 		return l.refuse(authn.ReasonReplay, "the same token came twice: a client that repeats requests with their Authorization header, or somebody who recorded it",

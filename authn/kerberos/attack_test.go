@@ -363,7 +363,7 @@ func TestAttackReplayCacheFlood(t *testing.T) {
 	t.Parallel()
 	o := newOrder(t, krb5.AES256SHA1)
 	m := o.mechanism(t)
-	m.memory.Max = 3
+	m.Keytab.replay.Max, m.Keytab.replay.MaxPerClient = 3, 3
 	first := o.token(t)
 	if _, _, err := login1(m, authn.Exchange{}, first); err != nil {
 		t.Fatal(err)

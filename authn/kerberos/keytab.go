@@ -24,7 +24,8 @@ const (
 
 // A Keytab holds the keys of a service. One that LoadKeytab read is read again
 // when its file changes, so that a new password takes effect without a
-// restart. It is safe for concurrent use and does not print its keys.
+// restart. It is safe for concurrent use, must not be copied, and does not
+// print its keys.
 type Keytab struct {
 	path string // empty: not from a file
 	now  func() time.Time
@@ -35,6 +36,8 @@ type Keytab struct {
 	mu   sync.Mutex  // held while the file is read
 	info os.FileInfo // of the file looked at last
 	err  error       // why that could not be read
+
+	replay MemoryReplayCache // of Mechanisms that have no other
 }
 
 // keySet is the content of a keytab. It never changes.
