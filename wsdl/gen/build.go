@@ -32,6 +32,7 @@ type generator struct {
 	reachList []*wsdl.Type
 	queue     []*structT // to be filled
 	particles int
+	empty     map[*wsdl.Particle]bool // see emptyContent
 
 	probs   []wsdl.Problem
 	skipped []wsdl.Problem

@@ -149,9 +149,7 @@ func (g *generator) nest(s *structT, kind structKind, c card, label string, p *w
 	f := &field{kind: nestedField, nested: n, card: c, min: p.Min, max: p.Max, name: s.names.take(plural)}
 	if c == many {
 		f.doc = "in document order"
-		content := *p
-		content.Min = 1
-		if emptiable(&content, 0) {
+		if g.emptyContent(p) {
 			f.min = 0 // an empty one is as good as none
 		}
 	}
@@ -162,15 +160,13 @@ func (g *generator) nest(s *structT, kind structKind, c card, label string, p *w
 
 func (g *generator) choice(s *structT, p *wsdl.Particle, optional bool, depth int) {
 	c := cardOf(p, optional)
-	if c == one && emptiable(p, 0) {
+	if c == one && g.emptyContent(p) {
 		c = opt
 	}
 	n := g.nest(s, choiceStruct, c, "Choice", p)
 	n.doc = []string{n.name + " is one of several alternatives: exactly one field is set."}
 	g.alternatives(n, p, depth)
-	content := *p
-	content.Min = 1
-	n.optEmpty = c == many && emptiable(&content, 0)
+	n.optEmpty = c == many && g.emptyContent(p)
 }
 
 // alternatives adds the alternatives of a choice to its struct.
@@ -214,26 +210,25 @@ func (g *generator) group(s *structT, p *wsdl.Particle, c card, depth int) {
 	}
 }
 
-// emptiable reports whether a particle may match nothing.
-func emptiable(p *wsdl.Particle, depth int) bool {
-	if p.Min == 0 || depth > maxDepth {
-		return true
+// emptiable reports whether a particle may match nothing. Answers are kept:
+// groups are shared, and may contain each other many times over.
+func (g *generator) emptiable(p *wsdl.Particle) bool {
+	return p.Min == 0 || g.emptyContent(p)
+}
+
+// emptyContent is emptiable for one occurrence of p.
+func (g *generator) emptyContent(p *wsdl.Particle) bool {
+	if known, ok := g.empty[p]; ok {
+		return known
 	}
+	may := false
 	switch p.Kind {
 	case wsdl.ElementParticle, wsdl.AnyParticle:
-		return false
 	case wsdl.Choice:
-		for _, c := range p.Children {
-			if emptiable(c, depth+1) {
-				return true
-			}
-		}
-		return len(p.Children) == 0
+		may = len(p.Children) == 0 || slices.ContainsFunc(p.Children, g.emptiable)
+	default:
+		may = !slices.ContainsFunc(p.Children, func(c *wsdl.Particle) bool { return !g.emptiable(c) })
 	}
-	for _, c := range p.Children {
-		if !emptiable(c, depth+1) {
-			return false
-		}
-	}
-	return true
+	g.empty[p] = may
+	return may
 }

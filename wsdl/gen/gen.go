@@ -98,7 +98,7 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 	g := &generator{
 		d: d, opt: o, pkg: packageScope(), typeNames: map[wsdl.QName]string{}, structs: map[any]*structT{},
 		enums: map[*wsdl.Type]*enumT{}, ifaces: map[*wsdl.Type]*iface{}, faults: map[*wsdl.Element]*structT{},
-		reach: map[*wsdl.Type]bool{},
+		reach: map[*wsdl.Type]bool{}, empty: map[*wsdl.Particle]bool{},
 	}
 	if g.opt.Package == "" {
 		g.opt.Package = defaultPackage(d)

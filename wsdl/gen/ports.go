@@ -181,7 +181,7 @@ func (g *generator) bindMessages() {
 			if op.op.Out != nil {
 				op.out = g.message(op, op.op.Out, true)
 			}
-			op.varName = "op" + p.name + op.method
+			op.varName = g.pkg.take("op" + p.name + op.method)
 		}
 	}
 	for _, p := range g.ports {

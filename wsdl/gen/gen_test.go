@@ -1,0 +1,138 @@
+package gen
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/wsdl"
+)
+
+// describe writes a WSDL around a schema that declares the element in, and
+// loads it.
+func describe(t *testing.T, schema string) *wsdl.Definitions {
+	t.Helper()
+	doc := `<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:e="urn:e" targetNamespace="urn:e">
+<types><xs:schema targetNamespace="urn:e">` + schema + `</xs:schema></types>
+<message name="in"><part name="p" element="e:in"/></message>
+<portType name="P"><operation name="in"><input message="e:in"/></operation></portType>
+<binding name="B" type="e:P"><s:binding/><operation name="in"><s:operation/><input><s:body use="literal"/></input></operation></binding>
+</definitions>`
+	file := filepath.Join(t.TempDir(), "a.wsdl")
+	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, file)
+}
+
+// TestLimits feeds content models that multiply.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	doubling := func(leaf, each string) string {
+		var b strings.Builder
+		b.WriteString(leaf)
+		for i := range 60 {
+			fmt.Fprintf(&b, each, i+1, i, i)
+		}
+		return b.String() + `<xs:element name="in"><xs:complexType><xs:group ref="e:g60"/></xs:complexType></xs:element>`
+	}
+	const leaf = `<xs:group name="g0"><xs:sequence><xs:element name="a" minOccurs="0"/></xs:sequence></xs:group>`
+	for name, schema := range map[string]string{
+		"sequences": doubling(leaf, `<xs:group name="g%d"><xs:sequence><xs:group ref="e:g%d"/><xs:group ref="e:g%d"/></xs:sequence></xs:group>`),
+		"choices":   doubling(leaf, `<xs:group name="g%d"><xs:choice><xs:group ref="e:g%d"/><xs:group ref="e:g%d"/></xs:choice></xs:group>`),
+		"repeated":  doubling(leaf, `<xs:group name="g%d"><xs:sequence maxOccurs="unbounded"><xs:group ref="e:g%d"/><xs:group ref="e:g%d"/></xs:sequence></xs:group>`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			_, err := Generate(describe(t, schema), Options{})
+			var e *wsdl.Error
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), "too large") || e.Problems[0].Pos.Line == 0 {
+				t.Errorf("got %v, want a problem with a position", err)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+// TestFieldNames has elements named like fields and methods that structs have
+// for other reasons.
+func TestFieldNames(t *testing.T) {
+	t.Parallel()
+	r, err := Generate(describe(t, `<xs:element name="in"><xs:complexType><xs:sequence>
+<xs:element name="Attrs" type="xs:int"/><xs:element name="attrs" type="xs:int"/><xs:element name="Any" type="xs:int"/><xs:any minOccurs="0" namespace="##other"/>
+<xs:element name="Choice" type="xs:int"/><xs:choice><xs:element name="set" type="xs:int"/><xs:element name="readChild" type="xs:int"/></xs:choice>
+<xs:element name="UnmarshalWire" type="xs:int"/><xs:element name="d" type="xs:string" minOccurs="0" default="x"/><xs:element name="dOrDefault" type="xs:int"/>
+</xs:sequence><xs:attribute name="attrs"/><xs:attribute name="Any"/><xs:anyAttribute/></xs:complexType></xs:element>`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compile(t, r); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExported(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"a": "A", "orderId": "OrderID", "OrderIDs": "OrderIDs", "order_id": "OrderID", "order-id.list": "OrderIDList", "URL": "URL",
+		"httpUrl": "HTTPURL", "größe": "Größe", "1st": "N1st", "_": "X", "": "X", "名前": "X名前", "x.y": "XY", "ID": "ID", "idea": "Idea",
+	} {
+		if got := exported(in); got != want {
+			t.Errorf("%q: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestPackageName(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"OrderService": "orderservice", "a-b_c": "abc", "9to5": "to5", "func": "service", "": "service", "größe": "gre", "main": "service"} {
+		if got := packageName(in); got != want {
+			t.Errorf("%q: got %s, want %s", in, got, want)
+		}
+	}
+	for _, bad := range []string{"Upper", "a-b", "func", "a/b", "1a", "main"} {
+		if _, err := Generate(describe(t, `<xs:element name="in"/>`), Options{Package: bad}); err == nil {
+			t.Errorf("package %q was accepted", bad)
+		}
+	}
+}
+
+// TestUsesPackage guards the imports of generated files.
+func TestUsesPackage(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{
+		"x = xml.Name{}": true, "// xml.Name": false, `"xml.Name"`: false, "`xml.Name`": false, "x.xml.Name": false, "myxml.Name": false,
+		`"a\"" + xml.Name`: true, "a // xml.Name": false, `"//" + xml.Name`: true,
+	} {
+		if got := usesPackage(in, "xml"); got != want {
+			t.Errorf("%s: got %v, want %v", in, got, want)
+		}
+	}
+}
+
+// TestLeftOut says which operations are missing, and where they are.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	r, err := Generate(open(t, "testdata/shapes/shapes.wsdl"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Skipped) != 1 || r.Skipped[0].Pos.Line == 0 || !strings.Contains(r.Skipped[0].Text, "operation Old is left out") {
+		t.Errorf("left out: %v", r.Skipped)
+	}
+	d := describe(t, `<xs:element name="in" abstract="true"/>`)
+	if _, err := Generate(d, Options{}); !errors.Is(err, ErrNoOperations) || !strings.Contains(err.Error(), "is abstract") {
+		t.Errorf("got %v, want ErrNoOperations and the reason", err)
+	}
+	d.Bindings = nil
+	if _, err := Generate(d, Options{}); !errors.Is(err, ErrNoOperations) {
+		t.Errorf("got %v, want ErrNoOperations", err)
+	}
+}
