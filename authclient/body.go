@@ -2,6 +2,7 @@ package authclient
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,7 +25,11 @@ func newRequestBody(req *http.Request, limit int64) (*requestBody, error) {
 	if b.again != nil {
 		return b, nil
 	}
+	stop := context.AfterFunc(req.Context(), func() { _ = req.Body.Close() }) // ends a Read that waits
 	head, err := io.ReadAll(io.LimitReader(req.Body, limit+1))
+	if !stop() {
+		return nil, context.Cause(req.Context())
+	}
 	if err != nil {
 		_ = req.Body.Close()
 		return nil, fmt.Errorf("authclient: read request body: %w", err)

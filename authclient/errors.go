@@ -15,6 +15,11 @@ var ErrServerUnverified = errors.New("authclient: server did not prove its ident
 // Transport.MaxReplayBody.
 var ErrBodyNotReplayable = errors.New("authclient: request body cannot be sent again for the login; set GetBody")
 
+// ErrSharedConnection means that a login which belongs to a connection, as NTLM
+// does, would pass an HTTP proxy that shares its connections between clients:
+// others could end up logged in as us.
+var ErrSharedConnection = errors.New("authclient: login of a connection through a plain HTTP proxy; use https, or exclude the host from the proxy (NO_PROXY)")
+
 // A RefusedError reports that a server refused the credential.
 type RefusedError struct {
 	Target  Target

@@ -40,7 +40,7 @@ func (p *pool) take(key poolKey) *conn {
 		c := cs[len(cs)-1]
 		p.set(key, cs[:len(cs)-1])
 		c.idleTimer.Stop()
-		if c.Err() == nil {
+		if c.Available() > 0 {
 			c.reused = true
 			return c
 		}
@@ -53,7 +53,9 @@ func (p *pool) take(key poolKey) *conn {
 func (p *pool) put(key poolKey, c *conn, maxIdle int, timeout time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.Err() != nil || len(p.idle[key]) >= maxIdle {
+	// Available tells before the end of a response's body is reported whether
+	// the connection survives it; Err tells later.
+	if c.Available() == 0 || len(p.idle[key]) >= maxIdle {
 		_ = c.Close()
 		return
 	}

@@ -20,10 +20,12 @@ const (
 // after the first request; it is safe for concurrent use then. It speaks
 // HTTP/1.1, because NTLM logs connections in.
 //
-// A request on a connection that was used before, and that breaks before any
-// byte of an answer came, is sent once more on a new connection, provided that
-// its body can be read again. Servers close idle connections at any moment;
-// without that, such requests fail at random.
+// Servers close idle connections at any moment, and a request may meet that.
+// If it was on a connection that was used before, and no byte of an answer
+// came, it is sent once more on a new one, provided that its body can be read
+// again and that the server hardly ran it: it was not written whole, or the
+// connection broke within a moment, or its method is idempotent (or it has an
+// Idempotency-Key).
 type Transport struct {
 	// Source chooses the credential. Nil sends requests without a login.
 	Source Source

@@ -9,6 +9,9 @@ import (
 	"github.com/soapward/soapward/authn"
 )
 
+// ErrRejected means that the acceptor ended the negotiation with a reject.
+var ErrRejected = errors.New("spnego: server rejected the negotiation")
+
 // Initiator is the client side of a negotiation that offers one mechanism. It
 // is used by one goroutine at a time. NewInitiator makes it.
 type Initiator struct {
@@ -48,7 +51,7 @@ func (i *Initiator) Step(ctx context.Context, token []byte) ([]byte, bool, error
 		return nil, false, err
 	}
 	if t.State == Reject {
-		return nil, false, errors.New("spnego: server rejected the negotiation")
+		return nil, false, ErrRejected
 	}
 	if t.SupportedMech != nil && !sameMechanism(t.SupportedMech, i.oid) {
 		return nil, false, fmt.Errorf("spnego: server chose mechanism %v, which was not offered", t.SupportedMech)
