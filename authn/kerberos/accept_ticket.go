@@ -142,13 +142,17 @@ func (l *login) openTicket() error {
 		return l.refuse(authn.ReasonWeak, aesRemedy(keys), errors.New("kerberos: ticket encrypted with rc4-hmac"))
 	}
 	b, key, ok := keys.open(t.EncPart)
-	if !ok && l.m.Keytab.refresh() {
-		// The password was changed within the second since the file was
-		// looked at.
+	if !ok {
+		// The password may have been changed within the second since the file
+		// was looked at. Another login may read it before us.
+		l.m.Keytab.refresh()
+		used := keys.set
 		if keys, err = l.m.serviceKeys(); err != nil {
 			return fmt.Errorf("%w: %w", authn.ErrUnavailable, err)
 		}
-		b, key, ok = keys.open(t.EncPart)
+		if keys.set != used {
+			b, key, ok = keys.open(t.EncPart)
+		}
 	}
 	if !ok {
 		return l.refuse(authn.ReasonWrongKey, keys.wrongKeyHint(t, l.m.Keytab), fmt.Errorf(

@@ -116,17 +116,14 @@ func (k *Keytab) current() *keySet {
 	return k.keys.Load()
 }
 
-// refresh reads the file again if it changed. It reports whether there are new
-// keys.
-func (k *Keytab) refresh() bool {
+// refresh reads the file again if it changed.
+func (k *Keytab) refresh() {
 	if k.path == "" {
-		return false
+		return
 	}
-	before := k.keys.Load()
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.err = k.reload()
-	k.mu.Unlock()
-	return k.keys.Load() != before
 }
 
 // reload reads the file if it is not the one looked at last. The caller holds

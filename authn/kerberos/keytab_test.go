@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -216,6 +217,45 @@ func TestKeytabReloadOfNoUse(t *testing.T) {
 	now = now.Add(keytabRecheck)
 	if err := m.Check(); err != nil {
 		t.Errorf("mended: %v", err)
+	}
+}
+
+// Of several logins that waited for a changed keytab only the one that read it
+// got in; the others were refused with the keys of before.
+func TestKeytabReloadRace(t *testing.T) {
+	t.Parallel()
+	old := make([]testEntry, 300) // so many that trying them takes a while
+	for i := range old {
+		old[i] = testEntry{"HTTP/app.corp.test", 3, randomKey(t, krb5.AES256SHA1)}
+	}
+	for range 10 {
+		path := filepath.Join(t.TempDir(), "app.keytab")
+		writeKeytab(t, path, 0o600, keytabBytes(t, old...))
+		k, err := LoadKeytab(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &Mechanism{Keytab: k, Now: func() time.Time { return fixedNow }}
+		if err := m.Check(); err != nil {
+			t.Fatal(err)
+		}
+		o := newOrder(t, krb5.AES256SHA1)
+		o.kvno = 4
+		m.Keytab.replay.MaxPerClient = 100
+		tokens := make([][]byte, 32)
+		for i := range tokens {
+			tokens[i] = o.token(t)
+		}
+		writeKeytab(t, path, 0o600, keytabBytes(t, testEntry{"HTTP/app.corp.test", 4, o.key}))
+		var wg sync.WaitGroup
+		for _, token := range tokens {
+			wg.Go(func() {
+				if _, _, err := login1(m, authn.Exchange{}, token); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }
 
