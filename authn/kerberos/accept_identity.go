@@ -36,6 +36,14 @@ func (l *login) identity() (*authn.Identity, error) {
 				"otherwise clear NA_AUTH_DATA_REQUIRED in userAccountControl of the service's account", t.CRealm),
 			errors.New("kerberos: ticket without PAC"))
 	}
+	// RFC 4120 2.7. Realms on the way could claim to vouch for any client. In
+	// Windows domains it is the KDC of our realm that filters the SIDs in the
+	// PAC, and services ignore the flag (MS-KILE 3.1.5.4).
+	if !found && len(t.Transited.Contents) > 0 && !t.Flags.Has(krb5.FlagTransited) {
+		return nil, l.refuse(authn.ReasonPolicy,
+			fmt.Sprintf("the client's realm %s was reached through others, and no KDC checked that they may vouch for it: configure the path (capaths) at the KDC of the service's realm", t.CRealm),
+			errors.New("kerberos: transited realms were not checked"))
+	}
 	forwarded, err := l.forwardedTGT()
 	if err != nil {
 		return nil, err

@@ -71,6 +71,45 @@ func TestAcceptWithoutPAC(t *testing.T) {
 	}
 }
 
+// A realm on the way to one without PACs could make up clients of it, although
+// no KDC had checked the path.
+func TestAttackUncheckedTransit(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		noPAC   bool
+		through string
+		checked bool
+		refused bool
+	}{
+		{"direct trust", true, "", false, false},
+		{"not checked", true, "EVIL.TEST", false, true},
+		{"checked", true, "EVIL.TEST", true, false},
+		{"not checked, with PAC", false, "EVIL.TEST", false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			o := newOrder(t, krb5.AES256SHA1)
+			o.noPAC = tc.noPAC
+			o.ticket = func(p *krb5.EncTicketPart) {
+				p.CRealm = "PARTNER.TEST"
+				p.Transited = krb5.TransitedEncoding{Type: 1, Contents: []byte(tc.through)}
+				if tc.checked {
+					p.Flags |= krb5.FlagTransited
+				}
+			}
+			m := o.mechanism(t)
+			m.AllowNoPAC = []string{"PARTNER.TEST"}
+			_, id, err := login1(m, authn.Exchange{}, o.token(t))
+			if tc.refused {
+				wantRefused(t, id, err, authn.ReasonPolicy, "capaths")
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestAcceptForwardedTGT(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
