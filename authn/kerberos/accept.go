@@ -46,7 +46,9 @@ type Mechanism struct {
 	// vouches for.
 	Realms []string
 
-	// Binding says what is demanded of channel bindings.
+	// Binding says what is demanded of channel bindings. Over TLS whose binding
+	// authn.Exchange does not tell, BindingRequired refuses everybody, and
+	// BindingSupported checks nothing and warns of it once.
 	Binding authn.BindingPolicy
 
 	// Skew is how far clocks may differ. Zero means DefaultSkew. It must be the
@@ -74,11 +76,12 @@ type Mechanism struct {
 	// services, so constrained delegation is the better choice.
 	AllowForwardedTGT bool
 
-	Logger *slog.Logger     // nil means slog.Default(); for RC4 and bad keytabs
+	Logger *slog.Logger     // nil means slog.Default(); for warnings
 	Now    func() time.Time // nil means time.Now
 
 	services atomic.Pointer[serviceKeys]
-	warnings sync.Map // service name -> time of the last RC4 warning
+	warnings sync.Map  // service name -> time of the last RC4 warning
+	unbound  sync.Once // warns that Exchange.Binding is not known
 }
 
 var _ authn.Mechanism = (*Mechanism)(nil)
@@ -297,6 +300,8 @@ func (l *login) checkBinding() error {
 	switch {
 	case l.m.Binding == authn.BindingOff:
 		return nil
+	case l.x.TLS && len(l.x.Binding) == 0:
+		return l.bindingUnknown()
 	case l.gss.hasBinding():
 		want := l.x.Binding.GSSHash()
 		if len(l.x.Binding) > 0 && subtle.ConstantTimeCompare(l.gss.binding[:], want[:]) == 1 {
@@ -322,6 +327,20 @@ func (l *login) checkBinding() error {
 		return l.refuse(authn.ReasonChannelBinding, "the client knows channel bindings and believes it is not on TLS: somebody relays its login",
 			errors.New("kerberos: channel bindings missing from a client that knows them"))
 	}
+	return nil
+}
+
+const bindingHint = "the server does not know the channel binding of its TLS connections: set iwa.Authenticator.Binding, for example with iwa.CertificateBinding"
+
+// bindingUnknown answers where a client may send bindings and we have nothing
+// to compare them with.
+func (l *login) bindingUnknown() error {
+	if l.m.Binding == authn.BindingRequired {
+		return l.refuse(authn.ReasonChannelBinding, bindingHint, errors.New("kerberos: channel binding of our own TLS connection is not known"))
+	}
+	l.m.unbound.Do(func() {
+		l.m.logger().Warn("channel bindings are not checked", slog.String("hint", bindingHint))
+	})
 	return nil
 }
 

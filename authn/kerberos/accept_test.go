@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -328,5 +330,36 @@ func TestAcceptSharedReplayCache(t *testing.T) {
 	shared.err = errors.New("store is down")
 	if _, id, err := login1(node1, authn.Exchange{}, o.token(t)); id != nil || !errors.Is(err, authn.ErrUnavailable) {
 		t.Errorf("store down: %v, %v, want ErrUnavailable", id, err)
+	}
+}
+
+// A login under BindingRequired got in where nobody had told the server which
+// certificate it presents, and one that sent bindings did not under
+// BindingSupported.
+func TestAttackBindingUnknown(t *testing.T) {
+	t.Parallel()
+	for _, sends := range []bool{false, true} {
+		t.Run(fmt.Sprintf("client sends bindings: %v", sends), func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			o := newOrder(t, krb5.AES256SHA1)
+			if sends {
+				o.gss = func(g *gssChecksum) { g.binding = bindingFor("x").GSSHash() }
+			}
+			m := o.mechanism(t)
+			m.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			m.Binding = authn.BindingRequired
+			_, id, err := login1(m, authn.Exchange{TLS: true}, o.token(t))
+			wantRefused(t, id, err, authn.ReasonChannelBinding, "set iwa.Authenticator.Binding")
+			m.Binding = authn.BindingSupported
+			for range 2 {
+				if _, _, err := login1(m, authn.Exchange{TLS: true}, o.token(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s := log.String(); strings.Count(s, "level=WARN") != 1 || !strings.Contains(s, "iwa.CertificateBinding") {
+				t.Errorf("log: %s", s)
+			}
+		})
 	}
 }

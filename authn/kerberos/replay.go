@@ -28,7 +28,7 @@ type ReplayCache interface {
 const (
 	// DefaultReplayEntries is how many authenticators a MemoryReplayCache
 	// remembers when its Max is zero. They are remembered for the skew, so that
-	// this is room for 13,900 logins a second with five minutes. An entry takes
+	// this is room for 13,800 logins a second with five minutes. An entry takes
 	// 62 bytes, a full cache 260 MB.
 	DefaultReplayEntries = 1 << 22
 
