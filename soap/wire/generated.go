@@ -65,6 +65,17 @@ func (r *Reader) AttrQName(a xml.Attr) xml.Name {
 	return q
 }
 
+// Default returns a function that parses like parse, and takes def for nothing:
+// what an empty element with a default means. XML Schema 1 3.3.4.
+func Default[T any](parse func(string) (T, error), def string) func(string) (T, error) {
+	return func(s string) (T, error) {
+		if s == "" {
+			s = def
+		}
+		return parse(s)
+	}
+}
+
 // ParseTextList parses a list of strings. XML Schema 2 2.5.1.2.
 func ParseTextList[T ~string](s string) ([]T, error) {
 	parts := strings.FieldsFunc(s, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })

@@ -47,7 +47,7 @@ func (g *generator) readField(f *field, ind string) {
 		}
 		return
 	}
-	v, t := f.val, f.val.goType
+	v, t := f.withDefault(), f.val.goType
 	switch gt := f.goType(); {
 	case f.card == many && f.nillable && v.kind != ifaceValue:
 		g.p("%sif r.Nil() {", ind)
@@ -104,6 +104,18 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%sv := %s", ind, readExpr(v))
 		g.p("%s%s = &v", ind, x)
 	}
+}
+
+// withDefault is the value of an element's field, read so that an empty element
+// means its default (XML Schema 1 3.3.4). Text stays empty: written again, it
+// means the same.
+func (f *field) withDefault() *value {
+	if f.def == nil || f.val.kind != scalarValue {
+		return f.val
+	}
+	v := *f.val
+	v.parse = fmt.Sprintf("wire.Default(%s, %q)", v.parse, *f.def)
+	return &v
 }
 
 // newValue declares v, a pointer to what the current element holds.

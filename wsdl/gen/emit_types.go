@@ -73,7 +73,7 @@ func (g *generator) emitStruct(s *structT) {
 		g.p("\tAttrs []xml.Attr // any others")
 	}
 	g.p("}\n")
-	for _, f := range append(slices.Clone(s.fields), s.attrs...) {
+	for _, f := range s.attrs {
 		g.emitDefault(s, f)
 	}
 	if s.fault != nil {
@@ -83,7 +83,7 @@ func (g *generator) emitStruct(s *structT) {
 
 func (g *generator) emitField(f *field, typ, note string) {
 	doc := f.doc
-	if f.def != nil && note != "" {
+	if f.def != nil && note != "" { // an attribute
 		doc = strings.TrimSpace(doc + " Default: " + *f.def + ".")
 	}
 	if f.kind == anyField {
@@ -138,9 +138,10 @@ func (f *field) attrType() string {
 	return f.val.goType
 }
 
-// emitDefault writes the method that gives an optional value its default.
+// emitDefault writes the method that gives an attribute its default. The
+// default of an element means something else: see withDefault.
 func (g *generator) emitDefault(s *structT, f *field) {
-	if f.def == nil || f.card != opt || f.nillable || f.kind != elemField || f.val.kind != textValue || s.kind != complexStruct {
+	if f.def == nil || f.card != opt || f.kind != elemField || f.val.kind != textValue {
 		return
 	}
 	m := s.names.take(f.name + "OrDefault")

@@ -248,6 +248,22 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestElementDefault reads empty elements that have a default; an element that
+// is absent has none.
+func TestElementDefault(t *testing.T) {
+	t.Parallel()
+	var b odd.Base
+	if err := wire.Unmarshal([]byte(`<x xmlns="urn:odd"><a/></x>`), &b, wire.Options{}); err != nil || b.A != 7 {
+		t.Errorf("empty: got %+v, %v, want 7", b, err)
+	}
+	if err := wire.Unmarshal([]byte(`<x xmlns="urn:odd"><a>0</a></x>`), &b, wire.Options{}); err != nil || b.A != 0 {
+		t.Errorf("zero: got %+v, %v, want 0", b, err)
+	}
+	if err := wire.Unmarshal([]byte(`<x xmlns="urn:odd"/>`), &b, wire.Options{}); err == nil {
+		t.Error("absent: accepted")
+	}
+}
+
 // service echoes, and fails in each way that the description declares.
 type service struct {
 	shapes.UnimplementedShapes

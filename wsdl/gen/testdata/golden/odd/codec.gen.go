@@ -376,7 +376,7 @@ func (x *Base) UnmarshalWire(r *wire.Reader) {
 		case "a":
 			if r.Space() == ns1 {
 				r.Once(&seen[0])
-				x.A = wire.Value(r, xsd.ParseInt32)
+				x.A = wire.Value(r, wire.Default(xsd.ParseInt32, "7"))
 				continue
 			}
 		}
@@ -403,7 +403,7 @@ func (x *Derived) UnmarshalWire(r *wire.Reader) {
 			if at <= 0 && r.Space() == ns1 {
 				at = 1
 				r.Once(&seen[0])
-				x.A = wire.Value(r, xsd.ParseInt32)
+				x.A = wire.Value(r, wire.Default(xsd.ParseInt32, "7"))
 				more = r.Child()
 				continue
 			}

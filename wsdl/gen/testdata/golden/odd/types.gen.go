@@ -32,14 +32,6 @@ type All struct {
 	Attrs   []xml.Attr // any others
 }
 
-// DOrDefault returns D, or its default if it is absent.
-func (x *All) DOrDefault() string {
-	if x.D == nil {
-		return "q"
-	}
-	return *x.D
-}
-
 // AllChoice is one of several alternatives: exactly one field is set.
 type AllChoice struct {
 	Out AnyBase
