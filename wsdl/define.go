@@ -406,8 +406,14 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 
 // header adds a soap:header. own collects the parts of the message itself that
 // travel as headers.
+//
+// A header that refers to nothing is a warning: a program can still send the
+// block by hand.
 func (l *loader) header(bm *BoundMessage, n *node, messages map[*symbol]*Message, own map[string]bool) {
-	sym := l.find(kindMessage, n, nil, n.get("message"))
+	var sym *symbol
+	for _, p := range l.capture(func() { sym = l.find(kindMessage, n, nil, n.get("message")) }) {
+		l.warn.add(p.Pos, p.Err, "header is ignored: %s", p.Text)
+	}
 	if sym == nil {
 		return
 	}
@@ -421,7 +427,7 @@ func (l *loader) header(bm *BoundMessage, n *node, messages map[*symbol]*Message
 			return
 		}
 	}
-	l.probs.add(n.pos, nil, "message %s has no part %q", sym.key.name, clip(name))
+	l.warn.add(n.pos, nil, "header is ignored: message %s has no part %q", sym.key.name, clip(name))
 }
 
 // wrapped recognises the document/literal wrapped convention.

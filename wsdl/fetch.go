@@ -20,13 +20,13 @@ import (
 
 // StatusError is an HTTP response other than 200.
 type StatusError struct {
-	URI        string
+	URI        string // that answered, after redirects, without a password
 	Code       int
 	Challenges []string // schemes of WWW-Authenticate, in order
 }
 
 func (e *StatusError) Error() string {
-	s := fmt.Sprintf("the server answered %d %s", e.Code, http.StatusText(e.Code))
+	s := fmt.Sprintf("%s answered %d %s", e.URI, e.Code, http.StatusText(e.Code))
 	if len(e.Challenges) > 0 {
 		s += " and offers " + strings.Join(e.Challenges, ", ")
 	}

@@ -180,6 +180,22 @@ func TestBrokenOperation(t *testing.T) {
 	}
 }
 
+// TestBrokenHeader keeps an operation whose header refers to nothing.
+func TestBrokenHeader(t *testing.T) {
+	t.Parallel()
+	s := strings.Replace(service(inline), `<input><soap:body`, `<input><soap:header message="e:gone" part="p" use="literal"/><soap:header message="e:in" part="q" use="literal"/><soap:body`, 1)
+	d, err := (&Resolver{}).Open(t.Context(), filepath.Join(files(t, map[string]string{"a.wsdl": s}), "a.wsdl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := d.Bindings[0].Operations[0].In; len(in.Headers) != 0 || len(in.Body) != 1 {
+		t.Errorf("got %+v", in)
+	}
+	if len(d.Warnings) != 2 || d.Warnings[0].Pos.Line != 6 || !strings.Contains(d.Warnings[1].Text, `no part "q"`) {
+		t.Errorf("warnings: %v", d.Warnings)
+	}
+}
+
 // TestBuiltin resolves namespaces that come without a location, or whose
 // location is elsewhere on the network.
 func TestBuiltin(t *testing.T) {

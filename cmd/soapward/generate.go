@@ -107,8 +107,9 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	var results []generated
 	stale := false
+	from := map[string]string{} // directory -> document
 	for _, arg := range args {
-		r, err := f.one(cmd.Context(), resolver, arg, len(args) > 1)
+		r, err := f.one(cmd.Context(), resolver, arg, len(args) > 1, from)
 		if err != nil {
 			return err
 		}
@@ -128,8 +129,8 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// one generates from one WSDL.
-func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source string, several bool) (*generated, error) {
+// one generates from one WSDL. from has the directories that were written.
+func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source string, several bool, from map[string]string) (*generated, error) {
 	d, err := resolver.Open(ctx, source)
 	if err != nil {
 		return nil, f.explain(source, err)
@@ -145,6 +146,11 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	case several:
 		dir = filepath.Join(dir, res.Package)
 	}
+	if other, ok := from[dir]; ok {
+		return nil, withRemedy(fmt.Errorf("%s and %s would both be package %s in %s", other, source, res.Package, dir),
+			"run the command once for each, with -o DIR")
+	}
+	from[dir] = source
 	// Once more, now that the directory is known: the go:generate line leads
 	// from there back to the document.
 	line := directive(source, dir, res)
@@ -179,6 +185,8 @@ func (f *generateFlags) explain(source string, err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
+		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: soapward generate ... '%s'", source, status.URI))
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && f.login.user == "" && !f.login.negotiate:
 		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
@@ -191,6 +199,13 @@ func (f *generateFlags) explain(source string, err error) error {
 		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
 	}
 	return err
+}
+
+// sameOrigin reports whether two URLs have scheme, host and port in common.
+func sameOrigin(a, b string) bool {
+	u, errA := url.Parse(a)
+	v, errB := url.Parse(b)
+	return errA == nil && errB == nil && authclient.TargetOf(u).Origin() == authclient.TargetOf(v).Origin()
 }
 
 // directive returns the command that generates the package again from within

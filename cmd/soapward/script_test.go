@@ -4,6 +4,8 @@ import (
 	"flag"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,10 +24,13 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command lines in testdata/script against this program.
-// The scripts find a service behind a login at $PROTECTED.
+// The scripts find a service behind a login at $PROTECTED, and a server that
+// redirects there at $REDIRECT.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	url := protected(t)
+	redirect := httptest.NewServer(http.RedirectHandler(url+"?wsdl", http.StatusFound))
+	t.Cleanup(redirect.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -33,6 +38,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PROTECTED", url)
+			e.Setenv("REDIRECT", redirect.URL)
 			return nil
 		},
 	})
