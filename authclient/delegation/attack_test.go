@@ -3,11 +3,14 @@ package delegation
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/internal/kdc"
 )
 
 // Threat 22. The name that logged in must mean the same account to the KDC.
@@ -39,6 +42,39 @@ func TestAttackTransitionToAnotherAccount(t *testing.T) {
 		if seen := w.seenBy("back", backSPN, c); seen.Account != want {
 			t.Errorf("for %s the back end sees %v, want %s", user, seen, want)
 		}
+	}
+}
+
+// Threat 22. Where the KDC's ticket had no PAC, its SID was not compared.
+func TestAttackTransitionWithoutSID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.ntlmLogin("alice")
+	if err := w.Update("alice", func(a *kdc.Account) { a.NoPAC = true }); err != nil {
+		t.Fatal(err)
+	}
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	c, _, err := d.Delegate(t.Context(), id, target(backSPN))
+	var de *Error
+	if c != nil || !errors.As(err, &de) || !errors.Is(err, errNoSID) || !strings.Contains(de.Remedy, "NA_AUTH_DATA_REQUIRED") {
+		t.Errorf("%v, %v, want %v", c, err, errNoSID)
+	}
+}
+
+// A client that cannot see whose tickets it gets is an error that says so.
+func TestTransitionWithoutKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	front, err := kerberos.NewForwardedClient(w.config(), w.kerberosLogin("front", "back", backSPN, true).Evidence.(*kerberos.Evidence))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Client = front
+	c, _, err := d.Delegate(t.Context(), w.ntlmLogin("alice"), target(backSPN))
+	var de *Error
+	if c != nil || !errors.As(err, &de) || !errors.Is(err, kerberos.ErrNoServiceKey) || !strings.Contains(de.Remedy, "keytab of front") {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 

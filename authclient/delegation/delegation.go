@@ -186,7 +186,10 @@ func (d *Delegator) transition(ctx context.Context, id *authn.Identity, principa
 		return nil, err
 	}
 	// The login said which account it was; the KDC must mean the same.
-	if id.SID != "" && self.SID() != "" && id.SID != self.SID() {
+	if id.SID != "" && self.SID() == "" {
+		return nil, fmt.Errorf("%w: %s, and %s logged in", errNoSID, principal, id.SID)
+	}
+	if id.SID != "" && id.SID != self.SID() {
 		return nil, fmt.Errorf("%w: %s is %s to the KDC, and %s logged in", errOtherAccount, principal, self.SID(), id.SID)
 	}
 	return d.Client.S4U2Proxy(ctx, self, spn)

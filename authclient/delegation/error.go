@@ -181,6 +181,10 @@ func (d *Delegator) explainAttempt(e *Error, a Attempt) *Error {
 		return e.because(a.Err, a.Err.Error(), "callers of this kind need a rule that names their domain account (Principal), or the realm of their domain (Domains)")
 	case errors.Is(a.Err, errOtherAccount):
 		return e.because(a.Err, a.Err.Error(), "the account was made anew, or the name belongs to another domain: check Domains")
+	case errors.Is(a.Err, errNoSID):
+		return e.because(a.Err, a.Err.Error(), fmt.Sprintf("tickets to %s need a PAC: clear NA_AUTH_DATA_REQUIRED in userAccountControl of the account", account))
+	case errors.Is(a.Err, kerberos.ErrNoServiceKey):
+		return e.because(a.Err, a.Err.Error(), fmt.Sprintf("configure a new keytab of %s, with keys of all encryption types, or its password; a credential cache is not enough", account))
 	case errors.Is(a.Err, kerberos.ErrNotDelegable):
 		return e.because(a.Err, "the KDC does not let the caller be passed on",
 			"the user is sensitive or in Protected Users, or the account lacks the right: "+d.commands(a.Method, account, spn))

@@ -11,6 +11,7 @@ import (
 var (
 	errNotOfDomain  = errors.New("delegation: the login does not say which domain account the caller has")
 	errOtherAccount = errors.New("delegation: the name means another account to the KDC")
+	errNoSID        = errors.New("delegation: the KDC's ticket does not say which account it means by the name")
 )
 
 func (d *Delegator) principal(id *authn.Identity) (string, error) {

@@ -37,7 +37,7 @@ type client struct {
 	mu    sync.Mutex
 	name  krb5.PrincipalName // as the KDC wrote it, once it answered
 	realm string
-	keys  map[krb5.EType]krb5.Key // keys that logins were made with
+	keys  map[krb5.EType]krb5.Key // long-term keys that are known to be right
 }
 
 // A tgtSource gets a client its ticket-granting ticket.

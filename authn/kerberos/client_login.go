@@ -49,6 +49,20 @@ func (p *passwordSecret) key(e krb5.EType, _ krb5.PrincipalName, _, salt string,
 	return k, nil
 }
 
+// other makes a key of another type than that of a login, with the same salt:
+// Windows has one for all AES keys of an account, and rc4-hmac has none. It
+// reports false before the first login.
+func (p *passwordSecret) other(e krb5.EType) (krb5.Key, bool) {
+	p.mu.Lock()
+	salt, ok := p.salt, !p.last.IsZero()
+	p.mu.Unlock()
+	if !ok {
+		return krb5.Key{}, false
+	}
+	k, err := krb5.StringToKey(e, p.password.Reveal(), salt, nil)
+	return k, err == nil
+}
+
 // keytabSecret takes keys from a keytab, the newest version of each.
 type keytabSecret struct{ keytab *Keytab }
 
@@ -93,7 +107,9 @@ type keyLogin struct {
 }
 
 // wrongKeyPause is how long a wrong password is not tried again: a service
-// that tries it for each of its requests locks the account.
+// that tries it for each of its requests locks the account. The KDC's word for
+// it is not protected, so that somebody who can answer in its place keeps us
+// from logging in for as long; who can do that can keep us from it anyway.
 const wrongKeyPause = 5 * time.Minute
 
 // lastRefusal returns the KDC's answer to the same key a short time ago.
@@ -322,6 +338,8 @@ func (c *client) keepKey(k krb5.Key) {
 }
 
 // ownKey returns the client's own long-term key of one type, if it is known.
+// That of a password may be wrong if no login was made with that type, so
+// whoever opened something with it calls keepKey.
 func (c *client) ownKey(e krb5.EType) (krb5.Key, bool) {
 	c.mu.Lock()
 	k, ok := c.keys[e]
@@ -330,8 +348,11 @@ func (c *client) ownKey(e krb5.EType) (krb5.Key, bool) {
 		return k, true
 	}
 	if l, isKey := c.source.(*keyLogin); isKey {
-		if s, isTab := l.secret.(*keytabSecret); isTab {
+		switch s := l.secret.(type) {
+		case *keytabSecret:
 			return s.find(e, c.asName, c.asRealm)
+		case *passwordSecret:
+			return s.other(e)
 		}
 	}
 	return krb5.Key{}, false

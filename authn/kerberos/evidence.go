@@ -51,9 +51,7 @@ func (e *Evidence) Client() string {
 	return v.client.String() + "@" + v.realm
 }
 
-// SID returns the caller's SID as the ticket has it, or "" if it has none or
-// cannot be read here: a ticket of S4U2Self can if the client has a keytab or
-// password.
+// SID returns the caller's SID as the ticket has it, or "" if it has none.
 func (e *Evidence) SID() authn.SID { return e.open().sid }
 
 // Forwardable reports whether a KDC takes the caller's ticket as evidence for

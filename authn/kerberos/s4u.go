@@ -18,6 +18,11 @@ import (
 // forwardable. The error around it says which, and what helps.
 var ErrNotDelegable = errors.New("kerberos: user may not be delegated")
 
+// ErrNoServiceKey means that S4U2Self cannot see whose ticket it got, because
+// the client has no long-term key of its own that opens it. A client with a
+// keytab or password has.
+var ErrNoServiceKey = errors.New("kerberos: no key of the service account that opens its own ticket")
+
 // selfLife is how long a ticket of S4U2Self is used. It says which groups the
 // user has and that the account is enabled, so it is asked for anew long
 // before the KDC lets it end.
@@ -29,9 +34,9 @@ const selfLife = 15 * time.Minute
 // with the client's realm, or a UPN. Whoever may call it decides who the user
 // is, so the name must come from a login that was verified.
 //
-// The KDC is not taken at its word. If the client has its own long-term key of
-// the right type, the ticket is opened to see whose it is; members of
-// Protected Users are refused then too, which not every KDC does.
+// The KDC is not taken at its word: the ticket is opened to see whose it is,
+// and members of Protected Users are refused, which not every KDC does. That
+// takes a client with a keytab or password; others get ErrNoServiceKey.
 func (c *Client) S4U2Self(ctx context.Context, user string) (*Evidence, error) {
 	k := c.c
 	tgt, err := k.tgt(ctx) // says which realm is ours
@@ -155,17 +160,20 @@ func checkS4UUser(rep *krb5.KDCRep, name krb5.PrincipalName, tgt *ticket) error 
 	return nil
 }
 
-// confirmUser opens a ticket to the client itself, if it has the key, and
-// checks that it is the user's: the name outside of it is not protected.
+// confirmUser opens a ticket to the client itself and checks that it is the
+// user's: the name outside of it is not protected.
 func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
 	key, ok := c.ownKey(t.EncPart.EType)
 	if !ok {
-		return nil
+		return fmt.Errorf("%w: S4U2Self got one of type %v: use a keytab with all encryption types of %v, or its password",
+			ErrNoServiceKey, t.EncPart.EType, t.SName)
 	}
 	plain, err := t.EncPart.Open(key, krb5.UsageTicket)
 	if err != nil {
-		return fmt.Errorf("kerberos: S4U2Self: open the service's own ticket: %w: the account's password was changed", err)
+		return fmt.Errorf("%w: S4U2Self: %w: the account's password was changed, or its key of type %v has another salt than the one of the login: use a new keytab",
+			ErrNoServiceKey, err, t.EncPart.EType)
 	}
+	c.keepKey(key)
 	part, err := krb5.ParseEncTicketPart(plain)
 	if err != nil {
 		return err

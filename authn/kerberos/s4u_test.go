@@ -233,6 +233,74 @@ func TestAttackS4UForProtectedUser(t *testing.T) {
 	}
 }
 
+// The checks were left out without a word where the login was made with a key
+// of another type than the ticket's, or by no key.
+func TestAttackS4UUnconfirmed(t *testing.T) {
+	t.Parallel()
+	for name, types := range map[string][]string{
+		"all types": nil,
+		"aes128":    {"aes128-cts-hmac-sha1-96"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRealm(t)
+			cfg := r.config()
+			cfg.ETypes = types
+			byKeytab, err := NewKeytabClient(cfg, "svc-app", r.keytab(t, "svc-app"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			byKeytab.c.testOnlyNow = r.clock.now
+			for _, c := range []*Client{r.clientWith(t, cfg, "svc-app", "pw-app"), byKeytab} {
+				if _, err := c.S4U2Self(t.Context(), "carol"); !errors.Is(err, ErrNotDelegable) {
+					t.Errorf("member of Protected Users: %v", err)
+				}
+				ev, err := c.S4U2Self(t.Context(), "alice")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.HasPrefix(string(ev.SID()), "S-1-5-21-") {
+					t.Errorf("evidence of SID %q", ev.SID())
+				}
+			}
+		})
+	}
+	t.Run("no key", func(t *testing.T) {
+		t.Parallel()
+		r := startRealm(t)
+		with := r.client(t, "svc-app")
+		tgt, err := with.c.tgt(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := newClientFor(r.config(), tgt.client, tgt.crealm, &ticketLogin{first: tgt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.c.testOnlyNow = r.clock.now
+		ev, err := c.S4U2Self(t.Context(), "alice")
+		if ev != nil || !errors.Is(err, ErrNoServiceKey) || !strings.Contains(err.Error(), "use a keytab") {
+			t.Errorf("%v, %v", ev, err)
+		}
+	})
+	t.Run("another key", func(t *testing.T) {
+		t.Parallel()
+		r := startRealm(t)
+		cfg := r.config()
+		cfg.ETypes = []string{"aes128-cts-hmac-sha1-96"}
+		c := r.clientWith(t, cfg, "svc-app", "pw-app")
+		if err := c.Login(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SetPassword("svc-app", "changed"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.S4U2Self(t.Context(), "alice"); !errors.Is(err, ErrNoServiceKey) || !strings.Contains(err.Error(), "password was changed") {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAttackS4UForSensitiveUser(t *testing.T) {
 	t.Parallel()
 	r := startRealm(t)
