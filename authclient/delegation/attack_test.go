@@ -11,6 +11,7 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/internal/kdc"
+	"github.com/soapward/soapward/internal/krb5"
 )
 
 // Threat 22. The name that logged in must mean the same account to the KDC.
@@ -119,6 +120,35 @@ func TestAttackMixedCallers(t *testing.T) {
 	}
 	if len(keys) != len(ids) {
 		t.Errorf("%d connection keys for %d logins", len(keys), len(ids))
+	}
+}
+
+// A refusal that anybody on the way to the KDC can make up turned the caller
+// into the service account.
+func TestAttackServiceAccountByForgedRefusal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ours := &authclient.Kerberos{Client: w.client("front")}
+	byTicket, byNTLM := w.kerberosLogin("alice", "front", frontSPN, false), w.ntlmLogin("alice")
+	for _, code := range []krb5.ErrorCode{krb5.CodeGeneric, krb5.CodeBadOption, krb5.CodePolicy, krb5.CodeClientUnknown, krb5.CodeClientRevoked} {
+		for name, id := range map[string]*authn.Identity{"ticket": byTicket, "NTLM": byNTLM} {
+			d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true, Service: ours})
+			if err := d.Client.Login(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.SetFault(kdc.Fault{Only: krb5.MsgTGSReq, Error: code})
+			c, m, err := d.Delegate(t.Context(), id, target(backSPN))
+			w.SetFault(kdc.Fault{})
+			var de *Error
+			if c != nil || m != "" || !errors.As(err, &de) || len(de.Tried) != 1 {
+				t.Errorf("%v, caller by %s: credential %v, method %q, error %v", code, name, c, m, err)
+			}
+		}
+	}
+	w.SetFault(kdc.Fault{Corrupt: true})
+	d := w.delegator("front", Upstream{SPN: backSPN, Service: ours})
+	if c, m, err := d.Delegate(t.Context(), byTicket, target(backSPN)); c != nil || err == nil {
+		t.Errorf("corrupt answers: method %q, error %v", m, err)
 	}
 }
 

@@ -37,8 +37,12 @@ type Upstream struct {
 	// at this upstream, so the account must be worth that trust.
 	ProtocolTransition bool
 
-	// Service is the account to log in with when the caller cannot be passed
-	// on, or is anonymous. Nil means never.
+	// Service is the account to log in with when the caller is anonymous or
+	// cannot be passed on: the login left nothing to show, not even a name that
+	// a KDC would know, or a ticket that is not forwardable, or the user is in
+	// Protected Users. Nil means never. A KDC that refuses, or does not answer,
+	// is an error nevertheless: anybody on the way to it could have made the
+	// refusal up, and must not choose in whose name we act.
 	Service authclient.Credential
 }
 
@@ -94,9 +98,7 @@ func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclie
 	if err == nil {
 		return cred, method, nil
 	}
-	// Whether a KDC can be reached, and how fast, must not decide in whose
-	// name we act.
-	if u.Service == nil || errors.Is(err, authn.ErrUnavailable) || ctx.Err() != nil {
+	if u.Service == nil || !e.decidedHere() || ctx.Err() != nil {
 		return nil, "", err
 	}
 	d.logger().LogAttrs(ctx, slog.LevelInfo, "acting as service account",
@@ -160,7 +162,7 @@ func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, t aut
 	if isTicket && m != Transition {
 		principal = ev.Client()
 	} else if principal, err = d.principal(id); err != nil {
-		return nil, err
+		return nil, &principalError{err}
 	}
 	return d.tickets.get(ctx, keyOf(m, principal, id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
 		switch m {

@@ -261,18 +261,24 @@ func TestServiceAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ours := authclient.Credential(&authclient.Kerberos{Client: w.client("front")})
+	elsewhere, noGroups := *w.ntlmLogin("alice"), *w.ntlmLogin("pru")
+	elsewhere.Domain, noGroups.Groups = "ELSEWHERE", nil
 	for _, tc := range []struct {
-		name string
-		id   *authn.Identity
+		name       string
+		id         *authn.Identity
+		transition bool
 	}{
-		{"double hop", w.ntlmLogin("alice")},
-		{"anonymous", nil},
-		{"protected", w.ntlmLogin("pru")},
+		{"double hop", w.ntlmLogin("alice"), false},
+		{"anonymous", nil, false},
+		{"protected", w.ntlmLogin("pru"), false},
+		{"protected, as only the KDC's ticket tells", &noGroups, true},
+		{"of a domain that is not mapped", &elsewhere, true},
+		{"sensitive", w.kerberosLogin("sam", "front", frontSPN, false), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := &world{w.KDC, t}
 			var log bytes.Buffer
-			d := w.delegator("front", Upstream{SPN: backSPN, Service: ours})
+			d := w.delegator("front", Upstream{SPN: backSPN, Service: ours, ProtocolTransition: tc.transition})
 			d.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 			c, m, err := d.Delegate(t.Context(), tc.id, target(backSPN))
 			if err != nil || m != AsService || c != ours {

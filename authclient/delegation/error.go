@@ -88,6 +88,20 @@ func (e *Error) because(err error, cause, remedy string) *Error {
 	return e
 }
 
+// decidedHere reports that no message from the network had a part in the
+// error, except for tickets that our own key opened.
+func (e *Error) decidedHere() bool {
+	for _, a := range e.Tried {
+		var noName *principalError
+		var refusal *kerberos.KDCError
+		local := errors.As(a.Err, &noName) || errors.Is(a.Err, kerberos.ErrNotDelegable) && !errors.As(a.Err, &refusal)
+		if !local {
+			return false
+		}
+	}
+	return true
+}
+
 // kind is the name of the error for programs, and the words a client may see.
 func (e *Error) kind() (name, title string) {
 	switch {

@@ -14,6 +14,11 @@ var (
 	errNoSID        = errors.New("delegation: the KDC's ticket does not say which account it means by the name")
 )
 
+// principalError means that a caller has no name that a KDC knows.
+type principalError struct{ error }
+
+func (e *principalError) Unwrap() error { return e.error }
+
 func (d *Delegator) principal(id *authn.Identity) (string, error) {
 	if d.Principal != nil {
 		return d.Principal(id)
