@@ -103,11 +103,12 @@ func (l *loader) substitutions() {
 			continue
 		}
 		seen := map[*Element]bool{sym.elem: true}
-		for h := sym.elem.Head; h != nil && !seen[h]; h = h.Head {
+		h := sym.elem.Head
+		for ; h != nil && !seen[h]; h = h.Head {
 			seen[h] = true
 			h.Members = append(h.Members, sym.elem)
 		}
-		if h := sym.elem.Head; h != nil && h.Head != nil && seen[h] && h == sym.elem {
+		if h == sym.elem {
 			l.probs.add(sym.elem.Pos, nil, "element %s is in its own substitution group", sym.elem.Name)
 		}
 	}
@@ -171,19 +172,19 @@ func (l *loader) messagesOf(op *Operation, n *node, messages map[*symbol]*Messag
 		}
 		switch k.name.Local {
 		case "input":
-			op.Input = l.use(k, messages)
+			op.Input = l.messageOf(k, messages)
 		case "output":
-			op.Output = l.use(k, messages)
+			op.Output = l.messageOf(k, messages)
 		case "fault":
-			if m := l.use(k, messages); m != nil {
+			if m := l.messageOf(k, messages); m != nil {
 				op.Faults = append(op.Faults, &FaultMessage{Name: k.get("name"), Message: m})
 			}
 		}
 	}
 }
 
-// use returns a copy of the message n refers to, with the label given there.
-func (l *loader) use(n *node, messages map[*symbol]*Message) *Message {
+// messageOf returns a copy of the message n refers to, with the label given there.
+func (l *loader) messageOf(n *node, messages map[*symbol]*Message) *Message {
 	ref, ok := n.attr("message")
 	if !ok {
 		l.probs.add(n.pos, nil, "wsdl:%s without message", n.name.Local)
@@ -337,7 +338,7 @@ func (l *loader) bound(op *Operation, n *node, space string, style Style, messag
 		for _, k := range n.kids {
 			if (k.name == QName{nsWSDL, "fault"}) && k.get("name") == f.Name {
 				if sf := k.child(space, "fault"); sf != nil {
-					bf.Use = l.use2(sf)
+					bf.Use = l.useOf(sf)
 				}
 			}
 		}
@@ -347,7 +348,7 @@ func (l *loader) bound(op *Operation, n *node, space string, style Style, messag
 	return bo
 }
 
-func (l *loader) use2(n *node) Use {
+func (l *loader) useOf(n *node) Use {
 	switch v := n.get("use"); v {
 	case "", "literal":
 		return Literal
@@ -386,7 +387,7 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 	}
 	var only map[string]bool
 	if body != nil {
-		bm.Use = l.use2(body)
+		bm.Use = l.useOf(body)
 		bm.Namespace = body.get("namespace")
 		if parts, ok := body.attr("parts"); ok {
 			only = map[string]bool{}
@@ -420,7 +421,7 @@ func (l *loader) header(bm *BoundMessage, n *node, messages map[*symbol]*Message
 	name := n.get("part")
 	for _, p := range messages[sym].Parts {
 		if p.Name == name {
-			bm.Headers = append(bm.Headers, &Header{Message: sym.key.name, Part: p, Use: l.use2(n)})
+			bm.Headers = append(bm.Headers, &Header{Message: sym.key.name, Part: p, Use: l.useOf(n)})
 			if sym.key.name == bm.Message.Name {
 				own[name] = true
 			}

@@ -11,7 +11,6 @@ type loaded struct {
 	doc  *Document
 	root *node // nil: reading failed, and a problem says so
 	done bool  // its imports were followed
-	via  Position
 }
 
 // A schema is an xs:schema element as one target namespace sees it. A schema
@@ -96,7 +95,7 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 	if d := l.docs[uri]; d != nil {
 		return d, nil
 	}
-	d := &loaded{via: at}
+	d := &loaded{}
 	l.docs[uri] = d
 	fail := func(pos Position, err error, format string, args ...any) (*loaded, error) {
 		l.probs.add(pos, err, format, args...)
@@ -229,9 +228,6 @@ func (l *loader) schema(ctx context.Context, d *loaded, root *node, tns string, 
 	}
 	l.schemas[key] = s
 	l.byNS[tns] = true
-	if len(root.kids) == 0 && tns == "" {
-		return
-	}
 	for _, n := range root.kids {
 		if n.name.Space != nsXSD {
 			continue

@@ -116,6 +116,7 @@ func TestErrors(t *testing.T) {
 		{"circular union", schema(`<xs:simpleType name="s"><xs:union memberTypes="e:s"/></xs:simpleType>`), []string{"is a member of itself"}},
 		{"circular group", schema(`<xs:group name="g"><xs:sequence><xs:group ref="e:h"/></xs:sequence></xs:group><xs:group name="h"><xs:choice><xs:group ref="e:g"/></xs:choice></xs:group><xs:complexType name="t"><xs:group ref="e:g"/></xs:complexType>`),
 			[]string{"group {urn:e}g contains itself"}},
+		{"circular substitution", schema(`<xs:element name="a" substitutionGroup="e:b"/><xs:element name="b" substitutionGroup="e:a"/>`), []string{"{urn:e}a is in its own substitution group"}},
 		{"occurs", schema(`<xs:complexType name="t"><xs:sequence minOccurs="x"><xs:element name="a" minOccurs="3" maxOccurs="2"/></xs:sequence></xs:complexType>`),
 			[]string{`minOccurs="x" is not a number`, "minOccurs=3 is larger than maxOccurs=2"}},
 		{"complex attribute", schema(`<xs:complexType name="t"><xs:attribute name="a" type="e:t"/></xs:complexType>`), []string{"which is not a simple type"}},
