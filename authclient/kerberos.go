@@ -37,9 +37,10 @@ func (k *Kerberos) Schemes() []string { return []string{SchemeNegotiate} }
 
 // NewInitiator implements Credential.
 func (k *Kerberos) NewInitiator(_ string, t Target, cb authn.ChannelBinding) (authn.Initiator, error) {
-	return spnego.NewInitiator(spnego.OIDKerberos, k.Client.NewInitiator(t.SPN, kerberos.InitiatorConfig{
+	i := k.Client.NewInitiator(t.SPN, kerberos.InitiatorConfig{
 		Binding: cb, Forward: k.Forward, InsecureNoMutual: k.InsecureNoMutual,
-	})), nil
+	})
+	return &ticketInitiator{spnego.NewInitiator(spnego.OIDKerberos, i), i.Refused}, nil
 }
 
 // Ticket logs in with one ticket, as delegation gets it, to the service that
@@ -47,6 +48,10 @@ func (k *Kerberos) NewInitiator(_ string, t Target, cb authn.ChannelBinding) (au
 // use; it is safe for concurrent use then.
 type Ticket struct {
 	Ticket *kerberos.Ticket
+
+	// OnRefused is told that the server refused a login with the ticket. It
+	// reports whether the Source would choose another by now. Nil means no.
+	OnRefused func() (retry bool)
 
 	key lazyKey
 }
@@ -63,7 +68,8 @@ func (k *Ticket) Schemes() []string { return []string{SchemeNegotiate} }
 
 // NewInitiator implements Credential.
 func (k *Ticket) NewInitiator(_ string, _ Target, cb authn.ChannelBinding) (authn.Initiator, error) {
-	return spnego.NewInitiator(spnego.OIDKerberos, k.Ticket.NewInitiator(kerberos.InitiatorConfig{Binding: cb})), nil
+	i := k.Ticket.NewInitiator(kerberos.InitiatorConfig{Binding: cb})
+	return &ticketInitiator{spnego.NewInitiator(spnego.OIDKerberos, i), k.OnRefused}, nil
 }
 
 var serial atomic.Uint64

@@ -3,6 +3,9 @@ package delegation
 import (
 	"container/list"
 	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +25,9 @@ const (
 	// margin is how long before its end a ticket is not used any more: the
 	// request has to get there, and clocks differ.
 	margin = time.Minute
+	// minRefused is how old a ticket is at least that is replaced because the
+	// upstream refused it. Another reason is likelier for a new one.
+	minRefused = time.Minute
 )
 
 // cacheKey tells tickets apart. SID and account come from the login, the
@@ -41,8 +47,9 @@ func keyOf(m Method, principal string, id *authn.Identity, t authclient.Target) 
 
 // cache keeps tickets in memory. It is safe for concurrent use.
 type cache struct {
-	max int
-	now func() time.Time
+	max    int
+	now    func() time.Time
+	forget func(*kerberos.Ticket) bool // whoever fetched a refused ticket may have kept it too
 
 	mu      sync.Mutex
 	entries map[cacheKey]*list.Element // of *entry
@@ -51,9 +58,10 @@ type cache struct {
 }
 
 type entry struct {
-	key   cacheKey
-	cred  *authclient.Ticket
-	until time.Time
+	key     cacheKey
+	cred    *authclient.Ticket
+	fetched time.Time
+	until   time.Time
 }
 
 // flight is a fetch that several goroutines wait for.
@@ -63,11 +71,14 @@ type flight struct {
 	err  error
 }
 
-func newCache(limit int, now func() time.Time) *cache {
+func newCache(limit int, now func() time.Time, forget func(*kerberos.Ticket) bool) *cache {
 	if limit <= 0 {
 		limit = defaultMaxTickets
 	}
-	return &cache{max: limit, now: now, entries: map[cacheKey]*list.Element{}, used: list.New(), flights: map[cacheKey]*flight{}}
+	return &cache{
+		max: limit, now: now, forget: forget,
+		entries: map[cacheKey]*list.Element{}, used: list.New(), flights: map[cacheKey]*flight{},
+	}
 }
 
 // get returns the credential under key, by fetch if there is none that is
@@ -100,7 +111,7 @@ func (c *cache) get(ctx context.Context, key cacheKey, fetch func(context.Contex
 func (c *cache) fly(ctx context.Context, key cacheKey, f *flight, fetch func(context.Context) (*kerberos.Ticket, error)) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	t, err := fetch(ctx)
+	t, err := guard(ctx, fetch)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(f.done)
@@ -109,7 +120,8 @@ func (c *cache) fly(ctx context.Context, key cacheKey, f *flight, fetch func(con
 		return
 	}
 	f.cred = &authclient.Ticket{Ticket: t}
-	now := c.now()
+	cred, now := f.cred, c.now()
+	cred.OnRefused = func() bool { return c.refused(key, cred) && c.forget(t) }
 	until := t.Expires().Add(-margin)
 	if latest := now.Add(maxAge); latest.Before(until) {
 		until = latest
@@ -118,10 +130,38 @@ func (c *cache) fly(ctx context.Context, key cacheKey, f *flight, fetch func(con
 		return // good for this one request
 	}
 	c.expire(now)
-	c.entries[key] = c.used.PushFront(&entry{key, f.cred, until})
+	c.entries[key] = c.used.PushFront(&entry{key, f.cred, now, until})
 	for c.used.Len() > c.max {
 		c.remove(c.used.Back())
 	}
+}
+
+// guard turns a panic into an error. It would end the process, since no server
+// recovers it here.
+func guard(ctx context.Context, fetch func(context.Context) (*kerberos.Ticket, error)) (t *kerberos.Ticket, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.Error("panic while a ticket was fetched", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			t, err = nil, fmt.Errorf("delegation: panic while a ticket was fetched: %v", p)
+		}
+	}()
+	return fetch(ctx)
+}
+
+// refused removes a credential that the upstream refused, if it is not new. It
+// reports whether get returns another one now.
+func (c *cache) refused(key cacheKey, cred *authclient.Ticket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	el, ok := c.entries[key]
+	if !ok || el.Value.(*entry).cred != cred {
+		return true
+	}
+	if c.now().Sub(el.Value.(*entry).fetched) < minRefused {
+		return false
+	}
+	c.remove(el)
+	return true
 }
 
 // expire forgets the tickets nobody asked for since they ended. They are

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
 )
@@ -22,7 +24,7 @@ func TestCache(t *testing.T) {
 	}
 	now := time.Now()
 	var mu sync.Mutex
-	c := newCache(3, func() time.Time { mu.Lock(); defer mu.Unlock(); return now })
+	c := newCache(3, func() time.Time { mu.Lock(); defer mu.Unlock(); return now }, func(*kerberos.Ticket) bool { return true })
 	fetched := 0
 	get := func(name string) {
 		t.Helper()
@@ -73,12 +75,17 @@ func TestCache(t *testing.T) {
 
 func TestCacheErrors(t *testing.T) {
 	t.Parallel()
-	c := newCache(0, time.Now)
+	c := newCache(0, time.Now, nil)
 	boom := errors.New("boom")
 	for range 2 { // not remembered
 		if _, err := c.get(t.Context(), cacheKey{}, func(context.Context) (*kerberos.Ticket, error) { return nil, boom }); !errors.Is(err, boom) {
 			t.Errorf("%v, want boom", err)
 		}
+	}
+	// A panic ended the process.
+	_, err := c.get(t.Context(), cacheKey{}, func(context.Context) (*kerberos.Ticket, error) { panic("bang") })
+	if err == nil || !strings.Contains(err.Error(), "bang") {
+		t.Errorf("%v, want the panic", err)
 	}
 	// A waiter may leave; the fetch goes on for the others.
 	ctx, cancel := context.WithCancel(t.Context())
@@ -109,6 +116,50 @@ func TestCacheErrors(t *testing.T) {
 	close(release)
 	if err := <-stays; !errors.Is(err, boom) || errors.Is(err, context.Canceled) {
 		t.Errorf("the one who stayed: %v", err)
+	}
+}
+
+// A ticket that the upstream refused, because its password was changed, was
+// used until it ended.
+func TestCacheRefusedTicket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.delegator("front", Upstream{SPN: backSPN}, Upstream{SPN: otherSPN})
+	var later atomic.Int64
+	d.testOnlyNow = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	id := w.kerberosLogin("alice", "front", frontSPN, true)
+	get := func(spn string, want Method) *authclient.Ticket {
+		t.Helper()
+		c, m, err := d.Delegate(t.Context(), id, target(spn))
+		if err != nil || m != want {
+			t.Fatal(m, err)
+		}
+		return c.(*authclient.Ticket)
+	}
+	refused := func(c *authclient.Ticket) bool {
+		t.Helper()
+		in, err := c.NewInitiator(authclient.SchemeNegotiate, target(otherSPN), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in.(authclient.RefusalObserver).Refused()
+	}
+	before, constrained := get(otherSPN, Forwarded), get(backSPN, Constrained)
+	if refused(before) || get(otherSPN, Forwarded) != before {
+		t.Error("a new ticket is replaced")
+	}
+	later.Store(int64(minRefused))
+	if !refused(before) || get(otherSPN, Forwarded) == before {
+		t.Error("an old ticket is not replaced")
+	}
+	if !refused(before) {
+		t.Error("one that used the old ticket too is not told to try again")
+	}
+	if refused(get(otherSPN, Forwarded)) {
+		t.Error("the new ticket is replaced")
+	}
+	if refused(constrained) { // whose clock is not that of the test
+		t.Error("Client was not asked whether it has another ticket")
 	}
 }
 

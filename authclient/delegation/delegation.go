@@ -86,7 +86,7 @@ type Delegator struct {
 // credential of a caller is the same object as long as its ticket is good, so
 // that connections are used again.
 func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclient.Target) (authclient.Credential, Method, error) {
-	d.once.Do(func() { d.tickets = newCache(d.MaxTickets, d.now) })
+	d.once.Do(func() { d.tickets = newCache(d.MaxTickets, d.now, d.forget) })
 	e := &Error{Identity: id, Target: t}
 	u := d.upstream(t.SPN)
 	if u == nil {
@@ -196,6 +196,11 @@ func (d *Delegator) transition(ctx context.Context, id *authn.Identity, principa
 	}
 	return d.Client.S4U2Proxy(ctx, self, spn)
 }
+
+// forget drops a ticket that an upstream refused from Client's cache, and
+// reports whether it would give another now. Tickets of other clients are in no
+// cache but our own.
+func (d *Delegator) forget(t *kerberos.Ticket) bool { return d.Client == nil || d.Client.Forget(t) }
 
 // knowsKDC reports whether Kerberos is set.
 func (d *Delegator) knowsKDC() bool { return len(d.Kerberos.Realms) > 0 || d.Kerberos.LookupKDC }

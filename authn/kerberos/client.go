@@ -165,15 +165,12 @@ func (c *Client) Ticket(ctx context.Context, spn string) (*Ticket, error) {
 	return newTicket(t), nil
 }
 
-// Forget drops the ticket for a service, so that the next exchange asks a KDC.
-// It is for callers that see the service refuse the ticket in ways the
-// initiator does not: a server whose password was changed often answers with a
-// bare 401. An initiator that gets the reason forgets the ticket itself.
-func (c *Client) Forget(spn string) {
-	if name, realm, err := c.c.cfg.parseSPN(spn); err == nil {
-		c.c.cache.drop(serviceKey(name, realm), nil)
-	}
-}
+// Forget drops a ticket that its service refused without a reason, as one whose
+// password was changed often does, and reports whether a new login would be
+// made with another ticket. One that is younger than a minute stays: the reason
+// must be another, and each refusal would cost the KDC a request. Initiators of
+// the client have Refused for the same.
+func (c *Client) Forget(t *Ticket) bool { return c.c.cache.refused(t.open(), c.c.now()) }
 
 func (c *client) now() time.Time { return c.testOnlyNow() }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ const (
 	fetchTimeout = time.Minute      // for one ticket, over all realms it takes
 	retryPause   = 30 * time.Second // between tries to replace a ticket that still works
 	maxEarly     = 5 * time.Minute  // how long before its end a ticket is replaced
+	minRefused   = time.Minute      // how old a ticket is at least that is replaced since it was refused
 )
 
 // cache keeps tickets and makes sure that each is fetched by one goroutine at
@@ -25,10 +28,11 @@ type cache struct {
 }
 
 type cacheEntry struct {
-	ticket *ticket   // nil: none yet
-	renew  time.Time // when to replace it
-	used   time.Time
-	flight *flight // nil: nobody is fetching
+	ticket  *ticket   // nil: none yet
+	fetched time.Time // when it came; zero: not known
+	renew   time.Time // when to replace it
+	used    time.Time
+	flight  *flight // nil: nobody is fetching
 }
 
 // flight is one fetch that several goroutines wait for.
@@ -78,13 +82,13 @@ func (s *cache) get(ctx context.Context, key string, now func() time.Time, fetch
 func (s *cache) fly(ctx context.Context, e *cacheEntry, f *flight, old *ticket, now func() time.Time, fetch func(ctx context.Context, old *ticket) (*ticket, error)) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	f.ticket, f.err = fetch(ctx, old)
+	f.ticket, f.err = guard(ctx, old, fetch)
 	s.mu.Lock()
 	e.flight = nil
 	t := now()
 	switch {
 	case f.err == nil:
-		e.ticket, e.renew = f.ticket, replaceAt(f.ticket, t)
+		e.ticket, e.fetched, e.renew = f.ticket, t, replaceAt(f.ticket, t)
 	case e.ticket != nil && t.Before(e.ticket.end) && errors.Is(f.err, authn.ErrUnavailable):
 		e.renew = earlier(t.Add(retryPause), e.ticket.end)
 	default:
@@ -92,6 +96,18 @@ func (s *cache) fly(ctx context.Context, e *cacheEntry, f *flight, old *ticket, 
 	}
 	s.mu.Unlock()
 	close(f.done)
+}
+
+// guard turns a panic into an error. It would end the process, since no server
+// recovers it here.
+func guard(ctx context.Context, old *ticket, fetch func(context.Context, *ticket) (*ticket, error)) (t *ticket, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.Error("panic while a ticket was fetched", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			t, err = nil, fmt.Errorf("kerberos: panic while a ticket was fetched: %v", p)
+		}
+	}()
+	return fetch(ctx, old)
 }
 
 // replaceAt says when to get a successor of t: some time before its end, but
@@ -123,13 +139,31 @@ func (s *cache) put(key string, t *ticket, now time.Time) {
 }
 
 // drop removes a ticket that turned out not to work, if it is still the one
-// under key; nil means whichever is there.
+// under key.
 func (s *cache) drop(key string, t *ticket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.entries[key]; e != nil && (t == nil || e.ticket == t) {
+	if e := s.entries[key]; e != nil && e.ticket == t {
 		e.ticket = nil
 	}
+}
+
+// refused removes a ticket, under whichever key, that may be the reason why a
+// service refused a login. It reports whether get returns another one now,
+// which it does not if the ticket is so new that a KDC would say the same.
+func (s *cache) refused(t *ticket, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries {
+		if e.ticket != t {
+			continue
+		}
+		if now.Sub(e.fetched) < minRefused {
+			return false
+		}
+		e.ticket = nil
+	}
+	return true
 }
 
 // makeRoom removes the entry that was not used for the longest time, if the

@@ -245,6 +245,18 @@ func (i *Initiator) finishAPRep(body []byte) error {
 	return nil
 }
 
+// ErrTicketRefused means that the service could not use the ticket. Most often
+// its password was changed since the ticket was made.
+var ErrTicketRefused = errors.New("kerberos: ticket refused by the service")
+
+// Refused tells the initiator that the service refused the login without a
+// reason, such as an HTTP server's 401 with no token. It reports whether
+// another exchange would be made with another ticket: the one used is forgotten
+// if it is older than a minute. It does so for initiators of a Client only.
+func (i *Initiator) Refused() bool {
+	return i.client != nil && i.sent != nil && i.client.cache.refused(i.ticket.open(), i.now())
+}
+
 // refused returns the service's KRB-ERROR, and forgets the ticket if that is
 // what it did not like, so that the next exchange gets a new one.
 func (i *Initiator) refused(body []byte) error {
@@ -252,17 +264,19 @@ func (i *Initiator) refused(body []byte) error {
 	if err != nil {
 		return err
 	}
+	err = errors.New("kerberos: login refused by the service")
 	hint := ""
 	switch m.Code {
 	case krb5.CodeModified, krb5.CodeBadKeyVersion, krb5.CodeServerNoKey, krb5.CodeNotUs, krb5.CodeTicketExpired, krb5.CodeTicketNotYet:
 		if i.client != nil {
 			i.client.forgetService(i.spn, i.ticket.open())
 		}
+		err = ErrTicketRefused
 		hint = ": the service name may belong to another account than the service runs as, or the service's keytab is older than its password"
 	case krb5.CodeSkew:
 		hint = fmt.Sprintf(": the service's clock reads %s", m.STime.Format(time.RFC3339))
 	}
-	return fmt.Errorf("kerberos: %v refused by the service: %v%s", i.ticket, m.Code, hint)
+	return fmt.Errorf("%w: %v: %v%s", err, i.ticket, m.Code, hint)
 }
 
 // GetMIC implements authn.MessageSigner.

@@ -2,6 +2,7 @@ package kerberos
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -276,5 +277,105 @@ func TestAttackServerDoesNotProveItself(t *testing.T) {
 				t.Errorf("a MIC from an exchange that failed: %v", err)
 			}
 		})
+	}
+}
+
+// After the service's password was changed, each login was refused until the
+// cached ticket ended.
+func TestInitiatorRefused(t *testing.T) {
+	t.Parallel()
+	r := startRealm(t)
+	c := r.client(t, "alice")
+	start := func() *Initiator {
+		i := c.NewInitiator(backSPN, InitiatorConfig{})
+		if i.Refused() {
+			t.Error("refused before it began")
+		}
+		if _, _, err := i.Step(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	start()
+	for _, pw := range []string{"new1", "new2", "new3"} { // the last but one may still be good
+		if err := r.SetPassword("svc-back", pw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := r.mechanism(t, "svc-back", backSPN)
+	young := start()
+	if young.Refused() {
+		t.Error("a new ticket is asked for again")
+	}
+	r.clock.add(minRefused)
+	first, second := start(), start()
+	if _, err := runExchange(t, c.NewInitiator(backSPN, InitiatorConfig{}), m, authn.Exchange{}); err == nil {
+		t.Fatal("the service takes a ticket sealed with its old key")
+	}
+	if !first.Refused() {
+		t.Error("an old ticket is not replaced")
+	}
+	if _, err := runExchange(t, c.NewInitiator(backSPN, InitiatorConfig{}), m, authn.Exchange{}); err != nil {
+		t.Error(err)
+	}
+	if !second.Refused() {
+		t.Error("one that used the old ticket too is not told to try again")
+	}
+	if start().Refused() {
+		t.Error("the new ticket is replaced")
+	}
+	if n := r.Stats().TGS; n != 2 {
+		t.Errorf("%d tickets", n)
+	}
+}
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	r := startRealm(t)
+	c := r.client(t, "svc-app")
+	proxy := func() *Ticket {
+		ev, err := c.S4U2Self(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tkt, err := c.S4U2Proxy(t.Context(), ev, backSPN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tkt
+	}
+	for name, get := range map[string]func() *Ticket{"delegated": proxy, "own": func() *Ticket {
+		tkt, err := c.Ticket(t.Context(), backSPN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tkt
+	}} {
+		before := get()
+		if c.Forget(before) || get().open() != before.open() {
+			t.Errorf("%s: a new ticket is forgotten", name)
+		}
+		r.clock.add(minRefused)
+		if !c.Forget(before) || get().open() == before.open() {
+			t.Errorf("%s: an old ticket is not forgotten", name)
+		}
+		if !c.Forget(before) {
+			t.Errorf("%s: no news that it was replaced", name)
+		}
+	}
+}
+
+// A panic while a ticket was fetched ended the process.
+func TestCachePanic(t *testing.T) {
+	t.Parallel()
+	s := newCache()
+	_, err := s.get(t.Context(), "x", time.Now, func(context.Context, *ticket) (*ticket, error) { panic("boom") })
+	if err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("got %v", err)
+	}
+	want := &ticket{end: time.Now().Add(time.Hour)}
+	got, err := s.get(t.Context(), "x", time.Now, func(context.Context, *ticket) (*ticket, error) { return want, nil })
+	if got != want || err != nil {
+		t.Errorf("afterwards: %v, %v", got, err)
 	}
 }
