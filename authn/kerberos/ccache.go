@@ -64,7 +64,7 @@ type ccache struct {
 }
 
 func loadCache(path string) (*ccache, error) {
-	f, err := os.Open(path)
+	f, err := openCache(path)
 	if err != nil {
 		return nil, fmt.Errorf("kerberos: open credential cache: %w", err)
 	}
@@ -75,6 +75,9 @@ func loadCache(path string) (*ccache, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("kerberos: credential cache %s is not a regular file", path)
+	}
+	if err := checkOwner(path, info); err != nil {
+		return nil, err
 	}
 	if perm := info.Mode().Perm(); perm&0o027 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("kerberos: credential cache %s has mode %#o, so others could use its tickets: run chmod %#o %s",

@@ -78,7 +78,8 @@ func NewKeytabClient(cfg Config, principal string, keytab *Keytab) (*Client, err
 // NewCacheClient returns a client that uses the tickets in a credential cache,
 // as kinit makes it: a path, FILE:path or DIR:path. The cache is read again
 // when the ticket-granting ticket ends. The empty name means that of the
-// environment variable KRB5CCNAME, or /tmp/krb5cc_UID.
+// environment variable KRB5CCNAME, or /tmp/krb5cc_UID. The file must belong to
+// the process's user or root.
 func NewCacheClient(cfg Config, name string) (*Client, error) {
 	path, err := cachePath(name)
 	if err != nil {
