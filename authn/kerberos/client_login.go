@@ -66,21 +66,23 @@ func (p *passwordSecret) other(e krb5.EType) (krb5.Key, bool) {
 // keytabSecret takes keys from a keytab, the newest version of each.
 type keytabSecret struct{ keytab *Keytab }
 
-func (s *keytabSecret) find(e krb5.EType, name krb5.PrincipalName, realm string) (krb5.Key, bool) {
+// find returns all keys of one type, the newest first.
+func (s *keytabSecret) find(e krb5.EType, name krb5.PrincipalName, realm string) []krb5.Key {
 	principal := name.String()
-	for _, k := range s.keytab.current().entries { // newest first
+	var keys []krb5.Key
+	for _, k := range s.keytab.current().entries {
 		same := strings.EqualFold(k.principal, principal) && strings.EqualFold(k.realm, realm)
 		if same && k.key.EType() == e {
-			return k.key, true
+			keys = append(keys, k.key)
 		}
 	}
-	return krb5.Key{}, false
+	return keys
 }
 
 func (s *keytabSecret) etypes(l []krb5.EType, name krb5.PrincipalName, realm string) []krb5.EType {
 	var out []krb5.EType
 	for _, e := range l {
-		if _, ok := s.find(e, name, realm); ok {
+		if len(s.find(e, name, realm)) > 0 {
 			out = append(out, e)
 		}
 	}
@@ -88,11 +90,11 @@ func (s *keytabSecret) etypes(l []krb5.EType, name krb5.PrincipalName, realm str
 }
 
 func (s *keytabSecret) key(e krb5.EType, name krb5.PrincipalName, realm, _ string, _ []byte) (krb5.Key, error) {
-	k, ok := s.find(e, name, realm)
-	if !ok {
+	keys := s.find(e, name, realm)
+	if len(keys) == 0 {
 		return krb5.Key{}, fmt.Errorf("kerberos: %v has no key of type %v for %v@%s", s.keytab, e, name, realm)
 	}
-	return k, nil
+	return keys[0], nil
 }
 
 // keyLogin logs in with a long-term key. It makes a new login instead of
@@ -337,25 +339,31 @@ func (c *client) keepKey(k krb5.Key) {
 	c.keys[k.EType()] = k
 }
 
-// ownKey returns the client's own long-term key of one type, if it is known.
-// That of a password may be wrong if no login was made with that type, so
-// whoever opened something with it calls keepKey.
-func (c *client) ownKey(e krb5.EType) (krb5.Key, bool) {
+// ownKeys returns what is known of the client's own long-term keys of one type.
+// A keytab may have been read again since the login, and a key made from the
+// password is a guess if no login was made with one of its type: whoever opened
+// something calls keepKey.
+func (c *client) ownKeys(e krb5.EType) []krb5.Key {
+	var keys []krb5.Key
 	c.mu.Lock()
-	k, ok := c.keys[e]
-	c.mu.Unlock()
-	if ok {
-		return k, true
+	if k, ok := c.keys[e]; ok {
+		keys = append(keys, k)
 	}
-	if l, isKey := c.source.(*keyLogin); isKey {
+	c.mu.Unlock()
+	if l, ok := c.source.(*keyLogin); ok {
 		switch s := l.secret.(type) {
 		case *keytabSecret:
-			return s.find(e, c.asName, c.asRealm)
+			keys = append(keys, s.find(e, c.asName, c.asRealm)...)
 		case *passwordSecret:
-			return s.other(e)
+			if len(keys) > 0 {
+				break
+			}
+			if k, ok := s.other(e); ok {
+				keys = append(keys, k)
+			}
 		}
 	}
-	return krb5.Key{}, false
+	return keys
 }
 
 // ticketLogin starts from a TGT that somebody else got, and renews it for as

@@ -62,7 +62,7 @@ func TestMemoryReplayCache(t *testing.T) {
 func TestMemoryReplayCacheFull(t *testing.T) {
 	t.Parallel()
 	now := fixedNow
-	c := &MemoryReplayCache{Max: 2, MaxPerClient: 2, Now: func() time.Time { return now }}
+	c := &MemoryReplayCache{Max: 2, MaxPerClient: 2, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	for i := range 2 {
 		if fresh, err := c.Add(t.Context(), "alice", digestOf(i), now.Add(time.Minute)); !fresh || err != nil {
 			t.Fatal(fresh, err)

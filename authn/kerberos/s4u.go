@@ -163,12 +163,19 @@ func checkS4UUser(rep *krb5.KDCRep, name krb5.PrincipalName, tgt *ticket) error 
 // confirmUser opens a ticket to the client itself and checks that it is the
 // user's: the name outside of it is not protected.
 func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
-	key, ok := c.ownKey(t.EncPart.EType)
-	if !ok {
+	keys := c.ownKeys(t.EncPart.EType)
+	if len(keys) == 0 {
 		return fmt.Errorf("%w: S4U2Self got one of type %v: use a keytab with all encryption types of %v, or its password",
 			ErrNoServiceKey, t.EncPart.EType, t.SName)
 	}
-	plain, err := t.EncPart.Open(key, krb5.UsageTicket)
+	var plain []byte
+	var key krb5.Key
+	err := krb5.ErrIntegrity
+	for _, key = range keys {
+		if plain, err = t.EncPart.Open(key, krb5.UsageTicket); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%w: S4U2Self: %w: the account's password was changed, or its key of type %v has another salt than the one of the login: use a new keytab",
 			ErrNoServiceKey, err, t.EncPart.EType)

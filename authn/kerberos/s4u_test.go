@@ -2,6 +2,7 @@ package kerberos
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -299,6 +300,47 @@ func TestAttackS4UUnconfirmed(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// After the account's password was changed and the keytab exported again,
+// tickets did not open until the next login.
+func TestS4USelfNewKeytab(t *testing.T) {
+	t.Parallel()
+	r := startRealm(t)
+	path := filepath.Join(t.TempDir(), "app.keytab")
+	export := func() {
+		t.Helper()
+		b, err := r.Keytab("svc-app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeKeytab(t, path, 0o600, b)
+	}
+	export()
+	k, err := LoadKeytab(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewKeytabClient(r.config(), "svc-app", k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.c.testOnlyNow = r.clock.now
+	if err := c.Login(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetPassword("svc-app", "changed"); err != nil {
+		t.Fatal(err)
+	}
+	export()
+	k.now = func() time.Time { return time.Now().Add(2 * keytabRecheck) }
+	ev, err := c.S4U2Self(t.Context(), "alice")
+	if err != nil || ev.SID() == "" {
+		t.Errorf("%v, %v", ev, err)
+	}
+	if s := r.Stats(); s.AS > 2 { // one, and the proof asked for
+		t.Errorf("%d AS requests", s.AS)
+	}
 }
 
 func TestAttackS4UForSensitiveUser(t *testing.T) {
