@@ -42,12 +42,13 @@ type exchange struct {
 	credential Credential
 	key        poolKey
 
-	conn     *conn
-	scheme   string      // that the server asked for, once it did
-	shared   bool        // a proxy may send others' requests over its half of conn
-	sent     time.Time   // when the request was last sent
-	written  atomic.Bool // all of it reached conn
-	answered atomic.Bool // a byte of an answer came on conn
+	conn      *conn
+	initiator authn.Initiator // of the login that was tried last
+	scheme    string          // that the server asked for, once it did
+	shared    bool            // a proxy may send others' requests over its half of conn
+	sent      time.Time       // when the request was last sent
+	written   atomic.Bool     // all of it reached conn
+	answered  atomic.Bool     // a byte of an answer came on conn
 }
 
 // run sends the request, on a new connection if a reused one turns out to be
@@ -61,11 +62,10 @@ func (x *exchange) run() (*http.Response, error) {
 	x.conn = c
 	resp, err := x.attempt()
 	if err != nil && x.wasStale() {
-		_ = x.conn.Close()
-		if x.conn, err = dial(ctx, x.transport.base, x.target); err != nil {
-			return nil, err
-		}
-		resp, err = x.attempt()
+		resp, err = x.again()
+	}
+	if err != nil && x.renew(err) {
+		resp, err = x.again()
 	}
 	if err != nil {
 		_ = x.conn.Close()
@@ -81,6 +81,18 @@ func (x *exchange) run() (*http.Response, error) {
 		resp.Body = &pooledBody{ReadCloser: resp.Body, done: func() { x.release(c) }}
 	}
 	return resp, nil
+}
+
+// again repeats the attempt on a new connection. Where there is none, the old
+// one stays x.conn, closed.
+func (x *exchange) again() (*http.Response, error) {
+	_ = x.conn.Close()
+	c, err := dial(x.req.Context(), x.transport.base, x.target)
+	if err != nil {
+		return nil, err
+	}
+	x.conn = c
+	return x.attempt()
 }
 
 // release keeps c for later, unless the program wants it closed.
@@ -201,6 +213,7 @@ func (x *exchange) login(scheme string, asked bool) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.initiator = init
 	var token []byte
 	for leg := 1; leg <= maxLegs; leg++ {
 		out, done, err := init.Step(ctx, token)

@@ -18,6 +18,22 @@ type RefusalObserver interface {
 	Refused() (retry bool)
 }
 
+// renew reports whether the login that failed with err is to be tried again,
+// with a credential that the source was asked for anew.
+func (x *exchange) renew(err error) bool {
+	var refused *RefusedError
+	observer, ok := x.initiator.(RefusalObserver)
+	if !ok || !errors.As(err, &refused) || !observer.Refused() || !x.body.canOpen() {
+		return false
+	}
+	cred, err := x.transport.credential(x.req, x.target)
+	if err != nil || cred == nil {
+		return false
+	}
+	x.initiator, x.credential, x.key = nil, cred, poolKey{x.target.Origin(), cred.Key()}
+	return true
+}
+
 // ticketInitiator is a SPNEGO exchange with a Kerberos ticket.
 type ticketInitiator struct {
 	*spnego.Initiator
