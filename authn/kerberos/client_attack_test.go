@@ -98,7 +98,7 @@ func setSName(x *tamperedReply, inside, outside bool, name krb5.PrincipalName) {
 	}
 }
 
-// security.md 19 to 21: a reply that is not the answer to the request.
+// docs/threat-model.md 19 to 21: a reply that is not the answer to the request.
 func TestAttackKDCReplyContents(t *testing.T) {
 	t.Parallel()
 	other := krb5.NewPrincipalName(krb5.NameService, "HTTP/evil.corp.test")
@@ -330,7 +330,7 @@ func TestAttackPreauthLoop(t *testing.T) {
 	}
 }
 
-// security.md 35: nothing that this side of the package hands out prints a
+// docs/threat-model.md 35: nothing that this side of the package hands out prints a
 // secret, however it is printed.
 func TestAttackSecretsInOutput(t *testing.T) {
 	t.Parallel()

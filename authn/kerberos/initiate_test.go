@@ -187,7 +187,7 @@ func TestInitiatorExpiredTicket(t *testing.T) {
 	}
 }
 
-// security.md 21: who cannot read the ticket cannot answer for the service.
+// docs/threat-model.md 21: who cannot read the ticket cannot answer for the service.
 func TestAttackServerDoesNotProveItself(t *testing.T) {
 	t.Parallel()
 	r := startRealm(t)

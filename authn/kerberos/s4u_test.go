@@ -225,7 +225,7 @@ func TestAttackS4UTicketOfTheServiceItself(t *testing.T) {
 	}
 }
 
-// security.md 22: not every KDC refuses members of Protected Users.
+// docs/threat-model.md 22: not every KDC refuses members of Protected Users.
 func TestAttackS4UForProtectedUser(t *testing.T) {
 	t.Parallel()
 	r := startRealm(t)

@@ -34,7 +34,7 @@ func TestMessagesRoundTrip(t *testing.T) {
 				if err != nil || !bytes.Equal(again, b) {
 					t.Errorf("encoded again: %x, %v, want %x", again, err, b)
 				}
-				for n := range b { // security.md 20
+				for n := range b { // docs/threat-model.md 20
 					if _, err := m.parse(b[:n]); err == nil {
 						t.Fatalf("%d of %d bytes were taken", n, len(b))
 					}
