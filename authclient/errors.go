@@ -28,12 +28,14 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	offered := "nothing"
-	if len(e.Offered) > 0 {
-		offered = strings.Join(e.Offered, ", ")
-	}
-	if e.Scheme == "" {
+	offered := strings.Join(e.Offered, ", ")
+	switch {
+	case e.Scheme == "" && offered == "":
+		return fmt.Sprintf("authclient: %s answered 401 and offers no way to log in (no WWW-Authenticate)", e.Target.Origin())
+	case e.Scheme == "":
 		return fmt.Sprintf("authclient: %s asks for a login by %s, which the credential cannot do", e.Target.Origin(), offered)
+	case offered == "":
+		return fmt.Sprintf("authclient: %s refused the %s login", e.Target.Origin(), e.Scheme)
 	}
 	return fmt.Sprintf("authclient: %s refused the %s login (offers %s)", e.Target.Origin(), e.Scheme, offered)
 }

@@ -26,8 +26,9 @@ type Result struct {
 	Continue *Challenge // another leg is needed: 401 with only this
 	Final    *Challenge // token for the response to an identified caller, such as an AP-REP
 
-	// Fresh reports that this request completed a login, as opposed to riding
-	// on one that its connection made earlier.
+	// Fresh reports that this request brought a new caller, as opposed to riding
+	// on a login that its connection made earlier or repeating that. It gets a
+	// line in the log.
 	Fresh bool
 
 	// Persistent reports that the connection stays logged in, so that the

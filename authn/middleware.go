@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -38,6 +39,9 @@ const maxLogged = 256
 // Wrap returns next behind authentication. next finds the caller with
 // FromContext.
 func (m *Middleware) Wrap(next http.Handler) http.Handler {
+	if len(m.Authenticators) == 0 {
+		m.logger().Warn("every request is refused", slog.String("cause", "authn.Middleware has no Authenticators"))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		res, err := m.authenticate(r)
 		switch {
@@ -82,16 +86,19 @@ func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
 	return nil, ErrNoCredentials
 }
 
-// refuse answers 401 with all challenges, or 503 when nobody could judge the
-// credentials. The cause goes to the log only.
+// refuse answers 401 with all challenges, or 503 when the credentials could not
+// be judged. The cause goes to the log only.
 func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, ref := http.StatusUnauthorized, newRef()
 	level := slog.LevelInfo
-	switch {
-	case errors.Is(err, ErrUnavailable):
-		status, level = http.StatusServiceUnavailable, slog.LevelError
-	case errors.Is(err, ErrNoCredentials):
+	switch scheme, _, sent := Authorization(r); {
+	case errors.Is(err, ErrNoCredentials) && !sent:
 		level = slog.LevelDebug // every exchange begins like this
+	case errors.Is(err, ErrNoCredentials):
+		err = fmt.Errorf("authn: nobody here takes credentials of the scheme %q", clip(scheme))
+	case errors.Is(err, ErrBadCredentials), errors.Is(err, ErrConnState):
+	default: // ErrUnavailable, or something that should not happen
+		status, level = http.StatusServiceUnavailable, slog.LevelError
 	}
 	if status == http.StatusUnauthorized {
 		for _, a := range m.Authenticators {

@@ -39,7 +39,7 @@ func TestMiddleware(t *testing.T) {
 		log        string // part of it; every name of a cause
 		persistent bool
 	}{
-		{"nobody asked", nil, 401, "[]", "reference", "", false},
+		{"nobody asked", nil, 401, "[]", "reference", "authn.Middleware has no Authenticators", false},
 		{"no credentials", []authn.Authenticator{no, scripted{err: authn.ErrNoCredentials, challenge: "Second"}},
 			401, "[First Second]", "Unauthorized", "no credentials", false},
 		{"second vouches", []authn.Authenticator{no, scripted{result: &authn.Result{Identity: alice, Fresh: true}}},
@@ -57,7 +57,9 @@ func TestMiddleware(t *testing.T) {
 		{"authority down", []authn.Authenticator{scripted{err: fmt.Errorf("dial dc1: %w", authn.ErrUnavailable), challenge: "First"}},
 			503, "[]", "Service Unavailable", "dial dc1", false},
 		{"authenticator breaks its contract", []authn.Authenticator{scripted{result: &authn.Result{}, challenge: "First"}},
-			401, "[First]", "Unauthorized", "neither or both", false},
+			503, "[]", "Service Unavailable", "level=ERROR", false},
+		{"unexpected error", []authn.Authenticator{scripted{err: errors.New("disk full"), challenge: "First"}},
+			503, "[]", "Service Unavailable", "disk full", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,6 +118,22 @@ func TestAttackCauseReachesPeer(t *testing.T) {
 	}
 	if len(bodies) != 1 {
 		t.Errorf("the client can tell causes apart: %v", bodies)
+	}
+}
+
+// TestUnknownScheme: credentials that nobody takes are worth a line in the log.
+func TestUnknownScheme(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	m := &authn.Middleware{
+		Authenticators: []authn.Authenticator{scripted{err: authn.ErrNoCredentials, challenge: "NTLM"}},
+		Logger:         slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "Bearer secret-token")
+	m.Wrap(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+	if !strings.Contains(log.String(), `of the scheme \"Bearer\"`) || strings.Contains(log.String(), "secret-token") {
+		t.Errorf("log = %q, want the scheme and nothing of the token", log.String())
 	}
 }
 

@@ -3,8 +3,10 @@ package iwa
 import (
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -22,7 +24,7 @@ const (
 const maxToken = 128 << 10
 
 // Authenticator accepts Negotiate and NTLM. Its fields must not change once
-// it is in use; it is safe for concurrent use then.
+// it is in use; it is safe for concurrent use then and must not be copied.
 type Authenticator struct {
 	Kerberos authn.Mechanism // nil: Kerberos is refused
 	NTLM     authn.Mechanism // nil: NTLM is refused, raw and inside Negotiate
@@ -47,6 +49,12 @@ type Authenticator struct {
 	// checked, and a mechanism that requires them refuses everybody over TLS.
 	Binding func(r *http.Request) authn.ChannelBinding
 
+	// Logger gets a warning, once for each cause, when NTLM cannot be offered.
+	// Nil means slog.Default().
+	Logger *slog.Logger
+
+	warned sync.Map // causes
+
 	testOnlyNow func() time.Time
 }
 
@@ -54,7 +62,13 @@ var _ authn.Authenticator = (*Authenticator)(nil)
 
 // Challenges implements authn.Authenticator.
 func (a *Authenticator) Challenges(r *http.Request) []authn.Challenge {
-	ntlm := a.NTLM != nil && stateOf(r) != nil && a.viaProxy(r) == ""
+	ntlm := a.NTLM != nil
+	if ntlm {
+		if cause, hint := a.noNTLM(r); cause != "" {
+			a.warn(r, cause, hint)
+			ntlm = false
+		}
+	}
 	var cs []authn.Challenge
 	if !a.NoNegotiate && (a.Kerberos != nil || ntlm) {
 		cs = append(cs, authn.Challenge{Scheme: schemeNegotiate})
@@ -63,6 +77,38 @@ func (a *Authenticator) Challenges(r *http.Request) []authn.Challenge {
 		cs = append(cs, authn.Challenge{Scheme: schemeNTLM})
 	}
 	return cs
+}
+
+// noNTLM says why r's connection cannot be logged in, and what to do about it.
+func (a *Authenticator) noNTLM(r *http.Request) (cause, hint string) {
+	switch {
+	case r.ProtoMajor != 1:
+		return r.Proto, "NTLM needs HTTP/1.1: use iwa.Server, or switch HTTP/2 off in http.Server.Protocols"
+	case stateOf(r) == nil:
+		return "no ConnContext", "use iwa.Server, or set http.Server.ConnContext to iwa.ConnContext"
+	}
+	if via := a.viaProxy(r); via != "" {
+		return via, hintMultiplexed + "; if the proxy does, set AllowForwarded"
+	}
+	return "", ""
+}
+
+// warn tells the operator once why NTLM is not offered.
+func (a *Authenticator) warn(r *http.Request, cause, hint string) {
+	if _, told := a.warned.LoadOrStore(cause, true); told {
+		return
+	}
+	l := a.Logger
+	if l == nil {
+		l = slog.Default()
+	}
+	l.LogAttrs(r.Context(), slog.LevelWarn, "NTLM is not offered", slog.String("cause", cause), slog.String("hint", hint))
+}
+
+// connState is the refusal of an exchange that needs a connection of its own.
+func (a *Authenticator) connState(r *http.Request, scheme string) error {
+	_, hint := a.noNTLM(r)
+	return refuse(scheme, authn.ReasonPolicy, hint, authn.ErrConnState)
 }
 
 // Authenticate implements authn.Authenticator.
@@ -115,7 +161,7 @@ func (a *Authenticator) resume(r *http.Request, state *connState) (*authn.Result
 func (a *Authenticator) stateless(r *http.Request, scheme string, token []byte) (*authn.Result, error) {
 	kind := spnego.KindOf(token)
 	if kind == spnego.KindNTLM || kind == spnego.KindResp {
-		return nil, authn.ErrConnState
+		return nil, a.connState(r, scheme)
 	}
 	acceptor, err := a.newAcceptor(r, scheme, token, true)
 	if err != nil {
@@ -126,7 +172,7 @@ func (a *Authenticator) stateless(r *http.Request, scheme string, token []byte) 
 		return nil, err
 	}
 	if id == nil {
-		return nil, authn.ErrConnState
+		return nil, a.connState(r, scheme)
 	}
 	return complete(scheme, reply, id), nil
 }
@@ -154,6 +200,7 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 	if shared == "" && state.last != "" && state.last != id.String() {
 		shared = "login of " + state.last + " on the same connection"
 	}
+	fresh := state.last != id.String()
 	state.last = id.String()
 	switch {
 	case id.Mechanism == authn.MechanismNTLM && shared != "":
@@ -162,6 +209,7 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 		state.id = id
 	}
 	res := complete(scheme, reply, id)
+	res.Fresh = fresh || state.id != nil // not each check of a Kerberos connection
 	res.Persistent = state.id != nil
 	return res, nil
 }
@@ -180,6 +228,10 @@ func (a *Authenticator) newAcceptor(r *http.Request, scheme string, token []byte
 	switch {
 	case kind == spnego.KindNTLM && ntlm != nil:
 		return ntlm.NewAcceptor(x), nil
+	case kind == spnego.KindNTLM && a.Kerberos == nil:
+		return nil, refuse(scheme, authn.ReasonMechanism, "set Kerberos or NTLM of iwa.Authenticator", errors.New("iwa: no mechanism is enabled"))
+	case kind == spnego.KindNTLM && scheme == schemeNTLM:
+		return nil, refuse(scheme, authn.ReasonMechanism, "the client was not offered NTLM and insists on it; have it use Negotiate", errors.New("iwa: NTLM is not enabled"))
 	case kind == spnego.KindNTLM:
 		return nil, refuse(scheme, authn.ReasonMechanism,
 			"the client got no Kerberos ticket for this service and fell back to NTLM, which is not enabled here: check the SPN, DNS name and clock",
@@ -235,10 +287,12 @@ func (a *Authenticator) viaProxy(r *http.Request) string {
 	return ""
 }
 
+const hintMultiplexed = "the login is the connection's, so a proxy in between must keep one connection per client; through proxies use Kerberos, checked for each request"
+
 func multiplexed(id *authn.Identity, evidence string) error {
 	return &authn.RefusedError{
 		Mechanism: id.Mechanism, Reason: authn.ReasonPolicy, User: id.String(),
-		Hint: "the login is the connection's, so a proxy in between must keep one connection per client; through proxies use Kerberos, checked for each request",
+		Hint: hintMultiplexed,
 		Err:  errors.New("iwa: connection may be shared by several clients: " + evidence),
 	}
 }

@@ -1,10 +1,12 @@
 package iwa
 
 import (
+	"bytes"
 	"context"
 	"encoding/asn1"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -115,7 +117,7 @@ func wantReason(t *testing.T, err error, want authn.Reason) {
 
 func TestChallenges(t *testing.T) {
 	t.Parallel()
-	both := Authenticator{Kerberos: oneLeg{}, NTLM: accounts(t)}
+	ntlm := accounts(t)
 	for _, tt := range []struct {
 		name   string
 		change func(*Authenticator, *connection)
@@ -132,13 +134,52 @@ func TestChallenges(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := both
-			c := connect(t, &a)
-			tt.change(&a, c)
+			a := &Authenticator{Kerberos: oneLeg{}, NTLM: ntlm, Logger: slog.New(slog.DiscardHandler)}
+			c := connect(t, a)
+			tt.change(a, c)
 			if got := c.challenges(); got != tt.want {
 				t.Errorf("challenges = %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestNotOfferedIsLogged: a server that cannot offer NTLM says so once, with
+// what to do.
+func TestNotOfferedIsLogged(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*connection)
+		want   string
+	}{
+		"all is well":    {func(*connection) {}, ""},
+		"no ConnContext": {func(c *connection) { c.ctx = context.Background() }, "set http.Server.ConnContext"},
+		"HTTP/2":         {func(c *connection) { c.proto = 2 }, "switch HTTP/2 off"},
+		"proxy":          {func(c *connection) { c.head.Set("Via", "1.1 squid") }, "AllowForwarded"},
+	} {
+		var log bytes.Buffer
+		c := connect(t, &Authenticator{NTLM: accounts(t), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		tt.change(c)
+		c.challenges()
+		once := log.Len()
+		c.challenges()
+		if (tt.want == "") != (once == 0) || !strings.Contains(log.String(), tt.want) || log.Len() != once {
+			t.Errorf("%s: log %q, want %q once", name, log.String(), tt.want)
+		}
+	}
+}
+
+// TestKerberosLoginIsFreshOnce: a client that proves itself with each request
+// makes one line in the log.
+func TestKerberosLoginIsFreshOnce(t *testing.T) {
+	t.Parallel()
+	c := connect(t, &Authenticator{Kerberos: rawKerberos{}})
+	for i, user := range []string{"alice", "alice", "bob", "alice"} {
+		res, err := c.ask("Negotiate", kerberosToken(t, user))
+		wantUser(t, res, err, `CORP\`+user)
+		if want := i != 1; res.Fresh != want {
+			t.Errorf("request %d: fresh %v, want %v", i, res.Fresh, want)
+		}
 	}
 }
 
