@@ -32,6 +32,8 @@ type generateFlags struct {
 	pkg          string
 	check        bool
 	allowPrivate bool
+
+	needsTool bool // a module that was written to cannot run the go:generate line
 }
 
 func newGenerateCommand() *cobra.Command {
@@ -46,6 +48,8 @@ login, add -u or --negotiate. The login goes to the origin of the WSDL only.
 The package is written to DIR. Several documents give several packages, each in
 a directory of DIR named like the package. A go:generate line in the package
 generates it again; what came from a URL, from the copy in its schema directory.
+The line runs "go tool soapward", so this program must be a tool of the module:
+  go get -tool ` + commandPath + `
 
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 --password-file.`,
@@ -153,9 +157,16 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	from[dir] = source
 	// Once more, now that the directory is known: the go:generate line leads
 	// from there back to the document.
-	line := directive(source, dir, res)
+	module, err := moduleOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	line := directive(generateCommand(module), source, dir, res)
 	if res, err = gen.Generate(d, gen.Options{Package: f.pkg, Directive: line}); err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	if module != nil && module.path != modulePath && !module.hasTool() {
+		f.needsTool = true
 	}
 	out := &generated{WSDL: source, Package: res.Package, Dir: dir, Types: res.Types, Files: []string{}, Changed: []string{}}
 	for _, s := range res.Services {
@@ -212,12 +223,12 @@ func sameOrigin(a, b string) bool {
 // its directory: from the file it was made of, or from the package's own copy
 // if that came over the network, so that go generate needs neither network nor
 // login.
-func directive(source, dir string, res *gen.Result) string {
+func directive(command, source, dir string, res *gen.Result) string {
 	from := res.WSDL
 	if rel, ok := relative(dir, source); ok {
 		from = rel
 	}
-	return "go run github.com/soapward/soapward/cmd/soapward generate -o . -p " + res.Package + " " + from
+	return command + " -o . -p " + res.Package + " " + from
 }
 
 // relative returns the path of a file seen from a directory, if that can
@@ -368,5 +379,8 @@ func (f *generateFlags) print(w io.Writer, results []generated) {
 		for _, s := range r.Warnings {
 			fmt.Fprintf(w, "warning: %s\n", s)
 		}
+	}
+	if f.needsTool && !f.check {
+		fmt.Fprintf(w, "\nto run it again with go generate: go get -tool %s\n", commandPath)
 	}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	modulePath  = "github.com/soapward/soapward"
+	commandPath = modulePath + "/cmd/soapward"
+)
+
+// goModule is what a go.mod file says that matters here.
+type goModule struct {
+	path  string
+	tools []string // packages of tool directives
+}
+
+// hasTool reports whether "go tool soapward" works in the module.
+func (m *goModule) hasTool() bool { return slices.Contains(m.tools, commandPath) }
+
+// moduleOf returns the module that a directory, which need not exist, lies in.
+// It is nil if there is none.
+func moduleOf(dir string) (*goModule, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		name := filepath.Join(dir, "go.mod")
+		b, err := os.ReadFile(name)
+		if err == nil {
+			return parseModule(string(b)), nil
+		}
+		if fi, statErr := os.Stat(name); !errors.Is(err, fs.ErrNotExist) && (statErr != nil || !fi.IsDir()) {
+			return nil, fmt.Errorf("find the module: %w", err)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return nil, nil
+		}
+		dir = parent
+	}
+}
+
+// parseModule reads the module and tool directives of a go.mod file
+// (https://go.dev/ref/mod#go-mod-file-grammar). The go command says what is
+// wrong with one, so everything else is passed over.
+func parseModule(text string) *goModule {
+	m := &goModule{}
+	block := ""
+	sc := bufio.NewScanner(strings.NewReader(text))
+	for sc.Scan() {
+		line, _, _ := strings.Cut(sc.Text(), "//")
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0:
+			continue
+		case block != "" && words[0] == ")":
+			block = ""
+			continue
+		case block != "":
+			words = append([]string{block}, words...)
+		case words[len(words)-1] == "(":
+			block = words[0]
+			continue
+		}
+		if len(words) != 2 {
+			continue
+		}
+		path := words[1]
+		if s, err := strconv.Unquote(path); err == nil {
+			path = s
+		}
+		switch words[0] {
+		case "module":
+			m.path = path
+		case "tool":
+			m.tools = append(m.tools, path)
+		}
+	}
+	return m
+}
+
+// generateCommand is what a go:generate line in a package of m runs. In a
+// module that uses this one, "go run" would lack sums of what this program is
+// made of; a tool of the module has them.
+func generateCommand(m *goModule) string {
+	if m != nil && m.path == modulePath {
+		return "go run " + commandPath + " generate"
+	}
+	return "go tool soapward generate"
+}
