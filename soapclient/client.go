@@ -71,6 +71,9 @@ func ReceiveHeaders(dst *[]soap.Header) CallOption {
 	return func(c *call) { c.got = dst }
 }
 
+// errNilRequest answers a call before a codec, which could only panic, sees it.
+var errNilRequest = errors.New("the request is nil")
+
 // Call sends req and returns the answer. The result is non-nil if and only if
 // the error is nil. ctx bounds the whole exchange.
 func Call[Req, Res any, In interface {
@@ -80,6 +83,9 @@ func Call[Req, Res any, In interface {
 	*Res
 	wire.Unmarshaler
 }](ctx context.Context, c *Client, op *soap.Operation, req *Req, opts ...CallOption) (*Res, error) {
+	if req == nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, errNilRequest)
+	}
 	res := new(Res)
 	if err := c.do(ctx, op, In(req), Out(res), opts); err != nil {
 		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, err)
@@ -93,6 +99,9 @@ func Send[Req any, In interface {
 	*Req
 	wire.Marshaler
 }](ctx context.Context, c *Client, op *soap.Operation, req *Req, opts ...CallOption) error {
+	if req == nil {
+		return fmt.Errorf("soapclient: %s: %w", op.Name, errNilRequest)
+	}
 	if err := c.do(ctx, op, In(req), nil, opts); err != nil {
 		return fmt.Errorf("soapclient: %s: %w", op.Name, err)
 	}
