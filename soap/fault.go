@@ -254,6 +254,9 @@ func RequestFault(err error) *Fault {
 		f.Reason = "the message is not a SOAP 1.1 or 1.2 envelope"
 	case errors.As(err, &limit):
 		f.Reason = strings.TrimPrefix(limit.Error(), "wire: ")
+		if limit.Limit == "bytes" {
+			f.Status = http.StatusRequestEntityTooLarge
+		}
 	case errors.As(err, &syntax):
 		f.Reason = "malformed XML: " + strings.TrimPrefix(syntax.Error(), "wire: ")
 	case errors.As(err, &value):

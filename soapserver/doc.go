@@ -8,7 +8,7 @@
 // A Service knows nothing of authentication: put a middleware in front of it.
 //
 //	s := &soapserver.Service{}
-//	orders.Register(s, handler)
+//	orders.RegisterOrders(s, handler) // of the generated package orders
 //	http.ListenAndServe("127.0.0.1:8080", s)
 //
 // An operation is chosen by the element in the body. A SOAPAction that belongs

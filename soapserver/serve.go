@@ -30,17 +30,39 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet, http.MethodHead:
 		s.get(w, r)
 	default:
-		s.notAllowed(w)
+		s.notAllowed(w, r)
 	}
 }
 
-func (s *Service) notAllowed(w http.ResponseWriter) {
-	allow := "POST"
+// notAllowed answers methods that carry no message, such as the GET of somebody
+// who looks at the address with a browser.
+func (s *Service) notAllowed(w http.ResponseWriter, r *http.Request) {
+	allow, text := "POST", "this is a SOAP endpoint: send a POST"
 	if s.WSDL != nil {
-		allow = "GET, HEAD, POST"
+		allow, text = "GET, HEAD, POST", text+"; its description is at ?wsdl"
 	}
 	w.Header().Set("Allow", allow)
-	http.Error(w, "this is a SOAP endpoint: send a POST", http.StatusMethodNotAllowed)
+	http.Error(w, text, http.StatusMethodNotAllowed)
+	s.logger().LogAttrs(r.Context(), slog.LevelDebug, "method not allowed",
+		slog.String("method", shorten(r.Method)), slog.String("peer", r.RemoteAddr), slog.String("path", r.URL.Path))
+}
+
+// notXML answers a request whose body is no SOAP message by its content type.
+func (s *Service) notXML(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Accept-Post", "text/xml, application/soap+xml")
+	http.Error(w, "the request is not text/xml, application/soap+xml or multipart/related", http.StatusUnsupportedMediaType)
+	s.logger().LogAttrs(r.Context(), slog.LevelInfo, "content type not supported",
+		slog.String("contentType", shorten(strings.Join(r.Header["Content-Type"], ", "))),
+		slog.String("peer", r.RemoteAddr), slog.String("path", r.URL.Path))
+}
+
+// shorten bounds what a peer sent for a line of text.
+func shorten(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
 // Call is what a handler can know of the request besides its message, and say
@@ -93,8 +115,7 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	defer x.survive()
 	c, ok := content(r)
 	if !ok {
-		w.Header().Set("Accept-Post", "text/xml, application/soap+xml")
-		http.Error(w, "the request is not text/xml, application/soap+xml or multipart/related", http.StatusUnsupportedMediaType)
+		s.notXML(w, r)
 		return
 	}
 	x.version = c.Version
@@ -105,23 +126,25 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	}
 	m, err := soap.Read(rd)
 	if err != nil {
-		x.fault(soap.RequestFault(err))
+		x.fault(requestFault(err))
 		return
 	}
 	x.version = m.Version
 	o, f := s.choose(m.Body, actions(r, c.Action))
+	if o != nil {
+		x.op = o.op
+	}
 	if f != nil {
 		x.fault(f)
 		return
 	}
-	x.op = o.op
 	if f := s.understand(o.op, m); f != nil {
 		x.fault(f)
 		return
 	}
 	req := o.new()
 	if err := m.Decode(o.op.Input, req); err != nil {
-		x.fault(soap.RequestFault(err))
+		x.fault(requestFault(err))
 		return
 	}
 	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers}
@@ -145,7 +168,7 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (
 		o.Limits.Bytes = defaultMaxBody
 	}
 	tooLarge := func() *soap.Fault {
-		return soap.RequestFault(&wire.LimitError{Pos: wire.Pos{Line: 1, Column: 1}, Limit: "bytes", Max: o.Limits.Bytes})
+		return requestFault(&wire.LimitError{Pos: wire.Pos{Line: 1, Column: 1}, Limit: "bytes", Max: o.Limits.Bytes})
 	}
 	if r.ContentLength > o.Limits.Bytes {
 		return nil, tooLarge()
@@ -176,11 +199,25 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (
 	case errors.As(err, &tooLong):
 		return nil, tooLarge()
 	case errors.As(err, &limit), errors.As(err, &syntax), errors.As(err, &multi):
-		return nil, soap.RequestFault(err)
+		return nil, requestFault(err)
 	case err != nil:
 		return nil, unreadable(err)
 	}
 	return rd, nil
+}
+
+// requestFault is soap.RequestFault with the field to change in the log.
+func requestFault(err error) *soap.Fault {
+	f := soap.RequestFault(err)
+	var limit *wire.LimitError
+	if errors.As(err, &limit) {
+		field := "Limits"
+		if limit.Limit == "bytes" {
+			field = "MaxBody"
+		}
+		f.Err = fmt.Errorf("%w (set by soapserver.Service.%s)", err, field)
+	}
+	return f
 }
 
 func unreadable(err error) *soap.Fault {

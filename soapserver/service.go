@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/soapward/soapward/soap"
@@ -141,12 +142,13 @@ func (s *Service) Operations() []*soap.Operation {
 }
 
 // choose returns the operation for a body and the actions that the request
-// names, or the fault to answer with.
+// names, or the fault to answer with, then beside the only operation that takes
+// the body if there is one.
 func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fault) {
 	action := ""
 	for _, a := range actions {
 		if a != "" && action != "" && a != action {
-			return nil, soap.Faultf(soap.CodeClient, "the request names two different actions")
+			return nil, soap.Faultf(soap.CodeClient, "the request names two different actions, %q and %q", shorten(action), shorten(a))
 		}
 		action = cmp.Or(action, a)
 	}
@@ -173,7 +175,16 @@ func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fau
 	if len(list) == 1 && (action == "" || made) {
 		return list[0], nil
 	}
-	return nil, soap.Faultf(soap.CodeClient, "SOAPAction does not belong to the operation in the body")
+	var want []string
+	for _, o := range list {
+		want = append(want, strconv.Quote(o.op.Action))
+	}
+	f := soap.Faultf(soap.CodeClient, "SOAPAction %q does not belong to the operation in the body, whose action is %s",
+		shorten(action), strings.Join(want, " or "))
+	if len(list) > 1 {
+		return nil, f
+	}
+	return list[0], f
 }
 
 // actions returns what the request says its action is: the SOAPAction headers

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soapserver"
@@ -37,7 +38,7 @@ func TestService(t *testing.T) {
 		{"empty body by action", ns11, "", "", ct11, `"urn:x/ping"`, 200, "<s:Body/>"},
 		{"same body, one", ns11, "", el("same", ""), ct11, `"urn:x/one"`, 200, ">one<"},
 		{"same body, two", ns11, "", el("same", ""), ct11, `"urn:x/two"`, 200, ">two<"},
-		{"same body, no action", ns11, "", el("same", ""), ct11, "", 500, "SOAPAction does not belong"},
+		{"same body, no action", ns11, "", el("same", ""), ct11, "", 500, `SOAPAction "" does not belong to the operation in the body, whose action is "urn:x/one" or "urn:x/two"`},
 		{"no action declared, any action", ns11, "", el("bare", ""), ct11, `"urn:whatever"`, 200, ">bare<"},
 		{"understood header", ns11, `<s:Header><session s:mustUnderstand="1"><v>S</v></session></s:Header>`, el("echo", "hi"), ct11, "", 200, "<s:Header><n1:session><n1:v>S</n1:v></n1:session></s:Header><s:Body>"},
 		{"optional header", ns11, `<s:Header><other/></s:Header>`, el("echo", "hi"), ct11, "", 200, ">hi<"},
@@ -61,7 +62,7 @@ func TestService(t *testing.T) {
 		{"unknown operation", ns11, "", "<other/>", ct11, "", 500, "no operation takes {urn:x}other"},
 		{"unknown operation 1.2", ns12, "", "<other/>", ct12, "", 400, "no operation takes {urn:x}other"},
 		{"empty body", ns11, "", "", ct11, "", 200, "<s:Body/>"},
-		{"empty body, action of another", ns11, "", "", ct11, `"urn:x/echo"`, 500, "SOAPAction does not belong"},
+		{"empty body, action of another", ns11, "", "", ct11, `"urn:x/echo"`, 500, `SOAPAction "urn:x/echo" does not belong to the operation in the body, whose action is "urn:x/ping"`},
 		{"unknown envelope", "urn:soap", "", el("echo", "hi"), ct11, "", 500, "<faultcode>s:VersionMismatch</faultcode>"},
 		{"malformed", ns11, "", "<echo>", ct11, "", 400, "malformed XML: end tag does not match element echo: line 1, column "},
 		{"bad charset", ns11, "", el("echo", "\xE9"), ct11, "", 400, "invalid UTF-8"},
@@ -173,13 +174,68 @@ func TestInterceptorsAndContext(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	t.Parallel()
-	s, _ := newService(t)
 	for _, m := range []string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS"} {
+		s, l := newService(t)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, httptest.NewRequest(m, "/svc?wsdl", nil))
-		if w.Code != 405 || w.Header().Get("Allow") != "POST" {
-			t.Errorf("%s: %d, Allow %q", m, w.Code, w.Header().Get("Allow"))
+		if w.Code != 405 || w.Header().Get("Allow") != "POST" || strings.Contains(w.Body.String(), "wsdl") {
+			t.Errorf("%s: %d, Allow %q, %s", m, w.Code, w.Header().Get("Allow"), w.Body)
 		}
+		if got := l.String(); !strings.Contains(got, "level=DEBUG") || !strings.Contains(got, "method="+m+" ") || !strings.Contains(got, "path=/svc") {
+			t.Errorf("%s: log %s", m, got)
+		}
+	}
+}
+
+// Who opens the address in a browser learns where the description is.
+func TestGetTellsOfTheDescription(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	s.WSDL = fstest.MapFS{"svc.wsdl": {Data: []byte("<x/>")}}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/svc", nil))
+	if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" || !strings.Contains(w.Body.String(), "?wsdl") {
+		t.Errorf("%d, Allow %q, %s", w.Code, w.Header().Get("Allow"), w.Body)
+	}
+}
+
+// What the client did wrong is in the log as well as in the answer, and what
+// it sent cannot fill either.
+func TestRefusalsAreLogged(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 100_000)
+	small := envelope(ns11, "", "<delete><v>x</v></delete>")
+	for _, tt := range []struct {
+		name, body, ct, action string
+		status                 int
+		want                   []string
+	}{
+		{"action", small, ct11, `"urn:x/echo"`, 500, []string{"level=INFO", `urn:x/echo`, `urn:x/delete`, "op={urn:x}delete"}},
+		{"long action", small, ct11, long, 500, []string{"level=INFO", "xxx...", "op="}},
+		{"content type", small, "application/json", "", 415, []string{"level=INFO", "contentType=application/json", "path=/svc"}},
+		{"long content type", small, "a/" + long, "", 415, []string{"contentType=a/xxx"}},
+		{"too large", envelope(ns11, "", "<delete><v>"+strings.Repeat("x", 200_000)+"</v></delete>"), ct11, "", 413,
+			[]string{"level=INFO", "larger than 100000 bytes", "soapserver.Service.MaxBody"}},
+		{"too deep", envelope(ns11, "", strings.Repeat("<delete>", 300)), ct11, "", 400, []string{"depth limit of 256", "soapserver.Service.Limits"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, l := newService(t)
+			s.MaxBody = 100_000
+			w := post(t, s, tt.body, tt.ct, tt.action)
+			got := l.String()
+			if w.Code != tt.status || strings.Count(got, "\n") != 1 || len(got) > 2000 || w.Body.Len() > 2000 {
+				t.Errorf("%d, %d bytes, logged %s", w.Code, w.Body.Len(), got)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("no %s in the log: %s", want, got)
+				}
+			}
+			if strings.Contains(w.Body.String(), "soapserver") {
+				t.Errorf("the peer sees %s", w.Body)
+			}
+		})
 	}
 }
 
@@ -254,7 +310,7 @@ func TestMultipartRequest(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, body := range []string{request(3000), strings.TrimSuffix(request(3000), "--b--\r\n")} {
-		if w := post(t, s, body, ct, ""); w.Code != 400 || !strings.Contains(w.Body.String(), "bytes limit of 2000") {
+		if w := post(t, s, body, ct, ""); w.Code != 413 || !strings.Contains(w.Body.String(), "the message is larger than 2000 bytes") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
@@ -262,7 +318,7 @@ func TestMultipartRequest(t *testing.T) {
 	chunked.Header.Set("Content-Type", ct)
 	chunked.ContentLength = -1
 	w := httptest.NewRecorder()
-	if s.ServeHTTP(w, chunked); w.Code != 400 || !strings.Contains(w.Body.String(), "bytes limit of 2000") {
+	if s.ServeHTTP(w, chunked); w.Code != 413 || !strings.Contains(w.Body.String(), "the message is larger than 2000 bytes") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

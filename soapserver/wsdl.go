@@ -19,7 +19,7 @@ import (
 func (s *Service) get(w http.ResponseWriter, r *http.Request) {
 	name, ok := s.document(r.URL.RawQuery)
 	if s.WSDL == nil || !ok {
-		s.notAllowed(w)
+		s.notAllowed(w, r)
 		return
 	}
 	var b []byte

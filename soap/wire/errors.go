@@ -47,6 +47,9 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
+	if e.Limit == "bytes" { // of the whole message, which has no place in it
+		return fmt.Sprintf("wire: the message is larger than %d bytes", e.Max)
+	}
 	return fmt.Sprintf("wire: message exceeds the %s limit of %d: %s", e.Limit, e.Max, e.Pos)
 }
 
