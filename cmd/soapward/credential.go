@@ -38,7 +38,8 @@ func (l *loginFlags) register(cmd *cobra.Command) {
 	f.StringVar(&l.keytab, "keytab", "", "with --negotiate: log in with the keys in `FILE` instead of a password")
 }
 
-// transport returns what logs in as the flags say, nil for no login.
+// transport returns what logs in as the flags say, nil for no login. It may ask
+// for a password.
 func (l *loginFlags) transport(cmd *cobra.Command) (*authclient.Transport, error) {
 	cred, err := l.credential(cmd)
 	if cred == nil || err != nil {
@@ -47,16 +48,23 @@ func (l *loginFlags) transport(cmd *cobra.Command) (*authclient.Transport, error
 	return &authclient.Transport{Source: authclient.Static(cred)}, nil
 }
 
-func (l *loginFlags) credential(cmd *cobra.Command) (authclient.Credential, error) {
+// check refuses flags that make no sense together.
+func (l *loginFlags) check(cmd *cobra.Command) error {
 	switch {
 	case l.keytab != "" && !l.negotiate:
-		return nil, usagef(cmd, "--keytab needs --negotiate")
+		return usagef(cmd, "--keytab needs --negotiate")
 	case l.keytab != "" && l.passwordFile != "":
-		return nil, usagef(cmd, "--keytab and --password-file exclude each other")
+		return usagef(cmd, "--keytab and --password-file exclude each other")
 	case l.user == "" && l.passwordFile != "":
-		return nil, usagef(cmd, "--password-file needs -u USER")
+		return usagef(cmd, "--password-file needs -u USER")
 	case strings.Contains(l.user, ":"):
-		return nil, usagef(cmd, "-u takes a user without password; set %s or use --password-file", passwordVariable)
+		return usagef(cmd, "-u takes a user without password; set %s or use --password-file", passwordVariable)
+	}
+	return nil
+}
+
+func (l *loginFlags) credential(cmd *cobra.Command) (authclient.Credential, error) {
+	switch {
 	case l.negotiate:
 		client, err := l.kerberos(cmd)
 		if err != nil {
@@ -109,23 +117,49 @@ func (l *loginFlags) password(cmd *cobra.Command) (authn.Secret, error) {
 	case ok:
 		s = env
 	default:
-		in, isFile := cmd.InOrStdin().(*os.File)
-		if !isFile || !term.IsTerminal(int(in.Fd())) {
-			return authn.Secret{}, withRemedy(errors.New("no password: standard input is not a terminal"),
-				"set "+passwordVariable+" or add --password-file FILE")
+		var err error
+		if s, err = l.ask(cmd); err != nil {
+			return authn.Secret{}, err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Password of %s: ", l.user)
-		b, err := term.ReadPassword(int(in.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-		if err != nil {
-			return authn.Secret{}, fmt.Errorf("read password: %w", err)
-		}
-		s = string(b)
 	}
 	if s == "" {
 		return authn.Secret{}, errors.New("the password is empty")
 	}
 	return authn.NewSecret(s), nil
+}
+
+// ask reads a password from the terminal, until the command is interrupted.
+func (l *loginFlags) ask(cmd *cobra.Command) (string, error) {
+	in, isFile := cmd.InOrStdin().(*os.File)
+	if !isFile || !term.IsTerminal(int(in.Fd())) {
+		return "", withRemedy(errors.New("no password: standard input is not a terminal"),
+			"set "+passwordVariable+" or add --password-file FILE")
+	}
+	fd := int(in.Fd())
+	echoing, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "Password of %s: ", l.user)
+	defer fmt.Fprintln(cmd.ErrOrStderr())
+	type answer struct {
+		password []byte
+		err      error
+	}
+	answered := make(chan answer, 1)
+	go func() { // a read of a terminal cannot be cancelled; it ends with the process
+		b, err := term.ReadPassword(fd)
+		answered <- answer{b, err}
+	}()
+	select {
+	case a := <-answered:
+		if a.err != nil {
+			return "", fmt.Errorf("read password: %w", a.err)
+		}
+		return string(a.password), nil
+	case <-cmd.Context().Done():
+		return "", errors.Join(cmd.Context().Err(), term.Restore(fd, echoing))
+	}
 }
 
 // firstLine reads the first line of a file that others cannot read.

@@ -100,14 +100,19 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 	if f.pkg != "" && len(args) > 1 {
 		return usagef(cmd, "--package names one package, but there are %d documents", len(args))
 	}
-	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate}
-	t, err := f.login.transport(cmd)
-	if err != nil {
+	if err := f.login.check(cmd); err != nil {
 		return err
 	}
-	if t != nil {
-		defer t.CloseIdleConnections()
-		resolver.HTTP = &http.Client{Transport: t, Timeout: fetchTimeout}
+	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate}
+	if slices.ContainsFunc(args, isRemote) { // nothing else is logged in to, so no password is asked for
+		t, err := f.login.transport(cmd)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			defer t.CloseIdleConnections()
+			resolver.HTTP = &http.Client{Transport: t, Timeout: fetchTimeout}
+		}
 	}
 	var results []generated
 	stale := false
@@ -210,6 +215,12 @@ func (f *generateFlags) explain(source string, err error) error {
 		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
 	}
 	return err
+}
+
+// isRemote reports whether a description is fetched over HTTP.
+func isRemote(source string) bool {
+	u, err := url.Parse(source)
+	return err == nil && (strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https"))
 }
 
 // sameOrigin reports whether two URLs have scheme, host and port in common.

@@ -18,6 +18,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1 // refused or failed
 	exitUsage  = 2
+
+	exitInterrupted = 130 // by Ctrl-C or another signal, as shells count
 )
 
 // newRootCommand assembles the program. A new command is one file with a
@@ -58,6 +60,9 @@ func run(ctx context.Context, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted // whoever sent the signal knows
 	}
 	asJSON, _ := cmd.Flags().GetBool("json") // not parsed when the flags are at fault
 	printError(root.ErrOrStderr(), err, asJSON)
