@@ -41,8 +41,9 @@ func (cb ChannelBinding) GSSHash() [md5.Size]byte {
 }
 
 // BindingPolicy says what an acceptor demands of channel bindings. A binding
-// that is sent and does not fit the connection is refused under each policy
-// but BindingOff.
+// that is sent and does not fit is refused under each policy but BindingOff, as
+// far as the server knows its own: over TLS whose binding it was not told,
+// BindingSupported takes every login and BindingRequired none.
 type BindingPolicy int
 
 const (

@@ -8,6 +8,8 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -42,9 +44,9 @@ type DNSNames struct {
 	Forest   string // corp.test
 }
 
-// Mechanism accepts NTLMv2 logins. Verifier must be set; every other field may
-// be left zero. The fields must not change after the first exchange. It is safe
-// for concurrent use.
+// Mechanism accepts NTLMv2 logins. Verifier must be set, and a name in Names
+// should be; every other field may be left zero. The fields must not change
+// after the first exchange. It is safe for concurrent use.
 //
 // An acceptor also implements authn.MessageSigner, usable once it returned an
 // identity and if the client asked for signing.
@@ -54,7 +56,9 @@ type Mechanism struct {
 
 	// Binding says what is demanded of channel bindings. BindingRequired
 	// demands a MIC too and, where there is no TLS to bind to, a name out of
-	// TargetNames.
+	// TargetNames. Over TLS whose binding authn.Exchange does not tell, because
+	// iwa.Authenticator.Binding is not set, BindingRequired refuses everybody,
+	// and BindingSupported checks nothing and warns of it once.
 	Binding authn.BindingPolicy
 
 	// RequireMIC refuses clients that do not protect the three messages by a
@@ -71,8 +75,10 @@ type Mechanism struct {
 	// two minutes.
 	ChallengeLifetime time.Duration
 
-	// Now is the clock. Nil means time.Now.
-	Now func() time.Time
+	Logger *slog.Logger     // nil means slog.Default(); for warnings
+	Now    func() time.Time // nil means time.Now
+
+	unbound uint32 // atomic: 1 once it was said that Exchange.Binding is not known; a Mechanism may be copied
 
 	testOnlyChallenge func() [8]byte
 }
@@ -85,6 +91,38 @@ func (m *Mechanism) OID() asn1.ObjectIdentifier { return OID() }
 // NewAcceptor implements authn.Mechanism.
 func (m *Mechanism) NewAcceptor(x authn.Exchange) authn.Acceptor {
 	return &acceptor{m: m, x: x}
+}
+
+// Check reports a configuration under which no login can succeed, or under
+// which clients cannot tell which server their answer is for.
+func (m *Mechanism) Check() error {
+	var missing []error
+	if m.Verifier == nil {
+		missing = append(missing, errNoVerifier)
+	}
+	if m.Names.Domain == "" && m.Names.Computer == "" {
+		missing = append(missing, errNoNames)
+	}
+	return errors.Join(missing...)
+}
+
+var (
+	errNoVerifier = errors.New("ntlm: Mechanism has no Verifier, so nobody can log in: set it, for example to what NewAccounts returns")
+	errNoNames    = errors.New("ntlm: Mechanism has neither Names.Domain nor Names.Computer for its challenge")
+)
+
+func (m *Mechanism) logger() *slog.Logger {
+	if m.Logger != nil {
+		return m.Logger
+	}
+	return slog.Default()
+}
+
+// warnUnbound says once that channel bindings cannot be checked.
+func (m *Mechanism) warnUnbound() {
+	if atomic.CompareAndSwapUint32(&m.unbound, 0, 1) {
+		m.logger().Warn("channel bindings are not checked", slog.String("hint", hintBindingUnknown))
+	}
 }
 
 func (m *Mechanism) now() time.Time {
@@ -174,6 +212,9 @@ func (a *acceptor) negotiate(token []byte) ([]byte, error) {
 		return nil, refuse(authn.ReasonWeak, "", hintV1, errors.New("client offers NTLMv1 only"))
 	}
 	m := a.m
+	if m.Verifier == nil {
+		return nil, fmt.Errorf("%w: %w", authn.ErrUnavailable, errNoVerifier)
+	}
 	a.offered = neg.Flags
 	// Only what the client offered is agreed to, but for the flags that are
 	// the server's to set.
@@ -284,9 +325,6 @@ func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Ident
 		return nil, refuse(authn.ReasonMalformed, user, "", fmt.Errorf("session key of %d bytes", len(msg.SessionKey)))
 	}
 
-	if a.m.Verifier == nil {
-		return nil, errors.New("ntlm: Mechanism has no Verifier")
-	}
 	id, base, err := a.m.Verifier.VerifyNTLM(ctx, &Attempt{
 		User: msg.User, Domain: msg.Domain, Workstation: msg.Workstation,
 		ServerChallenge: a.challenge, Response: msg.NTResponse, Peer: a.x.Peer,

@@ -3,8 +3,7 @@
 //   - Mechanism accepts logins: it is an authn.Mechanism whose acceptors run
 //     the server side of one exchange and ask a Verifier to judge the answer.
 //   - Initiator logs in: it is an authn.Initiator for one exchange.
-//   - Verifier knows the users. Accounts is the one for local users; package
-//     netlogon below this one asks a domain controller.
+//   - Verifier knows the users. Accounts is the one for local users.
 //
 // A service that knows its users itself needs no more than
 //

@@ -37,7 +37,7 @@ func Example() {
 
 // A tool that shows people what is in a token.
 func ExampleParseChallenge() {
-	m := &ntlm.Mechanism{Names: ntlm.Names{Domain: "CORP", Computer: "GW01"}}
+	m := &ntlm.Mechanism{Verifier: new(ntlm.Accounts), Names: ntlm.Names{Domain: "CORP", Computer: "GW01"}}
 	client := &ntlm.Initiator{Credential: ntlm.Credential{User: "alice", Hash: ntlm.HashPassword("x")}}
 	negotiate, _, _ := client.Step(context.Background(), nil)
 	token, _, _ := m.NewAcceptor(authn.Exchange{}).Step(context.Background(), negotiate)

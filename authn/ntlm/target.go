@@ -54,6 +54,7 @@ func (a *acceptor) checkBinding(ps AVPairs, named bool, user string) error {
 		if a.m.Binding == authn.BindingRequired {
 			return refuse(authn.ReasonChannelBinding, user, hintBindingUnknown, errors.New("channel binding of our own connection is not known"))
 		}
+		a.m.warnUnbound()
 		return nil
 	}
 	v, ok := ps.Get(AVChannelBindings)
