@@ -62,17 +62,15 @@ func (a *Acceptor) first(ctx context.Context, token []byte) ([]byte, *authn.Iden
 		// Windows puts an NTLM token behind a list that begins with Kerberos
 		// when it could get no ticket (MS-SPNG 3.1.5.2).
 		if index, mech = a.chooseNTLM(t.MechTypes); mech == nil {
-			return nil, nil, refuse(authn.ReasonMechanism,
-				"the client got no Kerberos ticket for this service and fell back to NTLM, which is not enabled here: check the SPN, DNS name and clock",
+			return nil, nil, refuse(authn.ReasonMechanism, noCommonHint([]asn1.ObjectIdentifier{OIDNTLM}, a.mechanisms),
 				errors.New("spnego: NTLM token inside Negotiate"))
 		}
 	} else if index > 0 {
 		optimistic = nil // it belongs to a mechanism that was not chosen
 	}
 	if mech == nil {
-		return nil, nil, refuse(authn.ReasonMechanism,
-			"enable one of the mechanisms the client offers, or have it use Kerberos",
-			fmt.Errorf("spnego: no common mechanism, client offers %v", t.MechTypes))
+		return nil, nil, refuse(authn.ReasonMechanism, noCommonHint(t.MechTypes, a.mechanisms),
+			fmt.Errorf("spnego: no common mechanism, client offers %s", mechanismNames(t.MechTypes)))
 	}
 	a.chosen, a.list = t.MechTypes[index], t.MechTypeList
 	a.micRequired = index > 0 // RFC 4178 5
