@@ -33,12 +33,12 @@ func corpus(t *testing.T) map[string]string {
 
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	ok := 0 // subtests run one after the other
+	ok, whole := 0, 0 // subtests run one after the other
 	all := corpus(t)
 	for id, file := range all {
 		t.Run(id, func(t *testing.T) {
 			start := time.Now()
-			d, err := (&Resolver{}).Open(t.Context(), file)
+			d, err := (&Resolver{AllowBroken: true}).Open(t.Context(), file)
 			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -50,6 +50,9 @@ func TestCorpus(t *testing.T) {
 				return
 			}
 			ok++
+			if len(d.Dropped) == 0 {
+				whole++
+			}
 			n := 0
 			for _, b := range d.Bindings {
 				n += len(b.Operations)
@@ -59,8 +62,8 @@ func TestCorpus(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d of %d load", ok, len(all))
-	if ok < 68 { // what is lost below this has been won before
-		t.Errorf("%d of %d load, expected more", ok, len(all))
+	t.Logf("%d of %d load, %d with every operation", ok, len(all), whole)
+	if ok < 68 || whole < 66 { // what is lost below this has been won before
+		t.Errorf("%d of %d load, %d with every operation, expected more", ok, len(all), whole)
 	}
 }

@@ -69,7 +69,8 @@ func (l *loader) define(main *loaded) *Definitions {
 	for _, b := range d.Bindings {
 		bound += len(b.Operations)
 	}
-	if bound == 0 { // nothing is left, so that is an error
+	if bound == 0 || !l.r.AllowBroken {
+		l.broken = bound > 0 && len(l.probs.list) == 0 && len(l.dropped) > 0
 		for _, p := range l.dropped {
 			l.probs.add(p.Pos, p.Err, "%s", p.Text)
 		}
@@ -93,6 +94,13 @@ func (l *loader) drop(ps []Problem) {
 		if len(l.dropped) < maxDropped {
 			l.dropped = append(l.dropped, p)
 		}
+	}
+}
+
+func (l *loader) dropOperation(op *Operation, ps []Problem) {
+	for _, p := range ps {
+		p.Text = "operation " + clip(op.Name) + ": " + p.Text
+		l.drop([]Problem{p})
 	}
 }
 
@@ -260,12 +268,12 @@ func (l *loader) binding(sym *symbol, messages map[*symbol]*Message, portTypes m
 			continue
 		}
 		if len(op.probs) > 0 {
-			l.drop(op.probs)
+			l.dropOperation(op, op.probs)
 			continue
 		}
 		var bo *BoundOperation
 		if found := l.capture(func() { bo = l.bound(op, k, space, style, messages) }); len(found) > 0 {
-			l.drop(found)
+			l.dropOperation(op, found)
 			continue
 		}
 		b.Operations = append(b.Operations, bo)

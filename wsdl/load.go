@@ -70,6 +70,7 @@ type loader struct {
 	probs   problems
 	warn    problems
 	dropped []Problem
+	broken  bool // nothing else is wrong
 	docs    map[string]*loaded
 	order   []*Document
 	schemas map[schemaKey]*schema

@@ -19,7 +19,8 @@ type Definitions struct {
 	Elements []*Element // global elements, in document order
 
 	// Dropped tells why operations of SOAP bindings are missing: they refer to
-	// something that is not there. If none is left, Open fails instead.
+	// something that is not there. Without Resolver.AllowBroken, or if none is
+	// left, Open fails instead.
 	Dropped []Problem
 
 	// Warnings are problems the description can be used in spite of.

@@ -44,6 +44,10 @@ func (p Problem) String() string {
 type Error struct {
 	Problems []Problem // in the order they were found
 	More     int       // how many were found beyond those listed
+
+	// Broken means that each problem is one of Definitions.Dropped, and that
+	// Resolver.AllowBroken would leave something to use.
+	Broken bool
 }
 
 func (e *Error) Error() string {

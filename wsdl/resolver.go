@@ -39,6 +39,11 @@ type Resolver struct {
 	// process send requests inside the network.
 	AllowPrivate bool
 
+	// AllowBroken takes a description whose operations partly refer to what is
+	// not there, and leaves those out: see Definitions.Dropped. Danger: an
+	// operation that was lost by mistake is not noticed.
+	AllowBroken bool
+
 	MaxDocuments int   // zero means DefaultMaxDocuments
 	MaxBytes     int64 // of all documents together; zero means DefaultMaxBytes
 	MaxDepth     int   // of imports; zero means DefaultMaxDepth
@@ -73,8 +78,8 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 		return nil, fmt.Errorf("wsdl: open %s: %w", clip(uri), err)
 	}
 	d := l.define(main)
-	if err := l.probs.err(); err != nil {
-		return nil, err
+	if len(l.probs.list) > 0 {
+		return nil, &Error{Problems: l.probs.list, More: l.probs.more, Broken: l.broken}
 	}
 	return d, nil
 }

@@ -163,21 +163,55 @@ func TestOpenMissing(t *testing.T) {
 	}
 }
 
-// TestBrokenOperation keeps the rest of a description whose one operation
-// refers to nothing.
+// TestBrokenOperation has operations that refer to nothing, which were left out
+// without an error. With AllowBroken the rest of the description is kept.
 func TestBrokenOperation(t *testing.T) {
 	t.Parallel()
-	s := strings.Replace(service(inline), `</portType>`, `<operation name="bad"><input message="e:gone"/></operation></portType>`, 1)
-	s = strings.Replace(s, `</binding>`, `<operation name="bad"><input/></operation></binding>`, 1)
-	d, err := (&Resolver{}).Open(t.Context(), filepath.Join(files(t, map[string]string{"a.wsdl": s}), "a.wsdl"))
+	s := strings.Replace(service(inline), `</portType>`, `<operation name="bad"><input message="e:gone"/></operation>
+<operation name="worse"><input message="e:odd"/></operation></portType>`, 1)
+	s = strings.Replace(s, `</binding>`, `<operation name="bad"><input/></operation><operation name="worse"><input/></operation></binding>`, 1)
+	s = strings.Replace(s, `<portType`, `<message name="odd"><part name="p" element="e:Serch"/><part name="q" element="q:in"/></message><portType`, 1)
+	file := filepath.Join(files(t, map[string]string{"a.wsdl": s}), "a.wsdl")
+	want := []string{
+		"operation bad: there is no message {urn:e}gone",
+		"operation worse: there is no element {urn:e}Serch",
+		`operation worse: prefix "q" of "q:in" is not declared`,
+	}
+	check := func(ps []Problem) {
+		t.Helper()
+		if len(ps) != len(want) {
+			t.Fatalf("got %v, want %q", ps, want)
+		}
+		for i, p := range ps {
+			if p.Pos.Line == 0 || p.Text != want[i] {
+				t.Errorf("got %v, want %q and its place", p, want[i])
+			}
+		}
+	}
+	_, err := (&Resolver{}).Open(t.Context(), file)
+	var e *Error
+	if !errors.As(err, &e) || !e.Broken {
+		t.Fatalf("got %v, want an *Error that is Broken", err)
+	}
+	check(e.Problems)
+
+	d, err := (&Resolver{AllowBroken: true}).Open(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := len(d.Bindings[0].Operations); n != 1 {
 		t.Errorf("got %d operations, want 1", n)
 	}
-	if len(d.Dropped) != 1 || d.Dropped[0].Pos.Line != 4 || !strings.Contains(d.Dropped[0].Text, "no message {urn:e}gone") {
-		t.Errorf("dropped: %v", d.Dropped)
+	check(d.Dropped)
+
+	// Nothing is left, or something else is wrong: there is no help.
+	for old, text := range map[string]string{`message="e:in"`: `message="e:gone"`, `<xs:element name="in"`: `<xs:element name="x" type="e:gone"/><xs:element name="in"`} {
+		file := filepath.Join(files(t, map[string]string{"a.wsdl": strings.Replace(s, old, text, 1)}), "a.wsdl")
+		for _, allow := range []bool{false, true} {
+			if _, err := (&Resolver{AllowBroken: allow}).Open(t.Context(), file); !errors.As(err, &e) || e.Broken {
+				t.Errorf("%s: got %v, want an *Error that is not Broken", text, err)
+			}
+		}
 	}
 }
 

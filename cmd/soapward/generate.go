@@ -32,6 +32,7 @@ type generateFlags struct {
 	pkg          string
 	check        bool
 	allowPrivate bool
+	allowBroken  bool
 
 	needsTool bool // a module that was written to cannot run the go:generate line
 }
@@ -51,6 +52,9 @@ generates it again; what came from a URL, from the copy in its schema directory.
 The line runs "go tool soapward", so this program must be a tool of the module:
   go get -tool ` + commandPath + `
 
+Operations that are not supported yet (rpc/encoded, notifications) are left out
+and listed. One that refers to what the WSDL does not have is an error.
+
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 --password-file.`,
 		Example: `  soapward generate -o internal/expenses expenses.wsdl
@@ -66,6 +70,7 @@ A password is asked for on the terminal, or taken from ` + passwordVariable + ` 
 	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: made of the service's name)")
 	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
 	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
+	fl.BoolVar(&f.allowBroken, "allow-broken", false, "leave out operations that refer to what the WSDL lacks, instead of failing")
 	return cmd
 }
 
@@ -103,7 +108,7 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.login.check(cmd); err != nil {
 		return err
 	}
-	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate}
+	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate, AllowBroken: f.allowBroken}
 	if slices.ContainsFunc(args, isRemote) { // nothing else is logged in to, so no password is asked for
 		t, err := f.login.transport(cmd)
 		if err != nil {
@@ -166,7 +171,11 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	if err != nil {
 		return nil, err
 	}
-	line := directive(generateCommand(module), source, dir, res)
+	command := generateCommand(module)
+	if len(d.Dropped) > 0 {
+		command += " --allow-broken"
+	}
+	line := directive(command, source, dir, res)
 	if res, err = gen.Generate(d, gen.Options{Package: f.pkg, Directive: line}); err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
@@ -198,7 +207,10 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 func (f *generateFlags) explain(source string, err error) error {
 	var status *wsdl.StatusError
 	var refused *authclient.RefusedError
+	var broken *wsdl.Error
 	switch {
+	case errors.As(err, &broken) && broken.Broken:
+		return withRemedy(err, "mend the WSDL, or leave those operations out with --allow-broken")
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):

@@ -18,7 +18,7 @@ func (g *generator) skip(pos wsdl.Position, format string, args ...any) {
 // generated, SOAP 1.1 before 1.2.
 func (g *generator) pickPorts() {
 	for _, p := range g.d.Dropped {
-		g.skip(p.Pos, "an operation is left out: %s", p.Text)
+		g.skip(p.Pos, "%s", p.Text)
 	}
 	for _, pt := range g.d.PortTypes {
 		var best *portT
