@@ -22,7 +22,7 @@ demo: ## see every kind of login at work, with nothing installed
 test: setup ## run all tests, with a real Active Directory and foreign clients
 	scripts/test $(TESTFLAGS)
 
-short: ## run the tests that need nothing installed; the others say what they lack
+short: ## run the tests that need nothing installed (go test -short -v says what the others lack)
 	go test -short ./...
 
 lint: ## gofmt, go vet, staticcheck

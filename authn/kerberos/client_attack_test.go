@@ -98,7 +98,7 @@ func setSName(x *tamperedReply, inside, outside bool, name krb5.PrincipalName) {
 	}
 }
 
-// docs/threat-model.md 19 to 21: a reply that is not the answer to the request.
+// docs/threat-model.md 20a: a reply that is not the answer to the request.
 func TestAttackKDCReplyContents(t *testing.T) {
 	t.Parallel()
 	other := krb5.NewPrincipalName(krb5.NameService, "HTTP/evil.corp.test")

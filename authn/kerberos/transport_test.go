@@ -253,7 +253,7 @@ func TestTransportObeysContext(t *testing.T) {
 	}
 }
 
-// docs/threat-model.md 20: what a false KDC can send costs neither memory nor time.
+// docs/threat-model.md 20a: what a false KDC can send costs neither memory nor time.
 func TestAttackKDCReplies(t *testing.T) {
 	t.Parallel()
 	good := krbError(t, krb5.CodeGeneric)
