@@ -123,7 +123,7 @@ func TestErrors(t *testing.T) {
 		{"name with markup", schema(`<xs:complexType name="a&gt;b"/>`), []string{`"a>b" is not a name`}},
 		{"missing import", service(inline + `<xs:schema><xs:import namespace="urn:x" schemaLocation="gone.xsd"/></xs:schema>`),
 			[]string{"a.wsdl:2:", "cannot read", "gone.xsd: no such file"}},
-		{"nothing left", strings.Replace(service(inline), `element="e:in"`, `element="e:out"`, 1), []string{"a.wsdl:3:20: there is no element {urn:e}out"}},
+		{"nothing left", strings.Replace(service(inline), `element="e:in"`, `element="e:out"`, 1), []string{"a.wsdl:3:20: operation in: there is no element {urn:e}out"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
