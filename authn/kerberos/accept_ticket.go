@@ -21,9 +21,15 @@ const rc4WarningEvery = time.Hour
 // and the keys that open tickets for them. It never changes.
 type serviceKeys struct {
 	set   *keySet
-	stale error             // why set is of no use, so that names and keys are those of the one before
-	names map[string]string // lower case -> realm the ticket must be of, or ""
-	keys  []keytabEntry     // newest version first
+	stale error                  // why set is of no use, so that names and keys are those of the one before
+	names map[string]serviceName // by the name in lower case
+	keys  []keytabEntry          // newest version first
+}
+
+// serviceName is a name that a Mechanism answers to.
+type serviceName struct {
+	spelled string // as in the configuration or the keytab
+	realm   string // that the ticket must be of, or ""
 }
 
 // serviceKeys returns the keys of the keytab as it is now.
@@ -54,18 +60,18 @@ func (m *Mechanism) serviceKeys() (*serviceKeys, error) {
 // whoever has a ticket for another service of the same keytab could write ours
 // on it. So only keys of accounts that own an accepted name count.
 func newServiceKeys(set *keySet, spns []string) (*serviceKeys, error) {
-	s := &serviceKeys{set: set, names: map[string]string{}}
+	s := &serviceKeys{set: set, names: map[string]serviceName{}}
 	for _, spn := range spns {
 		name, realm, _ := strings.Cut(spn, "@")
 		if name == "" {
 			return nil, errors.New("kerberos: empty SPN")
 		}
-		s.names[strings.ToLower(name)] = realm
+		s.names[strings.ToLower(name)] = serviceName{name, realm}
 	}
 	if len(spns) == 0 {
 		for _, e := range set.entries {
 			if strings.Contains(e.principal, "/") && !strings.HasPrefix(e.principal, "krbtgt/") {
-				s.names[strings.ToLower(e.principal)] = ""
+				s.names[strings.ToLower(e.principal)] = serviceName{spelled: e.principal}
 			}
 		}
 		if len(s.names) == 0 {
@@ -172,14 +178,15 @@ func (l *login) openTicket() error {
 // checkTarget refuses tickets for names that are not ours.
 func (l *login) checkTarget(keys *serviceKeys, t *krb5.Ticket) error {
 	name := t.SName.String()
-	realm, ok := keys.names[strings.ToLower(name)]
-	if ok && (realm == "" || strings.EqualFold(realm, t.Realm)) {
+	our, ok := keys.names[strings.ToLower(name)]
+	if ok && (our.realm == "" || strings.EqualFold(our.realm, t.Realm)) {
 		return nil
 	}
 	ours := make([]string, 0, len(keys.names))
-	for n, realm := range keys.names {
-		if realm != "" {
-			n += "@" + realm
+	for _, our := range keys.names {
+		n := our.spelled
+		if our.realm != "" {
+			n += "@" + our.realm
 		}
 		ours = append(ours, n)
 	}
@@ -203,9 +210,13 @@ func aesRemedy(keys *serviceKeys) string {
 
 // wrongKeyHint says why no key opens a ticket, as far as the versions tell.
 func (s *serviceKeys) wrongKeyHint(t *krb5.Ticket, kt *Keytab) string {
-	var types, versions []string
-	same := false
+	var types, versions, realms []string
+	same, ofRealm := false, false
 	for _, e := range s.keys {
+		if !slices.Contains(realms, e.realm) {
+			realms = append(realms, e.realm)
+		}
+		ofRealm = ofRealm || strings.EqualFold(e.realm, t.Realm)
 		if name := e.key.EType().String(); !slices.Contains(types, name) {
 			types = append(types, name)
 		}
@@ -219,6 +230,9 @@ func (s *serviceKeys) wrongKeyHint(t *krb5.Ticket, kt *Keytab) string {
 	}
 	var hint string
 	switch {
+	case !ofRealm:
+		hint = fmt.Sprintf("the ticket is of realm %s, the keytab has keys of %s only: export the keytab in the realm of the ticket, or have the client ask the other realm ([domain_realm] in its krb5.conf)",
+			t.Realm, strings.Join(realms, ", "))
 	case len(versions) == 0:
 		hint = fmt.Sprintf("the ticket is encrypted with %v, the keytab has %s only: export the keytab again with all encryption types",
 			t.EncPart.EType, strings.Join(types, ", "))

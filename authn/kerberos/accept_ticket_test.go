@@ -34,9 +34,10 @@ func TestAcceptNames(t *testing.T) {
 		{"alias beside the name", app, []string{"HTTP/app.corp.test", "HTTP/app"}, "HTTP/app", "", ""},
 		{"account only", app[:1], []string{"HTTP/app.corp.test"}, "HTTP/app.corp.test", "", ""},
 		{"realm named", app, []string{"HTTP/app.corp.test@CORP.TEST"}, "HTTP/app.corp.test", "", ""},
-		{"another realm named", app, []string{"HTTP/app.corp.test@EVIL.TEST"}, "HTTP/app.corp.test", authn.ReasonWrongTarget, "http/app.corp.test@EVIL.TEST"},
-		{"unknown", app, nil, "HTTP/other.corp.test", authn.ReasonWrongTarget, "asked for HTTP/other.corp.test@CORP.TEST and we answer to http/app.corp.test"},
+		{"another realm named", app, []string{"HTTP/app.corp.test@EVIL.TEST"}, "HTTP/app.corp.test", authn.ReasonWrongTarget, "we answer to HTTP/app.corp.test@EVIL.TEST:"},
+		{"unknown", app, nil, "HTTP/other.corp.test", authn.ReasonWrongTarget, "asked for HTTP/other.corp.test@CORP.TEST and we answer to HTTP/app.corp.test:"},
 		{"not listed", app, []string{"HTTP/alias.corp.test"}, "HTTP/app.corp.test", authn.ReasonWrongTarget, "setspn -S"},
+		{"names as configured", app, []string{"HTTP/App2.Corp.test", "http/APP1"}, "HTTP/app.corp.test", authn.ReasonWrongTarget, "we answer to HTTP/App2.Corp.test, http/APP1:"},
 		{"account name", app, nil, "svc-app", authn.ReasonWrongTarget, ""},
 		{"two accounts, ours asked", append(app, testEntry{"HTTP/other.corp.test", 1, other}), []string{"HTTP/app.corp.test"}, "HTTP/app.corp.test", "", ""},
 	} {
@@ -103,6 +104,9 @@ func TestAcceptKeys(t *testing.T) {
 		{"key under the account's name", []testEntry{{"svc-app", 3, o.key}, {"svc-app", 2, o.session}, {spn, 2, o.session}}, ""},
 		{"old", []testEntry{{spn, 1, wrong()}, {spn, 2, wrong()}}, "ticket has key version 3, the keytab 2 and 1"},
 		{"same version", []testEntry{{spn, 3, wrong()}}, "setspn -Q HTTP/app.corp.test"},
+		{"another realm", []testEntry{{spn + "@OTHER.TEST", 3, wrong()}}, "the ticket is of realm CORP.TEST, the keytab has keys of OTHER.TEST only"},
+		{"another realm too", []testEntry{{spn + "@OTHER.TEST", 3, wrong()}, {spn, 3, wrong()}}, "setspn -Q"},
+		{"right key under another realm", []testEntry{{spn + "@OTHER.TEST", 3, o.key}}, ""},
 		{"other types only", []testEntry{{spn, 3, randomKey(t, krb5.RC4HMAC)}, {spn, 3, randomKey(t, krb5.AES128SHA1)}},
 			"encrypted with aes256-cts-hmac-sha1-96, the keytab has rc4-hmac, aes128-cts-hmac-sha1-96 only"},
 	} {

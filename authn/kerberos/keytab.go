@@ -179,6 +179,9 @@ func parseKeySet(b []byte) (*keySet, error) {
 	if len(b) > maxKeytabSize {
 		return nil, fmt.Errorf("kerberos: keytab is longer than %d bytes", maxKeytabSize)
 	}
+	if len(b) == 0 {
+		return nil, errors.New("kerberos: keytab is empty")
+	}
 	kt := keytab.New()
 	if err := kt.Unmarshal(b); err != nil {
 		return nil, errors.New("kerberos: malformed keytab")

@@ -138,7 +138,7 @@ func TestKeytabReload(t *testing.T) {
 	writeKeytab(t, path, 0o600, keytabBytes(t, testEntry{"HTTP/new.corp.test", 1, randomKey(t, krb5.AES256SHA1)}))
 	now = now.Add(keytabRecheck)
 	_, id, err := login1(m, authn.Exchange{}, o.token(t))
-	wantRefused(t, id, err, authn.ReasonWrongTarget, "http/new.corp.test")
+	wantRefused(t, id, err, authn.ReasonWrongTarget, "HTTP/new.corp.test")
 
 	writeKeytab(t, path, 0o600, keytabBytes(t, testEntry{"HTTP/app.corp.test", 3, old}))
 	now = now.Add(keytabRecheck)
@@ -149,7 +149,7 @@ func TestKeytabReload(t *testing.T) {
 		mode os.FileMode
 		b    []byte
 		want string
-	}{{0o600, []byte{5, 2, 0, 0, 0}, "malformed"}, {0o644, keytabBytes(t, testEntry{"HTTP/app.corp.test", 3, old}), "chmod"}} {
+	}{{0o600, []byte{5, 2, 0, 0, 0}, "malformed"}, {0o600, nil, "keytab is empty (file "}, {0o644, keytabBytes(t, testEntry{"HTTP/app.corp.test", 3, old}), "chmod"}} {
 		writeKeytab(t, path, bad.mode, bad.b)
 		now = now.Add(keytabRecheck)
 		if err := try(); err != nil {
