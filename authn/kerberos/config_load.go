@@ -3,7 +3,6 @@ package kerberos
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/jcmturner/gokrb5/v8/config"
@@ -14,45 +13,41 @@ const maxConfigSize = 1 << 20
 // LoadConfig reads a krb5.conf. Of it count default_realm, dns_lookup_kdc,
 // udp_preference_limit, clockskew, ticket_lifetime, permitted_enctypes, the
 // KDCs of [realms] and [domain_realm]. RC4 stays off whatever the file says;
-// set AllowRC4 to have it. A file that includes others is refused rather than
-// half read.
+// set AllowRC4 to have it. Files that it includes are read, at most 100 and five
+// deep; a file that loads a module is refused rather than half read, and so is
+// one with a line that makes no sense.
 func LoadConfig(path string) (*Config, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("kerberos: read configuration: %w", err)
+	var l configLines
+	if err := l.file(path, 0); err != nil {
+		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxConfigSize {
-		return nil, fmt.Errorf("kerberos: configuration %s is not a file of at most %d bytes", path, maxConfigSize)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("kerberos: read configuration: %w", err)
-	}
-	c, err := ParseConfig(string(b))
+	c, err := l.config()
 	if err != nil {
 		return nil, fmt.Errorf("%w (file %s)", err, path)
 	}
 	return c, nil
 }
 
-// ParseConfig reads the text of a krb5.conf. See LoadConfig.
-func ParseConfig(text string) (c *Config, err error) {
+// ParseConfig reads the text of a krb5.conf, which cannot include files. See
+// LoadConfig.
+func ParseConfig(text string) (*Config, error) {
+	var l configLines
+	err := l.read("krb5.conf", text, func(word, _ string) error { return notSupported(word) })
+	if err != nil {
+		return nil, err
+	}
+	return l.config()
+}
+
+// config makes a Config of the lines.
+func (l *configLines) config() (c *Config, err error) {
 	defer func() {
 		if recover() != nil { // gokrb5 indexes what it split without looking
 			c, err = nil, errors.New("kerberos: malformed krb5.conf")
 		}
 	}()
-	explicit := false
-	for line := range strings.Lines(text) {
-		word, _, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch f := strings.Fields(word); {
-		case len(f) == 0:
-		case f[0] == "include" || f[0] == "includedir" || f[0] == "module":
-			return nil, fmt.Errorf("kerberos: krb5.conf: %s is not supported; put what it names into the file itself", f[0])
-		case f[0] == "permitted_enctypes":
-			explicit = true
-		}
-	}
+	explicit := l.section("libdefaults").seen["permitted_enctypes"]
+	text := l.text()
 	k, err := config.NewFromString(text)
 	var unsupported config.UnsupportedDirective
 	if err != nil && !errors.As(err, &unsupported) { // v4 names, which nobody needs
@@ -71,7 +66,7 @@ func ParseConfig(text string) (c *Config, err error) {
 		c.UDPLimit = -1
 	}
 	for _, r := range k.Realms {
-		one := Realm{}
+		one := c.Realms[r.Realm] // a realm may be spread over several files
 		for _, kdc := range r.KDC {
 			one.KDCs = append(one.KDCs, strings.TrimSuffix(kdc, "*"))
 		}

@@ -81,13 +81,76 @@ func TestLoadConfig(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, says string }{
-		"include":         {"includedir /etc/krb5.conf.d/\n[libdefaults]\n", "includedir is not supported"},
-		"only weak types": {"[libdefaults]\n permitted_enctypes = des3-cbc-sha1 rc4-hmac\n", "no AES"},
-		"junk":            {"[libdefaults]\n default_realm\n", "krb5.conf"},
-		"open brace":      {"[realms]\n A = {\n kdc = x\n }\n }\n", "krb5.conf"},
+		"include":           {"includedir /etc/krb5.conf.d/\n[libdefaults]\n", "line 1: includedir is not supported"},
+		"module":            {"[libdefaults]\nmodule x:y\n", "line 2: module is not supported"},
+		"only weak types":   {"[libdefaults]\n permitted_enctypes = des3-cbc-sha1 rc4-hmac\n", "no AES"},
+		"junk":              {"[libdefaults]\n default_realm\n", "krb5.conf line 2: want name = value"},
+		"two words":         {"[libdefaults]\n default realm = X\n", "krb5.conf line 2: want name = value"},
+		"junk first":        {"# c\n\nkdc = x\n[libdefaults]\n", "krb5.conf line 3: outside of a section"},
+		"junk anywhere":     {"[logging]\n a = b\n <html>\n", "krb5.conf line 3: want name"},
+		"open section":      {"[libdefaults\n default_realm = X\n", "krb5.conf line 1: want a section"},
+		"text after":        {"[libdefaults] x\n", "krb5.conf line 1: want a section"},
+		"no section name":   {"[]\n", "krb5.conf line 1: want a section"},
+		"open brace":        {"[realms]\n A = {\n kdc = x\n", "the { of line 2 is not closed"},
+		"section in braces": {"[realms]\n A = {\n[libdefaults]\n", "line 3: a section begins before the { of line 2"},
+		"closed twice":      {"[realms]\n A = {\n kdc = x\n }\n }\n", "krb5.conf line 5: a } that"},
+		"long line":         {"[realms]\n A = " + strings.Repeat("x", 70_000) + "\n", "krb5.conf line 2: longer than"},
+		"braces on a line":  {"[realms]\n A = { kdc = x }\n", "krb5.conf line 2: want nothing else"},
 	} {
 		if _, err := ParseConfig(tc.text); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A stock file of Fedora or of sssd includes directories, on top of its own
+// sections, which name the same things again.
+func TestLoadConfigIncludes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := filepath.Join(dir, "krb5.conf.d")
+	if err := os.Mkdir(d, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	one := write("one", "[domain_realm]\n.b.test = B.TEST\n")
+	write("krb5.conf.d/crypto-policies", "[libdefaults]\npermitted_enctypes = aes128-cts\n")
+	write("krb5.conf.d/site.conf", "include "+one+"\n[realms]\n CORP.TEST = {\n  kdc = dc0.corp.test\n }\n[plugins]\n localauth = {\n  module = sssd:/usr/lib/x.so\n }\n")
+	write("krb5.conf.d/site.conf.rpmsave", "garbage")
+	write("krb5.conf.d/.hidden.conf", "garbage")
+	path := write("krb5.conf", "includedir "+d+"/\n"+testKrb5Conf)
+	c, err := LoadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c.ETypes, []string{"aes128-cts"}) || c.DefaultRealm != "CORP.TEST" || c.DomainRealm[".b.test"] != "B.TEST" ||
+		c.DomainRealm[".corp.test"] != "CORP.TEST" || len(c.Realms) != 2 ||
+		!reflect.DeepEqual(c.Realms["CORP.TEST"].KDCs, []string{"dc0.corp.test:88", "dc1.corp.test:88", "dc2.corp.test:1088", "tcp/dc3.corp.test:88"}) {
+		t.Errorf("got %+v", c)
+	}
+
+	loop := filepath.Join(dir, "loop")
+	write("loop", "include "+loop+"\n")
+	many := strings.Repeat("include "+one+"\n", maxConfigFiles+1)
+	big := write("big", "#"+strings.Repeat("x", maxConfigSize/2)+"\n")
+	for name, tc := range map[string]struct{ text, says string }{
+		"itself":      {"include " + loop, "more than 5 deep"},
+		"many":        {many, "more than 100 files"},
+		"large":       {strings.Repeat("include "+big+"\n", 3), "bytes"},
+		"relative":    {"[libdefaults]\ninclude one", "line 2: include one: want an absolute path"},
+		"absent":      {"include " + one + "x", "line 1: "},
+		"absent dir":  {"includedir " + d + "x", "line 1: "},
+		"not a file":  {"include " + d, "not a file"},
+		"junk inside": {"\ninclude " + write("junk", "[libdefaults]\n?\n"), "/junk line 2: want name = value"},
+	} {
+		if _, err := LoadConfig(write("tried", tc.text)); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, want %q", name, err, tc.says)
 		}
 	}
 }
