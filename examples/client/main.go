@@ -34,8 +34,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	url := flags.String("url", expenses.ExpensesURL, "`address` of the service")
 	user := flags.String("user", `CORP\alice`, "`user` to log in as; the password is in SOAPWARD_PASSWORD")
 	amount := flags.String("amount", "59.90", "amount of the expense in `EUR`")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp): // it was printed
+		return nil
+	case err != nil:
 		return err
+	}
+	if os.Getenv("SOAPWARD_PASSWORD") == "" {
+		return errors.New("SOAPWARD_PASSWORD is not set")
 	}
 	value, err := xsd.ParseDecimal(*amount)
 	if err != nil {

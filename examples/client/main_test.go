@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -54,7 +55,7 @@ func TestClient(t *testing.T) {
 		{"accepted", "correct horse", "59.90", "expense 7 handed in by CORP\\alice\n", ""},
 		{"fault", "correct horse", "100.01", "refused by rule limit: too much\n", ""},
 		{"wrong password", "wrong", "1", "", "refused the NTLM login"},
-		{"no password", "", "1", "", "password"},
+		{"no password", "", "1", "", "SOAPWARD_PASSWORD"},
 		{"bad amount", "correct horse", "much", "", "xs:decimal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,5 +72,13 @@ func TestClient(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.err)
 			}
 		})
+	}
+}
+
+// Asking for help was answered with an error as well.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	if err := run(t.Context(), []string{"-h"}, io.Discard); err != nil {
+		t.Error(err)
 	}
 }

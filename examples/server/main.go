@@ -8,7 +8,7 @@
 // Without one it knows a single local user, who logs in by NTLM:
 //
 //	SOAPWARD_PASSWORD=secret server -user alice
-//	curl --ntlm -u alice:secret http://127.0.0.1:8080/?wsdl
+//	curl --ntlm -u alice:secret 'http://127.0.0.1:8080/?wsdl'
 package main
 
 import (
@@ -45,12 +45,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "`address` to listen on")
 	user := flags.String("user", "alice", "local `user` who may log in; the password is in SOAPWARD_PASSWORD")
 	keytab := flags.String("keytab", "", "`file` with the service's Kerberos keys")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp): // it was printed
+		return nil
+	case err != nil:
 		return err
 	}
 	login, err := authenticator(*user, *keytab)
 	if err != nil {
 		return err
+	}
+	// Tell what cannot work now, not at the first login.
+	if m, ok := login.Kerberos.(*kerberos.Mechanism); ok {
+		if err := m.Check(); err != nil {
+			return err
+		}
 	}
 
 	// This is all it takes: the service, the login in front of it, a server.

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/examples/expenses"
+	"github.com/soapward/soapward/internal/kdc"
 	"github.com/soapward/soapward/soap/xsd"
 	"github.com/soapward/soapward/soapclient"
 )
@@ -124,5 +127,34 @@ func TestServerNeedsPassword(t *testing.T) {
 	t.Setenv("SOAPWARD_PASSWORD", "")
 	if err := run(t.Context(), nil, io.Discard); err == nil || !strings.Contains(err.Error(), "SOAPWARD_PASSWORD") {
 		t.Errorf("got %v, want a hint at SOAPWARD_PASSWORD", err)
+	}
+}
+
+// A keytab without services was noticed at the first login only.
+func TestServerKeytabWithoutService(t *testing.T) {
+	t.Parallel()
+	k, err := kdc.New(kdc.Config{Realm: "CORP.TEST"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Add(kdc.Account{Name: "alice", Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	keytab := filepath.Join(t.TempDir(), "keytab")
+	if err := k.WriteKeytab(keytab, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := run(ctx, []string{"-addr", "127.0.0.1:0", "-keytab", keytab}, io.Discard); err == nil || !strings.Contains(err.Error(), "kerberos: ") {
+		t.Errorf("got %v, want an error about the keytab", err)
+	}
+}
+
+// Asking for help was answered with an error as well.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	if err := run(t.Context(), []string{"-h"}, io.Discard); err != nil {
+		t.Error(err)
 	}
 }

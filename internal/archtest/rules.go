@@ -31,6 +31,8 @@ var everything = []string{
 // ours are the rules of this module.
 var ours = rules{
 	packages: map[string]packageRule{
+		"./.": {standardOnly: true}, // documentation only
+
 		// Messages know nothing of logins, and logins nothing of messages: they
 		// meet as http.Handler and http.RoundTripper.
 		"./soap":       {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
