@@ -75,13 +75,19 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// comment makes a line that does nothing in any shell. Zsh takes "#" on the
+// command line for a command unless it is told otherwise.
+func comment(s string) string {
+	return ": '" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
 // WriteCommands prints commands for people, as they are to be pasted.
 func WriteCommands(w io.Writer, st Style, cs []Command) error {
 	p := &printer{w: w, Style: st}
 	p.line("KDC and services keep running. Lines for another terminal:")
 	for _, c := range cs {
 		p.line("")
-		p.line(p.paint(dim, "# "+c.Title))
+		p.line(p.paint(dim, comment(c.Title)))
 		for l := range strings.Lines(c.Script) {
 			p.line(strings.TrimSuffix(l, "\n"))
 		}

@@ -156,6 +156,19 @@ func TestBrokenStart(t *testing.T) {
 	}
 }
 
+// Comments were printed with "#", which zsh takes for a command when pasted.
+func TestWriteCommands(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	if err := WriteCommands(&b, Style{}, []Command{{"whom does it's server see?", "curl -u :\n"}}); err != nil {
+		t.Fatal(err)
+	}
+	const want = "\n: 'whom does it'\\''s server see?'\ncurl -u :\n\n"
+	if got := b.String(); !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
+	}
+}
+
 // The lines printed for curl work as they are, and nothing is left behind.
 func TestCommands(t *testing.T) {
 	t.Parallel()
@@ -194,7 +207,7 @@ func TestCommands(t *testing.T) {
 	}
 	var script strings.Builder
 	for i, c := range cs {
-		script.WriteString(c.Script + "\n")
+		script.WriteString(comment(c.Title) + "\n" + c.Script + "\n")
 		if i == 4 {
 			continue // kinit is for the shell that the next lines run in
 		}
