@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -196,6 +197,10 @@ func readFile(u *url.URL, limit int64) ([]byte, error) {
 	}
 	file, err := os.Open(p)
 	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // callers name the file
+		}
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()

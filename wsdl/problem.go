@@ -48,6 +48,10 @@ type Error struct {
 	// Broken means that each problem is one of Definitions.Dropped, and that
 	// Resolver.AllowBroken would leave something to use.
 	Broken bool
+
+	// NotWSDL means that the document at the address is none, but a web page,
+	// for example.
+	NotWSDL bool
 }
 
 func (e *Error) Error() string {

@@ -58,6 +58,9 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 		return nil, fmt.Errorf("wsdl: open %s: %w", clip(uri), err)
 	}
 	main, err := l.read(ctx, abs, "", Position{}, 0)
+	if len(l.probs.list) > 0 { // it is not even XML
+		return nil, &Error{Problems: l.probs.list, NotWSDL: true}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +74,7 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 		return nil, l.probs.err()
 	default:
 		l.probs.add(main.root.pos, nil, "this is not a WSDL: the document element is %s", main.root.name)
-		return nil, l.probs.err()
+		return nil, &Error{Problems: l.probs.list, NotWSDL: true}
 	}
 	l.wsdl(ctx, main, 0)
 	if err := ctx.Err(); err != nil {

@@ -152,8 +152,9 @@ func TestErrors(t *testing.T) {
 
 func TestOpenMissing(t *testing.T) {
 	t.Parallel()
-	if _, err := (&Resolver{}).Open(t.Context(), filepath.Join(t.TempDir(), "no.wsdl")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want fs.ErrNotExist", err)
+	missing := filepath.Join(t.TempDir(), "no.wsdl")
+	if _, err := (&Resolver{}).Open(t.Context(), missing); !errors.Is(err, fs.ErrNotExist) || strings.Count(err.Error(), missing) != 1 {
+		t.Errorf("got %v, want fs.ErrNotExist and the path once", err)
 	}
 	if _, err := (&Resolver{}).Open(t.Context(), t.TempDir()); err == nil {
 		t.Error("a directory was read")
@@ -263,6 +264,21 @@ func TestBuiltin(t *testing.T) {
 	}
 	if len(d.Documents) != 1 {
 		t.Errorf("got %d documents, want 1: nothing to fetch", len(d.Documents))
+	}
+}
+
+func TestNotWSDL(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"<html/>": true, "<!DOCTYPE html><p>": true, "hello": true,
+		`<schema xmlns="` + nsXSD + `"/>`:                      false,
+		strings.Replace(service(inline), "e:in", "e:gone", -1): false,
+	} {
+		_, err := (&Resolver{}).Open(t.Context(), filepath.Join(files(t, map[string]string{"a.wsdl": text}), "a.wsdl"))
+		var e *Error
+		if !errors.As(err, &e) || e.NotWSDL != want {
+			t.Errorf("%s: got %v, want NotWSDL %v", text, err, want)
+		}
 	}
 }
 

@@ -103,8 +103,8 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 	if g.opt.Package == "" {
 		g.opt.Package = defaultPackage(d)
 	}
-	if p := g.opt.Package; p != packageName(p) {
-		return nil, nil, fmt.Errorf("gen: %q is not a package name of lower-case letters and digits", p)
+	if err := CheckPackage(g.opt.Package); err != nil {
+		return nil, nil, fmt.Errorf("gen: %w", err)
 	}
 	g.pickPorts()
 	if len(g.ports) == 0 {
@@ -129,12 +129,12 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 // defaultPackage names the package after the first service, port type or file.
 func defaultPackage(d *wsdl.Definitions) string {
 	for _, s := range d.Services {
-		return packageName(s.Name.Local)
+		return PackageName(s.Name.Local)
 	}
 	for _, p := range d.PortTypes {
-		return packageName(p.Name.Local)
+		return PackageName(p.Name.Local)
 	}
-	return packageName(d.Name)
+	return PackageName(d.Name)
 }
 
 func (g *generator) write() (*Result, error) {

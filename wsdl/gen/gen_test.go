@@ -93,9 +93,12 @@ func TestExported(t *testing.T) {
 func TestPackageName(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"OrderService": "orderservice", "a-b_c": "abc", "9to5": "to5", "func": "service", "": "service", "größe": "gre", "main": "service"} {
-		if got := packageName(in); got != want {
+		if got := PackageName(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)
 		}
+	}
+	if err := CheckPackage("func"); err == nil || !strings.Contains(err.Error(), "Go keyword") {
+		t.Errorf("func: got %v, want a word about keywords", err)
 	}
 	for _, bad := range []string{"Upper", "a-b", "func", "a/b", "1a", "main"} {
 		if _, err := Generate(describe(t, `<xs:element name="in"/>`), Options{Package: bad}); err == nil {

@@ -1,6 +1,8 @@
 package gen
 
 import (
+	"errors"
+	"fmt"
 	"go/token"
 	"strconv"
 	"strings"
@@ -112,8 +114,21 @@ func spaceSuffix(space string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// packageName makes a package name of any name.
-func packageName(s string) string {
+// CheckPackage tells why a name cannot be Options.Package.
+func CheckPackage(name string) error {
+	switch {
+	case token.IsKeyword(name):
+		return fmt.Errorf("%q is a Go keyword, so no package can have that name", name)
+	case name == "main":
+		return errors.New(`"main" is the package of a program, which others cannot import`)
+	case name != PackageName(name):
+		return fmt.Errorf("%q is not a package name of lower-case letters and digits", name)
+	}
+	return nil
+}
+
+// PackageName makes a package name of any name.
+func PackageName(s string) string {
 	var b strings.Builder
 	for _, c := range strings.ToLower(s) {
 		if c >= 'a' && c <= 'z' || b.Len() > 0 && c >= '0' && c <= '9' {

@@ -328,7 +328,7 @@ func TestCorpusRoundTrip(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		pkg := "p" + packageName(id)
+		pkg := "p" + PackageName(id)
 		g, r, err := generate(d, Options{Package: pkg})
 		if err != nil {
 			continue
@@ -386,7 +386,7 @@ func TestCorpusRoundTrip(t *testing.T) {
 	}
 	var table strings.Builder
 	for _, id := range ids {
-		if s := scores["p"+packageName(id)]; s != nil && s.good < s.all {
+		if s := scores["p"+PackageName(id)]; s != nil && s.good < s.all {
 			fmt.Fprintf(&table, "%-28s %d/%d %s\n", id, s.good, s.all, s.first)
 		}
 	}
