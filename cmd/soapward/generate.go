@@ -46,9 +46,11 @@ func newGenerateCommand() *cobra.Command {
 files or URLs. What a document imports is read as well; for a URL that needs a
 login, add -u or --negotiate. The login goes to the origin of the WSDL only.
 
-The package is written to DIR. Several documents give several packages, each in
-a directory of DIR named like the package. A go:generate line in the package
-generates it again; what came from a URL, from the copy in its schema directory.
+The package is written to DIR and named like the code that is there, or like
+DIR; without -o, both are named for the service. Several documents give several
+packages, each named for its service, in directories of DIR. A go:generate line
+in the package generates it again; what came from a URL, from the copy in its
+schema directory.
 The line runs "go tool soapward", so this program must be a tool of the module:
   go get -tool ` + commandPath + `
 
@@ -61,13 +63,18 @@ A password is asked for on the terminal, or taken from ` + passwordVariable + ` 
   soapward generate -o gen orders.wsdl stock.wsdl
   soapward generate -u 'CORP\alice' -o internal/hr 'https://host.corp.test/HR.svc?wsdl'
   soapward generate --check -o internal/expenses expenses.wsdl   # in CI: is it up to date?`,
-		Args: usageArgs(cobra.MinimumNArgs(1)),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef(cmd, "no WSDL given")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.login.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVarP(&f.output, "output", "o", "", "write to `DIR` (default: a directory named like the package)")
-	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: made of the service's name)")
+	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: that of the code in DIR, or made of DIR's or the service's name)")
 	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
 	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
 	fl.BoolVar(&f.allowBroken, "allow-broken", false, "leave out operations that refer to what the WSDL lacks, instead of failing")
@@ -104,6 +111,11 @@ type operation struct {
 func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 	if f.pkg != "" && len(args) > 1 {
 		return usagef(cmd, "--package names one package, but there are %d documents", len(args))
+	}
+	if f.pkg != "" {
+		if err := gen.CheckPackage(f.pkg); err != nil {
+			return usagef(cmd, "--package: %w", err)
+		}
 	}
 	if err := f.login.check(cmd); err != nil {
 		return err
@@ -149,7 +161,13 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	if err != nil {
 		return nil, f.explain(source, err)
 	}
-	res, err := gen.Generate(d, gen.Options{Package: f.pkg})
+	pkg := f.pkg
+	if f.output != "" && !several {
+		if pkg, err = packageFor(f.output, f.pkg); err != nil {
+			return nil, err
+		}
+	}
+	res, err := gen.Generate(d, gen.Options{Package: pkg})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
@@ -176,7 +194,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		command += " --allow-broken"
 	}
 	line := directive(command, source, dir, res)
-	if res, err = gen.Generate(d, gen.Options{Package: f.pkg, Directive: line}); err != nil {
+	if res, err = gen.Generate(d, gen.Options{Package: pkg, Directive: line}); err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	if module != nil && module.path != modulePath && !module.hasTool() {
@@ -207,9 +225,9 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 func (f *generateFlags) explain(source string, err error) error {
 	var status *wsdl.StatusError
 	var refused *authclient.RefusedError
-	var broken *wsdl.Error
+	var mistakes *wsdl.Error
 	switch {
-	case errors.As(err, &broken) && broken.Broken:
+	case errors.As(err, &mistakes) && mistakes.Broken:
 		return withRemedy(err, "mend the WSDL, or leave those operations out with --allow-broken")
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
@@ -220,6 +238,9 @@ func (f *generateFlags) explain(source string, err error) error {
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
+		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
+	case isRemote(source) && !strings.Contains(source, "?") &&
+		(errors.As(err, &status) && status.Code == http.StatusMethodNotAllowed || errors.As(err, &mistakes) && mistakes.NotWSDL):
 		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
 	case errors.Is(err, wsdl.ErrOrigin):
 		return withRemedy(err, "save the documents to files and generate from those, or add --allow-private-imports if you trust their source")

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"go/build"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/soapward/soapward/wsdl/gen"
 )
 
 const (
@@ -97,4 +100,37 @@ func generateCommand(m *goModule) string {
 		return "go run " + commandPath + " generate"
 	}
 	return "go tool soapward generate"
+}
+
+// packageFor returns the name of the package to generate in a directory: the
+// one asked for, else that of the code there, else one made of the directory's
+// name. It must fit to files there that were not generated.
+func packageFor(dir, asked string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	found, _ := build.ImportDir(dir, 0) // the compiler tells what is wrong with the code
+	if found.Name == "" {
+		if asked == "" {
+			asked = gen.PackageName(filepath.Base(dir))
+		}
+		return asked, nil
+	}
+	ours, err := previous(dir)
+	if err != nil {
+		return "", err
+	}
+	foreign := slices.ContainsFunc(slices.Concat(found.GoFiles, found.CgoFiles), func(name string) bool { return !ours[name] })
+	switch {
+	case foreign && found.Name == "main":
+		return "", withRemedy(fmt.Errorf("%s holds the program of package main, which cannot be generated into", dir),
+			"choose another directory with -o DIR")
+	case asked == "":
+		return found.Name, nil
+	case foreign && asked != found.Name:
+		return "", withRemedy(fmt.Errorf("%s holds package %s, so package %s cannot be there", dir, found.Name, asked),
+			"leave -p out, or choose another directory with -o DIR")
+	}
+	return asked, nil
 }

@@ -35,11 +35,13 @@ services, calls services that want it, and generates Go code from WSDL.`,
 
   # the same from a server that wants a Windows login; asks for the password
   soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'`,
-		Args:              usageArgs(cobra.NoArgs),
+		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().Bool("json", false, "print results and errors as JSON")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -105,6 +107,19 @@ func usageArgs(v cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// knownCommand refuses what is left of the command line of the root, which is
+// the name of a command that does not exist.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return usagef(cmd, "unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
 }
 
 // usagef makes a usage error of cmd.

@@ -20,6 +20,8 @@ func TestExitCodes(t *testing.T) {
 		{"version", []string{"version", "--json"}, exitDone},
 		{"unknown command", []string{"nonsense"}, exitUsage},
 		{"unknown flag", []string{"version", "--nonsense"}, exitUsage},
+		{"keyword for a package", []string{"generate", "-p", "func", "a.wsdl"}, exitUsage},
+		{"no WSDL", []string{"generate"}, exitUsage},
 		{"too many arguments", []string{"version", "x"}, exitUsage},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,12 +25,16 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command lines in testdata/script against this program.
 // The scripts find a service behind a login at $PROTECTED, and a server that
-// redirects there at $REDIRECT.
+// redirects there at $REDIRECT. $WEBPAGE answers with HTML, $POSTONLY with 405.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	url := protected(t)
 	redirect := httptest.NewServer(http.RedirectHandler(url+"?wsdl", http.StatusFound))
 	t.Cleanup(redirect.Close)
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html/>")) }))
+	t.Cleanup(page.Close)
+	post := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }))
+	t.Cleanup(post.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -39,6 +43,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PROTECTED", url)
 			e.Setenv("REDIRECT", redirect.URL)
+			e.Setenv("WEBPAGE", page.URL+"/library")
+			e.Setenv("POSTONLY", post.URL+"/library")
 			return nil
 		},
 	})
