@@ -64,7 +64,7 @@ func TestChromium(t *testing.T) {
 	t.Run("Kerberos", func(t *testing.T) {
 		t.Parallel()
 		dc := adtest.Start(t)
-		s := startServer(t, serverConfig{login: iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}})
 		env := append(dc.Env(), "KRB5CCNAME=FILE:"+dc.Kinit(t, adtest.Alice))
 		me := pageWhoami(t, browse(t, env, s.At("web.corp.test", "/"), "--auth-server-allowlist=*.corp.test"))
 		if me.User != `CORP\alice` || me.Mechanism != authn.MechanismKerberos {
@@ -77,7 +77,7 @@ func TestChromium(t *testing.T) {
 		t.Parallel()
 		m := localNTLM(t)
 		m.Binding, m.RequireMIC = authn.BindingRequired, true
-		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: m, NoNegotiate: true}, tls: true})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: m, NoNegotiate: true}, tls: true})
 		u, err := url.Parse(s.At("web.corp.test", "/"))
 		if err != nil {
 			t.Fatal(err)

@@ -168,7 +168,7 @@ func TestAttackUsersMixedAtApache(t *testing.T) {
 func TestOurClientAtOurServer(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	s := startServer(t, serverConfig{login: iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}})
+	s := startServer(t, serverConfig{login: &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}})
 	kc, err := passwordClient(t, dc, adtest.Alice)
 	if err != nil {
 		t.Fatal(err)

@@ -34,8 +34,8 @@ func curl(t *testing.T, env []string, user string, args ...string) (body, status
 func TestCurlNTLM(t *testing.T) {
 	t.Parallel()
 	testenv.Need(t, "curl")
-	s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t)}})
-	tlsServer := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t)}, tls: true})
+	s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
+	tlsServer := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}, tls: true})
 	big := filepath.Join(t.TempDir(), "big")
 	bigBody := strings.Repeat("<line>0123456789</line>", 1<<20/23+1)
 	if err := os.WriteFile(big, []byte(bigBody), 0o600); err != nil {
@@ -69,14 +69,14 @@ func TestCurlNTLM(t *testing.T) {
 	// must not be offered to such clients.
 	t.Run("any", func(t *testing.T) {
 		t.Parallel()
-		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t), NoNegotiate: true}})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t), NoNegotiate: true}})
 		body, status := curl(t, nil, `CORP\alice:`+localPass, "--anyauth", "-d", "<a/>", s.URL)
 		checkLocalAlice(t, body, status, "<a/>")
 	})
 	// The second and third requests ride on the connection's login.
 	t.Run("three on a connection", func(t *testing.T) {
 		t.Parallel()
-		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t)}})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 		_, status := curl(t, nil, `CORP\alice:`+localPass, "--ntlm", "-d", "<a/>", s.URL+"/1", s.URL+"/2", s.URL+"/3")
 		if status != "200" {
 			t.Errorf("status = %s, want 200", status)
@@ -90,7 +90,7 @@ func TestCurlNTLM(t *testing.T) {
 		t.Parallel()
 		m := localNTLM(t)
 		m.RequireMIC = true
-		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: m}})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: m}})
 		_, status := curl(t, nil, `CORP\alice:`+localPass, "--ntlm", s.URL)
 		if status != "401" || !strings.Contains(s.log.String(), "reason="+string(authn.ReasonIntegrity)) {
 			t.Errorf("status = %s, want 401 and the reason in the log", status)
@@ -100,7 +100,7 @@ func TestCurlNTLM(t *testing.T) {
 		t.Parallel()
 		m := localNTLM(t)
 		m.Binding = authn.BindingRequired
-		s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: m}, tls: true})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: m}, tls: true})
 		_, status := curl(t, nil, `CORP\alice:`+localPass, "--ntlm", "--cacert", s.CAFile, s.URL)
 		if status != "401" || !strings.Contains(s.log.String(), "cause.mech=NTLM") {
 			t.Errorf("status = %s, want 401 and a refusal by NTLM in the log", status)
@@ -122,7 +122,7 @@ func TestCurlNTLM(t *testing.T) {
 	for _, tt := range refused {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t)}})
+			s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 			body, status := curl(t, nil, tt.user, "--ntlm", "-d", "<a/>", s.URL)
 			if status != "401" {
 				t.Errorf("status = %s, body %q, want 401", status, body)
@@ -169,7 +169,7 @@ func TestCurlNegotiateNTLM(t *testing.T) {
 		"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
 		"KRB5CCNAME=FILE:" + filepath.Join(t.TempDir(), "none"),
 	}
-	s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t)}})
+	s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 	body, status := curl(t, env, `:`, "--negotiate", "-d", "<a/>", s.URL)
 	checkLocalAlice(t, body, status, "<a/>")
 
@@ -182,7 +182,7 @@ func TestCurlNegotiateNTLM(t *testing.T) {
 	})
 	t.Run("Kerberos only", func(t *testing.T) {
 		dc := adtest.Start(t)
-		s := startServer(t, serverConfig{login: iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web)}})
+		s := startServer(t, serverConfig{login: &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web)}})
 		body, status := curl(t, env, `:`, "--negotiate", "-d", "<a/>", s.URL)
 		if status != "401" {
 			t.Errorf("status = %s, body %q, want 401", status, body)
@@ -205,10 +205,10 @@ func writeFile(t *testing.T, name, content string) string {
 func TestCurlKerberos(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	login := iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}
+	login := &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}
 	s := startServer(t, serverConfig{login: login})
 	tlsServer := startServer(t, serverConfig{
-		login: iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web)}, tls: true,
+		login: &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web)}, tls: true,
 	})
 
 	run := func(t *testing.T, s *server, user string, args ...string) (whoami, string) {

@@ -173,7 +173,7 @@ func TestDelegationToApache(t *testing.T) {
 			log := new(logBuffer)
 			onward := ourClient(t, dc, delegation.Source(delegator(t, dc, tt.service, tt.upstream, log)))
 			front := startServer(t, serverConfig{
-				login:   iwa.Authenticator{Kerberos: accept, NTLM: domainNTLM(t, dc)},
+				login:   &iwa.Authenticator{Kerberos: accept, NTLM: domainNTLM(t, dc)},
 				handler: withLog(log, relay(onward, tt.to.URL("/x"))),
 			})
 
@@ -245,7 +245,7 @@ func TestDelegationSOAP(t *testing.T) {
 		ledger: ledger.NewLedgerClient(&soapclient.Client{URL: backend.URL("/ledger"), HTTP: onward}),
 	})
 	front := startServer(t, serverConfig{
-		login:   iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Front), NTLM: domainNTLM(t, dc)},
+		login:   &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Front), NTLM: domainNTLM(t, dc)},
 		handler: service,
 	})
 	submit := func(credential authclient.Credential) (*expenses.SubmitExpenseResponse, error) {

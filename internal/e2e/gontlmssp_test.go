@@ -32,7 +32,7 @@ func TestGoNTLMSSP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, serverConfig{login: iwa.Authenticator{NTLM: localNTLM(t), NoNegotiate: !tt.negotiate}})
+			s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t), NoNegotiate: !tt.negotiate}})
 			// It keeps no track of who a connection is logged in as, so each
 			// user needs a transport.
 			base := http.DefaultTransport.(*http.Transport).Clone()

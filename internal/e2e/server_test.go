@@ -73,7 +73,7 @@ type server struct {
 
 // serverConfig says how callers log in and what is served to them.
 type serverConfig struct {
-	login   iwa.Authenticator
+	login   *iwa.Authenticator
 	handler http.Handler // nil: serveWhoami for each path
 	tls     bool
 }
@@ -90,7 +90,7 @@ func startServer(t *testing.T, c serverConfig) *server {
 		}
 	}
 	m := &authn.Middleware{
-		Authenticators: []authn.Authenticator{&c.login},
+		Authenticators: []authn.Authenticator{c.login},
 		Logger:         slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	s.Server = httptest.NewUnstartedServer(nil)

@@ -91,7 +91,7 @@ func soapHandler(log io.Writer) http.Handler {
 	return mux
 }
 
-func startSOAP(t *testing.T, login iwa.Authenticator, tls bool) *server {
+func startSOAP(t *testing.T, login *iwa.Authenticator, tls bool) *server {
 	t.Helper()
 	return startServer(t, serverConfig{login: login, handler: soapHandler(t.Output()), tls: tls})
 }
@@ -132,10 +132,10 @@ func TestZeep(t *testing.T) {
 	t.Parallel()
 	python := testenv.NeedPython(t, "zeep", "requests_ntlm", "requests_kerberos")
 	dc := adtest.Start(t)
-	plain := startSOAP(t, iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}, false)
+	plain := startSOAP(t, &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}, false)
 	bound := localNTLM(t)
 	bound.Binding = authn.BindingRequired
-	overTLS := startSOAP(t, iwa.Authenticator{NTLM: bound}, true)
+	overTLS := startSOAP(t, &iwa.Authenticator{NTLM: bound}, true)
 	env := append(dc.Env(), "KRB5CCNAME=FILE:"+dc.Kinit(t, adtest.Alice),
 		"OPENSSL_CONF="+writeFile(t, "openssl.cnf", legacyOpenSSL))
 	ntlm := map[string]any{"user": `CORP\alice`, "password": localPass}
@@ -229,7 +229,7 @@ func TestZeep(t *testing.T) {
 func TestGowsdlClient(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	s := startSOAP(t, iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}, false)
+	s := startSOAP(t, &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web), NTLM: localNTLM(t)}, false)
 	kc, err := passwordClient(t, dc, adtest.Alice)
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func gowsdlEntry(from gowsdlstub.Account) *gowsdlstub.Post {
 func TestGeneratedClient(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	s := startSOAP(t, iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web)}, false)
+	s := startSOAP(t, &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Web)}, false)
 	kc, err := passwordClient(t, dc, adtest.Alice)
 	if err != nil {
 		t.Fatal(err)
