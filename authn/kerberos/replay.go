@@ -41,10 +41,10 @@ const (
 // ErrReplayCacheFull means that there were more logins within the time an
 // authenticator is remembered than the cache has room for, in total or for the
 // client.
-var ErrReplayCacheFull = errors.New("kerberos: replay cache is full")
+var ErrReplayCacheFull = errors.New("kerberos: replay cache is full (MemoryReplayCache.Max)")
 
 var (
-	errReplayShare  = fmt.Errorf("%w for this client, which logs in too often", ErrReplayCacheFull)
+	errReplayShare  = fmt.Errorf("%w for this client, which logs in often: raise MemoryReplayCache.MaxPerClient, or keep its connections logged in (iwa.Authenticator.KerberosPerConnection)", ErrReplayCacheFull)
 	errClockSetBack = errors.New("kerberos: the clock was set back, so what was used before is not known any more; restart the service once all clocks are right")
 )
 
