@@ -14,8 +14,8 @@
 //	resp, err := client.Get("https://app.corp.test/")
 //
 // Credentials never follow a redirect to another scheme, host or port. A
-// login is tried once with the strongest scheme that both sides have; nothing
-// falls back to a weaker one.
+// login is tried with the first of the credential's schemes that the server
+// offers; nothing falls back to another one.
 //
 // Compatibility: as package authn.
 package authclient

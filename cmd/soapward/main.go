@@ -1,5 +1,5 @@
-// Command soapward puts Windows authentication in front of SOAP and REST
-// services, calls services that want it, and generates Go code from WSDL.
+// Command soapward shows Windows authentication for SOAP and REST services at
+// work, and generates Go code, client and server, from WSDL.
 //
 // Each subcommand lives in a file of its own, named for it, and is thin: flags,
 // then a package of the module. "soapward help" lists them.

@@ -28,9 +28,13 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "soapward",
 		Short: "Windows authentication for SOAP and REST, without Windows",
-		Long: `soapward puts Windows authentication (Kerberos, NTLM) in front of SOAP and REST
-services, calls services that want it, and generates Go code from WSDL.`,
-		Example: `  # Go client and server code from a WSDL file
+		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
+Go, in both directions. This command shows it at work and generates Go code,
+client and server, from WSDL.`,
+		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
+  soapward demo
+
+  # Go client and server code from a WSDL file
   soapward generate -o internal/expenses expenses.wsdl
 
   # the same from a server that wants a Windows login; asks for the password
