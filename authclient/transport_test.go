@@ -368,7 +368,7 @@ func TestAttackEndlessChallenge(t *testing.T) {
 
 func TestIdleConnectionsEnd(t *testing.T) {
 	s := newServer(t, nil)
-	tr := &authclient.Transport{Source: authclient.Static(ntlmCredential("alice")), IdleTimeout: 200 * time.Millisecond}
+	tr := &authclient.Transport{Source: authclient.Static(ntlmCredential("alice")), IdleTimeout: 2 * time.Second}
 	expired := make(chan struct{}, 1)
 	authclient.NotifyExpired(tr, func() { expired <- struct{}{} })
 	c := &http.Client{Transport: tr}
