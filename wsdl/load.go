@@ -410,15 +410,25 @@ func (l *loader) builtin(space string) bool {
 // find resolves a reference made by name in n. It records a problem when there
 // is nothing of that name.
 func (l *loader) find(k kind, n *node, s *schema, ref string) *symbol {
+	q, ok := l.refName(n, s, ref)
+	if !ok {
+		return nil
+	}
+	return l.findName(k, n, q)
+}
+
+// refName resolves the prefix of a reference made in n. It records a problem
+// when that is not declared.
+func (l *loader) refName(n *node, s *schema, ref string) (QName, bool) {
 	q, err := n.qname(ref)
 	if err != nil {
 		l.probs.add(n.pos, nil, "%v", err)
-		return nil
+		return QName{}, false
 	}
 	if s != nil && s.chameleon && q.Space == "" {
 		q.Space = s.tns
 	}
-	return l.findName(k, n, q)
+	return q, true
 }
 
 func (l *loader) findName(k kind, n *node, q QName) *symbol {

@@ -19,13 +19,9 @@ const maxNesting = 150
 
 // typeRef resolves a reference to a type by name.
 func (l *loader) typeRef(n *node, s *schema, ref string) *Type {
-	q, err := n.qname(ref)
-	if err != nil {
-		l.probs.add(n.pos, nil, "%v", err)
+	q, ok := l.refName(n, s, ref)
+	if !ok {
 		return nil
-	}
-	if s != nil && s.chameleon && q.Space == "" {
-		q.Space = s.tns
 	}
 	return l.typeNamed(n, q)
 }

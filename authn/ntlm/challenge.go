@@ -41,7 +41,7 @@ func ParseChallenge(b []byte) (*Challenge, error) {
 		if p.start < challengeInfo {
 			return nil, syntaxError("CHALLENGE with a name inside its header")
 		}
-		if m.TargetInfo, _, err = parseAVPairs(nil, info); err != nil {
+		if m.TargetInfo, err = ParseAVPairs(info); err != nil {
 			return nil, err
 		}
 	}

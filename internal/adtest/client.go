@@ -1,7 +1,6 @@
 package adtest
 
 import (
-	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -39,9 +38,6 @@ func (dc *DC) SID(tb testing.TB, name string) string {
 // account's name and under each SPN.
 func (dc *DC) Keytab(service string) string { return dc.path("keytabs", service+".keytab") }
 
-// KDC returns the address of the key distribution centre.
-func (dc *DC) KDC() string { return dc.IP + ":88" }
-
 // Env returns the environment variables that let MIT Kerberos programs find
 // the realm and nothing of the machine's own.
 func (dc *DC) Env() []string {
@@ -58,6 +54,3 @@ func (dc *DC) Kinit(tb testing.TB, user string) string {
 	testenv.Run(tb, dc.Env(), Password(tb, user)+"\n", kinit, "-f", "-c", "FILE:"+cache, user+"@"+Realm)
 	return cache
 }
-
-// String names the controller for logs.
-func (dc *DC) String() string { return fmt.Sprintf("%s (%s)", dc.Host, dc.IP) }

@@ -51,9 +51,6 @@ func StartProcess(cmd *exec.Cmd) (*Process, error) {
 // PID returns the process id, which is that of the group as well.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the child has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
 // Stop ends the child and all of its group and returns when they are gone. It
 // asks them first, and kills what is left after some seconds.
 func (p *Process) Stop() error {

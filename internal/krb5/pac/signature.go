@@ -55,17 +55,24 @@ func (s signature) verify(key krb5.Key, data []byte) error {
 	return nil
 }
 
+// signatures returns the two that every PAC has.
+func (p *PAC) signatures() (server, kdc signature, err error) {
+	if server, err = p.signature(typeServerSum); err != nil {
+		return server, kdc, fmt.Errorf("pac: server signature: %w", err)
+	}
+	if kdc, err = p.signature(typeKDCSum); err != nil {
+		return server, kdc, fmt.Errorf("pac: KDC signature: %w", err)
+	}
+	return server, kdc, nil
+}
+
 // VerifyServer checks the server signature with the key that decrypted the
 // ticket. It returns an error that is ErrSignature if the PAC was altered or
 // signed by somebody who has another key.
 func (p *PAC) VerifyServer(key krb5.Key) error {
-	server, err := p.signature(typeServerSum)
+	server, kdc, err := p.signatures()
 	if err != nil {
-		return fmt.Errorf("pac: server signature: %w", err)
-	}
-	kdc, err := p.signature(typeKDCSum)
-	if err != nil {
-		return fmt.Errorf("pac: KDC signature: %w", err)
+		return err
 	}
 	if err := server.verify(key, p.zeroed(server, kdc)); err != nil { // MS-PAC 2.8.1
 		return fmt.Errorf("pac: server signature: %w", err)
@@ -77,13 +84,9 @@ func (p *PAC) VerifyServer(key krb5.Key) error {
 // the ticket-granting service, which only KDCs have. It proves that the PAC
 // was not made by the service itself.
 func (p *PAC) VerifyKDC(key krb5.Key) error {
-	server, err := p.signature(typeServerSum)
+	server, kdc, err := p.signatures()
 	if err != nil {
-		return fmt.Errorf("pac: server signature: %w", err)
-	}
-	kdc, err := p.signature(typeKDCSum)
-	if err != nil {
-		return fmt.Errorf("pac: KDC signature: %w", err)
+		return err
 	}
 	if err := kdc.verify(key, server.value); err != nil { // MS-PAC 2.8.2
 		return fmt.Errorf("pac: KDC signature: %w", err)
