@@ -7,7 +7,7 @@ import (
 	"github.com/soapward/soapward/internal/testenv"
 )
 
-// Password returns the password of a user or service of the fixture.
+// Password returns the password of a user, service or computer of the fixture.
 func Password(tb testing.TB, account string) string {
 	tb.Helper()
 	for _, u := range content.Users {
@@ -20,11 +20,16 @@ func Password(tb testing.TB, account string) string {
 			return s.Password
 		}
 	}
+	for _, c := range content.Computers {
+		if c.Name == account {
+			return c.Password
+		}
+	}
 	tb.Fatalf("adtest: no account %q in the fixture", account)
 	return ""
 }
 
-// SID returns the SID of a user, group or service of the fixture.
+// SID returns the SID of a user, group, service or computer of the fixture.
 func (dc *DC) SID(tb testing.TB, name string) string {
 	tb.Helper()
 	sid, ok := dc.sids[name]

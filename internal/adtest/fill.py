@@ -7,6 +7,7 @@ and the SIDs as JSON on standard output.
 import json
 import os
 import sys
+import time
 
 import ldb
 import samba.dckeytab  # noqa: F401, gives Net its export_keytab
@@ -98,6 +99,25 @@ for service in spec["services"]:
     if service["delegate_to"]:
         replace(dn, msDS_AllowedToDelegateTo=service["delegate_to"])
 
+for computer in spec["computers"]:
+    sam.newcomputer(computer["name"])
+    sam.setpassword("(sAMAccountName=%s$)" % computer["name"], computer["password"])
+
+# Last, because the password of one must not be set again.
+for user in spec["users"]:
+    account = "(sAMAccountName=%s)" % user["name"]
+    if user["must_change"]:
+        sam.setpassword(account, user["password"], force_change_at_next_login=True)
+    if user["expired"]:
+        replace(entry(user["name"]).dn, accountExpires="116444736000000000")  # 1970
+    if user["locked"]:
+        filetime = int((time.time() + 11644473600) * 10**7)
+        replace(entry(user["name"]).dn, lockoutTime=str(filetime))
+    if user["logon_hours"]:
+        replace(entry(user["name"]).dn, logonHours=bytes.fromhex(user["logon_hours"]))
+    if user["workstations"]:
+        replace(entry(user["name"]).dn, userWorkstations=user["workstations"])
+
 net = Net(creds, lp)
 os.makedirs(keytab_dir, exist_ok=True)
 for service in spec["services"]:
@@ -110,5 +130,8 @@ for kind in ("users", "groups", "services"):
     for item in spec[kind]:
         sid = entry(item["name"], "objectSid")["objectSid"][0]
         sids[item["name"]] = str(ndr_unpack(security.dom_sid, sid))
+for computer in spec["computers"]:
+    sid = entry(computer["name"] + "$", "objectSid")["objectSid"][0]
+    sids[computer["name"]] = str(ndr_unpack(security.dom_sid, sid))
 
 json.dump({"domain_sid": sam.get_domain_sid(), "sids": sids}, sys.stdout)

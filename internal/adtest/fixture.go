@@ -1,5 +1,7 @@
 package adtest
 
+import "strings"
+
 // A User is an account of the test domain. Its password is Password.
 type User struct {
 	Name      string `json:"name"`
@@ -9,6 +11,18 @@ type User struct {
 	Sensitive bool   `json:"sensitive"` // "account is sensitive and cannot be delegated"
 	Disabled  bool   `json:"disabled"`
 	Protected bool   `json:"protected"` // in Protected Users, which Samba 4.17 does not honour
+
+	MustChange   bool   `json:"must_change"`  // the password, at the next login
+	Expired      bool   `json:"expired"`      // the account
+	Locked       bool   `json:"locked"`       // for half an hour
+	LogonHours   string `json:"logon_hours"`  // 21 bytes in hexadecimal; empty means always
+	Workstations string `json:"workstations"` // names it may log on from; empty means any
+}
+
+// A Computer is a computer account. Its account name has a $ at its end.
+type Computer struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
 }
 
 // A Group is a security group.
@@ -54,6 +68,12 @@ const (
 	Carol = "carol" // sensitive: may not be delegated
 	Dave  = "dave"  // disabled
 	Peggy = "peggy" // a member of Protected Users
+	Zoe   = "zoë"   // name and password are not ASCII
+	Mike  = "mike"  // must change his password
+	Erin  = "erin"  // her account expired
+	Nick  = "nick"  // has no hours to log on in
+	Walt  = "walt"  // may log on from the workstation ELSEWHERE only
+	Locke = "locke" // locked out
 
 	Payroll  = "Payroll"  // global
 	Finance  = "Finance"  // universal, holds Payroll
@@ -78,10 +98,21 @@ const (
 	LegacySPN = "HTTP/legacy.corp.test"
 )
 
+// Computers. A Netlogon secure channel belongs to one of them, so that tests
+// which run at the same time need one each.
+const (
+	GW01 = "GW01"
+	GW02 = "GW02"
+	GW03 = "GW03"
+	GW04 = "GW04"
+)
+
 type fixture struct {
 	Users    []User    `json:"users"`
 	Groups   []Group   `json:"groups"`
 	Services []Service `json:"services"`
+
+	Computers []Computer `json:"computers"`
 }
 
 var content = fixture{
@@ -91,6 +122,12 @@ var content = fixture{
 		{Name: Carol, Password: "carol-s3cret", GivenName: "Carol", Surname: "Peletier", Sensitive: true},
 		{Name: Dave, Password: "dave-s3cret", GivenName: "Dave", Surname: "Bowman", Disabled: true},
 		{Name: Peggy, Password: "peggy-s3cret", GivenName: "Peggy", Surname: "Olson", Protected: true},
+		{Name: Zoe, Password: "zoë-ß-s3cret", GivenName: "Zoë", Surname: "Größe"},
+		{Name: Mike, Password: "mike-s3cret", GivenName: "Mike", Surname: "Ross", MustChange: true},
+		{Name: Erin, Password: "erin-s3cret", GivenName: "Erin", Surname: "Gone", Expired: true},
+		{Name: Nick, Password: "nick-s3cret", GivenName: "Nick", Surname: "Night", LogonHours: strings.Repeat("00", 21)},
+		{Name: Walt, Password: "walt-s3cret", GivenName: "Walt", Surname: "Wall", Workstations: "ELSEWHERE"},
+		{Name: Locke, Password: "locke-s3cret", GivenName: "John", Surname: "Locke", Locked: true},
 	},
 	Groups: []Group{
 		{Name: Payroll, Type: globalGroup, Members: []string{Alice}},
@@ -110,5 +147,9 @@ var content = fixture{
 		{Name: Backend, Password: "backend-s3cret", SPNs: []string{BackendSPN}, EncTypes: encAES},
 		{Name: Other, Password: "other-s3cret", SPNs: []string{OtherSPN}, EncTypes: encAES},
 		{Name: Legacy, Password: "legacy-s3cret", SPNs: []string{LegacySPN}, EncTypes: encRC4},
+	},
+	Computers: []Computer{
+		{Name: GW01, Password: "gw01-mach1ne"}, {Name: GW02, Password: "gw02-mach1ne"},
+		{Name: GW03, Password: "gw03-mach1ne"}, {Name: GW04, Password: "gw04-mach1ne"},
 	},
 }
