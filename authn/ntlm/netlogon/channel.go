@@ -81,7 +81,7 @@ var (
 
 // openChannel agrees on a key with the controller and binds a sealed channel
 // with it (MS-NRPC 3.1.4.1).
-func openChannel(ctx context.Context, cfg *Config, host, port string, secret authn.Secret, bind binder) (ch *channel, err error) {
+func openChannel(ctx context.Context, cfg *Config, host, port string, secret authn.Secret, bind binder) (_ *channel, err error) {
 	// NTLM says the same of an empty password; a controller would have to let
 	// one in that has none.
 	if secret.IsEmpty() {
@@ -105,13 +105,13 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 			return nil, err
 		}
 	}
-	if ch, err = dial(ctx, cfg, host); err != nil {
+	ch, err := dial(ctx, cfg, host)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			ch.close()
-			ch = nil
 		}
 	}()
 	ch.server, ch.key = server, key
@@ -275,7 +275,7 @@ func agree(ctx context.Context, cfg *Config, host, port, server string, secret a
 	})
 	if err != nil {
 		if answer != nil && answer.Return != 0 {
-			err = withHint(&StatusError{Code: uint32(answer.Return)})
+			err = &StatusError{Code: uint32(answer.Return)}
 		}
 		return nil, 0, fmt.Errorf("NetrServerAuthenticate3 as %s: %w", cfg.accountName(), err)
 	}
@@ -314,7 +314,8 @@ func (ch *channel) checkFlags(flags uint32) error {
 	})
 	if err != nil {
 		if answer != nil && answer.Return != 0 {
-			err = &StatusError{Code: uint32(answer.Return)}
+			// Access denied: the authenticator is that of another key by now.
+			return fmt.Errorf("%w: %w", errKeyReplaced, &StatusError{Code: uint32(answer.Return)})
 		}
 		return err
 	}
