@@ -97,6 +97,8 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrNoCredentials):
 		err = fmt.Errorf("authn: nobody here takes credentials of the scheme %q", clip(scheme))
 	case errors.Is(err, ErrBadCredentials), errors.Is(err, ErrConnState):
+	case r.Context().Err() != nil: // the client went away, which may be the cause
+		status = http.StatusServiceUnavailable
 	default: // ErrUnavailable, or something that should not happen
 		status, level = http.StatusServiceUnavailable, slog.LevelError
 	}

@@ -35,6 +35,7 @@ type whoami struct {
 	DisplayName string      `json:"display_name"`
 	SID         authn.SID   `json:"sid"`
 	Groups      []authn.SID `json:"groups"`
+	GroupNames  []string    `json:"group_names"`
 	Mechanism   string      `json:"mechanism"`
 	Bytes       int         `json:"bytes"`
 	SHA256      string      `json:"sha256"`
@@ -55,6 +56,7 @@ func serveWhoami(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, g := range id.Groups {
 		me.Groups = append(me.Groups, g.SID)
+		me.GroupNames = append(me.GroupNames, g.Name)
 	}
 	if id.Evidence != nil {
 		me.Evidence = id.Evidence.EvidenceKind()
