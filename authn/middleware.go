@@ -96,6 +96,10 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelDebug // every exchange begins like this
 	case errors.Is(err, ErrNoCredentials):
 		err = fmt.Errorf("authn: nobody here takes credentials of the scheme %q", clip(scheme))
+	case errors.Is(err, ErrOverloaded):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Connection", "close")
 	case errors.Is(err, ErrBadCredentials), errors.Is(err, ErrConnState):
 	default: // ErrUnavailable, or something that should not happen
 		status, level = http.StatusServiceUnavailable, slog.LevelError

@@ -84,11 +84,6 @@ func startServer(t *testing.T, c serverConfig) *server {
 	if c.handler == nil {
 		c.handler = http.HandlerFunc(serveWhoami)
 	}
-	if c.tls {
-		c.login.Binding = func(*http.Request) authn.ChannelBinding {
-			return authn.EndpointBinding(s.Certificate())
-		}
-	}
 	m := &authn.Middleware{
 		Authenticators: []authn.Authenticator{c.login},
 		Logger:         slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
