@@ -3,6 +3,7 @@ package iwa
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -314,7 +315,7 @@ func multiplexed(id *authn.Identity, evidence string) error {
 	return &authn.RefusedError{
 		Mechanism: id.Mechanism, Reason: authn.ReasonPolicy, User: id.String(),
 		Hint: hintMultiplexed,
-		Err:  errors.New("iwa: connection may be shared by several clients: " + evidence),
+		Err:  fmt.Errorf("iwa: connection may be shared by several clients: %s: %w", evidence, authn.ErrConnState),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type service struct {
 	server *http.Server
 	addr   string
 	log    *logBuffer
+	open   atomic.Int64 // connections
 }
 
 // serve starts a server for login, with TLS if config is not nil. change may
@@ -50,7 +52,7 @@ type service struct {
 func serve(t *testing.T, login *iwa.Authenticator, config *tls.Config, change ...func(*http.Server)) *service {
 	t.Helper()
 	s := &service{log: new(logBuffer)}
-	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := s.log.logger()
 	login.Logger = log
 	if m, ok := login.NTLM.(*ntlm.Mechanism); ok {
 		m.Logger = log
@@ -66,7 +68,17 @@ func serve(t *testing.T, login *iwa.Authenticator, config *tls.Config, change ..
 		}
 		fmt.Fprintf(w, "%s %d", authn.FromContext(r.Context()), n)
 	})))
+	ended := s.server.ConnState
 	s.server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	s.server.ConnState = func(c net.Conn, now http.ConnState) {
+		switch now {
+		case http.StateNew:
+			s.open.Add(1)
+		case http.StateClosed:
+			s.open.Add(-1)
+		}
+		ended(c, now)
+	}
 	for _, f := range change {
 		f(s.server)
 	}
@@ -189,6 +201,10 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func (l *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (l *logBuffer) has(s string) bool { return strings.Contains(l.String(), s) }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm"
@@ -60,7 +61,7 @@ func TestStateSize(t *testing.T) {
 		{"logged in by Negotiate", logsIn(spnego.OIDNTLM), 512},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := &Authenticator{NTLM: mechanism}
+			a := &Authenticator{NTLM: mechanism, HandshakeTimeout: time.Hour}
 			tt.client(t, a, ConnContext(t.Context(), nil)) // caches are filled once
 			conns, ctxs := make([]*addressed, n), make([]context.Context, n)
 			for i := range conns {
@@ -77,8 +78,12 @@ func TestStateSize(t *testing.T) {
 			if each > tt.bound || each < 64 {
 				t.Errorf("a connection keeps %d bytes, at most %d are allowed", each, tt.bound)
 			}
-			runtime.KeepAlive(ctxs)
-			runtime.KeepAlive(a)
+			for _, ctx := range ctxs { // nobody waits any more
+				_, _ = a.Authenticate(httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+			}
+			if n, _ := a.Waiting(); n > 1 { // of the first
+				t.Errorf("%d connections still wait", n)
+			}
 		})
 	}
 }
