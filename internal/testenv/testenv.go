@@ -55,6 +55,7 @@ var packages = map[string]string{
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",
 	Python:                                        "python3",
 	"python module samba":                         "python3-samba",
+	"python module gssapi":                        "python3-gssapi",
 	"python module zeep":                          "python3-zeep",
 	"python module requests_kerberos":             "python3-requests-kerberos",
 	"python module requests_ntlm":                 "python3-requests-ntlm",
