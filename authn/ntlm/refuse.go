@@ -10,7 +10,7 @@ import (
 // What an operator can do about a refusal.
 const (
 	hintV1 = "the client must send NTLMv2: on Windows set \"Network security: LAN Manager authentication level\" " +
-		"to send NTLMv2 responses only (LmCompatibilityLevel 3 or higher); Mono's HttpWebRequest cannot"
+		"to send NTLMv2 responses only (LmCompatibilityLevel 3 or higher), in Mono NtlmSettings.DefaultAuthLevel = NtlmAuthLevel.NTLMv2_only (Mono.Security.dll)"
 	hintOEM = "the client sends names in a code page it does not tell; it must offer Unicode for names outside ASCII"
 
 	hintAnonymous  = "the client has no credentials to send: check that a user is logged on and that the site is trusted for integrated authentication"
