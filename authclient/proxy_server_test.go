@@ -211,7 +211,7 @@ func (l *proxyLogin) judge(authorization string) (challenges []string) {
 		var x authn.Exchange
 		m := &ntlm.Mechanism{Verifier: l.p.accounts, Names: ntlm.Names{Domain: "CORP", Computer: "PROXY"}}
 		if l.p.cert != nil {
-			x = authn.Exchange{TLS: true, Binding: l.p.cert.binding}
+			x = authn.Exchange{TLS: true, Bindings: authn.Bindings{l.p.cert.binding}}
 			m.Binding = authn.BindingRequired
 		}
 		l.scheme = scheme

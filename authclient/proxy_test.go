@@ -73,7 +73,7 @@ func TestProxyLogin(t *testing.T) {
 					}
 					o.server = newServer(t, func(a *iwa.Authenticator) {
 						if serverScheme == "https" {
-							a.Binding = func(*http.Request) authn.ChannelBinding { return cert.binding }
+							a.Binding = func(*http.Request) authn.Bindings { return authn.Bindings{cert.binding} }
 							a.NTLM.(*ntlm.Mechanism).Binding = authn.BindingRequired
 						}
 					}, setup...)
