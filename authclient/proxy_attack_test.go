@@ -145,8 +145,8 @@ func TestAttackProxyInjects(t *testing.T) {
 	for _, after := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "\x16\x03\x03\x00\x02hi"} {
 		p := rawProxy(t, answering(func(*http.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + after }))
 		status, body, err := do(&http.Client{Transport: through(t, p, authclient.Static(proxyCredential("alice")), nil)}, "GET", "https://server.test/", nil)
-		if err == nil {
-			t.Errorf("%d %q, want an error", status, body)
+		if err == nil || !strings.Contains(err.Error(), "after its answer to CONNECT") {
+			t.Errorf("%d %q, %v; want an error that tells of it", status, body, err)
 		}
 	}
 }

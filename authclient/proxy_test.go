@@ -129,11 +129,7 @@ func TestProxyAlone(t *testing.T) {
 	p := (&loginProxy{schemes: []string{"NTLM"}}).start(t)
 	for _, scheme := range []string{"http", "https"} {
 		var o origin
-		setup := []func(*httptest.Server){o.wrap}
-		if scheme == "https" {
-			setup = append(setup, func(s *httptest.Server) { s.TLS = &tls.Config{} })
-		}
-		o.server = newServer(t, nil, setup...)
+		o.server = newServer(t, nil, o.wrap, withTLS(scheme))
 		c := &http.Client{Transport: through(t, p.URL, authclient.Static(proxyCredential("alice")), nil)}
 		for range 2 {
 			if status, _, err := do(c, "POST", o.URL, strings.NewReader("x")); err != nil || status != 401 {
@@ -161,11 +157,7 @@ func TestProxyRefuses(t *testing.T) {
 	}
 	for _, serverScheme := range []string{"http", "https"} {
 		var o origin
-		o.server = newServer(t, nil, o.wrap, func(s *httptest.Server) {
-			if serverScheme == "https" {
-				s.TLS = &tls.Config{}
-			}
-		})
+		o.server = newServer(t, nil, o.wrap, withTLS(serverScheme))
 		for _, tt := range []struct {
 			name       string
 			proxy      *url.URL
@@ -226,11 +218,7 @@ func TestAttackMixedUsersAtProxy(t *testing.T) {
 			t.Parallel()
 			p := (&loginProxy{schemes: []string{"NTLM"}, keeps: true}).start(t)
 			var o origin
-			o.server = newServer(t, nil, o.wrap, func(s *httptest.Server) {
-				if scheme == "https" {
-					s.TLS = &tls.Config{}
-				}
-			})
+			o.server = newServer(t, nil, o.wrap, withTLS(scheme))
 			type who struct{ proxy, server string }
 			source := func(pick func(who) string, creds map[string]authclient.Credential) authclient.Source {
 				return sourceFunc(func(ctx context.Context, _ authclient.Target) (authclient.Credential, error) {
@@ -290,7 +278,7 @@ func TestAttackMixedUsersAtProxy(t *testing.T) {
 func TestTunnelBelongsToProxyUser(t *testing.T) {
 	t.Parallel()
 	p := (&loginProxy{schemes: []string{"NTLM"}}).start(t)
-	s := newServer(t, nil, func(s *httptest.Server) { s.TLS = &tls.Config{} })
+	s := newServer(t, nil, withTLS("https"))
 	now := "alice"
 	at := sourceFunc(func(context.Context, authclient.Target) (authclient.Credential, error) {
 		return proxyCredential(now), nil
@@ -371,11 +359,7 @@ func TestProxyTicketIsRenewed(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		var logins []string
 		var mu sync.Mutex
-		s := newServer(t, nil, func(s *httptest.Server) {
-			if scheme == "https" {
-				s.TLS = &tls.Config{}
-			}
-		})
+		s := newServer(t, nil, withTLS(scheme))
 		p := rawProxy(t, answering(func(r *http.Request) string {
 			mu.Lock()
 			defer mu.Unlock()
