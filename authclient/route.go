@@ -41,7 +41,8 @@ func (t *Transport) route(req *http.Request, target Target) (*route, error) {
 	return r, t.askForProxy(req.Context(), r)
 }
 
-// askForProxy asks the source for r's credential.
+// askForProxy asks the source for r's credential. Where it has none, r keeps
+// the one it had.
 func (t *Transport) askForProxy(ctx context.Context, r *route) error {
 	if t.Proxy == nil {
 		return nil
