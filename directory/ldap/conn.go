@@ -127,12 +127,38 @@ func (c *Conn) Add(ctx context.Context, dn string, attributes ...Attribute) erro
 	return c.do(ctx, "add", dn, func() error { return c.ldap.Add(req) })
 }
 
-// Replace gives attributes of an entry these values and no others, all of them
-// or none.
-func (c *Conn) Replace(ctx context.Context, dn string, attributes ...Attribute) error {
+// A Change is one of a Modify. Replace and Insert make it.
+type Change struct {
+	attribute Attribute
+	insert    bool
+}
+
+// Replace gives an attribute these values and no others.
+func Replace(name string, values ...string) Change { return Change{attribute: Attribute{name, values}} }
+
+// Insert adds values to those that an attribute has.
+func Insert(name string, values ...string) Change { return Change{Attribute{name, values}, true} }
+
+// String implements fmt.Stringer. Like an Attribute, a Change does not print
+// values.
+func (c Change) String() string { return c.attribute.String() }
+
+// GoString implements fmt.GoStringer.
+func (c Change) GoString() string { return c.String() }
+
+// Attribute returns the attribute, and whether the values are added to those
+// that are there.
+func (c Change) Attribute() (a Attribute, insert bool) { return c.attribute, c.insert }
+
+// Modify makes all of the changes to an entry, or none.
+func (c *Conn) Modify(ctx context.Context, dn string, changes ...Change) error {
 	req := goldap.NewModifyRequest(dn, nil)
-	for _, a := range attributes {
-		req.Replace(a.Name, a.Values)
+	for _, ch := range changes {
+		if ch.insert {
+			req.Add(ch.attribute.Name, ch.attribute.Values)
+		} else {
+			req.Replace(ch.attribute.Name, ch.attribute.Values)
+		}
 	}
 	return c.do(ctx, "modify", dn, func() error { return c.ldap.Modify(req) })
 }

@@ -147,6 +147,9 @@ func TestAttributeIsRedacted(t *testing.T) {
 		if s := fmt.Sprintf(verb, a); strings.Contains(s, marked) {
 			t.Errorf("%s: %s", verb, s)
 		}
+		if s := fmt.Sprintf(verb, Replace("unicodePwd", marked)); strings.Contains(s, marked) {
+			t.Errorf("change, %s: %s", verb, s)
+		}
 		if s := fmt.Sprintf(verb, []Attribute{a}); strings.Contains(s, marked) {
 			t.Errorf("list, %s: %s", verb, s)
 		}

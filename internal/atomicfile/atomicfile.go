@@ -15,12 +15,16 @@ import (
 // owner only. One that is replaced keeps its group's right to read, and its
 // owner and group where this process may give files away; no rights of others
 // are kept. When Write returns, the content is on the disk.
-func Write(path string, content []byte) error {
+func Write(path string, content []byte) error { return WriteLike(path, path, content) }
+
+// WriteLike is Write for a file whose mode and owner come from another one, if
+// that is there.
+func WriteLike(path, like string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // O_EXCL, 0600
 	if err != nil {
 		return err
 	}
-	err = fill(f, path, content)
+	err = fill(f, like, content)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = Rename(f.Name(), path)
 	}
@@ -30,15 +34,15 @@ func Write(path string, content []byte) error {
 	return err
 }
 
-// fill makes f what shall be at path.
-func fill(f *os.File, path string, content []byte) error {
-	old, err := os.Lstat(path)
+// fill gives f the content, and mode and owner of another file.
+func fill(f *os.File, like string, content []byte) error {
+	old, err := os.Lstat(like)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
 	case !old.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", path)
+		return fmt.Errorf("%s is not a regular file", like)
 	default:
 		if err := f.Chmod(0o600 | old.Mode().Perm()&0o040); err != nil {
 			return err
