@@ -13,6 +13,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/ntlm/netlogon"
 	"github.com/soapward/soapward/directory/ldap"
 	"github.com/soapward/soapward/internal/adtest"
@@ -286,4 +287,110 @@ func TestRefusedActiveDirectory(t *testing.T) {
 	if _, err := NewPlan(t.Context(), bob, web, ""); !errors.Is(err, ErrSPNTaken) || !strings.Contains(err.Error(), adtest.Web) {
 		t.Errorf("service name taken: %v", err)
 	}
+}
+
+// An account that an administrator made with Users and Computers: nothing but
+// the account. Somebody who may reset its password, and nothing else, takes it
+// over; what he may not write, the account writes by itself.
+func TestResetByDelegateActiveDirectory(t *testing.T) {
+	t.Parallel()
+	dc := adtest.Start(t)
+	tool := testenv.Need(t, "samba-tool")
+	const dn = "CN=JOIN06," + adtest.GatewaysDN
+	root := admin(t, dc)
+	if err := root.Add(t.Context(), dn,
+		ldap.Attribute{Name: attrClass, Values: []string{"computer"}},
+		ldap.Attribute{Name: attrSAM, Values: []string{"JOIN06$"}},
+		ldap.Attribute{Name: attrControl, Values: []string{"4096"}},
+		ldap.Attribute{Name: attrPassword, Values: []string{quoted(authn.NewSecret("join06-Mach1ne"))}},
+	); err != nil {
+		t.Fatal(err)
+	}
+	const resetPassword = "00299570-246d-11d0-a768-00aa006e0529" // MS-ADTS 5.1.3.2.1
+	testenv.Run(t, dc.Env(), "", tool, "dsacl", "set", "-H", "ldaps://"+dc.IP, "--option=tls verify peer=no_check",
+		"--simple-bind-dn=Administrator@corp.test", "--password="+adtest.AdminPassword, "--objectdn="+dn, "--sddl=(OA;;CR;"+resetPassword+";;"+dc.SID(t, adtest.Bob)+")")
+
+	a := Account{Name: "JOIN06", Domain: "corp.test", SPNs: []string{"HTTP/join06-alias.corp.test"}}
+	f := SecretFile(filepath.Join(t.TempDir(), "secret"))
+	bob := mustLogIn(t, dc, adtest.Bob+"@corp.test", adtest.Password(t, adtest.Bob))
+	j := adJoiner(t, dc, bob, a, "", f)
+	m, err := j.Reset(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Left) != 1 || m.Left[0].What != "service name HTTP/join06-alias.corp.test" || !errors.Is(m.Left[0].Why, ldap.ErrUnwilling) ||
+		m.Left[0].Samba != "samba-tool spn add HTTP/join06-alias.corp.test 'JOIN06$'" {
+		t.Errorf("left %+v", m.Left)
+	}
+	own := Account{Name: a.Name, Domain: a.Domain}.ServiceNames()
+	if e := m.Entry; e.Host != a.Host() || e.EncTypes != encAES || !slices.Equal(e.SPNs, own) {
+		t.Errorf("made %+v", e)
+	}
+	if err := secureChannel(dc, a).Probe(t.Context(), m.Password); err != nil {
+		t.Error(err)
+	}
+}
+
+// A gateway that is running keeps on logging callers in while the password of
+// its account changes beneath it.
+func TestRotateUnderGateway(t *testing.T) {
+	t.Parallel()
+	dc := adtest.Start(t)
+	a := Account{Name: "JOIN07", Domain: "corp.test"}
+	f := SecretFile(filepath.Join(t.TempDir(), "secret"))
+	if _, err := adJoiner(t, dc, admin(t, dc), a, "", f).Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg := secureChannel(dc, a).(channel).cfg
+	cfg.Secrets = f.Secrets
+	v, err := netlogon.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Close() })
+	login := func(when string) {
+		t.Helper()
+		id, err := ntlmLogin(t.Context(), v, adtest.Alice, adtest.Password(t, adtest.Alice))
+		if err != nil || id.Account != adtest.Alice {
+			t.Errorf("%s: %v, %v", when, id, err)
+		}
+	}
+	login("before")
+	r := Rotation{Account: a, File: f, Channel: secureChannel(dc, a)}
+	for i := range 3 {
+		if _, err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		login("after rotation " + string(rune('1'+i)))
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v, err = netlogon.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Close() })
+	login("restarted")
+}
+
+// ntlmLogin logs a user in, both sides in this process.
+func ntlmLogin(ctx context.Context, v *netlogon.Verifier, user, password string) (*authn.Identity, error) {
+	cred, err := ntlm.NewCredential(`CORP\`+user, authn.NewSecret(password))
+	if err != nil {
+		return nil, err
+	}
+	m := &ntlm.Mechanism{Verifier: v, Names: v.Names()}
+	acceptor, initiator := m.NewAcceptor(authn.Exchange{Peer: "127.0.0.1:1"}), &ntlm.Initiator{Credential: cred}
+	var id *authn.Identity
+	var fromServer []byte
+	for id == nil {
+		fromClient, _, err := initiator.Step(ctx, fromServer)
+		if err != nil {
+			return nil, err
+		}
+		if fromServer, id, err = acceptor.Step(ctx, fromClient); err != nil {
+			return nil, err
+		}
+	}
+	return id, nil
 }

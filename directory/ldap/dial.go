@@ -101,6 +101,9 @@ func (c *Conn) Close() error {
 // Host returns the server's name or address, as in the URL.
 func (c *Conn) Host() string { return c.host }
 
+// RemoteAddr returns the address that is connected to.
+func (c *Conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
+
 // target is what a URL says.
 type target struct {
 	host     string
