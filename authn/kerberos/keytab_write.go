@@ -96,25 +96,28 @@ func loadKeySet(path string) (*keySet, error) {
 }
 
 func sameSlot(a, b keytabEntry) bool {
-	return a.principal == b.principal && a.realm == b.realm && a.kvno == b.kvno && a.key.EType() == b.key.EType()
+	return samePrincipal(a, b) && a.kvno == b.kvno && a.key.EType() == b.key.EType()
 }
 
-// has reports whether all entries are there already, and no newer ones of the
-// same principals.
+// has reports whether all keys are there already, and none that supersedes
+// finds. A higher version number of the same key will do: the controller that
+// told the number may be one that has not heard of the last change.
 func (s *keySet) has(entries []keytabEntry) bool {
 	for _, e := range entries {
-		if !slices.ContainsFunc(s.entries, func(o keytabEntry) bool { return sameSlot(e, o) && e.key.Equal(o.key) }) {
+		if !slices.ContainsFunc(s.entries, func(o keytabEntry) bool { return samePrincipal(e, o) && o.kvno >= e.kvno && o.key.Equal(e.key) }) {
 			return false
 		}
 	}
 	return !slices.ContainsFunc(s.entries, func(o keytabEntry) bool { return supersedes(entries, o) })
 }
 
-// supersedes reports whether an entry is of a version that is not in force
-// yet: a password that was given up before it came to that.
+func samePrincipal(a, b keytabEntry) bool { return a.principal == b.principal && a.realm == b.realm }
+
+// supersedes reports whether an entry is another key of a version that is not
+// in force yet: of a password that was given up before it came to that.
 func supersedes(entries []keytabEntry, o keytabEntry) bool {
 	return slices.ContainsFunc(entries, func(e keytabEntry) bool {
-		return e.principal == o.principal && e.realm == o.realm && o.kvno > e.kvno
+		return samePrincipal(e, o) && e.key.EType() == o.key.EType() && o.kvno > e.kvno && !o.key.Equal(e.key)
 	})
 }
 

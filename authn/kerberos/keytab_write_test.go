@@ -137,6 +137,10 @@ func TestWriteKeytabVersions(t *testing.T) {
 	}
 	updateKeytab(t, path, next)
 	updateKeytab(t, path, computerKeys(8, "password 8"))
+	// A controller that has not heard of the change tells the number before.
+	if changed, err := WriteKeytab(path, computerKeys(7, "password 8")); changed || err != nil {
+		t.Errorf("told by a slow controller: changed %v, %v", changed, err)
+	}
 	k, err := LoadKeytab(path)
 	if err != nil {
 		t.Fatal(err)

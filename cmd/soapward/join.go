@@ -151,18 +151,18 @@ func (f *joinFlags) run(cmd *cobra.Command) error {
 	}
 	j := &joining{flags: f, cmd: cmd, file: computer.SecretFile(f.secret)}
 	defer j.close()
-	var err error
-	switch {
-	case f.rotate:
-		err = j.rotate()
-	default:
-		err = j.make()
+	work := j.make
+	if f.rotate {
+		work = j.rotate
+	}
+	err := work()
+	if err == nil || j.report.Changed { // what was done is told in any case
+		if err := j.report.print(cmd); err != nil {
+			return err
+		}
 	}
 	if err != nil {
 		return j.explain(err)
-	}
-	if err := j.report.print(cmd); err != nil {
-		return err
 	}
 	return j.report.failure()
 }

@@ -118,8 +118,11 @@ func (r *joinReport) failure() error {
 }
 
 func checkRemedy(name string) string {
-	if name == "Kerberos" {
+	switch name {
+	case "Kerberos":
 		return "look at the clock, and whether the account has AES keys; soapward join --reset makes new ones"
+	case "keytab":
+		return "mend that, then soapward join --rotate with the same files writes the keytab"
 	}
 	return "soapward join --reset sets a new password"
 }
@@ -195,7 +198,7 @@ func (r *joinReport) text(w io.Writer) {
 
 func (r *joinReport) keytabText() string {
 	switch {
-	case r.DryRun:
+	case r.DryRun || r.KeyVersion == 0:
 		return r.Keytab
 	case r.KeytabChanged:
 		return fmt.Sprintf("%s, written with key version %d", r.Keytab, r.KeyVersion)

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +61,16 @@ func writePasswords(t *testing.T, dir string) error {
 	return nil
 }
 
+// passwordDir returns a directory with the password files of users.
+func passwordDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := writePasswords(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // joinIn runs soapward join in this process with a network of its own, and
 // files in dir.
 func joinIn(t *testing.T, network joinNetwork, args ...string) (code int, stdout, stderr string) {
@@ -93,10 +102,7 @@ func dnsOf(dc *adtest.DC) joinNetwork {
 func TestJoinFindsController(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	dir := t.TempDir()
-	if err := writePasswords(t, dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := passwordDir(t)
 	secret := filepath.Join(dir, "secret")
 	code, out, errOut := joinIn(t, dnsOf(dc), "--computer", "DNS01", "--ca-file", dc.CAFile, "-u", "Administrator",
 		"--password-file", filepath.Join(dir, "admin"), "--secret", secret, "--keytab", filepath.Join(dir, "keytab"), "--json")
@@ -157,13 +163,7 @@ func (f dialFunc) DialContext(ctx context.Context, _, _ string) (net.Conn, error
 // adminConn is a connection of an administrator.
 func adminConn(t *testing.T, dc *adtest.DC) *ldap.Conn {
 	t.Helper()
-	pem, err := os.ReadFile(dc.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	c, err := ldap.Dial(t.Context(), ldap.Config{URL: "ldaps://" + dc.IP, Roots: roots})
+	c, err := ldap.Dial(t.Context(), ldap.Config{URL: "ldaps://" + dc.IP, Roots: dc.Roots(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,10 +205,7 @@ func TestJoinDryRun(t *testing.T) {
 	dc := adtest.Start(t)
 	c := adminConn(t, dc)
 	ou := newUnit(t, c, "Dry")
-	dir := t.TempDir()
-	if err := writePasswords(t, dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := passwordDir(t)
 	secret, keytab := filepath.Join(dir, "secret"), filepath.Join(dir, "keytab")
 	args := func(more ...string) []string {
 		return append([]string{"--computer", "DRY01", "--controller", dc.IP, "--ca-file", dc.CAFile, "--secret", secret, "--keytab", keytab}, more...)
@@ -260,10 +257,7 @@ func snapshot(t *testing.T, dir string) []string {
 func TestAttackJoinSecretsInOutput(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	dir := t.TempDir()
-	if err := writePasswords(t, dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := passwordDir(t)
 	secret := filepath.Join(dir, "secret")
 	var all strings.Builder
 	var made []string

@@ -2,7 +2,6 @@ package computer
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"os"
@@ -25,13 +24,7 @@ func TestMain(m *testing.M) { os.Exit(adtest.Main(m)) }
 // logIn opens a connection to the test domain.
 func logIn(t *testing.T, dc *adtest.DC, user string, password authn.Secret) (*ldap.Conn, error) {
 	t.Helper()
-	pem, err := os.ReadFile(dc.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	c, err := ldap.Dial(t.Context(), ldap.Config{URL: "ldaps://" + dc.IP, Roots: roots})
+	c, err := ldap.Dial(t.Context(), ldap.Config{URL: "ldaps://" + dc.IP, Roots: dc.Roots(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,10 @@ func number(e ldap.Entry, attribute string) uint32 {
 // Announce adds to a keytab the keys that follow from the next password, which
 // is not in force yet, for tickets that come in with it as soon as it is.
 // Rotation.Prepare is the place to call it.
-func (e *Entry) Announce(keytab string, a Account, next authn.Secret) (bool, error) {
+func (e *Entry) Announce(keytab string, a Account, next authn.Secret) (changed bool, err error) {
+	if err := e.checkVersion(); err != nil {
+		return false, err
+	}
 	return kerberos.WriteKeytab(keytab, a.keys(next, e.KVNO+1, e.SPNs, true))
 }
 
@@ -138,9 +141,16 @@ func (e *Entry) Announce(keytab string, a Account, next authn.Secret) (bool, err
 // of the account itself, of each service name that the directory has for it,
 // and of HTTP and HOST of its own names. It reports whether the file had to be
 // changed.
-func (e *Entry) WriteKeytab(keytab string, a Account, password authn.Secret) (bool, error) {
-	if e.KVNO == 0 {
-		return false, fmt.Errorf("computer: the directory does not tell %s of %s, which a keytab has", attrKVNO, e.DN)
+func (e *Entry) WriteKeytab(keytab string, a Account, password authn.Secret) (changed bool, err error) {
+	if err := e.checkVersion(); err != nil {
+		return false, err
 	}
 	return kerberos.WriteKeytab(keytab, a.keys(password, e.KVNO, e.SPNs, false))
+}
+
+func (e *Entry) checkVersion() error {
+	if e.KVNO == 0 {
+		return fmt.Errorf("computer: the directory does not tell %s of %s, which a keytab needs", attrKVNO, e.DN)
+	}
+	return nil
 }

@@ -11,7 +11,8 @@ import (
 
 // Netlogon returns the Channel over the account's secure channel (MS-NRPC
 // 3.5.4.4.5). Of the configuration, Secrets is not used. Only the first of its
-// Controllers is asked, so that what is proven is what was done.
+// Controllers is asked, so that what is proven is what was done; with none, a
+// change may need a second Run to be proven, where DNS names another one.
 func Netlogon(c netlogon.Config) Channel {
 	if len(c.Controllers) > 1 {
 		c.Controllers = c.Controllers[:1]
