@@ -321,6 +321,33 @@ func TestCreateExisting(t *testing.T) {
 	}
 }
 
+// A password that an interrupted run may have told the controller is kept,
+// whatever a later one is told.
+func TestPendingIsKept(t *testing.T) {
+	t.Parallel()
+	d, f := newFakeDirectory(), newSecretPath(t)
+	if _, err := joiner(t, d, f).Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	j := joiner(t, d, f)
+	j.testOnlyStep = func(step string) error {
+		if step == "told" {
+			return errKilled
+		}
+		return nil
+	}
+	if _, err := j.Reset(t.Context()); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	d.refuse = func(string, map[string][]string) error { return denied }
+	if _, err := joiner(t, d, f).Reset(t.Context()); !errors.Is(err, ErrDenied) {
+		t.Fatal(err)
+	}
+	if got := reveal(t, f); !slices.Contains(got, d.password()) {
+		t.Errorf("the account is lost: the files have %q, in force is %q", got, d.password())
+	}
+}
+
 // A process that dies while it makes or resets an account is run again.
 func TestCreateKilled(t *testing.T) {
 	t.Parallel()
