@@ -88,7 +88,7 @@ func loginRemedy(r authn.Reason) string {
 func (j *joining) delegation() string {
 	user := j.flags.userName()
 	if j.flags.reset {
-		return fmt.Sprintf(`an administrator can give the right: dsacls "%s" /G "%s:CA;Reset Password", or in Users and Computers, Delegate Control`, j.report.DN, user)
+		return fmt.Sprintf(`an administrator can give the right: dsacls "%s" /G "%s:CA;Reset Password", or in Users and Computers, Delegate Control`, pasteable(j.report.DN), user)
 	}
 	ou := j.flags.ou
 	if ou == "" {
@@ -96,4 +96,13 @@ func (j *joining) delegation() string {
 	}
 	return fmt.Sprintf(`an administrator can give the right: dsacls "%s" /G "%s:CC;computer", or in Users and Computers, Delegate Control; `+
 		`on Samba: samba-tool dsacl set --objectdn="%s" --sddl="(OA;CI;CC;bf967a86-0de6-11d0-a285-00aa003049e2;;SID-OF-USER)"`, ou, user, ou)
+}
+
+// pasteable is a name of the directory in quotes, unless a shell would run
+// something of it.
+func pasteable(dn string) string {
+	if strings.ContainsAny(dn, "\"$`%!") {
+		return "DN-OF-THE-ACCOUNT"
+	}
+	return dn
 }

@@ -77,6 +77,9 @@ func (j *joining) connect() (*ldap.Conn, error) {
 			return nil, withRemedy(err, "name a domain controller: --controller HOST")
 		}
 	}
+	if j.address != "" {
+		cfg.Dialer = pinned{cfg.Dialer, j.address}
+	}
 	var errs []error
 	for _, host := range hosts {
 		c, err := j.dial(cfg, host)
@@ -93,6 +96,24 @@ func (j *joining) connect() (*ldap.Conn, error) {
 		}
 	}
 	return nil, errors.Join(errs...)
+}
+
+// pinned connects to one address, whatever others the name has: another
+// controller need not have heard of what was done at the first.
+type pinned struct {
+	dialer  ldap.Dialer // nil means a net.Dialer
+	address string
+}
+
+func (p pinned) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if p.dialer == nil {
+		p.dialer = &net.Dialer{}
+	}
+	return p.dialer.DialContext(ctx, network, net.JoinHostPort(p.address, port))
 }
 
 // dial tries LDAPS, and StartTLS where nobody listens for that.

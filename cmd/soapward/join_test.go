@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory/computer"
 	"github.com/soapward/soapward/directory/ldap"
 	"github.com/soapward/soapward/internal/adtest"
 	"github.com/soapward/soapward/internal/testenv"
@@ -327,6 +328,22 @@ Left for an administrator, because neither the user nor the account may do it:
 	r.check("secure channel", "", errors.New("a\nb"), false)
 	if err := r.failure(); err == nil || !strings.Contains(err.Error(), "the secure channel check failed") || r.Checks[0].Text != "a; b" {
 		t.Errorf("got %v, %+v", err, r.Checks)
+	}
+}
+
+// A name in the directory must not run anything where the advice is pasted.
+func TestAttackAdviceToPaste(t *testing.T) {
+	t.Parallel()
+	for dn, want := range map[string]string{
+		"CN=GW01,OU=Gateways,DC=corp,DC=test": "CN=GW01,OU=Gateways,DC=corp,DC=test",
+		"CN=GW01,OU=$(id),DC=corp,DC=test":    "DN-OF-THE-ACCOUNT",
+		`CN=GW01,OU=\"&calc,DC=corp,DC=test`:  "DN-OF-THE-ACCOUNT",
+	} {
+		j := joining{flags: &joinFlags{reset: true, user: "jill@corp.test"}}
+		j.report.DN = dn
+		if got := j.remedy(fmt.Errorf("%w: no", computer.ErrDenied)); !strings.Contains(got, `dsacls "`+want+`" /G "jill@corp.test:CA;Reset Password"`) {
+			t.Errorf("%s: %s", dn, got)
+		}
 	}
 }
 

@@ -84,6 +84,9 @@ func TestNewPassword(t *testing.T) {
 		}
 		seen[s] = true
 	}
+	if s := NewPassword(Account{}).Reveal(); len(s) != 64 { // whose account it is, Rotation need not know
+		t.Errorf("password %q", s)
+	}
 }
 
 func TestSecretFile(t *testing.T) {

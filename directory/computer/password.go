@@ -22,7 +22,7 @@ func NewPassword(a Account) authn.Secret {
 		_, _ = rand.Read(b) // never fails (crypto/rand)
 		s := base64.RawURLEncoding.EncodeToString(b)
 		if strings.ContainsAny(s, lower) && strings.ContainsAny(s, upper) && strings.ContainsAny(s, digits) &&
-			!strings.Contains(strings.ToLower(s), strings.ToLower(a.short())) {
+			(a.short() == "" || !strings.Contains(strings.ToLower(s), strings.ToLower(a.short()))) {
 			return authn.NewSecret(s)
 		}
 	}

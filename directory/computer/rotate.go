@@ -31,7 +31,7 @@ type Channel interface {
 // be set. A value is for one goroutine at a time; several processes exclude
 // each other.
 type Rotation struct {
-	Account Account
+	Account Account // its name is kept out of the password; may be empty
 	File    SecretFile
 	Channel Channel
 
