@@ -54,6 +54,7 @@ type channel struct {
 	rpc    dcerpc.Conn
 	cancel context.CancelFunc
 	ctx    context.Context // of the connection: go-msrpc closes it with that of a call
+	detach func() bool     // from the context it is opened under
 
 	key *sessionKey
 
@@ -128,6 +129,10 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 			return nil, fmt.Errorf("capabilities of the secure channel: %w", ch.keyError(err))
 		}
 	}
+	if !ch.detach() {
+		err = context.Cause(ctx)
+		return nil, err
+	}
 	return ch, nil
 }
 
@@ -152,7 +157,10 @@ const nobody = "0.0.0.0"
 // dial prepares a connection to the controller. go-msrpc opens it when it is
 // told the endpoint.
 func dial(ctx context.Context, cfg *Config, host string) (*channel, error) {
-	deadline, _ := ctx.Deadline()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(openTimeout)
+	}
 	ch := &channel{cfg: cfg}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ch.ctx, ch.cancel = gssapi.NewSecurityContext(base), cancel
@@ -169,6 +177,7 @@ func dial(ctx context.Context, cfg *Config, host string) (*channel, error) {
 		}
 		_ = conn.SetDeadline(deadline)
 		ch.conn = &guardConn{Conn: conn}
+		ch.detach = context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return ch.conn, nil
 	})
 	var err error
@@ -362,6 +371,7 @@ func (ch *channel) until(t time.Time) { _ = ch.conn.SetDeadline(t) }
 // close ends the channel. It is safe to call more than once.
 func (ch *channel) close() {
 	if ch.conn != nil {
+		ch.detach()
 		_ = ch.conn.Close() // first, so that go-msrpc does not wait
 	}
 	_ = ch.rpc.Close(ch.ctx)

@@ -255,7 +255,7 @@ func (c *controller) cameUp() {
 
 // failed notes that the controller gave no answer.
 func (c *controller) failed(err error) {
-	if errors.Is(err, context.Canceled) { // the verifier was closed, or the caller went away
+	if errors.Is(err, context.Canceled) || c.v.ctx.Err() != nil { // the caller went away, or the verifier was closed
 		return
 	}
 	c.dropIdle()

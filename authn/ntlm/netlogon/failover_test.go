@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -202,6 +203,41 @@ func TestControllerKilled(t *testing.T) {
 	cancel()
 	wg.Wait()
 	t.Logf("%d logins went well, %d could not be judged; well again after %v", good.Load(), unavailable.Load(), took)
+}
+
+// TestNothingLeft: a verifier that was closed leaves no goroutine and no
+// connection. It is not parallel, so as to count its own only.
+func TestNothingLeft(t *testing.T) {
+	dc := adtest.Start(t)
+	c := config(t, dc, adtest.GW12)
+	w := new(wire)
+	c.Dialer, c.Controllers = w, []string{silentHost(t), dc.IP}
+	before := runtime.NumGoroutine()
+	for range 5 {
+		v, err := netlogon.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := login(t.Context(), v, v.Names(), `CORP\bob`, adtest.Password(t, adtest.Bob)); err != nil {
+			t.Error(err)
+		}
+		_ = v.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err := testenv.Poll(ctx, func() error {
+		if n := runtime.NumGoroutine(); n > before {
+			return fmt.Errorf("%d goroutines, %d before", n, before)
+		}
+		return nil
+	})
+	if err != nil {
+		stacks := make([]byte, 1<<16)
+		t.Errorf("%v\n%s", err, stacks[:runtime.Stack(stacks, true)])
+	}
+	if n := w.open.Load(); n != 0 {
+		t.Errorf("%d connections are open", n)
+	}
 }
 
 // TestConnectionsCut: controllers close connections that are idle.

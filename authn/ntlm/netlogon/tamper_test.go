@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // wire is a netlogon.Dialer that sees and changes what goes over the network.
@@ -21,6 +20,7 @@ type wire struct {
 
 	silent  atomic.Pointer[string] // host whose answers do not arrive any more
 	dials   atomic.Int64
+	open    atomic.Int64 // connections
 	logons  atomic.Int64 // NetrLogonSamLogonEx calls that were sent
 	mu      sync.Mutex
 	carrier []net.Conn
@@ -50,6 +50,7 @@ func (w *wire) DialContext(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, err
 	}
+	w.open.Add(1)
 	w.mu.Lock()
 	w.carrier = append(w.carrier, conn)
 	w.mu.Unlock()
@@ -72,15 +73,12 @@ type wireConn struct {
 	host string
 	rest []byte
 
-	mu       sync.Mutex
-	deadline time.Time
+	once sync.Once
 }
 
-func (c *wireConn) SetDeadline(t time.Time) error {
-	c.mu.Lock()
-	c.deadline = t
-	c.mu.Unlock()
-	return c.Conn.SetDeadline(t)
+func (c *wireConn) Close() error {
+	c.once.Do(func() { c.wire.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 func (c *wireConn) Write(p []byte) (int, error) {
