@@ -73,7 +73,9 @@ func (i *Initiator) Step(_ context.Context, token []byte) (reply []byte, done bo
 			return nil, false, err
 		}
 		m := Negotiate{Flags: initiatorOffers}
-		i.negotiate = m.Append(nil)
+		// MS-NLMP 2.2.1.1 has the version there as zeros where its flag is not
+		// set. Servers by gss-ntlmssp (1.2.0) refuse a message without it.
+		i.negotiate = append(m.Append(nil), make([]byte, negotiateVersion-negotiateFields)...)
 		return append([]byte(nil), i.negotiate...), false, nil
 	}
 	i.closed = true

@@ -3,7 +3,6 @@ package ntlm_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm"
@@ -32,27 +30,15 @@ type sambaHelper struct {
 
 func newSambaHelper(t *testing.T, protocol string, options ...string) *sambaHelper {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	return newSambaHelperFor(t, "alice", protocol, options...)
+}
+
+func newSambaHelperFor(t *testing.T, user, protocol string, options ...string) *sambaHelper {
+	t.Helper()
 	args := append([]string{"--configfile=/dev/null", "--helper-protocol=" + protocol,
-		"--username=alice", "--domain=CORP", "--password=" + peerPassword}, options...)
-	cmd := exec.CommandContext(ctx, "ntlm_auth", args...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait() // it has nothing more to say
-		cancel()
-	})
-	return &sambaHelper{t, in, bufio.NewScanner(out)}
+		"--username=" + user, "--domain=CORP", "--password=" + peerPassword}, options...)
+	in, out := startLines(t, exec.Command("ntlm_auth", args...))
+	return &sambaHelper{t, in, out}
 }
 
 // ask sends a verb and a token and returns the fields of the answer.
@@ -273,6 +259,55 @@ func TestPeerSambaClient(t *testing.T) {
 				token = h.token("TT", reply, "KK", "AF")
 			}
 			t.Error("no end")
+		})
+	}
+}
+
+// TestPeerSambaUpperCase: a response depends on the user's name in capitals.
+// Both of us map one character to one, Samba by a table of its own, we by all
+// simple mappings of Unicode. Where Samba has none, users by such names cannot
+// log in from one to the other.
+func TestPeerSambaUpperCase(t *testing.T) {
+	t.Parallel()
+	testenv.Need(t, "ntlm_auth")
+	for _, tt := range []struct {
+		user    string
+		differs string // why
+	}{
+		{user: "zoë çelik"},
+		{user: "straße"},
+		{user: "ﬁn"},
+		{user: "ΐ"},
+		{user: "ωμέγας"},
+		{user: "жора"},
+		{user: "łukasz œ ő ğ"},
+		{user: "山田"},
+		{user: "😀"},
+		{user: "ștefan", differs: "U+0219 is of Unicode 3.0"},
+		{user: "გიორგი", differs: "Georgian has capitals since Unicode 11"},
+		{user: "ısı", differs: "U+0131 is not paired with I, which would not come back"},
+		{user: "ſ", differs: "U+017F is not paired with S, which would not come back"},
+		{user: "µ", differs: "U+00B5 is not paired with the Greek letter"},
+		{user: "𐐨", differs: "outside of the BMP nothing is mapped"},
+	} {
+		t.Run(tt.user, func(t *testing.T) {
+			t.Parallel()
+			as, err := ntlm.NewAccounts("CORP", "", ntlm.Account{Name: tt.user, Password: authn.NewSecret(peerPassword)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &ntlm.Mechanism{Verifier: as, Names: ntlm.Names{Domain: "CORP", Computer: "GW01"}}
+			h, a := newSambaHelperFor(t, tt.user, "ntlmssp-client-1"), m.NewAcceptor(authn.Exchange{})
+			challenge, _, err := a.Step(t.Context(), h.token("YR", nil, "YR"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, id, err := a.Step(t.Context(), h.token("TT", challenge, "KK", "AF"))
+			if tt.differs != "" {
+				checkRefusal(t, id, err, authn.ReasonWrongPassword, `CORP\`+tt.user)
+			} else if err != nil || id.String() != `CORP\`+tt.user {
+				t.Errorf("identity %v, err %v", id, err)
+			}
 		})
 	}
 }

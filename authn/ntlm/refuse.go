@@ -10,7 +10,7 @@ import (
 // What an operator can do about a refusal.
 const (
 	hintV1 = "the client must send NTLMv2: on Windows set \"Network security: LAN Manager authentication level\" " +
-		"to send NTLMv2 responses only (LmCompatibilityLevel 3 or higher); Mono's HttpWebRequest cannot"
+		"to send NTLMv2 responses only (LmCompatibilityLevel 3 or higher), in Mono NtlmSettings.DefaultAuthLevel = NtlmAuthLevel.NTLMv2_only (Mono.Security.dll)"
 	hintOEM = "the client sends names in a code page it does not tell; it must offer Unicode for names outside ASCII"
 
 	hintAnonymous  = "the client has no credentials to send: check that a user is logged on and that the site is trusted for integrated authentication"
@@ -21,9 +21,9 @@ const (
 
 	hintTargetName     = "add the name to the service's target names if clients may use it"
 	hintNoTarget       = "the policy requires channel bindings, and without TLS a target name; this client sends neither"
-	hintBinding        = "a TLS proxy sits between: configure the hash of the certificate the client sees, or switch channel binding off"
-	hintBindingPlain   = "TLS ends in front of this server: configure the hash of the certificate the client sees, or switch channel binding off"
-	hintBindingUnknown = "the server does not know the channel binding of its TLS connections: set iwa.Authenticator.Binding, for example with iwa.CertificateBinding"
+	hintBinding        = "a TLS proxy sits between: give iwa.FixedBinding the certificate that the client sees, or switch channel binding off"
+	hintBindingPlain   = "TLS ends in front of this server: give iwa.FixedBinding the certificate that the client sees, or switch channel binding off"
+	hintBindingUnknown = "the server does not know the channel binding of its TLS connections: listen with iwa.NewTLSListener, or set iwa.Authenticator.Binding"
 	hintNoBinding      = "the client sends no channel binding: on Windows see SuppressExtendedProtection, or set the policy to \"supported\""
 )
 

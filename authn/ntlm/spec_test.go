@@ -19,6 +19,22 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
+// The vectors of MS-NLMP 4.2, and the tests they are in:
+//
+//	4.2.1          common values                   this file
+//	4.2.2.1.2      NTOWFv1                         TestSpecCrypto
+//	4.2.2.2, .3    NTLMv1, messages                TestAttackSpecNTLMv1: refused
+//	4.2.3.2, .3    the same, extended security     TestAttackSpecNTLMv1: refused
+//	4.2.3.4        signature without key exchange  TestSpecSignatureWithoutExchange
+//	4.2.4.1, .2    NTLMv2, keys and responses      TestSpecCrypto
+//	4.2.4.3        messages, parsed and made       TestSpecMessages
+//	4.2.4.3        an exchange, by each end        TestSpecAccepted, TestSpecInitiator, TestSpecChallengeMade
+//	4.2.4.4        keys, seal and signature        TestSpecCrypto, TestSpecSignature, TestSpecAccepted
+//
+// There is no test of LMOWFv1 (4.2.2.1.1), of the session keys of NTLMv1
+// (4.2.2.1.3, 4.2.3.1) and of its CRC signatures (4.2.2.4), because there is no
+// such code.
+
 // The values of MS-NLMP 4.2.1.
 var (
 	specServerChallenge = [8]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}

@@ -2,8 +2,8 @@
 // others wrote, child processes that never outlive the test, addresses on the
 // loopback network.
 //
-// A test says what it needs with Need, NeedFile, NeedLibrary, NeedPython or
-// NeedRoot, and skips with the reason where it is missing:
+// A test says what it needs with Need, NeedFile, NeedLibrary, NeedPython,
+// NeedPHP or NeedRoot, and skips with the reason where it is missing:
 //
 //	curl := testenv.Need(t, "curl")
 //
@@ -50,6 +50,12 @@ var packages = map[string]string{
 	"kinit":                             "krb5-user",
 	"klist":                             "krb5-user",
 	"kvno":                              "krb5-user",
+	"mcs":                               "mono-mcs",
+	"mono":                              "mono-runtime",
+	"node":                              "nodejs",
+	"npm":                               "npm",
+	"php":                               "php-cli",
+	"php extension curl":                "php-curl",
 	"samba":                             "samba-ad-dc",
 	"samba-tool":                        "samba-ad-dc",
 	"smbd":                              "samba-ad-dc", // which depends on samba
@@ -60,6 +66,7 @@ var packages = map[string]string{
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",
 	Python:                                        "python3",
 	"python module samba":                         "python3-samba",
+	"python module gssapi":                        "python3-gssapi",
 	"python module zeep":                          "python3-zeep",
 	"python module requests_kerberos":             "python3-requests-kerberos",
 	"python module requests_ntlm":                 "python3-requests-ntlm",
@@ -125,6 +132,18 @@ func NeedPython(tb testing.TB, modules ...string) string {
 		}
 	}
 	return Python
+}
+
+// NeedPHP returns PHP, or skips if it lacks one of the extensions.
+func NeedPHP(tb testing.TB, extensions ...string) string {
+	tb.Helper()
+	php := Need(tb, "php")
+	for _, e := range extensions {
+		if exec.CommandContext(tb.Context(), php, "-r", "exit(extension_loaded($argv[1]) ? 0 : 1);", e).Run() != nil {
+			Skip(tb, missing("php extension "+e))
+		}
+	}
+	return php
 }
 
 // NeedRoot skips where the test may not bind ports below 1024.

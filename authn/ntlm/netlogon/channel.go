@@ -54,6 +54,7 @@ type channel struct {
 	rpc    dcerpc.Conn
 	cancel context.CancelFunc
 	ctx    context.Context // of the connection: go-msrpc closes it with that of a call
+	detach func() bool     // from the context it is opened under
 
 	key *sessionKey
 
@@ -81,7 +82,7 @@ var (
 
 // openChannel agrees on a key with the controller and binds a sealed channel
 // with it (MS-NRPC 3.1.4.1).
-func openChannel(ctx context.Context, cfg *Config, host, port string, secret authn.Secret, bind binder) (ch *channel, err error) {
+func openChannel(ctx context.Context, cfg *Config, host, port string, secret authn.Secret, bind binder) (_ *channel, err error) {
 	// NTLM says the same of an empty password; a controller would have to let
 	// one in that has none.
 	if secret.IsEmpty() {
@@ -105,13 +106,13 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 			return nil, err
 		}
 	}
-	if ch, err = dial(ctx, cfg, host); err != nil {
+	ch, err := dial(ctx, cfg, host)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			ch.close()
-			ch = nil
 		}
 	}()
 	ch.server, ch.key = server, key
@@ -127,6 +128,10 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 		if err = ch.checkFlags(flags); err != nil {
 			return nil, fmt.Errorf("capabilities of the secure channel: %w", ch.keyError(err))
 		}
+	}
+	if !ch.detach() {
+		err = context.Cause(ctx)
+		return nil, err
 	}
 	return ch, nil
 }
@@ -152,7 +157,10 @@ const nobody = "0.0.0.0"
 // dial prepares a connection to the controller. go-msrpc opens it when it is
 // told the endpoint.
 func dial(ctx context.Context, cfg *Config, host string) (*channel, error) {
-	deadline, _ := ctx.Deadline()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(openTimeout)
+	}
 	ch := &channel{cfg: cfg}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ch.ctx, ch.cancel = gssapi.NewSecurityContext(base), cancel
@@ -169,6 +177,7 @@ func dial(ctx context.Context, cfg *Config, host string) (*channel, error) {
 		}
 		_ = conn.SetDeadline(deadline)
 		ch.conn = &guardConn{Conn: conn}
+		ch.detach = context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return ch.conn, nil
 	})
 	var err error
@@ -275,7 +284,7 @@ func agree(ctx context.Context, cfg *Config, host, port, server string, secret a
 	})
 	if err != nil {
 		if answer != nil && answer.Return != 0 {
-			err = withHint(&StatusError{Code: uint32(answer.Return)})
+			err = &StatusError{Code: uint32(answer.Return)}
 		}
 		return nil, 0, fmt.Errorf("NetrServerAuthenticate3 as %s: %w", cfg.accountName(), err)
 	}
@@ -314,7 +323,8 @@ func (ch *channel) checkFlags(flags uint32) error {
 	})
 	if err != nil {
 		if answer != nil && answer.Return != 0 {
-			err = &StatusError{Code: uint32(answer.Return)}
+			// Access denied: the authenticator is that of another key by now.
+			return fmt.Errorf("%w: %w", errKeyReplaced, &StatusError{Code: uint32(answer.Return)})
 		}
 		return err
 	}
@@ -361,6 +371,7 @@ func (ch *channel) until(t time.Time) { _ = ch.conn.SetDeadline(t) }
 // close ends the channel. It is safe to call more than once.
 func (ch *channel) close() {
 	if ch.conn != nil {
+		ch.detach()
 		_ = ch.conn.Close() // first, so that go-msrpc does not wait
 	}
 	_ = ch.rpc.Close(ch.ctx)

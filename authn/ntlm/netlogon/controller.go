@@ -119,7 +119,7 @@ func (v *Verifier) Check(ctx context.Context) error {
 	var errs []error
 	for _, c := range cs {
 		if err := c.ready(ctx, v.cfg.Timeout); err != nil {
-			errs = append(errs, fmt.Errorf("netlogon: %s: %w", c.name, err))
+			errs = append(errs, fmt.Errorf("netlogon: %s: %w", c.name, explain(err)))
 		}
 	}
 	return errors.Join(errs...)
@@ -255,7 +255,7 @@ func (c *controller) cameUp() {
 
 // failed notes that the controller gave no answer.
 func (c *controller) failed(err error) {
-	if errors.Is(err, context.Canceled) { // the verifier was closed, or the caller went away
+	if errors.Is(err, context.Canceled) || c.v.ctx.Err() != nil { // the caller went away, or the verifier was closed
 		return
 	}
 	c.dropIdle()
@@ -269,7 +269,7 @@ func (c *controller) failed(err error) {
 	c.mu.Unlock()
 	if was != stateDown {
 		c.v.cfg.logger().Error("domain controller does not answer", slog.String("controller", c.name),
-			slog.String("account", c.v.cfg.accountName()), slog.String("cause", err.Error()))
+			slog.String("account", c.v.cfg.accountName()), slog.String("cause", explain(err).Error()))
 	}
 }
 
@@ -360,7 +360,7 @@ func (c *controller) openWith(ctx context.Context, bind binder) (*channel, error
 				c.mu.Unlock()
 				return ch, nil
 			}
-			if !errors.Is(err, ErrAccount) {
+			if !errors.Is(err, ErrAccount) || errors.Is(err, errKeyReplaced) {
 				break
 			}
 		}

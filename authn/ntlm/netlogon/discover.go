@@ -69,11 +69,13 @@ func (v *Verifier) find(ctx context.Context) error {
 		old[c.name] = c
 	}
 	var cs []*controller
+	seen := make(map[string]bool)
 	for _, r := range records[:min(len(records), maxControllers)] {
 		name := strings.ToLower(strings.TrimSuffix(r.Target, "."))
-		if name == "" { // "no such service" (RFC 2782)
+		if name == "" || seen[name] { // a dot alone says that there is none (RFC 2782)
 			continue
 		}
+		seen[name] = true
 		c := old[name]
 		if c == nil {
 			c = newController(v, name)

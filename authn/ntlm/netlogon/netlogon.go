@@ -267,12 +267,17 @@ func (v *Verifier) ask(ctx context.Context, f func(c *controller, patience time.
 		if answered(err) {
 			return err
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
+		errs = append(errs, fmt.Errorf("%s: %w", c.name, explain(err)))
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return fmt.Errorf("%w: netlogon: no domain controller of %s answered: %w", authn.ErrUnavailable, v.cfg.Domain, errors.Join(errs...))
+	return v.unanswered(errs)
+}
+
+// unanswered is the error for a login that no controller judged.
+func (v *Verifier) unanswered(errs []error) error {
+	return fmt.Errorf("%w: netlogon: no domain controller of %s judged the login: %w", authn.ErrUnavailable, v.cfg.Domain, errors.Join(errs...))
 }
 
 // answered reports whether the controller decided, rather than that nothing

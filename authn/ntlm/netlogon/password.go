@@ -56,7 +56,7 @@ func SetPassword(ctx context.Context, c Config, password authn.Secret) error {
 		})
 		if err != nil {
 			if answer != nil && answer.Return != 0 {
-				err = withHint(&StatusError{Code: uint32(answer.Return)})
+				err = &StatusError{Code: uint32(answer.Return)}
 			}
 			return fmt.Errorf("NetrServerPasswordSet2: %w", err)
 		}
@@ -111,7 +111,7 @@ func withChannel(ctx context.Context, c Config, f func(*channel) error) error {
 			return err
 		}
 		cancel()
-		errs = append(errs, fmt.Errorf("netlogon: %s: %w", dc.name, err))
+		errs = append(errs, fmt.Errorf("netlogon: %s: %w", dc.name, explain(err)))
 		if ctx.Err() != nil {
 			break
 		}

@@ -14,7 +14,7 @@ import (
 func TestSetPassword(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	old := config(t, dc, adtest.GW04)
+	old := config(t, dc, adtest.GW11)
 	if err := netlogon.Probe(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}

@@ -84,12 +84,13 @@ var statuses = map[uint32]status{
 	0xC00000B5: {text: "domain controller timed out"},
 }
 
-// withHint is a status with its remedy, for errors that have no field for it.
-func withHint(e *StatusError) error {
-	if h := statuses[e.Code].hint; h != "" {
-		return fmt.Errorf("%w; %s", e, h)
+// explain adds the remedy to a status, for errors that have no field for it.
+func explain(err error) error {
+	var e *StatusError
+	if errors.As(err, &e) && statuses[e.Code].hint != "" {
+		return fmt.Errorf("%w; %s", err, statuses[e.Code].hint)
 	}
-	return e
+	return err
 }
 
 // logonError is what the mechanism is told of a login that gave no identity.
@@ -99,12 +100,9 @@ func logonError(err error, a *ntlm.Attempt) error {
 		return err // that no controller answered
 	}
 	s, known := statuses[e.Code]
-	switch {
-	case !known:
+	if !known {
 		// The names and the response are the client's, and so may be the cause.
-		return refuse(authn.ReasonPolicy, a, "look the status up in MS-ERREF", e)
-	case s.reason == "":
-		return fmt.Errorf("%w: netlogon: logon of %s: %w", authn.ErrUnavailable, claimed(a), withHint(e))
+		s = status{reason: authn.ReasonPolicy, hint: "look the status up in MS-ERREF"}
 	}
 	return refuse(s.reason, a, s.hint, e)
 }
