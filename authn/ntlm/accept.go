@@ -85,7 +85,8 @@ type Mechanism struct {
 
 	unbound uint32 // atomic: 1 once it was said that Exchange.Bindings are not known; a Mechanism may be copied
 
-	testOnlyChallenge func() [8]byte
+	testOnlyChallenge   func() [8]byte
+	testOnlyNoTimestamp bool // as the examples of MS-NLMP 4.2
 }
 
 var _ authn.Mechanism = (*Mechanism)(nil)
@@ -239,6 +240,9 @@ func (a *acceptor) negotiate(token []byte) ([]byte, error) {
 func (a *acceptor) message() *Challenge {
 	names := &a.m.Names
 	c := &Challenge{Flags: a.agreed, ServerChallenge: a.challenge, TargetInfo: targetInfo(names, a.sent)}
+	if a.m.testOnlyNoTimestamp {
+		c.TargetInfo = c.TargetInfo[:len(c.TargetInfo)-1]
+	}
 	if c.Flags.Has(FlagRequestTarget) {
 		kind := FlagTargetTypeDomain
 		if c.TargetName = names.Domain; c.TargetName == "" {

@@ -61,8 +61,10 @@ var packages = map[string]string{
 	"smbd":                              "samba-ad-dc", // which depends on samba
 	"wbinfo":                            "winbind",
 	"winbindd":                          "winbind",
+	"squid":                             "squid",
 	"/etc/gss/mech.d/mech.ntlmssp.conf": "gss-ntlmssp",
 	"/usr/lib/apache2/modules/mod_auth_gssapi.so": "libapache2-mod-auth-gssapi",
+	"/usr/lib/squid/negotiate_kerberos_auth":      "squid",
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",
 	Python:                                        "python3",
 	"python module samba":                         "python3-samba",
