@@ -48,6 +48,7 @@ var ours = rules{
 		"./authn/ntlm":          {imports: []string{"./authn"}},
 		"./authn/kerberos":      {imports: []string{"./authn", "./internal/krb5/...", "./internal/atomicfile"}},
 		"./authn/ntlm/netlogon": {imports: []string{"./authn", "./authn/ntlm"}},
+		"./authn/ntlm/winbind":  {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/iwa":           {imports: []string{"./authn", "./authn/spnego"}},
 		"./authn/password":      {imports: []string{"./authn"}},
 
