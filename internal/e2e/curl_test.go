@@ -51,7 +51,7 @@ func TestCurlNTLM(t *testing.T) {
 		{"1 MB post", []string{"--data-binary", "@" + big}, bigBody},
 		{"1 MB post, chunked", []string{"--data-binary", "@" + big, "-H", "Transfer-Encoding: chunked"}, bigBody},
 	}
-	for _, name := range []string{`CORP\alice`, `corp.test\alice`, `alice`, `alice@corp.test`, `corp\ALICE`} {
+	for _, name := range []string{`CORP\alice`, `CORP/alice`, `corp.test\alice`, `.\alice`, `alice`, `alice@corp.test`, `ALICE@CORP`, `corp\ALICE`} {
 		for _, b := range bodies {
 			t.Run(name+" "+b.name, func(t *testing.T) {
 				t.Parallel()
