@@ -162,13 +162,7 @@ func checkBody(t *testing.T, me whoami, sent string) {
 // NTLM inside SPNEGO, by gss-ntlmssp: MIC and mechListMIC both ways.
 func TestCurlNegotiateNTLM(t *testing.T) {
 	t.Parallel()
-	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
-	env := []string{
-		"NTLM_USER_FILE=" + writeFile(t, "ntlm", "CORP:alice:"+localPass+"\n"),
-		// No Kerberos: no realm is known.
-		"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
-		"KRB5CCNAME=FILE:" + filepath.Join(t.TempDir(), "none"),
-	}
+	env := gssNTLM(t)
 	s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 	body, status := curl(t, env, `:`, "--negotiate", "-d", "<a/>", s.URL)
 	checkLocalAlice(t, body, status, "<a/>")
@@ -191,6 +185,18 @@ func TestCurlNegotiateNTLM(t *testing.T) {
 			t.Error("log does not say that the mechanism is not allowed")
 		}
 	})
+}
+
+// gssNTLM makes GSSAPI log in as the local alice by NTLM, the only way it has.
+func gssNTLM(t *testing.T) []string {
+	t.Helper()
+	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
+	return []string{
+		"NTLM_USER_FILE=" + writeFile(t, "ntlm", "CORP:alice:"+localPass+"\n"),
+		// No Kerberos: no realm is known.
+		"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
+		"KRB5CCNAME=FILE:" + filepath.Join(t.TempDir(), "none"),
+	}
 }
 
 func writeFile(t *testing.T, name, content string) string {
