@@ -3,23 +3,24 @@ package authclient
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // maxTokenText bounds a token a server sends, before base64 is undone.
 const maxTokenText = 128 << 10
 
-// offer is one challenge of a WWW-Authenticate header.
+// offer is one challenge of a WWW-Authenticate or Proxy-Authenticate header.
 type offer struct {
 	scheme string
 	token  string // token68, if that is what follows the scheme
 }
 
-// parseOffers reads WWW-Authenticate headers (RFC 9110 11.6.1): several
-// challenges may share a line, separated like the parameters of one challenge.
-func parseOffers(h http.Header) []offer {
+// parseOffers reads the challenges in the headers of that name (RFC 9110
+// 11.6.1): several may share a line, separated like the parameters of one.
+func parseOffers(h http.Header, name string) []offer {
 	var out []offer
-	for _, line := range h.Values("WWW-Authenticate") {
+	for _, line := range h.Values(name) {
 		for line != "" {
 			var item string
 			item, line = nextItem(line)
@@ -63,19 +64,15 @@ func isToken68(s string) bool {
 	return body != "" && !strings.ContainsAny(body, "=\", \t")
 }
 
-// offers reports whether scheme is among os.
-func offers(os []offer, scheme string) bool {
-	for _, o := range os {
-		if strings.EqualFold(o.scheme, scheme) {
-			return true
-		}
-	}
-	return false
+// offers reports whether scheme is among those offered.
+func offers(offered []string, scheme string) bool {
+	return slices.ContainsFunc(offered, func(s string) bool { return strings.EqualFold(s, scheme) })
 }
 
-// tokenOf returns the token the server sent under scheme, or nil.
-func tokenOf(h http.Header, scheme string) []byte {
-	for _, o := range parseOffers(h) {
+// tokenOf returns the token that came under scheme in the headers of that
+// name, or nil.
+func tokenOf(h http.Header, name, scheme string) []byte {
+	for _, o := range parseOffers(h, name) {
 		if strings.EqualFold(o.scheme, scheme) && o.token != "" && len(o.token) <= maxTokenText {
 			if b, err := base64.StdEncoding.DecodeString(o.token); err == nil && len(b) > 0 {
 				return b

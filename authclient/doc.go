@@ -13,6 +13,10 @@
 //	}}
 //	resp, err := client.Get("https://app.corp.test/")
 //
+// Where an HTTP proxy on the way wants a login of its own, Transport.Proxy
+// chooses the credential for that. On the way to https servers the transport
+// then makes the tunnel itself, as all of a login has to go over one connection.
+//
 // Credentials never follow a redirect to another scheme, host or port. A
 // login is tried with the first of the credential's schemes that the server
 // offers; nothing falls back to another one.

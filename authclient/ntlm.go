@@ -1,6 +1,8 @@
 package authclient
 
 import (
+	"errors"
+
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/spnego"
@@ -13,7 +15,8 @@ import (
 type NTLM struct {
 	User        string // DOMAIN\user, user@dns.domain, or user
 	Password    authn.Secret
-	Workstation string // name of this host as the server logs it; may be empty
+	Hash        ntlm.NTHash // of the password, in its place: one of the two is set
+	Workstation string      // name of this host as the server logs it; may be empty
 
 	key lazyKey
 }
@@ -22,7 +25,12 @@ var _ Credential = (*NTLM)(nil)
 
 // Key implements Credential.
 func (n *NTLM) Key() string {
-	return n.key.get(func() string { return "ntlm:" + n.User + ":" + fingerprint(n.Password) })
+	return n.key.get(func() string {
+		if !n.Hash.IsZero() {
+			return "ntlm-hash:" + n.User + ":" + fingerprint(authn.NewSecret(string(n.Hash.Reveal())))
+		}
+		return "ntlm:" + n.User + ":" + fingerprint(n.Password)
+	})
 }
 
 // Schemes implements Credential. NTLM on its own comes first: a server that
@@ -31,7 +39,7 @@ func (n *NTLM) Schemes() []string { return []string{SchemeNTLM, SchemeNegotiate}
 
 // NewInitiator implements Credential.
 func (n *NTLM) NewInitiator(scheme string, t Target, cb authn.ChannelBinding) (authn.Initiator, error) {
-	c, err := ntlm.NewCredential(n.User, n.Password)
+	c, err := n.credential()
 	if err != nil {
 		return nil, err
 	}
@@ -40,4 +48,14 @@ func (n *NTLM) NewInitiator(scheme string, t Target, cb authn.ChannelBinding) (a
 		return i, nil
 	}
 	return spnego.NewInitiator(spnego.OIDNTLM, i), nil
+}
+
+func (n *NTLM) credential() (ntlm.Credential, error) {
+	switch {
+	case n.Hash.IsZero():
+		return ntlm.NewCredential(n.User, n.Password)
+	case n.Password.IsEmpty():
+		return ntlm.NewHashCredential(n.User, n.Hash)
+	}
+	return ntlm.Credential{}, errors.New("authclient: NTLM with a password and a hash; set one of them")
 }

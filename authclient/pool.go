@@ -14,15 +14,35 @@ import (
 // conn is one connection, in the hands of one request or idle in the pool.
 type conn struct {
 	*http.ClientConn
-	binding  authn.ChannelBinding
-	loggedIn bool // the server takes further requests without a token
-	reused   bool
+	reused bool
+
+	// Each for the server and, where requests themselves go to it, the proxy.
+	binding, proxyBinding   authn.ChannelBinding
+	loggedIn, proxyLoggedIn bool // further requests are taken without a token
 
 	idleTimer *time.Timer
 }
 
-// poolKey says who may use a connection.
-type poolKey struct{ origin, credential string }
+func (c *conn) bindingAt(p *party) authn.ChannelBinding {
+	if p.proxy {
+		return c.proxyBinding
+	}
+	return c.binding
+}
+
+func (c *conn) loggedInAt(p *party) *bool {
+	if p.proxy {
+		return &c.proxyLoggedIn
+	}
+	return &c.loggedIn
+}
+
+// poolKey says who may use a connection: to which origin, with which
+// credential, and by which route with which credential for the proxy there.
+type poolKey struct{ origin, credential, route string }
+
+// proxyItself is the route in the key of what is remembered about a proxy.
+const proxyItself = "itself"
 
 // pool keeps idle connections. The zero value is ready.
 type pool struct {
@@ -108,19 +128,30 @@ func (p *pool) closeIdle() {
 	p.idle = nil
 }
 
-// dial makes a connection to t.
-func dial(ctx context.Context, base *http.Transport, t Target) (*conn, error) {
+// dial makes a connection on r. A tunnel to the target wants the login at the
+// proxy now.
+func (t *Transport) dial(ctx context.Context, r *route, proxy *party) (*conn, error) {
 	c := &conn{}
-	if t.Scheme == "https" {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			TLSHandshakeDone: func(s tls.ConnectionState, err error) {
-				if err == nil && len(s.PeerCertificates) > 0 {
-					c.binding = authn.EndpointBinding(s.PeerCertificates[0])
-				}
-			},
-		})
+	base := t.base
+	if r.tunnelled() {
+		base = t.tunnels
+		ctx = context.WithValue(ctx, tunnelKey{}, &tunnel{transport: t, route: r, party: proxy})
 	}
-	cc, err := base.NewClientConn(ctx, t.Scheme, t.Host)
+	ctx = context.WithValue(ctx, routeKey{t}, r)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeDone: func(s tls.ConnectionState, err error) {
+			if err != nil || len(s.PeerCertificates) == 0 {
+				return
+			}
+			binding := authn.EndpointBinding(s.PeerCertificates[0])
+			if r.target.Scheme == "https" {
+				c.binding = binding // the last one: TLS to a proxy comes before
+			} else {
+				c.proxyBinding = binding
+			}
+		},
+	})
+	cc, err := base.NewClientConn(ctx, r.target.Scheme, r.target.Host)
 	if err != nil {
 		return nil, err
 	}

@@ -22,15 +22,28 @@ type RefusalObserver interface {
 // with a credential that the source was asked for anew.
 func (x *exchange) renew(err error) bool {
 	var refused *RefusedError
-	observer, ok := x.initiator.(RefusalObserver)
-	if !ok || !errors.As(err, &refused) || !observer.Refused() || !x.body.canOpen() {
+	if !errors.As(err, &refused) || !x.body.canOpen() {
 		return false
 	}
-	cred, err := x.transport.credential(x.req, x.target)
-	if err != nil || cred == nil {
+	p := &x.server
+	if refused.Proxy {
+		p = &x.atProxy
+	}
+	observer, ok := p.initiator.(RefusalObserver)
+	if !ok || !observer.Refused() {
 		return false
 	}
-	x.initiator, x.credential, x.key = nil, cred, poolKey{x.target.Origin(), cred.Key()}
+	if refused.Proxy {
+		err = x.transport.askForProxy(x.req.Context(), x.route)
+		p.credential = x.route.credential
+	} else {
+		p.credential, err = x.transport.credential(x.req, p.target)
+	}
+	if err != nil || p.credential == nil {
+		return false
+	}
+	p.initiator = nil
+	x.rekey()
 	return true
 }
 

@@ -1,7 +1,6 @@
 package authclient
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -30,12 +29,22 @@ type Transport struct {
 	// Source chooses the credential. Nil sends requests without a login.
 	Source Source
 
+	// Proxy chooses the credential for the HTTP proxy that Base.Proxy names for
+	// a request: it is asked for a Target that is the proxy. It takes the place
+	// of a name and password in the proxy's URL. Nil logs in with those or not
+	// at all, and a proxy that wants a login is then an error.
+	//
+	// The credential goes to the proxy and Source's to the server, never the
+	// other way round. To a proxy at an http URL, everybody on the way can ask
+	// for a login in the proxy's name, as on plain HTTP everywhere.
+	Proxy Source
+
 	// Base dials, does TLS and knows the proxy. Nil means a clone of
 	// http.DefaultTransport. Its connection limits are not used.
 	Base *http.Transport
 
 	// SPN returns the service principal name for a target whose name is not
-	// HTTP/host. Nil means Target.SPN.
+	// HTTP/host. It is asked for proxies too. Nil means Target.SPN.
 	SPN func(t Target) string
 
 	MaxIdlePerCredential int           // idle connections kept per origin and credential; zero means 32
@@ -44,6 +53,7 @@ type Transport struct {
 
 	once    sync.Once
 	base    *http.Transport
+	tunnels *http.Transport // for tunnels that are made by us
 	pool    pool
 	schemes schemeMemory
 }
@@ -51,36 +61,50 @@ type Transport struct {
 var _ http.RoundTripper = (*Transport)(nil)
 
 // RoundTrip implements http.RoundTripper. Its errors are *RefusedError when
-// the server refused the credential, and wrap the credential's own error when
-// that could not begin.
+// the server or the proxy refused the credential, and wrap the credential's own
+// error when that could not begin.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.init)
+	x, err := t.exchange(req)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if x.server.credential == nil && x.route.credential == nil {
+		return t.anonymous(req, x.route)
+	}
+	limit := t.MaxReplayBody
+	if limit == 0 {
+		limit = defaultMaxReplayBody
+	}
+	if x.body, err = newRequestBody(req, limit); err != nil {
+		return nil, err
+	}
+	defer x.body.close()
+	return x.run()
+}
+
+// exchange finds the route and the credentials of a request.
+func (t *Transport) exchange(req *http.Request) (*exchange, error) {
 	target := TargetOf(req.URL)
 	if t.SPN != nil {
 		target.SPN = t.SPN(target)
 	}
 	cred, err := t.credential(req, target)
 	if err != nil {
-		closeBody(req)
 		return nil, err
 	}
-	if cred == nil {
-		return t.base.RoundTrip(req)
-	}
-	limit := t.MaxReplayBody
-	if limit == 0 {
-		limit = defaultMaxReplayBody
-	}
-	body, err := newRequestBody(req, limit)
+	r, err := t.route(req, target)
 	if err != nil {
 		return nil, err
 	}
-	defer body.close()
 	x := &exchange{
-		transport: t, req: req, body: body, target: target, credential: cred,
-		key: poolKey{target.Origin(), cred.Key()},
+		transport: t, req: req, route: r, shared: r.shared(),
+		server:  party{target: target, credential: cred},
+		atProxy: party{target: r.at, credential: r.credential, proxy: true},
 	}
-	return x.run()
+	x.rekey()
+	return x, nil
 }
 
 // credential asks the source, unless a redirect led to another origin than
@@ -111,14 +135,9 @@ func (t *Transport) init() {
 	p.SetHTTP1(true)
 	t.base.Protocols = &p
 	t.base.ForceAttemptHTTP2 = false
-}
-
-// conn returns an idle connection of key, or a new one.
-func (t *Transport) conn(ctx context.Context, key poolKey, target Target) (*conn, error) {
-	if c := t.pool.take(key); c != nil {
-		return c, nil
-	}
-	return dial(ctx, t.base, target)
+	t.base.Proxy = t.routed(base.Proxy)
+	t.base.OnProxyConnectResponse = connectAnswered(base.OnProxyConnectResponse)
+	t.tunnels = tunnelTransport(t.base)
 }
 
 // release gives c back to the pool.

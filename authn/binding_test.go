@@ -50,3 +50,52 @@ func TestGSSHash(t *testing.T) {
 		t.Errorf("hash = %s, want %s", got, want)
 	}
 }
+
+func TestHashBinding(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		hash string
+		size int // 0: refused
+	}{
+		{strings.Repeat("aB", 32), 32},
+		{" " + strings.Repeat("ab:", 31) + "ab\n", 32}, // openssl x509 -fingerprint
+		{strings.Repeat("ab", 48), 48},
+		{strings.Repeat("ab", 64), 64},
+		{strings.Repeat("ab", 20), 0}, // SHA-1
+		{strings.Repeat("a", 63), 0},
+		{"", 0},
+		{"sha256 Fingerprint=AB", 0},
+	} {
+		cb, err := authn.HashBinding(tt.hash)
+		if (err == nil) != (tt.size > 0) || tt.size > 0 && string(cb) != "tls-server-end-point:"+strings.Repeat("\xab", tt.size) {
+			t.Errorf("%.20q: %q, %v", tt.hash, cb, err)
+		}
+	}
+}
+
+// TestAttackHashOfNoBinding: the hash that anybody can make of nothing fits no
+// bindings, known or not.
+func TestAttackHashOfNoBinding(t *testing.T) {
+	t.Parallel()
+	a, b := authn.ChannelBinding("a"), authn.ChannelBinding("b")
+	nothing, ofA, ofB := authn.ChannelBinding(nil).GSSHash(), a.GSSHash(), b.GSSHash()
+	for _, tt := range []struct {
+		name  string
+		bs    authn.Bindings
+		known bool
+		fits  [3]bool // nothing, a, b
+	}{
+		{"none", nil, false, [3]bool{}},
+		{"an empty one", authn.Bindings{nil}, false, [3]bool{}},
+		{"one", authn.Bindings{a}, true, [3]bool{false, true, false}},
+		{"two", authn.Bindings{a, b}, true, [3]bool{false, true, true}},
+		{"one and an empty one", authn.Bindings{nil, b}, true, [3]bool{false, false, true}},
+	} {
+		if got := [3]bool{tt.bs.Fit(nothing[:]), tt.bs.Fit(ofA[:]), tt.bs.Fit(ofB[:])}; got != tt.fits || tt.bs.Known() != tt.known {
+			t.Errorf("%s: fits %v, known %v; want %v, %v", tt.name, got, tt.bs.Known(), tt.fits, tt.known)
+		}
+		if tt.bs.Fit(nil) || tt.bs.Fit(ofA[:8]) {
+			t.Errorf("%s: fits a part of a hash", tt.name)
+		}
+	}
+}

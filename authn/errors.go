@@ -19,6 +19,10 @@ var (
 	// domain controller or another authority did not answer.
 	ErrUnavailable = errors.New("authn: authority unavailable")
 
+	// ErrOverloaded means that the request was not judged because its client
+	// has too many logins in progress.
+	ErrOverloaded = errors.New("authn: too many logins in progress")
+
 	// ErrConnState means that an exchange which spans requests was attempted
 	// over HTTP/2, through a connection shared by several clients, or on a
 	// server whose ConnContext is not set.

@@ -10,9 +10,10 @@ type Exchange struct {
 	// TLS reports that the connection is TLS and ends here.
 	TLS bool
 
-	// Binding is that of the TLS connection. Empty with TLS set means that
-	// nobody told the server which certificate it presents.
-	Binding ChannelBinding
+	// Bindings are those of the TLS connection that the client sees, wherever it
+	// ends. None with TLS set means that nobody told the server which
+	// certificate it presents.
+	Bindings Bindings
 
 	Peer string // address of the client, for logs
 }

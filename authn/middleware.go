@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -33,6 +34,9 @@ type Middleware struct {
 // without a limit of its own.
 const bodyTimeout = 30 * time.Second
 
+// maxUnwanted is how much of a body net/http reads to keep a connection.
+const maxUnwanted = 256 << 10
+
 // maxLogged bounds what a client chose in a log line, in bytes.
 const maxLogged = 256
 
@@ -60,6 +64,7 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), res.Identity)))
 		default:
 			m.limitBody(w)
+			readExpected(r)
 			w.Header().Set("WWW-Authenticate", res.Continue.String())
 			noStore(w)
 			w.WriteHeader(http.StatusUnauthorized)
@@ -96,7 +101,17 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelDebug // every exchange begins like this
 	case errors.Is(err, ErrNoCredentials):
 		err = fmt.Errorf("authn: nobody here takes credentials of the scheme %q", clip(scheme))
-	case errors.Is(err, ErrBadCredentials), errors.Is(err, ErrConnState):
+	case errors.Is(err, ErrOverloaded):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Connection", "close")
+	case errors.Is(err, ErrConnState):
+		if r.ProtoMajor == 1 { // it is of no use to anybody who has to log in
+			w.Header().Set("Connection", "close")
+		}
+	case errors.Is(err, ErrBadCredentials):
+	case r.Context().Err() != nil: // the client went away, which may be the cause
+		status = http.StatusServiceUnavailable
 	default: // ErrUnavailable, or something that should not happen
 		status, level = http.StatusServiceUnavailable, slog.LevelError
 	}
@@ -149,6 +164,15 @@ func (m *Middleware) limitBody(w http.ResponseWriter) {
 		d = m.testOnlyBodyTimeout
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
+}
+
+// readExpected takes the body of a client that waits for leave to send it
+// (RFC 9110 10.1.1). An answer without that leave would have net/http close the
+// connection, and with it end the handshake that the answer is a leg of.
+func readExpected(r *http.Request) {
+	if r.Header.Get("Expect") != "" && r.ContentLength <= maxUnwanted {
+		_, _ = io.CopyN(io.Discard, r.Body, maxUnwanted+1)
+	}
 }
 
 // clip bounds a text that a client chose.

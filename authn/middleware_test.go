@@ -56,6 +56,8 @@ func TestMiddleware(t *testing.T) {
 			401, "[First Second]", "Unauthorized", "cause.reason=wrong-password cause.claimed_user=alice cause.detail=detail cause.hint=\"look here\"", false},
 		{"authority down", []authn.Authenticator{scripted{err: fmt.Errorf("dial dc1: %w", authn.ErrUnavailable), challenge: "First"}},
 			503, "[]", "Service Unavailable", "dial dc1", false},
+		{"too many logins", []authn.Authenticator{scripted{err: fmt.Errorf("%w: %w", authn.ErrOverloaded, &authn.RefusedError{Reason: authn.ReasonPolicy, Hint: "raise it"}), challenge: "First"}},
+			503, "[]", "Service Unavailable", "cause.hint=\"raise it\"", false},
 		{"authenticator breaks its contract", []authn.Authenticator{scripted{result: &authn.Result{}, challenge: "First"}},
 			503, "[]", "Service Unavailable", "level=ERROR", false},
 		{"unexpected error", []authn.Authenticator{scripted{err: errors.New("disk full"), challenge: "First"}},

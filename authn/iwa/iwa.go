@@ -3,6 +3,7 @@ package iwa
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -44,16 +45,36 @@ type Authenticator struct {
 	// of several clients over one connection mixes their identities up.
 	AllowForwarded bool
 
-	// Binding returns the channel binding of r's TLS connection, such as
-	// CertificateBinding makes it. With nil the bindings of clients are not
-	// checked, and a mechanism that requires them refuses everybody over TLS.
-	Binding func(r *http.Request) authn.ChannelBinding
+	// Binding returns the channel bindings that a client of r may use, of which
+	// any one fits. Most servers listen with NewTLSListener and leave it nil:
+	// then it is the binding of the certificate that the connection presented.
+	// Where TLS ends elsewhere it is what FixedBinding returns. Once set, nothing
+	// else counts. Over TLS whose bindings are not known those of clients are
+	// not checked, and a mechanism that requires them refuses everybody.
+	Binding func(r *http.Request) authn.Bindings
 
-	// Logger gets a warning, once for each cause, when NTLM cannot be offered.
-	// Nil means slog.Default().
+	// HandshakeTimeout is how long a client may take to answer a challenge
+	// before its connection is closed. Zero means 30 s. It should be shorter
+	// than the server's IdleTimeout, which ends such connections too.
+	HandshakeTimeout time.Duration
+
+	// MaxHandshakes is how many handshakes of one client address, or IPv6
+	// network of 64 bits, may wait for the client's answer at a time. Zero means
+	// 64. One more takes the place of that which waits longest, whose
+	// connection is closed; if all of them began within the last two seconds it
+	// is answered with 503 instead. So whoever wants to keep others behind the
+	// same NAT from logging in has to open that many connections every two
+	// seconds, for as long as it shall last, and a server that sees many
+	// clients under one address needs a higher limit.
+	MaxHandshakes int
+
+	// Logger gets a warning, once for each cause, when NTLM cannot be offered,
+	// and a line for each connection that was closed in a handshake. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 
-	warned sync.Map // causes
+	warned  sync.Map // causes
+	waiting waiting
 
 	testOnlyNow func() time.Time
 }
@@ -98,11 +119,7 @@ func (a *Authenticator) warn(r *http.Request, cause, hint string) {
 	if _, told := a.warned.LoadOrStore(cause, true); told {
 		return
 	}
-	l := a.Logger
-	if l == nil {
-		l = slog.Default()
-	}
-	l.LogAttrs(r.Context(), slog.LevelWarn, "NTLM is not offered", slog.String("cause", cause), slog.String("hint", hint))
+	a.logger().LogAttrs(r.Context(), slog.LevelWarn, "NTLM is not offered", slog.String("cause", cause), slog.String("hint", hint))
 }
 
 // connState is the refusal of an exchange that needs a connection of its own.
@@ -145,8 +162,8 @@ func (a *Authenticator) resume(r *http.Request, state *connState) (*authn.Result
 	}
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	state.exchange = nil // the client gave its handshake up
-	id := state.identity(a.now())
+	state.stopWaiting() // the client gave its handshake up
+	id := state.identity(a)
 	if id == nil {
 		return nil, authn.ErrNoCredentials
 	}
@@ -179,21 +196,27 @@ func (a *Authenticator) stateless(r *http.Request, scheme string, token []byte) 
 
 // step gives the connection's exchange its next token.
 func (a *Authenticator) step(r *http.Request, state *connState, scheme string, token []byte) (*authn.Result, error) {
-	x := state.exchange
-	state.reset() // whatever happens, the old login does not outlive a new attempt
-	if x == nil || x.scheme != scheme || opensExchange(token) {
-		acceptor, err := a.newAcceptor(r, scheme, token, false)
-		if err != nil {
+	x := state.reset() // whatever happens, the old login does not outlive a new attempt
+	var acceptor authn.Acceptor
+	if x != nil && x.by == a && x.scheme == scheme && !opensExchange(token) {
+		acceptor = x.acceptor
+	} else {
+		var err error
+		if acceptor, err = a.newAcceptor(r, scheme, token, false); err != nil {
 			return nil, err
 		}
-		x = &exchange{acceptor: acceptor, scheme: scheme}
 	}
-	reply, id, err := x.acceptor.Step(r.Context(), token)
+	reply, id, err := acceptor.Step(r.Context(), token)
 	if err != nil {
 		return nil, err
 	}
 	if id == nil {
-		state.exchange = x
+		if r.Close {
+			return nil, refuse(scheme, authn.ReasonPolicy, hintClose, errors.New("iwa: handshake over a connection that is to be closed"))
+		}
+		if err := a.wait(state, scheme, acceptor); err != nil {
+			return nil, err
+		}
 		return &authn.Result{Continue: challenge(scheme, reply)}, nil
 	}
 	shared := a.viaProxy(r)
@@ -206,7 +229,7 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 	case id.Mechanism == authn.MechanismNTLM && shared != "":
 		return nil, multiplexed(id, shared)
 	case id.Mechanism == authn.MechanismNTLM, a.KerberosPerConnection && shared == "":
-		state.id = id
+		state.id, state.by = id, a
 	}
 	res := complete(scheme, reply, id)
 	res.Fresh = fresh || state.id != nil // not each check of a Kerberos connection
@@ -216,10 +239,7 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 
 // newAcceptor starts the exchange that token opens.
 func (a *Authenticator) newAcceptor(r *http.Request, scheme string, token []byte, kerberosOnly bool) (authn.Acceptor, error) {
-	x := authn.Exchange{Peer: r.RemoteAddr, TLS: r.TLS != nil}
-	if a.Binding != nil {
-		x.Binding = a.Binding(r)
-	}
+	x := authn.Exchange{Peer: r.RemoteAddr, TLS: r.TLS != nil, Bindings: a.bindings(r)}
 	ntlm := a.NTLM
 	if kerberosOnly {
 		ntlm = nil
@@ -289,11 +309,13 @@ func (a *Authenticator) viaProxy(r *http.Request) string {
 
 const hintMultiplexed = "the login is the connection's, so a proxy in between must keep one connection per client; through proxies use Kerberos, checked for each request"
 
+const hintClose = "the client asks to close the connection after each request (Connection: close, or HTTP/1.0), but the handshake lives on its connection: have it keep connections alive"
+
 func multiplexed(id *authn.Identity, evidence string) error {
 	return &authn.RefusedError{
 		Mechanism: id.Mechanism, Reason: authn.ReasonPolicy, User: id.String(),
 		Hint: hintMultiplexed,
-		Err:  errors.New("iwa: connection may be shared by several clients: " + evidence),
+		Err:  fmt.Errorf("iwa: connection may be shared by several clients: %s: %w", evidence, authn.ErrConnState),
 	}
 }
 
@@ -325,6 +347,13 @@ func challenge(scheme string, token []byte) *authn.Challenge {
 
 func refuse(scheme string, reason authn.Reason, hint string, err error) error {
 	return &authn.RefusedError{Mechanism: scheme, Reason: reason, Hint: hint, Err: err}
+}
+
+func (a *Authenticator) logger() *slog.Logger {
+	if a.Logger != nil {
+		return a.Logger
+	}
+	return slog.Default()
 }
 
 func (a *Authenticator) now() time.Time {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/asn1"
 	"encoding/binary"
 	"errors"
@@ -81,7 +80,7 @@ type Mechanism struct {
 
 	services atomic.Pointer[serviceKeys]
 	warnings sync.Map  // service name -> time of the last RC4 warning
-	unbound  sync.Once // warns that Exchange.Binding is not known
+	unbound  sync.Once // warns that Exchange.Bindings are not known
 }
 
 var _ authn.Mechanism = (*Mechanism)(nil)
@@ -300,19 +299,18 @@ func (l *login) checkBinding() error {
 	switch {
 	case l.m.Binding == authn.BindingOff:
 		return nil
-	case l.x.TLS && len(l.x.Binding) == 0:
+	case l.x.TLS && !l.x.Bindings.Known():
 		return l.bindingUnknown()
 	case l.gss.hasBinding():
-		want := l.x.Binding.GSSHash()
-		if len(l.x.Binding) > 0 && subtle.ConstantTimeCompare(l.gss.binding[:], want[:]) == 1 {
+		if l.x.Bindings.Fit(l.gss.binding[:]) {
 			return nil
 		}
 		hint := "somebody relays the login of a client that is connected elsewhere, or a proxy ends TLS with another certificate: give that certificate to the channel binding settings"
-		if len(l.x.Binding) == 0 {
+		if !l.x.Bindings.Known() {
 			hint = "the client is on TLS and we are not: a proxy ends TLS in front of us; give its certificate to the channel binding settings, or switch bindings off"
 		}
 		return l.refuse(authn.ReasonChannelBinding, hint, errors.New("kerberos: channel bindings of another connection"))
-	case len(l.x.Binding) == 0:
+	case !l.x.Bindings.Known():
 		return nil // no TLS on either side
 	case l.m.Binding == authn.BindingRequired:
 		return l.refuse(authn.ReasonChannelBinding, "the client sends no channel bindings: use one that does, or lower the policy to \"supported\"",
@@ -330,7 +328,7 @@ func (l *login) checkBinding() error {
 	return nil
 }
 
-const bindingHint = "the server does not know the channel binding of its TLS connections: set iwa.Authenticator.Binding, for example with iwa.CertificateBinding"
+const bindingHint = "the server does not know the channel binding of its TLS connections: listen with iwa.NewTLSListener, or set iwa.Authenticator.Binding"
 
 // bindingUnknown answers where a client may send bindings and we have nothing
 // to compare them with.

@@ -109,7 +109,7 @@ func FuzzAccept(f *testing.F) {
 		m := o.mechanism(t)
 		m.AllowForwardedTGT, m.AllowNoPAC = true, []string{"CORP.TEST"}
 		m.Now = func() time.Time { return fixedNow }
-		reply, id, err := login1(m, authn.Exchange{Binding: bindingFor("ours")}, in)
+		reply, id, err := login1(m, authn.Exchange{Bindings: authn.Bindings{bindingFor("ours")}}, in)
 		var re *authn.RefusedError
 		switch {
 		case (id == nil) == (err == nil):

@@ -226,7 +226,7 @@ func TestAcceptBinding(t *testing.T) {
 			}
 			m := o.mechanism(t)
 			m.Binding = tc.policy
-			_, id, err := login1(m, authn.Exchange{Binding: tc.conn}, o.token(t))
+			_, id, err := login1(m, authn.Exchange{Bindings: authn.Bindings{tc.conn}}, o.token(t))
 			if tc.hint != "" {
 				wantRefused(t, id, err, authn.ReasonChannelBinding, tc.hint)
 			} else if err != nil {
@@ -357,7 +357,7 @@ func TestAttackBindingUnknown(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if s := log.String(); strings.Count(s, "level=WARN") != 1 || !strings.Contains(s, "iwa.CertificateBinding") {
+			if s := log.String(); strings.Count(s, "level=WARN") != 1 || !strings.Contains(s, "iwa.NewTLSListener") {
 				t.Errorf("log: %s", s)
 			}
 		})

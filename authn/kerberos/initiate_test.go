@@ -89,7 +89,7 @@ func TestInitiatorChannelBinding(t *testing.T) {
 			t.Parallel()
 			m := r.mechanism(t, "svc-app", appSPN)
 			m.Binding = tc.policy
-			_, err := runExchange(t, c.NewInitiator(appSPN, InitiatorConfig{Binding: tc.client}), m, authn.Exchange{Binding: tc.server})
+			_, err := runExchange(t, c.NewInitiator(appSPN, InitiatorConfig{Binding: tc.client}), m, authn.Exchange{Bindings: authn.Bindings{tc.server}})
 			if (err == nil) != tc.ok {
 				t.Errorf("got %v", err)
 			}

@@ -28,6 +28,11 @@ func OID() asn1.ObjectIdentifier {
 	return asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 2, 10}
 }
 
+// maxNegotiate bounds the first message, which is kept until the client
+// answers. Its header of 40 bytes is followed by the names of a domain and of a
+// computer, for which DNS allows 255 bytes each and NetBIOS 15.
+const maxNegotiate = 576
+
 // Names are what a server says of itself in its challenge. A client signs them
 // in its answer, which ties the answer to this server. An empty one is left
 // out.
@@ -57,8 +62,8 @@ type Mechanism struct {
 	// Binding says what is demanded of channel bindings. BindingRequired
 	// demands a MIC too and, where there is no TLS to bind to, a name out of
 	// TargetNames. Over TLS whose binding authn.Exchange does not tell, because
-	// iwa.Authenticator.Binding is not set, BindingRequired refuses everybody,
-	// and BindingSupported checks nothing and warns of it once.
+	// the server does not listen with iwa.NewTLSListener, BindingRequired refuses
+	// everybody, and BindingSupported checks nothing and warns of it once.
 	Binding authn.BindingPolicy
 
 	// RequireMIC refuses clients that do not protect the three messages by a
@@ -78,9 +83,10 @@ type Mechanism struct {
 	Logger *slog.Logger     // nil means slog.Default(); for warnings
 	Now    func() time.Time // nil means time.Now
 
-	unbound uint32 // atomic: 1 once it was said that Exchange.Binding is not known; a Mechanism may be copied
+	unbound uint32 // atomic: 1 once it was said that Exchange.Bindings are not known; a Mechanism may be copied
 
-	testOnlyChallenge func() [8]byte
+	testOnlyChallenge   func() [8]byte
+	testOnlyNoTimestamp bool // as the examples of MS-NLMP 4.2
 }
 
 var _ authn.Mechanism = (*Mechanism)(nil)
@@ -150,9 +156,7 @@ type acceptor struct {
 	agreed    Flags // in our challenge
 	challenge [8]byte
 	sent      time.Time
-	messages  []byte // NEGOTIATE and CHALLENGE, for the MIC
-	split     int    // where CHALLENGE begins in messages
-	pairs     AVPairs
+	first     []byte // NEGOTIATE, for the MIC; our challenge is made again
 
 	*signer
 }
@@ -210,9 +214,9 @@ func (a *acceptor) negotiate(token []byte) ([]byte, error) {
 		return nil, refuse(authn.ReasonMalformed, "", "", errors.New("connectionless NTLM"))
 	case !neg.Flags.Has(FlagExtendedSecurity):
 		return nil, refuse(authn.ReasonWeak, "", hintV1, errors.New("client offers NTLMv1 only"))
-	}
-	m := a.m
-	if m.Verifier == nil {
+	case len(token) > maxNegotiate:
+		return nil, refuse(authn.ReasonMalformed, "", "", fmt.Errorf("NEGOTIATE of %d bytes, want at most %d", len(token), maxNegotiate))
+	case a.m.Verifier == nil:
 		return nil, fmt.Errorf("%w: %w", authn.ErrUnavailable, errNoVerifier)
 	}
 	a.offered = neg.Flags
@@ -224,31 +228,35 @@ func (a *acceptor) negotiate(token []byte) ([]byte, error) {
 	if !a.agreed.Has(FlagUnicode) {
 		a.agreed |= FlagOEM
 	}
-	c := Challenge{ServerChallenge: newChallenge(m)}
-	if a.agreed.Has(FlagRequestTarget) {
+	a.challenge = newChallenge(a.m)
+	a.sent = a.m.now()
+	a.first = bytes.Clone(token)
+	c := a.message()
+	return c.Append(make([]byte, 0, 512)), nil
+}
+
+// message returns our challenge, the same one each time. It is cheaper to make
+// again than to keep for each connection.
+func (a *acceptor) message() *Challenge {
+	names := &a.m.Names
+	c := &Challenge{Flags: a.agreed, ServerChallenge: a.challenge, TargetInfo: targetInfo(names, a.sent)}
+	if a.m.testOnlyNoTimestamp {
+		c.TargetInfo = c.TargetInfo[:len(c.TargetInfo)-1]
+	}
+	if c.Flags.Has(FlagRequestTarget) {
 		kind := FlagTargetTypeDomain
-		if c.TargetName = m.Names.Domain; c.TargetName == "" {
-			c.TargetName, kind = m.Names.Computer, FlagTargetTypeServer
+		if c.TargetName = names.Domain; c.TargetName == "" {
+			c.TargetName, kind = names.Computer, FlagTargetTypeServer
 		}
-		a.agreed |= kind
-		if _, err := decodeOEM([]byte(c.TargetName)); err != nil && a.agreed.Has(FlagOEM) {
+		c.Flags |= kind
+		if _, err := decodeOEM([]byte(c.TargetName)); err != nil && c.Flags.Has(FlagOEM) {
 			c.TargetName = "" // the code page is not known; the target info has it
 		}
 	}
-	c.Flags = a.agreed
 	if c.Flags.Has(FlagVersion) {
 		c.Version = Version{Major: 10, Build: 17763, Revision: 15} // a Windows server's, not ours
 	}
-	a.challenge = c.ServerChallenge
-	a.sent = m.now()
-	a.pairs = targetInfo(m.Names, a.sent)
-	c.TargetInfo = a.pairs
-
-	b := make([]byte, 0, len(token)+512)
-	b = c.Append(append(b, token...))
-	a.messages, a.split = b, len(token)
-	// The caller gets a copy: what the MIC is checked against stays ours.
-	return bytes.Clone(b[a.split:]), nil
+	return c
 }
 
 func newChallenge(m *Mechanism) (c [8]byte) {
@@ -260,7 +268,7 @@ func newChallenge(m *Mechanism) (c [8]byte) {
 }
 
 // targetInfo is what the client must send back unchanged.
-func targetInfo(n Names, now time.Time) AVPairs {
+func targetInfo(n *Names, now time.Time) AVPairs {
 	ps := make(AVPairs, 0, 6)
 	values := make([]byte, 0, 128) // of all pairs
 	for _, p := range [...]struct {
@@ -308,7 +316,8 @@ func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Ident
 	if err != nil {
 		return nil, refuse(authn.ReasonMalformed, user, "", err)
 	}
-	if err := a.checkTarget(resp.Pairs, av, user); err != nil {
+	ours := a.message()
+	if err := a.checkTarget(ours.TargetInfo, resp.Pairs, av, user); err != nil {
 		return nil, err
 	}
 	hasMIC := av&AVFlagMIC != 0
@@ -341,11 +350,12 @@ func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Ident
 		exported = exchangeKey(base, msg.SessionKey)
 	}
 	if hasMIC {
-		mic := messageMIC(&exported, a.messages[:a.split], a.messages[a.split:], token)
+		mic := messageMIC(&exported, a.first, ours.Append(make([]byte, 0, 512)), token)
 		if !hmac.Equal(mic[:], msg.MIC) {
 			return nil, refuse(authn.ReasonIntegrity, user, hintMIC, errors.New("MIC does not fit the messages"))
 		}
 	}
+	a.first = nil
 	a.signer = newSigner(flags, exported, true)
 	return loggedIn(id, now), nil
 }

@@ -222,7 +222,7 @@ func TestAttackChannelBinding(t *testing.T) {
 			t.Parallel()
 			m, r := newMechanism(t, Mechanism{Binding: tt.policy})
 			f := forger{pairs: tt.sent}
-			id, err := f.login(t, m.NewAcceptor(authn.Exchange{Binding: tt.conn, TLS: len(tt.conn) > 0}))
+			id, err := f.login(t, m.NewAcceptor(authn.Exchange{Bindings: authn.Bindings{tt.conn}, TLS: len(tt.conn) > 0}))
 			if tt.reason == "" {
 				if err != nil {
 					t.Fatal(err)

@@ -418,3 +418,31 @@ func (v evidenceVerifier) VerifyNTLM(ctx context.Context, a *Attempt) (*authn.Id
 	}
 	return id, key, err
 }
+
+// TestAttackLargeNegotiate: the first message, which is kept until somebody
+// answers, is bounded.
+func TestAttackLargeNegotiate(t *testing.T) {
+	t.Parallel()
+	var f forger
+	for size, ok := range map[int]bool{maxNegotiate: true, maxNegotiate + 1: false, maxMessage: false} {
+		neg := f.first()
+		neg = append(neg, make([]byte, size-len(neg))...)
+		m, _ := newMechanism(t, Mechanism{})
+		a := m.NewAcceptor(authn.Exchange{})
+		challenge, id, err := a.Step(t.Context(), neg)
+		if !ok {
+			mustRefuse(t, id, err, authn.ReasonMalformed)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The caller's messages are not held on to, and the MIC covers all of it.
+		good := f.second(t, neg, challenge)
+		clear(neg)
+		clear(challenge)
+		if _, id, err := a.Step(t.Context(), good); err != nil || id == nil {
+			t.Errorf("%d bytes: identity %v, %v", size, id, err)
+		}
+	}
+}

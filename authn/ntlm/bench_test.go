@@ -14,7 +14,7 @@ func BenchmarkAccept(b *testing.B) {
 	binding := authn.ChannelBinding("tls-server-end-point:0123456789abcdef0123456789abcdef")
 	m := &Mechanism{Verifier: testAccounts(b), Names: testNames, Now: testClock, RequireMIC: true}
 	m.testOnlyChallenge = func() [8]byte { return specServerChallenge }
-	x := authn.Exchange{Binding: binding}
+	x := authn.Exchange{Bindings: authn.Bindings{binding}}
 	i := benchInitiator(b, binding)
 	neg, _, _ := i.Step(ctx, nil)
 	challenge, _, err := m.NewAcceptor(x).Step(ctx, neg)

@@ -64,7 +64,7 @@ func TestUnknownBindingWarns(t *testing.T) {
 		want   int
 	}{
 		{"supported, binding not known", authn.BindingSupported, authn.Exchange{TLS: true}, 1},
-		{"supported, binding known", authn.BindingSupported, authn.Exchange{TLS: true, Binding: authn.ChannelBinding("tls-server-end-point:x")}, 0},
+		{"supported, binding known", authn.BindingSupported, authn.Exchange{TLS: true, Bindings: authn.Bindings{[]byte("tls-server-end-point:x")}}, 0},
 		{"supported, no TLS", authn.BindingSupported, authn.Exchange{}, 0},
 		{"off", authn.BindingOff, authn.Exchange{TLS: true}, 0},
 	} {
@@ -79,7 +79,7 @@ func TestUnknownBindingWarns(t *testing.T) {
 				}
 			}
 			got := b.String()
-			if strings.Count(got, "\n") != tt.want || tt.want == 1 && (!strings.Contains(got, "level=WARN") || !strings.Contains(got, "iwa.CertificateBinding")) {
+			if strings.Count(got, "\n") != tt.want || tt.want == 1 && (!strings.Contains(got, "level=WARN") || !strings.Contains(got, "iwa.NewTLSListener")) {
 				t.Errorf("want %d lines, logged %s", tt.want, got)
 			}
 		})

@@ -15,7 +15,7 @@ type Credential struct {
 	User   string
 	Domain string // NetBIOS or DNS name
 
-	// Password, or in its place Hash, proves who we are.
+	// Password, or in its place Hash, proves who we are; not both.
 	Password authn.Secret
 	Hash     NTHash
 }
@@ -23,7 +23,17 @@ type Credential struct {
 // NewCredential makes a credential of a name as people write it: DOMAIN\user,
 // user@dns.domain, or user.
 func NewCredential(name string, password authn.Secret) (Credential, error) {
-	c := Credential{User: name, Password: password}
+	return newCredential(name, Credential{Password: password})
+}
+
+// NewHashCredential makes a credential of a name, as NewCredential does, and
+// the NT hash of the password.
+func NewHashCredential(name string, hash NTHash) (Credential, error) {
+	return newCredential(name, Credential{Hash: hash})
+}
+
+func newCredential(name string, c Credential) (Credential, error) {
+	c.User = name
 	if domain, user, ok := strings.Cut(name, `\`); ok {
 		c.Domain, c.User = domain, user
 	}
@@ -42,8 +52,10 @@ func (c *Credential) check() error {
 		return errors.New("ntlm: credential: no user name")
 	case strings.ContainsAny(c.User, "\x00\\"):
 		return fmt.Errorf("ntlm: credential: bad user name %q", c.User)
-	case c.Password.IsEmpty() && c.Hash.IsZero():
+	case c.Password.IsEmpty() && c.Hash.IsZero(), c.Hash.Equal(HashPassword("")):
 		return fmt.Errorf("ntlm: credential: no password for %s", c)
+	case !c.Password.IsEmpty() && !c.Hash.IsZero():
+		return fmt.Errorf("ntlm: credential: a password and a hash for %s; one of them is to be empty", c)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func TestExchange(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := m.NewAcceptor(authn.Exchange{Binding: tt.binding})
+			a := m.NewAcceptor(authn.Exchange{Bindings: authn.Bindings{tt.binding}})
 			i := &Initiator{Credential: c, Binding: tt.binding, TargetName: tt.target}
 			id, err := login(t, a, i)
 			if err != nil {

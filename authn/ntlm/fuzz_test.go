@@ -132,7 +132,7 @@ func FuzzAcceptor(f *testing.F) {
 	f.Add(neg, unhex(f, specAuthenticate))
 	binding := authn.ChannelBinding("b")
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		for _, x := range []authn.Exchange{{}, {Binding: binding}} {
+		for _, x := range []authn.Exchange{{}, {Bindings: authn.Bindings{binding}}} {
 			a := m.NewAcceptor(x)
 			for n, token := range [][]byte{first, second} {
 				reply, id, err := a.Step(context.Background(), token)

@@ -214,6 +214,8 @@ func TestInitiatorMisuse(t *testing.T) {
 	}{
 		{"no credential", Initiator{}, nil, "no user name"},
 		{"no password", Initiator{Credential: Credential{User: "alice"}}, nil, "no password"},
+		{"hash of no password", Initiator{Credential: Credential{User: "alice", Hash: HashPassword("")}}, nil, "no password"},
+		{"password and hash", Initiator{Credential: Credential{User: "alice", Password: authn.NewSecret(testPassword), Hash: good.Hash}}, nil, "one of them"},
 		{"token first", Initiator{Credential: good}, []byte("x"), "before the first"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

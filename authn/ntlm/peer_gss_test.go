@@ -227,7 +227,7 @@ func TestPeerGSSNTLMSSPChecks(t *testing.T) {
 			p.t = t
 			m := tt.m
 			m.Verifier, m.Names = newAccounts(t), ntlm.Names{Domain: "CORP", Computer: "GW01"}
-			a := m.NewAcceptor(authn.Exchange{Binding: ours})
+			a := m.NewAcceptor(authn.Exchange{Bindings: authn.Bindings{ours}})
 			first := p.ask(gssRequest{Do: "initiate", Name: `CORP\alice`, Password: password, Binding: tt.sent})
 			challenge, _, err := a.Step(t.Context(), first.Token)
 			if err != nil {

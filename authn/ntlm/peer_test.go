@@ -39,7 +39,7 @@ func TestPeerGoNTLMSSP(t *testing.T) {
 			m := tt.m
 			m.Verifier = newAccounts(t)
 			m.Names = ntlm.Names{Domain: "CORP", Computer: "GW01"}
-			a := m.NewAcceptor(authn.Exchange{Binding: binding})
+			a := m.NewAcceptor(authn.Exchange{Bindings: authn.Bindings{binding}})
 			neg, err := ntlmssp.NewNegotiateMessage("", "")
 			if err != nil {
 				t.Fatal(err)

@@ -24,6 +24,10 @@ func TestAttackSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hashed, err := NewHashCredential(`CORP\alice`, hash)
+	if err != nil {
+		t.Fatal(err)
+	}
 	i := &Initiator{Credential: cred}
 	if _, err := login(t, a, i); err != nil {
 		t.Fatal(err)
@@ -43,7 +47,7 @@ func TestAttackSecretsDoNotPrint(t *testing.T) {
 	values := []any{
 		hash, &hash, struct{ H NTHash }{hash}, struct{ h NTHash }{hash}, []NTHash{hash}, map[string]NTHash{"a": hash},
 		base, &base, struct{ K SessionBaseKey }{base}, []SessionBaseKey{base},
-		cred, &cred, cred.Password, i, a, m, m.Verifier,
+		cred, &cred, cred.Password, hashed, &hashed, &Initiator{Credential: hashed}, i, a, m, m.Verifier,
 		Account{Name: "alice", Password: authn.NewSecret(testPassword), Hash: hash},
 		attempt,
 	}

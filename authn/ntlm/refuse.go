@@ -21,9 +21,9 @@ const (
 
 	hintTargetName     = "add the name to the service's target names if clients may use it"
 	hintNoTarget       = "the policy requires channel bindings, and without TLS a target name; this client sends neither"
-	hintBinding        = "a TLS proxy sits between: configure the hash of the certificate the client sees, or switch channel binding off"
-	hintBindingPlain   = "TLS ends in front of this server: configure the hash of the certificate the client sees, or switch channel binding off"
-	hintBindingUnknown = "the server does not know the channel binding of its TLS connections: set iwa.Authenticator.Binding, for example with iwa.CertificateBinding"
+	hintBinding        = "a TLS proxy sits between: give iwa.FixedBinding the certificate that the client sees, or switch channel binding off"
+	hintBindingPlain   = "TLS ends in front of this server: give iwa.FixedBinding the certificate that the client sees, or switch channel binding off"
+	hintBindingUnknown = "the server does not know the channel binding of its TLS connections: listen with iwa.NewTLSListener, or set iwa.Authenticator.Binding"
 	hintNoBinding      = "the client sends no channel binding: on Windows see SuppressExtendedProtection, or set the policy to \"supported\""
 )
 

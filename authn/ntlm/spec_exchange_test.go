@@ -27,9 +27,9 @@ func specAcceptor(t *testing.T, challenge string) (*acceptor, *recorder) {
 	}
 	r := &recorder{Verifier: accounts}
 	return &acceptor{
-		m:     &Mechanism{Verifier: r, Names: Names{Domain: "Domain", Computer: "Server"}, Now: specTime},
+		m:     &Mechanism{Verifier: r, Names: Names{Domain: "Domain", Computer: "Server"}, Now: specTime, testOnlyNoTimestamp: true},
 		state: stateChallenged, offered: c.Flags, agreed: c.Flags,
-		challenge: c.ServerChallenge, pairs: c.TargetInfo, sent: specTime(),
+		challenge: c.ServerChallenge, sent: specTime(),
 	}, r
 }
 

@@ -2,7 +2,6 @@ package ntlm
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,8 +11,8 @@ import (
 
 // checkTarget checks that the response was made for this server, this service
 // and this TLS connection.
-func (a *acceptor) checkTarget(ps AVPairs, av uint32, user string) error {
-	for _, p := range a.pairs {
+func (a *acceptor) checkTarget(ours, ps AVPairs, av uint32, user string) error {
+	for _, p := range ours {
 		v, ok := ps.Get(p.ID)
 		if !ok || !bytes.Equal(v, p.Value) {
 			return refuse(authn.ReasonWrongTarget, user, hintTargetInfo, fmt.Errorf("%v in the target info is not ours", p.ID))
@@ -48,7 +47,7 @@ func (a *acceptor) checkBinding(ps AVPairs, named bool, user string) error {
 	if a.m.Binding == authn.BindingOff {
 		return nil
 	}
-	if a.x.TLS && len(a.x.Binding) == 0 {
+	if a.x.TLS && !a.x.Bindings.Known() {
 		// What the client sends cannot be judged. Refusing it for our ignorance
 		// helps nobody; accepting it where it is required helps a relay.
 		if a.m.Binding == authn.BindingRequired {
@@ -62,14 +61,14 @@ func (a *acceptor) checkBinding(ps AVPairs, named bool, user string) error {
 	case ok && len(v) != 16:
 		return refuse(authn.ReasonMalformed, user, "", fmt.Errorf("channel binding of %d bytes", len(v)))
 	case ok && !bytes.Equal(v, make([]byte, 16)):
-		if len(a.x.Binding) == 0 {
+		if !a.x.Bindings.Known() {
 			return refuse(authn.ReasonChannelBinding, user, hintBindingPlain, errors.New("client is bound to TLS, this connection is not"))
 		}
-		if want := a.x.Binding.GSSHash(); subtle.ConstantTimeCompare(v, want[:]) != 1 {
+		if !a.x.Bindings.Fit(v) {
 			return refuse(authn.ReasonChannelBinding, user, hintBinding, errors.New("client is bound to another TLS connection"))
 		}
 	case a.m.Binding != authn.BindingRequired:
-	case len(a.x.Binding) != 0:
+	case a.x.Bindings.Known():
 		return refuse(authn.ReasonChannelBinding, user, hintNoBinding, errors.New("no channel binding"))
 	case len(a.m.TargetNames) != 0 && !named:
 		return refuse(authn.ReasonWrongTarget, user, hintNoTarget, errors.New("no target name"))

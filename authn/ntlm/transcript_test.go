@@ -215,7 +215,7 @@ func readTranscript(t testing.TB, name string) *transcript {
 // replay has an acceptor say what it said when the transcript was made.
 func replay(t *testing.T, tr *transcript) {
 	t.Helper()
-	a := transcriptMechanism(t).NewAcceptor(authn.Exchange{Binding: unhex(t, tr.Binding)})
+	a := transcriptMechanism(t).NewAcceptor(authn.Exchange{Bindings: authn.Bindings{unhex(t, tr.Binding)}})
 	for n, s := range tr.Steps {
 		out, id, err := a.Step(context.Background(), unhex(t, s.In))
 		last := n == len(tr.Steps)-1
@@ -258,7 +258,10 @@ func record(t *testing.T, p peer) *transcript {
 	ts.Config.ConnContext = iwa.ConnContext
 	if p.tls {
 		ts.StartTLS()
-		auth.Binding = func(*http.Request) authn.ChannelBinding { return authn.EndpointBinding(ts.Certificate()) }
+		var err error
+		if auth.Binding, err = iwa.CertificateBinding(&ts.TLS.Certificates[0]); err != nil {
+			t.Fatal(err)
+		}
 	} else {
 		ts.Start()
 	}
@@ -323,7 +326,10 @@ func (r *recorder) NewAcceptor(x authn.Exchange) authn.Acceptor {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// A client may begin more than once; the last exchange counts.
-	r.t.Binding, r.t.Steps, r.t.Verified, r.t.Made = hex.EncodeToString(x.Binding), nil, nil, nil
+	r.t.Binding, r.t.Steps, r.t.Verified, r.t.Made = "", nil, nil, nil
+	if x.Bindings.Known() {
+		r.t.Binding = hex.EncodeToString(x.Bindings[0])
+	}
 	a := r.Mechanism.NewAcceptor(x)
 	return &recordingAcceptor{Acceptor: a, signer: a.(authn.MessageSigner), r: r}
 }

@@ -1,6 +1,7 @@
 package spnego
 
 import (
+	"bytes"
 	"context"
 	"encoding/asn1"
 	"errors"
@@ -25,6 +26,11 @@ type Acceptor struct {
 }
 
 var _ authn.Acceptor = (*Acceptor)(nil)
+
+// A rewinder is a MessageSigner that mechListMIC leaves as it was before, but
+// for sequence numbers (MS-SPNG 3.3.5.1). It also forgets its cipher, which is
+// most of what it keeps while the client's MIC is on its way.
+type rewinder interface{ RewindSigner() }
 
 // NewAcceptor starts a negotiation of one of mechanisms. The client's order
 // of preference decides.
@@ -72,8 +78,8 @@ func (a *Acceptor) first(ctx context.Context, token []byte) ([]byte, *authn.Iden
 		return nil, nil, refuse(authn.ReasonMechanism, noCommonHint(t.MechTypes, a.mechanisms),
 			fmt.Errorf("spnego: no common mechanism, client offers %s", mechanismNames(t.MechTypes)))
 	}
-	a.chosen, a.list = t.MechTypes[index], t.MechTypeList
-	a.micRequired = index > 0 // RFC 4178 5
+	a.chosen, a.list = t.MechTypes[index], bytes.Clone(t.MechTypeList) // of a token that may be large
+	a.micRequired = index > 0                                          // RFC 4178 5
 	a.inner = mech.NewAcceptor(a.exchange)
 	if len(optimistic) == 0 {
 		reply, err := a.reply(&NegTokenResp{State: AcceptIncomplete})
@@ -124,6 +130,9 @@ func (a *Acceptor) finish(resp *NegTokenResp, peerMIC []byte) ([]byte, *authn.Id
 			return nil, nil, refuse(authn.ReasonIntegrity, "", fmt.Errorf("spnego: mechListMIC: %w", err))
 		}
 		resp.MechListMIC, a.micSent = mic, true
+		if r, ok := signer.(rewinder); ok {
+			r.RewindSigner()
+		}
 	}
 	if len(peerMIC) == 0 {
 		resp.State = AcceptIncomplete

@@ -334,3 +334,24 @@ func FuzzParseResp(f *testing.F) {
 		}
 	})
 }
+
+// TestAttackLongMechList: the list that the mechListMIC covers, which is kept
+// for all of the negotiation, is bounded.
+func TestAttackLongMechList(t *testing.T) {
+	t.Parallel()
+	long := append(asn1.ObjectIdentifier{1, 3}, make([]int, 200)...)
+	for _, tt := range []struct {
+		oids []asn1.ObjectIdentifier
+		ok   bool
+	}{
+		{[]asn1.ObjectIdentifier{OIDKerberos, OIDMSKerberos, OIDNTLM, oidUnknown}, true},
+		{[]asn1.ObjectIdentifier{OIDKerberos, long}, true},
+		{[]asn1.ObjectIdentifier{OIDKerberos, long, long}, false},
+	} {
+		a := NewAcceptor([]authn.Mechanism{fake{OIDKerberos, 1}}, authn.Exchange{})
+		_, id, err := a.Step(t.Context(), initToken(t, OIDKerberos.String()+"-1", tt.oids...))
+		if (id != nil) != tt.ok || (err == nil) != tt.ok {
+			t.Errorf("%d mechanisms: id %v, %v; want ok %v", len(tt.oids), id, err, tt.ok)
+		}
+	}
+}

@@ -33,6 +33,10 @@ const (
 // maxMechTypes bounds the list a client may send. Windows sends four.
 const maxMechTypes = 32
 
+// maxMechTypeList bounds the same list in bytes, as an acceptor keeps it for
+// the mechListMIC. That of Windows has 48.
+const maxMechTypeList = 256
+
 var errSyntax = errors.New("spnego: malformed token")
 
 // NegTokenInit is the first token of an initiator (RFC 4178 4.2.1).
@@ -68,6 +72,9 @@ func ParseInit(b []byte) (*NegTokenInit, error) {
 		!app.ReadASN1(&choice, contextTag(0)) || !app.Empty() ||
 		!choice.ReadASN1(&seq, cbasn1.SEQUENCE) || !choice.Empty() ||
 		!seq.ReadASN1(&list, contextTag(0)) {
+		return nil, errSyntax
+	}
+	if len(list) > maxMechTypeList {
 		return nil, errSyntax
 	}
 	t := &NegTokenInit{MechTypeList: list}

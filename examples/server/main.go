@@ -9,10 +9,13 @@
 //
 //	SOAPWARD_PASSWORD=secret server -user alice
 //	curl --ntlm -u alice:secret 'http://127.0.0.1:8080/?wsdl'
+//
+// With -cert and -key it speaks TLS, and logins are bound to the certificate.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,6 +47,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "`address` to listen on")
 	user := flags.String("user", "alice", "local `user` who may log in; the password is in SOAPWARD_PASSWORD")
+	certFile := flags.String("cert", "", "PEM `file` with the certificate for TLS")
+	keyFile := flags.String("key", "", "PEM `file` with its private key")
 	keytab := flags.String("keytab", "", "`file` with the service's Kerberos keys")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp): // it was printed
@@ -72,7 +77,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "listening on http://%s/\n", l.Addr())
+	scheme := "http"
+	if *certFile != "" || *keyFile != "" {
+		cert, err := tls.LoadX509KeyPair(*certFile, *keyFile)
+		if err != nil {
+			_ = l.Close()
+			return err
+		}
+		scheme, l = "https", iwa.NewTLSListener(l, &tls.Config{Certificates: []tls.Certificate{cert}})
+	}
+	fmt.Fprintf(out, "listening on %s://%s/\n", scheme, l.Addr())
 	return serve(ctx, server, l)
 }
 

@@ -3,9 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,14 +26,14 @@ import (
 const password = "correct horse"
 
 // start runs the program and returns its address.
-func start(t *testing.T) string {
+func start(t *testing.T, args ...string) string {
 	t.Helper()
 	t.Setenv("SOAPWARD_PASSWORD", password)
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := run(ctx, []string{"-addr", "127.0.0.1:0"}, w)
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w)
 		_ = w.CloseWithError(err)
 		done <- err
 	}()
@@ -48,7 +52,13 @@ func start(t *testing.T) string {
 
 func client(t *testing.T, url, pw string) *expenses.ExpensesClient {
 	t.Helper()
-	tr := &authclient.Transport{Source: authclient.Static(&authclient.NTLM{User: `CORP\alice`, Password: authn.NewSecret(pw)})}
+	return clientOver(t, nil, url, pw)
+}
+
+// clientOver has base for its connections.
+func clientOver(t *testing.T, base *http.Transport, url, pw string) *expenses.ExpensesClient {
+	t.Helper()
+	tr := &authclient.Transport{Base: base, Source: authclient.Static(&authclient.NTLM{User: `CORP\alice`, Password: authn.NewSecret(pw)})}
 	t.Cleanup(tr.CloseIdleConnections)
 	return expenses.NewExpensesClient(&soapclient.Client{URL: url, HTTP: &http.Client{Transport: tr}})
 }
@@ -99,6 +109,35 @@ func TestServer(t *testing.T) {
 	_, err = c.SubmitExpense(ctx, &expenses.SubmitExpense{Expense: expense(t, "1000.01", "2026-03-01")})
 	if !errors.As(err, &violation) || violation.Rule != "limit" || violation.Limit.Value.Cmp(limit.Value) != 0 {
 		t.Errorf("over the limit: got %v", err)
+	}
+}
+
+func TestServerTLS(t *testing.T) {
+	// The certificate that httptest has is for the loopback address too.
+	like := httptest.NewTLSServer(nil)
+	defer like.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(like.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: like.Certificate().Raw},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := start(t, "-cert", certFile, "-key", keyFile)
+	base := like.Client().Transport.(*http.Transport) // trusts it
+	if _, err := clientOver(t, base, url, password).ListExpenses(t.Context(), &expenses.ListExpenses{}); err != nil {
+		t.Errorf("%s: %v", url, err)
+	}
+	t.Setenv("SOAPWARD_PASSWORD", password)
+	if err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-cert", certFile}, io.Discard); err == nil {
+		t.Error("a certificate without a key: no error")
 	}
 }
 

@@ -261,6 +261,26 @@ func (dc *DC) run(ctx context.Context) error {
 	return nil
 }
 
+// Kill ends the controller as the loss of power would. Its files stay, for
+// Restart. Only a test that runs beside no other that needs the controller may
+// do that, and it must start it again.
+func (dc *DC) Kill(tb testing.TB) {
+	tb.Helper()
+	if err := dc.proc.Kill(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Restart starts the controller again after Kill, and returns when it listens.
+func (dc *DC) Restart(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := dc.run(ctx); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // stop ends Samba, verifies that it is gone and removes its files. It works on
 // a controller that is only half started.
 func (dc *DC) stop() error {

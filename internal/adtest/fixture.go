@@ -105,6 +105,14 @@ const (
 	GW02 = "GW02"
 	GW03 = "GW03"
 	GW04 = "GW04"
+	GW05 = "GW05"
+	GW06 = "GW06"
+	GW07 = "GW07"
+	GW08 = "GW08"
+	GW09 = "GW09"
+	GW10 = "GW10"
+	GW11 = "GW11"
+	GW12 = "GW12"
 )
 
 type fixture struct {
@@ -148,8 +156,13 @@ var content = fixture{
 		{Name: Other, Password: "other-s3cret", SPNs: []string{OtherSPN}, EncTypes: encAES},
 		{Name: Legacy, Password: "legacy-s3cret", SPNs: []string{LegacySPN}, EncTypes: encRC4},
 	},
-	Computers: []Computer{
-		{Name: GW01, Password: "gw01-mach1ne"}, {Name: GW02, Password: "gw02-mach1ne"},
-		{Name: GW03, Password: "gw03-mach1ne"}, {Name: GW04, Password: "gw04-mach1ne"},
-	},
+	Computers: computers(GW01, GW02, GW03, GW04, GW05, GW06, GW07, GW08, GW09, GW10, GW11, GW12),
+}
+
+func computers(names ...string) []Computer {
+	cs := make([]Computer, 0, len(names))
+	for _, n := range names {
+		cs = append(cs, Computer{Name: n, Password: strings.ToLower(n) + "-mach1ne"})
+	}
+	return cs
 }

@@ -43,12 +43,13 @@ var ours = rules{
 		"./wsdl":       {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
 		"./wsdl/gen":   {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
 
-		"./authn":          {standardOnly: true},
-		"./authn/spnego":   {imports: []string{"./authn"}},
-		"./authn/ntlm":     {imports: []string{"./authn"}},
-		"./authn/kerberos": {imports: []string{"./authn", "./internal/krb5/..."}},
-		"./authn/iwa":      {imports: []string{"./authn", "./authn/spnego"}},
-		"./authn/password": {imports: []string{"./authn"}},
+		"./authn":               {standardOnly: true},
+		"./authn/spnego":        {imports: []string{"./authn"}},
+		"./authn/ntlm":          {imports: []string{"./authn"}},
+		"./authn/kerberos":      {imports: []string{"./authn", "./internal/krb5/..."}},
+		"./authn/ntlm/netlogon": {imports: []string{"./authn", "./authn/ntlm"}},
+		"./authn/iwa":           {imports: []string{"./authn", "./authn/spnego"}},
+		"./authn/password":      {imports: []string{"./authn"}},
 
 		// Conformance tests for those who write implementations.
 		"./authn/ntlm/ntlmtest": {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
@@ -79,6 +80,9 @@ var ours = rules{
 		{module: "golang.org/x/term", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/spf13/cobra", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/rogpeppe/go-internal", tests: []string{"./cmd/soapward"}},
+
+		// The RPC and its security provider below Netlogon.
+		{module: "github.com/oiweiwei/go-msrpc", packages: []string{"./authn/ntlm/netlogon"}},
 
 		// gokrb5 reads keytabs, krb5.conf and credential caches; elsewhere it is
 		// the peer that tests compare with.

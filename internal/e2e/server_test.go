@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -37,6 +38,7 @@ type whoami struct {
 	DisplayName string      `json:"display_name"`
 	SID         authn.SID   `json:"sid"`
 	Groups      []authn.SID `json:"groups"`
+	GroupNames  []string    `json:"group_names"`
 	Mechanism   string      `json:"mechanism"`
 	Bytes       int         `json:"bytes"`
 	SHA256      string      `json:"sha256"`
@@ -57,6 +59,7 @@ func serveWhoami(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, g := range id.Groups {
 		me.Groups = append(me.Groups, g.SID)
+		me.GroupNames = append(me.GroupNames, g.Name)
 	}
 	if id.Evidence != nil {
 		me.Evidence = id.Evidence.EvidenceKind()
@@ -70,6 +73,7 @@ type server struct {
 	*httptest.Server
 	Port   string
 	CAFile string // of a server with TLS
+	leaf   *x509.Certificate
 	log    *logBuffer
 
 	mu     sync.Mutex
@@ -89,11 +93,6 @@ func startServer(t *testing.T, c serverConfig) *server {
 	if c.handler == nil {
 		c.handler = http.HandlerFunc(serveWhoami)
 	}
-	if c.tls {
-		c.login.Binding = func(*http.Request) authn.ChannelBinding {
-			return authn.EndpointBinding(s.Certificate())
-		}
-	}
 	m := &authn.Middleware{
 		Authenticators: []authn.Authenticator{c.login},
 		Logger:         slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -102,12 +101,15 @@ func startServer(t *testing.T, c serverConfig) *server {
 	s.Config = iwa.Server(s.recordLogins(m.Wrap(c.handler)))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(s.log, nil), slog.LevelDebug)
 	if c.tls {
-		s.StartTLS()
-		s.CAFile = writeCA(t, s.Certificate())
-	} else {
-		s.Start()
+		cert := loopbackCertificate()
+		s.leaf, s.CAFile = cert.Leaf, writeCA(t, cert.Leaf)
+		s.Listener = iwa.NewTLSListener(s.Listener, &tls.Config{Certificates: []tls.Certificate{cert}})
 	}
+	s.Start()
 	t.Cleanup(s.Close)
+	if c.tls {
+		s.URL = "https" + strings.TrimPrefix(s.URL, "http")
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", s.URL, s.log)
@@ -147,6 +149,15 @@ func (s *server) Tokens(t *testing.T, scheme string) (tokens [][]byte) {
 		}
 	}
 	return tokens
+}
+
+// loopbackCertificate is the one that httptest has.
+func loopbackCertificate() tls.Certificate {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	cert := s.TLS.Certificates[0]
+	cert.Leaf = s.Certificate()
+	return cert
 }
 
 // At returns a URL of the server under another host name.

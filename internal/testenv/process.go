@@ -70,6 +70,19 @@ func (p *Process) Stop() error {
 	return nil
 }
 
+// Kill ends the child and all of its group at once, as a crash or the loss of
+// power would, and returns when they are gone.
+func (p *Process) Kill() error {
+	p.signal(true)
+	_ = p.stdin.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := p.waitGone(ctx); err != nil {
+		return fmt.Errorf("testenv: kill process group %d: %w", p.PID(), err)
+	}
+	return nil
+}
+
 func (p *Process) waitGone(ctx context.Context) error {
 	select {
 	case <-p.done:

@@ -1,0 +1,242 @@
+package netlogon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/oiweiwei/go-msrpc/msrpc/lsat/lsarpc/v0"
+
+	"github.com/soapward/soapward/authn"
+)
+
+const (
+	nameLifetime   = time.Hour        // of a name; groups are renamed rarely
+	noNameLifetime = 10 * time.Minute // of the knowledge that there is none
+	maxNames       = 64 << 10         // in the cache
+	maxLookup      = 1000             // SIDs in a request; controllers refuse many more
+
+	// lookupPause is how long names are not asked for after that failed.
+	lookupPause = 10 * time.Second
+
+	// lookupPatience bounds how much longer a login takes for the names of its
+	// groups.
+	lookupPatience = 2 * time.Second
+)
+
+// nameCache knows what groups are called. The zero value is ready.
+type nameCache struct {
+	mu    sync.Mutex
+	names map[authn.SID]cachedName
+	pause time.Time // nobody asks before
+}
+
+type cachedName struct {
+	name    string // empty: there is none
+	expires time.Time
+}
+
+// fill names groups whose names are known, and returns the SIDs of the others.
+func (n *nameCache) fill(groups []authn.Group, now time.Time) (unknown []authn.SID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := range groups {
+		if c, ok := n.names[groups[i].SID]; ok && now.Before(c.expires) {
+			groups[i].Name = c.name
+		} else {
+			unknown = append(unknown, groups[i].SID)
+		}
+	}
+	return unknown
+}
+
+// add remembers an answer.
+func (n *nameCache) add(sids []authn.SID, names map[authn.SID]string, now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.names == nil || len(n.names)+len(sids) > maxNames {
+		n.names = make(map[authn.SID]cachedName) // asking again costs a millisecond
+	}
+	for _, sid := range sids {
+		c := cachedName{name: names[sid], expires: now.Add(nameLifetime)}
+		if c.name == "" {
+			c.expires = now.Add(noNameLifetime)
+		}
+		n.names[sid] = c
+	}
+}
+
+func (n *nameCache) paused(now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return now.Before(n.pause)
+}
+
+// failed begins a pause and reports whether it is a new one.
+func (n *nameCache) failed(now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	fresh := !now.Before(n.pause)
+	n.pause = now.Add(lookupPause)
+	return fresh
+}
+
+// nameGroups names the groups of id, as DOMAIN\name. A login does not fail for
+// want of a name: rules that are written with names do not match then, and
+// those with SIDs do.
+func (v *Verifier) nameGroups(ctx context.Context, id *authn.Identity) {
+	now := v.cfg.testOnlyNow()
+	unknown := v.names.fill(id.Groups, now)
+	if len(unknown) == 0 || v.names.paused(now) {
+		return
+	}
+	if len(unknown) > maxLookup {
+		unknown = unknown[:maxLookup]
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
+	defer cancel()
+	names, err := v.lookup(ctx, unknown)
+	if err != nil {
+		if v.names.failed(now) {
+			v.cfg.logger().Warn("groups have no names", slog.String("cause", err.Error()),
+				slog.String("hint", "rules with names of groups do not match; those with SIDs do. Set netlogon.Config.NoNames if no rule has a name"))
+		}
+		return
+	}
+	v.names.add(unknown, names, now)
+	v.names.fill(id.Groups, now)
+}
+
+// lookup asks the controllers that are up.
+func (v *Verifier) lookup(ctx context.Context, sids []authn.SID) (map[authn.SID]string, error) {
+	cs, err := v.candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.New("netlogon: no domain controller is up")
+	for _, c := range cs {
+		if !c.isUp() {
+			break
+		}
+		var names map[authn.SID]string
+		if names, err = c.lookupNames(ctx, sids); err == nil {
+			return names, nil
+		}
+		err = fmt.Errorf("netlogon: names of groups: %s: %w", c.name, err)
+	}
+	return nil, err
+}
+
+// lookup is a channel for names. It is opened when the first is asked for.
+type lookup struct {
+	mu sync.Mutex
+	ch *channel
+}
+
+func (l *lookup) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ch != nil {
+		l.ch.close()
+		l.ch = nil
+	}
+}
+
+// lookupNames asks for the names of SIDs. Those without one are left out.
+func (c *controller) lookupNames(ctx context.Context, sids []authn.SID) (map[authn.SID]string, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(lookupPatience)
+	}
+	c.lookup.mu.Lock()
+	defer c.lookup.mu.Unlock()
+	for {
+		old := c.lookup.ch != nil
+		if !old {
+			ch, err := c.openWith(ctx, bindLSA)
+			if err != nil {
+				return nil, err
+			}
+			c.lookup.ch = ch
+		}
+		c.lookup.ch.until(deadline)
+		names, err := c.lookup.ch.lookupSIDs(sids)
+		if err == nil {
+			return names, nil
+		}
+		c.lookup.ch.close()
+		c.lookup.ch = nil
+		if !old || isTimeout(err) {
+			return nil, err
+		}
+	}
+}
+
+// LookupSids3 answers with one of these when it knows only some SIDs, or none
+// (MS-LSAT 3.1.4.9).
+const (
+	statusSomeNotMapped = 0x00000107
+	statusNoneMapped    = 0xC0000073
+)
+
+// lookupSIDs asks for names by LsarLookupSids3, which takes a Netlogon channel
+// as the proof of who asks (MS-LSAT 3.1.4.9).
+func (ch *channel) lookupSIDs(sids []authn.SID) (names map[authn.SID]string, err error) {
+	defer guardPanic(&err)
+	request := &lsarpc.LookupSids3Request{
+		SIDEnumBuffer:   &lsarpc.SIDEnumBuffer{Entries: uint32(len(sids))},
+		TranslatedNames: &lsarpc.TranslatedNamesEx{},
+		LookupLevel:     lsarpc.LookupLevelWorkstation, ClientRevision: 2,
+	}
+	for _, text := range sids {
+		sid, err := parseSID(text)
+		if err != nil {
+			return nil, err
+		}
+		request.SIDEnumBuffer.SIDInfo = append(request.SIDEnumBuffer.SIDInfo, &lsarpc.SIDInformation{SID: sid})
+	}
+	answer, err := ch.lsa.LookupSids3(ch.ctx, request)
+	if answer != nil {
+		switch uint32(answer.Return) {
+		case 0, statusSomeNotMapped, statusNoneMapped:
+			err = nil
+		default:
+			err = &StatusError{Code: uint32(answer.Return)}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("LsarLookupSids3: %w", err)
+	}
+	names = make(map[authn.SID]string, len(sids))
+	if answer.TranslatedNames == nil || answer.ReferencedDomains == nil {
+		return names, nil
+	}
+	if len(answer.TranslatedNames.Names) > len(sids) {
+		return nil, errors.New("LsarLookupSids3: more names than SIDs")
+	}
+	for i, n := range answer.TranslatedNames.Names {
+		if n == nil || !isName(n.Use) || text(n.Name) == "" {
+			continue
+		}
+		d := int(n.DomainIndex)
+		if d < 0 || d >= len(answer.ReferencedDomains.Domains) || answer.ReferencedDomains.Domains[d] == nil {
+			continue
+		}
+		names[sids[i]] = text(answer.ReferencedDomains.Domains[d].Name) + `\` + text(n.Name)
+	}
+	return names, nil
+}
+
+// isName reports whether what was found is the name of a group or user; for a
+// SID that is not known the controller answers with its text.
+func isName(use lsarpc.SIDNameUse) bool {
+	switch use {
+	case lsarpc.SIDNameUseTypeUser, lsarpc.SIDNameUseTypeGroup, lsarpc.SIDNameUseTypeAlias,
+		lsarpc.SIDNameUseTypeWellKnownGroup, lsarpc.SIDNameUseTypeComputer:
+		return true
+	}
+	return false
+}
