@@ -162,14 +162,13 @@ func checkBody(t *testing.T, me whoami, sent string) {
 // NTLM inside SPNEGO, by gss-ntlmssp: MIC and mechListMIC both ways.
 func TestCurlNegotiateNTLM(t *testing.T) {
 	t.Parallel()
-	env := gssNTLM(t)
+	env := gssNTLM(t, "CORP:alice:"+localPass)
 	s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 	body, status := curl(t, env, `:`, "--negotiate", "-d", "<a/>", s.URL)
 	checkLocalAlice(t, body, status, "<a/>")
 
 	t.Run("wrong password", func(t *testing.T) {
-		env := slices.Concat(env, []string{"NTLM_USER_FILE=" + writeFile(t, "ntlm", "CORP:alice:wrong\n")})
-		body, status := curl(t, env, `:`, "--negotiate", "-d", "<a/>", s.URL)
+		body, status := curl(t, gssNTLM(t, "CORP:alice:wrong"), `:`, "--negotiate", "-d", "<a/>", s.URL)
 		if status != "401" {
 			t.Errorf("status = %s, body %q, want 401", status, body)
 		}
@@ -187,12 +186,13 @@ func TestCurlNegotiateNTLM(t *testing.T) {
 	})
 }
 
-// gssNTLM makes GSSAPI log in as the local alice by NTLM, the only way it has.
-func gssNTLM(t *testing.T) []string {
+// gssNTLM makes GSSAPI log in by NTLM, the only way it has, as a user written as
+// DOMAIN:name:password.
+func gssNTLM(t *testing.T, user string) []string {
 	t.Helper()
 	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
 	return []string{
-		"NTLM_USER_FILE=" + writeFile(t, "ntlm", "CORP:alice:"+localPass+"\n"),
+		"NTLM_USER_FILE=" + writeFile(t, "ntlm", user+"\n"),
 		// No Kerberos: no realm is known.
 		"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
 		"KRB5CCNAME=FILE:" + filepath.Join(t.TempDir(), "none"),

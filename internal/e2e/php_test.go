@@ -18,7 +18,7 @@ func TestPHPCurl(t *testing.T) {
 	t.Run("Negotiate", func(t *testing.T) {
 		t.Parallel()
 		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
-		client.env = gssNTLM(t)
+		client.env = gssNTLM(t, "CORP:alice:"+localPass)
 		for _, a := range client.call(t, foreignCall{url: s.URL, body: "<a/>", count: 2}) {
 			checkLocalAlice(t, a.body, a.status, "<a/>")
 		}
