@@ -171,12 +171,15 @@ func TestAttackLDAPAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := listen(t, true, tt.serve)
-			c, err := Dial(t.Context(), Config{URL: s.url(), Roots: s.roots, Timeout: time.Second})
+			c, err := Dial(t.Context(), Config{URL: s.url(), Roots: s.roots, Timeout: time.Minute})
 			if err == nil {
 				defer func() { _ = c.Close() }()
+				if strings.HasPrefix(tt.want, "no answer") {
+					c.timeout = 100 * time.Millisecond // the others must end for another reason
+				}
 				begin := time.Now()
 				_, err = c.Search(t.Context(), Search{Base: "DC=corp"})
-				if d := time.Since(begin); d > 10*time.Second {
+				if d := time.Since(begin); d > 30*time.Second {
 					t.Errorf("took %v", d)
 				}
 			}
