@@ -13,6 +13,9 @@
 //	dc := adtest.Start(t)
 //	ccache := dc.Kinit(t, adtest.Alice)
 //
+// StartMember starts a host that is joined to the domain, for what needs
+// winbindd.
+//
 // The accounts are the constants in this package. Samba and root are needed;
 // see package testenv for what happens without.
 //
@@ -63,6 +66,9 @@ type DC struct {
 	addr *testenv.Loopback
 	proc *testenv.Process
 	sids map[string]string
+
+	member    *Member // of StartMember
+	memberErr error
 }
 
 var shared struct {
@@ -285,6 +291,9 @@ func (dc *DC) Restart(tb testing.TB) {
 // a controller that is only half started.
 func (dc *DC) stop() error {
 	var errs []error
+	if dc.member != nil {
+		errs = append(errs, dc.member.stop())
+	}
 	if dc.proc != nil {
 		errs = append(errs, dc.proc.Stop())
 	}

@@ -89,8 +89,9 @@ func TestFixture(t *testing.T) {
 func TestKilledTestLeavesNothing(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(helperEnv) != "" {
+		m := StartMember(t)
 		dc := Start(t)
-		fmt.Println("started", dc.IP, dc.proc.PID(), dc.dir)
+		fmt.Println("started", dc.IP, dc.proc.PID(), dc.dir, m.services[2].PID())
 		select {}
 	}
 	mine := Start(t)
@@ -105,12 +106,12 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ip, dir string
-	var pid int
+	var pid, memberPID int
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Sscanf(line, "started %s %d %s", &ip, &pid, &dir); err != nil {
+	if _, err := fmt.Sscanf(line, "started %s %d %s %d", &ip, &pid, &dir, &memberPID); err != nil {
 		t.Fatalf("helper wrote %q: %v", line, err)
 	}
 	if ip == mine.IP {
@@ -120,6 +121,11 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 		t.Fatalf("process %d is %q, want the helper's samba", pid, cmdline)
 	}
 
+	children := inGroup(memberPID)
+	if len(children) < 2 {
+		t.Fatalf("processes %v in the group of the helper's winbindd, want several", children)
+	}
+
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +133,10 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err = testenv.Poll(ctx, func() error {
-		if cmdline := processName(pid); strings.Contains(cmdline, "samba") {
-			return fmt.Errorf("process %d is still %q", pid, cmdline)
+		for _, p := range append(children, pid) {
+			if cmdline := processName(p); strings.Contains(cmdline, "samba") || strings.Contains(cmdline, "winbindd") {
+				return fmt.Errorf("process %d is still %q", p, cmdline)
+			}
 		}
 		return nil
 	})
@@ -152,6 +160,25 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 func processName(pid int) string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return strings.ReplaceAll(string(b), "\x00", " ")
+}
+
+// inGroup returns the processes of a group.
+func inGroup(group int) (pids []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		b, _ := os.ReadFile(file) // empty: gone in between
+		var pid, parent, its int
+		var state string
+		name := strings.LastIndexByte(string(b), ')') // it may have anything in it
+		if name < 0 {
+			continue
+		}
+		_, _ = fmt.Sscanf(string(b), "%d", &pid)
+		if _, err := fmt.Sscanf(string(b[name+1:]), "%s %d %d", &state, &parent, &its); err == nil && its == group {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func TestStopVerifies(t *testing.T) {

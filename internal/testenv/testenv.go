@@ -2,8 +2,8 @@
 // others wrote, child processes that never outlive the test, addresses on the
 // loopback network.
 //
-// A test says what it needs with Need, NeedFile, NeedPython, NeedPHP or
-// NeedRoot, and skips with the reason where it is missing:
+// A test says what it needs with Need, NeedFile, NeedLibrary, NeedPython,
+// NeedPHP or NeedRoot, and skips with the reason where it is missing:
 //
 //	curl := testenv.Need(t, "curl")
 //
@@ -44,6 +44,8 @@ var packages = map[string]string{
 	"kadmin.local":                      "krb5-admin-server",
 	"kdb5_util":                         "krb5-kdc",
 	"krb5kdc":                           "krb5-kdc",
+	"libnss_wrapper.so":                 "libnss-wrapper",
+	"net":                               "samba-common-bin",
 	"ntlm_auth":                         "winbind",
 	"kinit":                             "krb5-user",
 	"klist":                             "krb5-user",
@@ -56,6 +58,9 @@ var packages = map[string]string{
 	"php extension curl":                "php-curl",
 	"samba":                             "samba-ad-dc",
 	"samba-tool":                        "samba-ad-dc",
+	"smbd":                              "samba-ad-dc", // which depends on samba
+	"wbinfo":                            "winbind",
+	"winbindd":                          "winbind",
 	"squid":                             "squid",
 	"/etc/gss/mech.d/mech.ntlmssp.conf": "gss-ntlmssp",
 	"/usr/lib/apache2/modules/mod_auth_gssapi.so": "libapache2-mod-auth-gssapi",
@@ -100,6 +105,18 @@ func NeedFile(tb testing.TB, path string) string {
 		Skip(tb, missing(path))
 	}
 	return path
+}
+
+// NeedLibrary returns the path of a shared library, or skips.
+func NeedLibrary(tb testing.TB, name string) string {
+	tb.Helper()
+	for _, dir := range []string{"/usr/lib/*", "/usr/lib", "/usr/lib64"} { // Debian's are named for the machine
+		if found, _ := filepath.Glob(filepath.Join(dir, name)); len(found) > 0 {
+			return found[0]
+		}
+	}
+	Skip(tb, missing(name))
+	return ""
 }
 
 // Python is the interpreter that Debian's Python packages belong to, whatever

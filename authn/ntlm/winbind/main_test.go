@@ -1,0 +1,25 @@
+package winbind_test
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/soapward/soapward/internal/adtest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv("SOAPWARD_WINBIND_ORPHAN") != "" { // see fakes.serve
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
+	if spec := os.Getenv(fakeEnv); spec != "" {
+		var f fakes
+		if err := json.Unmarshal([]byte(spec), &f); err != nil {
+			panic(err)
+		}
+		os.Exit(f.main(os.Args[1:]))
+	}
+	os.Exit(adtest.Main(m))
+}
