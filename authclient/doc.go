@@ -2,7 +2,8 @@
 //
 //   - Transport is an http.RoundTripper that logs in. A connection that was
 //     logged in as one principal never carries a request of another.
-//   - Credential can log in as one principal: NTLM, Kerberos, Basic.
+//   - Credential can log in as one principal: NTLM, Kerberos, Basic. With
+//     KerberosFirst, NTLM takes the place of Kerberos where that is allowed.
 //   - Source chooses the credential of each request; Static always takes the
 //     same one, and package delegation's passes the caller's identity on.
 //

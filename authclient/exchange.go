@@ -264,7 +264,9 @@ func (x *exchange) login(p *party, send leg, withBody, asked bool) (*http.Respon
 	// A login over several legs is the connection's. IIS says so of Kerberos
 	// too.
 	*x.conn.loggedInAt(p) = !h.shared && (end.legs > 1 || !p.proxy && end.Header.Get("Persistent-Auth") == "true")
-	x.transport.schemes.set(p.key, p.scheme)
+	if p.memorable() {
+		x.transport.schemes.set(p.key, p.scheme)
+	}
 	return end.Response, nil
 }
 

@@ -108,6 +108,13 @@ func (p *party) choose(ctx context.Context, offered []string) error {
 	return &RefusedError{Target: p.target, Proxy: p.proxy, Offered: offered}
 }
 
+// memorable reports whether the next login is to begin with what this one was
+// made by. A second best is not: what was in the way may be gone by then.
+func (p *party) memorable() bool {
+	_, chosen := p.credential.(chooser)
+	return !chosen || p.scheme == p.credential.Schemes()[0]
+}
+
 // A leg sends a request with a login's token, with or without its body.
 type leg func(authorization string, withBody bool) (*http.Response, error)
 

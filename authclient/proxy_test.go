@@ -35,6 +35,8 @@ func TestProxyLogin(t *testing.T) {
 	t.Parallel()
 	d := newDomain(t)
 	cert := testCertificate(t)
+	ntlmOfAlice, _ := proxyCredential("alice").(*authclient.NTLM)
+	first := &authclient.KerberosFirst{Kerberos: &authclient.Kerberos{Client: d.client(t, "alice", "a")}, NTLM: ntlmOfAlice, AllowNTLM: true}
 	for _, tt := range []struct {
 		name    string
 		schemes []string
@@ -48,6 +50,8 @@ func TestProxyLogin(t *testing.T) {
 		{"NTLM for each request", []string{"NTLM"}, false, true, proxyCredential("alice"), "proxy-alice"},
 		{"Kerberos", []string{"Negotiate", "NTLM"}, true, false, &authclient.Kerberos{Client: d.client(t, "alice", "a")}, "alice"},
 		{"Kerberos for each request", []string{"Negotiate"}, true, true, &authclient.Kerberos{Client: d.client(t, "alice", "a")}, "alice"},
+		{"Kerberos first", []string{"NTLM", "Negotiate"}, true, false, first, "alice"},
+		{"Kerberos first, NTLM alone", []string{"NTLM"}, false, false, first, "proxy-alice"},
 		{"Basic", []string{`Basic realm="x"`}, false, false, &authclient.Basic{User: `CORP\proxy-alice`, Password: authn.NewSecret("a"), AllowInsecureHTTP: true}, "proxy-alice"},
 	} {
 		for _, proxyScheme := range []string{"http", "https"} {

@@ -151,7 +151,7 @@ func (u *tunnel) login(ctx context.Context, asked bool) error {
 	if err := u.opened(ctx, end.Response); err != nil {
 		return err
 	}
-	if !end.opening {
+	if !end.opening && u.party.memorable() {
 		u.transport.schemes.set(u.party.key, u.party.scheme)
 	}
 	return nil

@@ -63,7 +63,7 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 			}
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), res.Identity)))
 		default:
-			m.limitBody(w)
+			m.limitBody(w, r)
 			readExpected(r)
 			w.Header().Set("WWW-Authenticate", res.Continue.String())
 			noStore(w)
@@ -122,12 +122,14 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			}
 		}
 	}
-	m.logger().LogAttrs(r.Context(), level, "request refused",
-		slog.String("ref", ref), slog.Int("status", status),
-		slog.String("peer", r.RemoteAddr), slog.String("user_agent", clip(r.UserAgent())),
-		slog.Any("cause", cause(err)))
+	if l := m.logger(); l.Enabled(r.Context(), level) {
+		l.LogAttrs(r.Context(), level, "request refused",
+			slog.String("ref", ref), slog.Int("status", status),
+			slog.String("peer", r.RemoteAddr), slog.String("user_agent", clip(r.UserAgent())),
+			slog.Any("cause", cause(err)))
+	}
 	noStore(w)
-	m.limitBody(w)
+	m.limitBody(w, r)
 	if m.Deny != nil {
 		m.Deny(w, r, status, ref)
 		return
@@ -158,7 +160,10 @@ func cause(err error) any {
 
 // limitBody ends the connection of a client that sends its body too slowly. A
 // server without deadlines, such as a test's, has none to set.
-func (m *Middleware) limitBody(w http.ResponseWriter) {
+func (m *Middleware) limitBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 { // -1 where it is not known
+		return
+	}
 	d := bodyTimeout
 	if m.testOnlyBodyTimeout > 0 {
 		d = m.testOnlyBodyTimeout

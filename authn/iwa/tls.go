@@ -23,7 +23,10 @@ import (
 // change while the server runs. Sessions are resumed: the binding is in the
 // session ticket, and tickets without one lead to a full handshake. They are
 // sealed with the keys of config, which crypto/tls renews unless config sets
-// them; keys of a configuration that GetConfigForClient returns are not used.
+// them; keys of a configuration that GetConfigForClient returns are not used. A
+// resumed session stays bound to the certificate that it began with, for up to
+// a week: where that one's key was stolen, new ticket keys (a restart, or
+// config.SetSessionTicketKeys) end such sessions.
 //
 // Its connections speak HTTP/1.1 only, because NTLM logs connections in: "h2"
 // is taken out of NextProtos. config must not be changed while it is in use,

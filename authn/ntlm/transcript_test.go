@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/ntlm"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "record the transcripts in testdata anew from the clients installed here")
@@ -26,19 +29,23 @@ var update = flag.Bool("update", false, "record the transcripts in testdata anew
 // peerPassword is ASCII: curl offers no character set for more.
 const peerPassword = "Peer-Passw0rd"
 
-// peers are clients that others wrote. Their transcripts are replayed without
-// them.
-var peers = []struct {
-	name string
-	tls  bool
-	user string // as given to the client
-	env  []string
-	argv []string // URL is replaced
+// peer is a client that others wrote.
+type peer struct {
+	name  string
+	tls   bool
+	user  string // as given to the client
+	env   []string
+	argv  []string // URL is replaced, and MONO by the program of monoSource
+	stdin string   // URL is replaced
 
 	// What the transcript must show, so that a recording of something else is
 	// noticed.
 	mic, bound, listMIC bool
-}{
+	refused             authn.Reason // "" means that alice logs in
+}
+
+// peers have transcripts that are replayed without them.
+var peers = []peer{
 	{name: "curl-ntlm", user: `CORP\alice`,
 		argv: []string{"curl", "-sS", "-f", "--ntlm", "-u", `CORP\alice:` + peerPassword, "URL"}},
 	{name: "curl-ntlm-upn", user: "alice@corp.test",
@@ -56,7 +63,18 @@ var peers = []struct {
 	{name: "requests-ntlm-tls", tls: true, user: `CORP\alice`, mic: true, bound: true,
 		env:  []string{"OPENSSL_CONF=LEGACY"},
 		argv: []string{"/usr/bin/python3", "-W", "ignore", "-c", requestsScript, "URL"}},
+	{name: "mono-ntlmv1", user: `CORP\alice`, refused: authn.ReasonWeak,
+		argv: []string{"mono", "MONO"}, stdin: monoInput},
+	{name: "mono-ntlmv2", user: `CORP\alice`,
+		argv: []string{"mono", "MONO", "v2"}, stdin: monoInput},
 }
+
+// monoSource is the program of another package's test, and monoInput what it
+// reads.
+const (
+	monoSource = "../../internal/e2e/testdata/mono/call.cs"
+	monoInput  = "URL\nCORP\nalice\n" + peerPassword + "\n\n1\n"
+)
 
 const requestsScript = `
 import sys, requests
@@ -84,6 +102,7 @@ type transcript struct {
 	Verified []transcriptMIC `json:",omitempty"` // of the client, by VerifyMIC
 	Made     []transcriptMIC `json:",omitempty"` // by GetMIC
 	Identity string
+	Refused  authn.Reason `json:",omitempty"`
 }
 
 // Bytes are in hexadecimal.
@@ -118,7 +137,7 @@ func TestTranscripts(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			if *update {
-				rec := record(t, p.name, p.tls, p.env, p.argv)
+				rec := record(t, p)
 				b, err := json.MarshalIndent(rec, "", "\t")
 				if err != nil {
 					t.Fatal(err)
@@ -134,6 +153,20 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got := joined(auth); got != p.user {
+				t.Errorf("client claims to be %q, want %q", got, p.user)
+			}
+			if tr.Refused != p.refused {
+				t.Errorf("refused for %q, want %q", tr.Refused, p.refused)
+			}
+			if p.refused == authn.ReasonWeak {
+				// NTLMv1 with extended session security: the LM response is the
+				// client's challenge (MS-NLMP 3.3.1).
+				if len(auth.NTResponse) != 24 || !auth.Flags.Has(ntlm.FlagExtendedSecurity) || !bytes.Equal(auth.LMResponse[8:], make([]byte, 16)) {
+					t.Errorf("NT response of %d bytes, LM response %x, flags %v: want NTLMv1", len(auth.NTResponse), auth.LMResponse, auth.Flags)
+				}
+				return
+			}
 			resp, err := ntlm.ParseResponse(auth.NTResponse)
 			if err != nil {
 				t.Fatal(err)
@@ -145,9 +178,6 @@ func TestTranscripts(t *testing.T) {
 			if mic != p.mic || bound != p.bound || len(tr.Verified) != 0 != p.listMIC || len(tr.Made) != 0 != p.listMIC {
 				t.Errorf("MIC %v, bound %v, %d MICs verified, %d made; want %v, %v, %v",
 					mic, bound, len(tr.Verified), len(tr.Made), p.mic, p.bound, p.listMIC)
-			}
-			if got := joined(auth); got != p.user {
-				t.Errorf("client claims to be %q, want %q", got, p.user)
 			}
 		})
 	}
@@ -188,13 +218,18 @@ func replay(t *testing.T, tr *transcript) {
 	a := transcriptMechanism(t).NewAcceptor(authn.Exchange{Bindings: authn.Bindings{unhex(t, tr.Binding)}})
 	for n, s := range tr.Steps {
 		out, id, err := a.Step(context.Background(), unhex(t, s.In))
+		last := n == len(tr.Steps)-1
+		if last && tr.Refused != "" {
+			checkRefusal(t, id, err, tr.Refused, `CORP\alice`)
+			return
+		}
 		if err != nil {
 			t.Fatalf("step %d: %v", n, err)
 		}
 		if got := hex.EncodeToString(out); got != s.Out {
 			t.Fatalf("step %d:\n got %s\nwant %s", n, got, s.Out)
 		}
-		if last := n == len(tr.Steps)-1; last != (id != nil) || last && id.String() != tr.Identity {
+		if last != (id != nil) || last && id.String() != tr.Identity {
 			t.Fatalf("step %d: identity %v, want %s at the end", n, id, tr.Identity)
 		}
 	}
@@ -212,16 +247,16 @@ func replay(t *testing.T, tr *transcript) {
 }
 
 // record runs the client against a server of our own.
-func record(t *testing.T, name string, overTLS bool, env, argv []string) *transcript {
+func record(t *testing.T, p peer) *transcript {
 	t.Helper()
-	rec := &recorder{Mechanism: transcriptMechanism(t), t: &transcript{Peer: peerVersion(t, argv[0])}}
+	rec := &recorder{Mechanism: transcriptMechanism(t), t: &transcript{Peer: peerVersion(t, p.argv[0])}}
 	auth := &iwa.Authenticator{NTLM: rec}
 	mw := &authn.Middleware{Authenticators: []authn.Authenticator{auth}}
 	ts := httptest.NewUnstartedServer(mw.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("hello"))
 	})))
 	ts.Config.ConnContext = iwa.ConnContext
-	if overTLS {
+	if p.tls {
 		ts.StartTLS()
 		var err error
 		if auth.Binding, err = iwa.CertificateBinding(&ts.TLS.Certificates[0]); err != nil {
@@ -242,25 +277,30 @@ func record(t *testing.T, name string, overTLS bool, env, argv []string) *transc
 			t.Fatal(err)
 		}
 	}
-	fill := strings.NewReplacer("URL", ts.URL, "USERS", users, "LEGACY", legacy)
-	args := make([]string, len(argv))
-	for i, s := range argv {
+	program := filepath.Join(dir, "call.exe")
+	if slices.Contains(p.argv, "MONO") {
+		testenv.Run(t, nil, "", testenv.Need(t, "mcs"), "-r:Mono.Security", "-out:"+program, monoSource)
+	}
+	fill := strings.NewReplacer("URL", ts.URL, "USERS", users, "LEGACY", legacy, "MONO", program)
+	args := make([]string, len(p.argv))
+	for i, s := range p.argv {
 		args[i] = fill.Replace(s)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = os.Environ()
-	for _, s := range env {
+	for _, s := range p.env {
 		cmd.Env = append(cmd.Env, fill.Replace(s))
 	}
+	cmd.Stdin = strings.NewReader(fill.Replace(p.stdin))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
+		t.Fatalf("%s: %v\n%s", p.name, err, out)
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	if rec.t.Identity == "" {
-		t.Fatalf("%s: nobody logged in", name)
+	if rec.t.Identity == "" && rec.t.Refused == "" {
+		t.Fatalf("%s: nobody logged in", p.name)
 	}
 	return rec.t
 }
@@ -307,6 +347,9 @@ func (a *recordingAcceptor) Step(ctx context.Context, token []byte) ([]byte, *au
 	a.r.t.Steps = append(a.r.t.Steps, transcriptStep{hex.EncodeToString(token), hex.EncodeToString(out)})
 	if id != nil {
 		a.r.t.Identity = id.String()
+	}
+	if re := new(authn.RefusedError); errors.As(err, &re) {
+		a.r.t.Refused = re.Reason
 	}
 	return out, id, err
 }

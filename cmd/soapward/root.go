@@ -29,8 +29,9 @@ func newRootCommand() *cobra.Command {
 		Use:   "soapward",
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
-Go, in both directions. This command shows it at work and generates Go code,
-client and server, from WSDL.`,
+Go, in both directions. This command shows it at work, generates Go code, client
+and server, from WSDL, and makes the computer account that NTLM logins are
+verified with.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -38,7 +39,10 @@ client and server, from WSDL.`,
   soapward generate -o internal/expenses expenses.wsdl
 
   # the same from a server that wants a Windows login; asks for the password
-  soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'`,
+  soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'
+
+  # a computer account in Active Directory, with its password and keytab
+  soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab`,
 		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
@@ -54,14 +58,16 @@ client and server, from WSDL.`,
 	root.AddCommand(
 		newDemoCommand(demo.Start),
 		newGenerateCommand(),
+		newJoinCommand(joinNetwork{}),
 		newVersionCommand(),
 	)
 	return root
 }
 
 // run executes the command line and returns the exit code.
-func run(ctx context.Context, args []string) int {
-	root := newRootCommand()
+func run(ctx context.Context, args []string) int { return execute(ctx, newRootCommand(), args) }
+
+func execute(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(goFlags(root, args))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

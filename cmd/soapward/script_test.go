@@ -14,14 +14,20 @@ import (
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/examples/expenses"
+	"github.com/soapward/soapward/internal/adtest"
 	"github.com/soapward/soapward/soapserver"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"soapward": main})
+	testscript.Main(withDC{m}, map[string]func(){"soapward": main})
 }
+
+// withDC runs the tests and stops the domain controller that they started.
+type withDC struct{ m *testing.M }
+
+func (w withDC) Run() int { return adtest.Main(w.m) }
 
 // TestScripts runs the command lines in testdata/script against this program.
 // The scripts find a service behind a login at $PROTECTED, and a server that

@@ -1,6 +1,8 @@
 package adtest
 
 import (
+	"crypto/x509"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -42,6 +44,19 @@ func (dc *DC) SID(tb testing.TB, name string) string {
 // Keytab returns the path of a keytab with the keys of a service, under its
 // account's name and under each SPN.
 func (dc *DC) Keytab(service string) string { return dc.path("keytabs", service+".keytab") }
+
+// Roots returns the authorities that the controller's certificate is verified
+// with.
+func (dc *DC) Roots(tb testing.TB) *x509.CertPool {
+	tb.Helper()
+	pem, err := os.ReadFile(dc.CAFile)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return roots
+}
 
 // Env returns the environment variables that let MIT Kerberos programs find
 // the realm and nothing of the machine's own.

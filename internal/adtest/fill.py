@@ -19,6 +19,9 @@ from samba.ndr import ndr_unpack
 from samba.dcerpc import security
 from samba.param import LoadParm
 from samba.samdb import SamDB
+from samba.sd_utils import SDUtils
+
+COMPUTER_CLASS = "bf967a86-0de6-11d0-a285-00aa003049e2"  # schemaIDGUID
 
 smb_conf, keytab_dir = sys.argv[1:]
 spec = json.load(sys.stdin)
@@ -98,6 +101,13 @@ for service in spec["services"]:
         set_flag(name, UF_TRUSTED_TO_AUTHENTICATE_FOR_DELEGATION)
     if service["delegate_to"]:
         replace(dn, msDS_AllowedToDelegateTo=service["delegate_to"])
+
+# Organizational units, and who may make computers there and nothing else.
+for ou in spec["units"]:
+    dn = "OU=%s,%s" % (ou["name"], sam.domain_dn())
+    sam.create_ou(dn)
+    joiner = ndr_unpack(security.dom_sid, entry(ou["joiner"], "objectSid")["objectSid"][0])
+    SDUtils(sam).dacl_add_ace(dn, "(OA;CI;CC;%s;;%s)" % (COMPUTER_CLASS, joiner))
 
 for computer in spec["computers"]:
     sam.newcomputer(computer["name"])

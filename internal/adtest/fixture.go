@@ -25,6 +25,12 @@ type Computer struct {
 	Password string `json:"password"`
 }
 
+// A Unit is an organizational unit.
+type Unit struct {
+	Name   string `json:"name"`
+	Joiner string `json:"joiner"` // may create computers there, and nothing else
+}
+
 // A Group is a security group.
 type Group struct {
 	Name    string    `json:"name"`
@@ -74,6 +80,7 @@ const (
 	Nick  = "nick"  // has no hours to log on in
 	Walt  = "walt"  // may log on from the workstation ELSEWHERE only
 	Locke = "locke" // locked out
+	Jill  = "jill"  // may create computers in Gateways
 
 	Payroll  = "Payroll"  // global
 	Finance  = "Finance"  // universal, holds Payroll
@@ -96,6 +103,12 @@ const (
 	// Legacy has RC4 keys only.
 	Legacy    = "svc-legacy"
 	LegacySPN = "HTTP/legacy.corp.test"
+)
+
+// Gateways is an organizational unit, GatewaysDN its name in the directory.
+const (
+	Gateways   = "Gateways"
+	GatewaysDN = "OU=Gateways,DC=corp,DC=test"
 )
 
 // Computers. A Netlogon secure channel belongs to one of them, so that tests
@@ -121,6 +134,7 @@ type fixture struct {
 	Services []Service `json:"services"`
 
 	Computers []Computer `json:"computers"`
+	Units     []Unit     `json:"units"`
 }
 
 var content = fixture{
@@ -136,6 +150,7 @@ var content = fixture{
 		{Name: Nick, Password: "nick-s3cret", GivenName: "Nick", Surname: "Night", LogonHours: strings.Repeat("00", 21)},
 		{Name: Walt, Password: "walt-s3cret", GivenName: "Walt", Surname: "Wall", Workstations: "ELSEWHERE"},
 		{Name: Locke, Password: "locke-s3cret", GivenName: "John", Surname: "Locke", Locked: true},
+		{Name: Jill, Password: "jill-s3cret", GivenName: "Jill", Surname: "Joiner"},
 	},
 	Groups: []Group{
 		{Name: Payroll, Type: globalGroup, Members: []string{Alice}},
@@ -156,6 +171,7 @@ var content = fixture{
 		{Name: Other, Password: "other-s3cret", SPNs: []string{OtherSPN}, EncTypes: encAES},
 		{Name: Legacy, Password: "legacy-s3cret", SPNs: []string{LegacySPN}, EncTypes: encRC4},
 	},
+	Units:     []Unit{{Name: Gateways, Joiner: Jill}},
 	Computers: computers(GW01, GW02, GW03, GW04, GW05, GW06, GW07, GW08, GW09, GW10, GW11, GW12),
 }
 

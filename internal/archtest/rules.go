@@ -24,7 +24,7 @@ type ownerRule struct {
 
 // everything is for packages where all parts meet.
 var everything = []string{
-	"./authn/...", "./authclient/...", "./soap/...", "./soapserver", "./soapclient", "./wsdl/...",
+	"./authn/...", "./authclient/...", "./directory/...", "./soap/...", "./soapserver", "./soapclient", "./wsdl/...",
 	"./internal/...", "./examples/...",
 }
 
@@ -46,7 +46,7 @@ var ours = rules{
 		"./authn":               {standardOnly: true},
 		"./authn/spnego":        {imports: []string{"./authn"}},
 		"./authn/ntlm":          {imports: []string{"./authn"}},
-		"./authn/kerberos":      {imports: []string{"./authn", "./internal/krb5/..."}},
+		"./authn/kerberos":      {imports: []string{"./authn", "./internal/krb5/...", "./internal/atomicfile"}},
 		"./authn/ntlm/netlogon": {imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/ntlm/winbind":  {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/iwa":           {imports: []string{"./authn", "./authn/spnego"}},
@@ -57,6 +57,11 @@ var ours = rules{
 
 		"./authclient":            {imports: []string{"./authn", "./authn/spnego", "./authn/kerberos", "./authn/ntlm"}},
 		"./authclient/delegation": {imports: []string{"./authn", "./authn/kerberos", "./authclient"}},
+
+		"./directory/ldap":     {imports: []string{"./authn"}},
+		"./directory/computer": {imports: []string{"./authn", "./authn/kerberos", "./authn/ntlm/netlogon", "./directory/ldap", "./internal/atomicfile"}},
+
+		"./internal/atomicfile": {standardOnly: true},
 
 		"./internal/krb5":     {},
 		"./internal/krb5/pac": {imports: []string{"./internal/krb5"}},
@@ -84,6 +89,9 @@ var ours = rules{
 
 		// The RPC and its security provider below Netlogon.
 		{module: "github.com/oiweiwei/go-msrpc", packages: []string{"./authn/ntlm/netlogon"}},
+
+		{module: "github.com/go-ldap/ldap/v3", packages: []string{"./directory/ldap"}},
+		{module: "github.com/go-asn1-ber/asn1-ber", packages: []string{"./directory/ldap"}},
 
 		// gokrb5 reads keytabs, krb5.conf and credential caches; elsewhere it is
 		// the peer that tests compare with.

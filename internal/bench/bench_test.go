@@ -68,21 +68,23 @@ func median(a, b []time.Duration) float64 {
 	return v[len(v)/2]
 }
 
-// startEcho serves requests by sending their body back, and says in a header
-// whom it saw. With a login it wants that.
+// serveEcho sends the request's body back and says in a header whom it saw.
+func serveEcho(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	if id := authn.FromContext(r.Context()); id != nil {
+		w.Header().Set("X-Seen", id.Account)
+	}
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(b)
+}
+
+// startEcho serves serveEcho. With a login it wants that.
 func startEcho(tb testing.TB, login *iwa.Authenticator) (url string) {
 	tb.Helper()
-	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-		if id := authn.FromContext(r.Context()); id != nil {
-			w.Header().Set("X-Seen", id.Account)
-		}
-		b, err := io.ReadAll(r.Body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		_, _ = w.Write(b)
-	})
+	var h http.Handler = http.HandlerFunc(serveEcho)
 	if login != nil {
 		m := &authn.Middleware{Authenticators: []authn.Authenticator{login}, Logger: slog.New(slog.DiscardHandler)}
 		h = m.Wrap(h)

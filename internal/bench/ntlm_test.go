@@ -135,14 +135,22 @@ func load(c *http.Client, url string, users []string, goroutines, calls int) (to
 // newLogin accepts users by NTLM.
 func newLogin(tb testing.TB) *iwa.Authenticator {
 	tb.Helper()
-	as, err := ntlm.NewAccounts("CORP", "corp.test")
+	a, err := newAuthenticator()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return a
+}
+
+func newAuthenticator() (*iwa.Authenticator, error) {
+	as, err := ntlm.NewAccounts("CORP", "corp.test")
+	if err != nil {
+		return nil, err
+	}
 	for _, user := range users {
 		if err := as.Set(ntlm.Account{Name: user, Password: authn.NewSecret(user)}); err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 	}
-	return &iwa.Authenticator{NTLM: &ntlm.Mechanism{Verifier: as, Names: ntlm.Names{Domain: "CORP", Computer: "GW"}}}
+	return &iwa.Authenticator{NTLM: &ntlm.Mechanism{Verifier: as, Names: ntlm.Names{Domain: "CORP", Computer: "GW"}}}, nil
 }

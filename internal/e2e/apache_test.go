@@ -55,8 +55,11 @@ SSLSessionCache none
 <Location />
 	AuthType GSSAPI
 	AuthName "soapward"
-	GssapiCredStore keytab:{{.Keytab}}
+{{if .Keytab}}	GssapiCredStore keytab:{{.Keytab}}
 	GssapiAllowedMech krb5
+{{else}}	GssapiAllowedMech ntlmssp
+	GssapiConnectionBound On
+{{end -}}
 	GssapiSSLonly Off
 	GssapiLocalName Off
 	Require valid-user
@@ -80,20 +83,35 @@ func (a *apache) URL(path string) string {
 }
 
 type apacheConf struct {
-	Dir, Host, Keytab, Backend string
-	User, Group                string // empty: Apache stays who we are
-	ModuleDir                  string
-	Modules                    []string
-	Port                       int
-	CertFile, KeyFile          string
+	Dir, Host, Backend string
+	Keytab             string // empty: NTLM instead of Kerberos
+	User, Group        string // empty: Apache stays who we are
+	ModuleDir          string
+	Modules            []string
+	Port               int
+	CertFile, KeyFile  string
 }
 
 // startApache starts Apache as host, with the keys of service. With a handler
 // of nil the answer tells who the caller is and what the body was.
 func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, handler http.Handler) *apache {
 	t.Helper()
-	program := testenv.Need(t, "apache2")
-	testenv.NeedFile(t, filepath.Join(apacheModules, "mod_auth_gssapi.so"))
+	c := newApacheConf(t, host, handler)
+	krb5conf := filepath.Join(c.Dir, "krb5.conf")
+	copyFile(t, krb5conf, dc.Krb5Conf, 0o644)
+	c.Keytab = filepath.Join(c.Dir, "service.keytab")
+	copyFile(t, c.Keytab, dc.Keytab(service), 0o600)
+	if tls {
+		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
+	}
+	c.dropRoot(t, c.Keytab)
+	return c.start(t, append(dc.Env(), "KRB5_CONFIG="+krb5conf))
+}
+
+// newApacheConf is a configuration of Apache as host that lacks only how callers
+// log in.
+func newApacheConf(t *testing.T, host string, handler http.Handler) *apacheConf {
+	t.Helper()
 	if handler == nil {
 		handler = http.HandlerFunc(echoRemoteUser)
 	}
@@ -103,21 +121,22 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := apacheConf{
+	return &apacheConf{
 		Dir: publicDir(t), Host: host, Backend: backend.URL + "/", Port: port, ModuleDir: apacheModules,
 		Modules: []string{"mpm_event", "authn_core", "authz_core", "authz_user", "auth_gssapi", "headers", "proxy", "proxy_http"},
 	}
-	a := &apache{Host: host, Port: strconv.Itoa(port), scheme: "http", errors: filepath.Join(c.Dir, "error.log")}
-	if tls {
+}
+
+// start starts Apache, with env added to its environment.
+func (c *apacheConf) start(t *testing.T, env []string) *apache {
+	t.Helper()
+	program := testenv.Need(t, "apache2")
+	testenv.NeedFile(t, filepath.Join(apacheModules, "mod_auth_gssapi.so"))
+	a := &apache{Host: c.Host, Port: strconv.Itoa(c.Port), scheme: "http", errors: filepath.Join(c.Dir, "error.log")}
+	if c.CertFile != "" {
 		a.scheme = "https"
 		c.Modules = append(c.Modules, "ssl")
-		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
 	}
-	krb5conf := filepath.Join(c.Dir, "krb5.conf")
-	copyFile(t, krb5conf, dc.Krb5Conf, 0o644)
-	c.Keytab = filepath.Join(c.Dir, "service.keytab")
-	copyFile(t, c.Keytab, dc.Keytab(service), 0o600)
-	c.dropRoot(t)
 	var conf bytes.Buffer
 	if err := apacheConfig.Execute(&conf, c); err != nil {
 		t.Fatal(err)
@@ -129,7 +148,7 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 
 	var output logBuffer
 	cmd := exec.Command(program, "-X", "-f", file)
-	cmd.Env = slices.Concat(os.Environ(), dc.Env(), []string{"KRB5_CONFIG=" + krb5conf})
+	cmd.Env = slices.Concat(os.Environ(), env)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	p, err := testenv.StartProcess(cmd)
 	if err != nil {
@@ -152,8 +171,8 @@ func startApache(t *testing.T, dc *adtest.DC, service, host string, tls bool, ha
 }
 
 // dropRoot names the user that Apache becomes when it is started as root, and
-// gives that user the keytab.
-func (c *apacheConf) dropRoot(t *testing.T) {
+// gives that user the file with the secrets of the login.
+func (c *apacheConf) dropRoot(t *testing.T, secret string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return
@@ -165,7 +184,7 @@ func (c *apacheConf) dropRoot(t *testing.T) {
 	}
 	uid, _ := strconv.Atoi(u.Uid) // numbers, on this system
 	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(c.Keytab, uid, gid); err != nil {
+	if err := os.Chown(secret, uid, gid); err != nil {
 		t.Fatal(err)
 	}
 }

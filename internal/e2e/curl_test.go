@@ -51,7 +51,7 @@ func TestCurlNTLM(t *testing.T) {
 		{"1 MB post", []string{"--data-binary", "@" + big}, bigBody},
 		{"1 MB post, chunked", []string{"--data-binary", "@" + big, "-H", "Transfer-Encoding: chunked"}, bigBody},
 	}
-	for _, name := range []string{`CORP\alice`, `corp.test\alice`, `alice`, `alice@corp.test`, `corp\ALICE`} {
+	for _, name := range []string{`CORP\alice`, `CORP/alice`, `corp.test\alice`, `.\alice`, `alice`, `alice@corp.test`, `ALICE@CORP`, `corp\ALICE`} {
 		for _, b := range bodies {
 			t.Run(name+" "+b.name, func(t *testing.T) {
 				t.Parallel()
@@ -162,7 +162,6 @@ func checkBody(t *testing.T, me whoami, sent string) {
 // NTLM inside SPNEGO, by gss-ntlmssp: MIC and mechListMIC both ways.
 func TestCurlNegotiateNTLM(t *testing.T) {
 	t.Parallel()
-	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
 	env := gssNTLM(t, "CORP:alice:"+localPass)
 	s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 	body, status := curl(t, env, `:`, "--negotiate", "-d", "<a/>", s.URL)
@@ -185,6 +184,19 @@ func TestCurlNegotiateNTLM(t *testing.T) {
 			t.Error("log does not say that the mechanism is not allowed")
 		}
 	})
+}
+
+// gssNTLM makes GSSAPI log in by NTLM, the only way it has, as a user written as
+// DOMAIN:name:password.
+func gssNTLM(t *testing.T, user string) []string {
+	t.Helper()
+	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
+	return []string{
+		"NTLM_USER_FILE=" + writeFile(t, "ntlm", user+"\n"),
+		// No Kerberos: no realm is known.
+		"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
+		"KRB5CCNAME=FILE:" + filepath.Join(t.TempDir(), "none"),
+	}
 }
 
 func writeFile(t *testing.T, name, content string) string {

@@ -11,7 +11,6 @@ import (
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/ntlm/netlogon"
 	"github.com/soapward/soapward/internal/adtest"
-	"github.com/soapward/soapward/internal/testenv"
 )
 
 // netlogonNTLM takes users of the test domain, verified by a domain controller.
@@ -51,14 +50,10 @@ func TestCurlDomain(t *testing.T) {
 	}
 	t.Run("NTLM inside Negotiate, by gss-ntlmssp", func(t *testing.T) {
 		t.Parallel()
-		testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
 		m := *m
 		m.RequireMIC = true // needs the session key that the controller sends
 		s := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: &m}})
-		env := []string{
-			"NTLM_USER_FILE=" + writeFile(t, "ntlm", "CORP:alice:"+adtest.Password(t, adtest.Alice)+"\n"),
-			"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
-		}
+		env := gssNTLM(t, "CORP:alice:"+adtest.Password(t, adtest.Alice))
 		body, status := curl(t, env, ":", "--negotiate", "-d", "<a/>", s.URL)
 		if status != "200" {
 			t.Fatalf("status = %s, body %q, want 200", status, body)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -72,7 +73,11 @@ type server struct {
 	*httptest.Server
 	Port   string
 	CAFile string // of a server with TLS
+	leaf   *x509.Certificate
 	log    *logBuffer
+
+	mu     sync.Mutex
+	logins []string // the Authorization of each request that has one
 }
 
 // serverConfig says how callers log in and what is served to them.
@@ -93,11 +98,11 @@ func startServer(t *testing.T, c serverConfig) *server {
 		Logger:         slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	s.Server = httptest.NewUnstartedServer(nil)
-	s.Config = iwa.Server(m.Wrap(c.handler))
+	s.Config = iwa.Server(s.recordLogins(m.Wrap(c.handler)))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(s.log, nil), slog.LevelDebug)
 	if c.tls {
 		cert := loopbackCertificate()
-		s.CAFile = writeCA(t, cert.Leaf)
+		s.leaf, s.CAFile = cert.Leaf, writeCA(t, cert.Leaf)
 		s.Listener = iwa.NewTLSListener(s.Listener, &tls.Config{Certificates: []tls.Certificate{cert}})
 	}
 	s.Start()
@@ -116,6 +121,34 @@ func startServer(t *testing.T, c serverConfig) *server {
 	}
 	s.Port = u.Port()
 	return s
+}
+
+func (s *server) recordLogins(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := r.Header.Get("Authorization"); h != "" {
+			s.mu.Lock()
+			s.logins = append(s.logins, h)
+			s.mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Tokens returns what clients sent in a scheme so far.
+func (s *server) Tokens(t *testing.T, scheme string) (tokens [][]byte) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.logins {
+		if text, ok := strings.CutPrefix(h, scheme+" "); ok {
+			b, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tokens = append(tokens, b)
+		}
+	}
+	return tokens
 }
 
 // loopbackCertificate is the one that httptest has.

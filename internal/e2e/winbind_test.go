@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -100,15 +99,4 @@ func TestWinbind(t *testing.T) {
 			t.Errorf("status = %s, body %q; want 503, and what to do in the log only", status, body)
 		}
 	})
-}
-
-// gssNTLM is the environment in which gss-ntlmssp knows a user, written as
-// DOMAIN:user:password, and Kerberos knows no realm.
-func gssNTLM(t *testing.T, user string) []string {
-	t.Helper()
-	return []string{
-		"NTLM_USER_FILE=" + writeFile(t, "ntlm", user+"\n"),
-		"KRB5_CONFIG=" + writeFile(t, "krb5.conf", "[libdefaults]\n\tdns_lookup_kdc = false\n"),
-		"KRB5CCNAME=FILE:" + filepath.Join(t.TempDir(), "none"),
-	}
 }

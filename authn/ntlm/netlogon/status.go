@@ -43,7 +43,7 @@ type status struct {
 }
 
 const (
-	hintJoin    = "run soapward join to set the account's password anew; a copied or restored virtual machine has an old one"
+	hintJoin    = "run soapward join --reset to set the account's password anew; a copied or restored virtual machine has an old one"
 	hintSpoofed = "the domain controller takes the answer for one to another computer's challenge: each instance needs its own computer account, and its NetBIOS name in the challenge"
 	hintTrust   = "the domain controller could not reach the user's domain; look at the trust between the two"
 )

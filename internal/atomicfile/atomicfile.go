@@ -1,0 +1,75 @@
+// Package atomicfile replaces files that hold secrets: a reader finds the old
+// content or the new one, whole, also after a crash, and nobody else can read
+// either.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write gives the file at path this content. A new file is readable by its
+// owner only. One that is replaced keeps its group's right to read, and its
+// owner and group where this process may give files away; no rights of others
+// are kept. When Write returns, the content is on the disk.
+func Write(path string, content []byte) error { return WriteLike(path, path, content) }
+
+// WriteLike is Write for a file whose mode and owner come from another one, if
+// that is there.
+func WriteLike(path, like string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // O_EXCL, 0600
+	if err != nil {
+		return err
+	}
+	err = fill(f, like, content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // gone already if only the last step failed
+	}
+	return err
+}
+
+// fill gives f the content, and mode and owner of another file.
+func fill(f *os.File, like string, content []byte) error {
+	old, err := os.Lstat(like)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !old.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", like)
+	default:
+		if err := f.Chmod(0o600 | old.Mode().Perm()&0o040); err != nil {
+			return err
+		}
+		if err := keepOwner(f, old); err != nil {
+			return err
+		}
+	}
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// Rename gives a file another name, in the same directory, in place of what has
+// it. When it returns, the disk has the change.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
+}
+
+// Remove removes a file. When it returns, the disk has the change.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
