@@ -80,7 +80,11 @@ func (f *fakes) lines(t *testing.T, file string) []string {
 
 // main is a program's, and returns its exit status.
 func (f *fakes) main(args []string) int {
-	if args[0] == "wbinfo" {
+	switch args[0] {
+	case "orphan":
+		f.sleep()
+		return 0
+	case "wbinfo":
 		out, ok := f.Info[args[1]]
 		if !ok {
 			fmt.Fprintln(os.Stderr, "failed to call wbcLookupName: WBC_ERR_DOMAIN_NOT_FOUND")
@@ -123,19 +127,21 @@ func (f *fakes) serve(mode string, in *bufio.Scanner) int {
 		case "speaks twice":
 			fmt.Print(no + yes)
 		case "hangs":
-			for in.Scan() { // until the end of standard input
-			}
+			f.sleep()
 		case "hangs and leaves its pipes behind":
-			_, _ = os.StartProcess(os.Args[0], []string{os.Args[0], "ntlm_auth", "--helper-protocol=ntlm-server-1"},
-				&os.ProcAttr{Env: append(os.Environ(), "SOAPWARD_WINBIND_ORPHAN=1"), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
-			for in.Scan() {
+			p, err := os.StartProcess(os.Args[0], []string{os.Args[0], "orphan"},
+				&os.ProcAttr{Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+			if err != nil {
+				panic(err)
 			}
+			f.append("orphans", fmt.Sprintln(p.Pid))
+			f.sleep()
 		case "slow":
-			for { // the test makes the file; nothing announces it to another process
-				if _, err := os.Stat(filepath.Join(f.Dir, "go")); err == nil {
-					break
-				}
-				time.Sleep(5 * time.Millisecond)
+			f.sleep()
+			fmt.Print(yes)
+		case "dies at the second":
+			if n == 2 {
+				return 3
 			}
 			fmt.Print(yes)
 		case "dies":
@@ -159,6 +165,19 @@ func (f *fakes) serve(mode string, in *bufio.Scanner) int {
 		}
 	}
 	return 0
+}
+
+// sleep waits for the file "go", or the end of the test, deaf to all else.
+// Nothing announces either to another process.
+func (f *fakes) sleep() {
+	for {
+		_, err := os.Stat(filepath.Join(f.Dir, "go"))
+		_, gone := os.Stat(f.Dir)
+		if err == nil || gone != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // request reads a request and writes down what was asked.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,13 +15,12 @@ const (
 	maxLine   = 4096            // of what a helper writes
 	waitDelay = 1 * time.Second // for what a helper left behind to let go of its pipes
 	maxNotes  = 1024            // of what a program writes to standard error
-	timedOut  = "no answer in time"
 )
 
 var (
-	errTimeout = errors.New(timedOut)
+	errTimeout = errors.New("no answer in time")
 
-	// errUnsent wraps an error after which the helper has not got the request.
+	// errUnsent marks an error after which the helper has not got the request.
 	errUnsent = errors.New("request not delivered")
 )
 
@@ -33,8 +31,6 @@ type process struct {
 	pipe  io.ReadCloser
 	out   *bufio.Reader
 	notes *bounded // standard error
-
-	interrupted atomic.Pointer[error] // why we killed it
 }
 
 // start starts ntlm_auth as a helper.
@@ -67,10 +63,11 @@ func startError(err error) error {
 	return err
 }
 
-// use runs f, which talks to the process, and kills the process if that takes
-// longer than d, or if closed is closed. The process is good for another use
-// only if the error is nil.
+// use runs f, which talks to the process, for no longer than d, nor after closed
+// was closed. Unless the error is nil, nothing is left to do but to stop the
+// process.
 func (p *process) use(d time.Duration, closed <-chan struct{}, f func() error) error {
+	var interrupted error
 	finished, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -78,28 +75,23 @@ func (p *process) use(d time.Duration, closed <-chan struct{}, f func() error) e
 		defer timer.Stop()
 		select {
 		case <-finished:
+			return
 		case <-timer.C:
-			p.interrupt(errTimeout)
+			interrupted = errTimeout
 		case <-closed:
-			p.interrupt(errClosed)
+			interrupted = errClosed
 		}
+		// That ends f, even if something inherited the other ends.
+		_ = p.in.Close()
+		_ = p.pipe.Close()
 	}()
 	err := f()
 	close(finished)
 	<-watched
-	if why := p.interrupted.Load(); why != nil {
-		return *why
+	if interrupted != nil {
+		return interrupted
 	}
 	return err
-}
-
-// interrupt ends the process and whatever waits for it.
-func (p *process) interrupt(why error) {
-	p.interrupted.Store(&why)
-	// The pipes too, for something may have inherited their other ends.
-	_ = p.cmd.Process.Kill() // it ended already
-	_ = p.in.Close()
-	_ = p.pipe.Close()
 }
 
 // stop ends the process and waits for that.

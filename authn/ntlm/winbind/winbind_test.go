@@ -158,8 +158,8 @@ func TestAttackGuest(t *testing.T) {
 	}
 }
 
-// TestHang: a helper that is silent is killed, and so is what it left behind
-// cut off.
+// TestHang: a helper that is silent is killed, and what it left behind is not
+// waited for.
 func TestHang(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"hangs", "hangs and leaves its pipes behind"} {
@@ -172,12 +172,19 @@ func TestHang(t *testing.T) {
 			if !errors.Is(err, authn.ErrUnavailable) {
 				t.Fatalf("err = %v, want unavailable", err)
 			}
-			closed := make(chan error)
+			f.waitDead(t, f.lines(t, "pids")[0])
+			closed := make(chan error, 1)
 			go func() { closed <- v.Close() }()
 			select {
 			case <-closed:
 			case <-time.After(patience):
 				t.Fatal("Close hangs too")
+			}
+			if err := os.WriteFile(filepath.Join(f.Dir, "go"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, pid := range f.lines(t, "orphans") {
+				f.waitDead(t, pid)
 			}
 		})
 	}
@@ -286,6 +293,45 @@ func (f *fakes) waitDead(t *testing.T, pid string) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A helper that dies over a request may have had it judged, and a wrong
+// password counted.
+func TestAttackAskedTwice(t *testing.T) {
+	t.Parallel()
+	f := newFakes(t)
+	f.First = "dies at the second"
+	v := f.verifier(t, patience)
+	for n := range 2 {
+		if _, _, err := v.VerifyNTLM(t.Context(), attempt(t, "CORP", "alice")); (err == nil) != (n == 0) || n > 0 && !errors.Is(err, authn.ErrUnavailable) {
+			t.Fatalf("login %d: %v", n, err)
+		}
+	}
+	if n := len(f.lines(t, "pids")); n != 1 {
+		t.Errorf("%d helpers were asked, want 1", n)
+	}
+}
+
+// TestSeparator: winbindd may be told to write CORP+alice.
+func TestSeparator(t *testing.T) {
+	t.Parallel()
+	f := newFakes(t)
+	f.Info["--separator"] = "+"
+	f.Info["--name-to-sid=CORP+alice"] = fakeSID + " SID_USER (1)"
+	f.Info["--sid-to-name="+fakeSID] = "CORP+alice 1"
+	v := f.verifier(t, patience)
+	id, _, err := v.VerifyNTLM(t.Context(), attempt(t, "CORP", "alice"))
+	if err != nil || id.String() != `CORP\alice` {
+		t.Errorf("identity %v, err %v", id, err)
+	}
+	for _, n := range [][2]string{{"", "CORP+alice"}, {"EVIL", "CORP+alice"}, {"CORP+EVIL", "alice"}} {
+		id, _, err := v.VerifyNTLM(t.Context(), attempt(t, n[0], n[1]))
+		checkRefused(t, id, err, authn.ReasonUnknownUser)
+	}
+	f.Info["--separator"] = ""
+	if id, _, err := f.verifier(t, patience).VerifyNTLM(t.Context(), attempt(t, "CORP", "alice")); !errors.Is(err, authn.ErrUnavailable) {
+		t.Errorf("without a separator: identity %v, err %v; want unavailable", id, err)
 	}
 }
 
