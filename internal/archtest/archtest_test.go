@@ -140,6 +140,9 @@ func TestCheckFile(t *testing.T) {
 		{"kept by a program", "go.sum", long, ""},
 		{"path of the checkout", "docs/a.md", "see /place/of/mine/main/authn\n", "names /place/of/mine/main/"},
 		{"path beside the checkout", "a.xml", "<a>/place/of/mine/other</a>\n", "names /place/of/mine/"},
+		{"conflict", "docs/a.md", "a\n<<<<<<< HEAD\nb\n", "merge conflict"},
+		{"end of a conflict", "a.go", "b\n>>>>>>> main\n", "merge conflict"},
+		{"no conflict", "docs/a.md", "a\n<<<<<<<\n <<<<<<< HEAD\n=======\n", ""},
 		{"another path", "docs/a.md", "see /place/of/yours\n", ""},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,9 @@ import (
 // a thought.
 const maxLines = 1000
 
+// conflict is what git leaves of a merge that somebody has to finish.
+var conflict = regexp.MustCompile(`(?m)^(<{7} |>{7} )`)
+
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
 // loadFiles lists the files of the module in root: those that git tracks, or
@@ -50,6 +53,9 @@ func checkFile(name string, content []byte, workplace []string) []string {
 	var bad []string
 	if n := bytes.Count(content, []byte("\n")); n > maxLines && isWritten(name) && !generated.Match(content) {
 		bad = append(bad, fmt.Sprintf("%s has %d lines, at most %d are allowed", name, n, maxLines))
+	}
+	if conflict.Match(content) {
+		bad = append(bad, name+" has a merge conflict in it")
 	}
 	for _, dir := range workplace {
 		if bytes.Contains(content, []byte(dir)) {
