@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,6 +96,43 @@ func TestAttackSecureChannel(t *testing.T) {
 				if h.Up || h.Err == nil {
 					t.Errorf("%s is up, %v", h.Controller, h.Err)
 				}
+			}
+		})
+	}
+}
+
+// TestAttackAnswerCutOff: where nobody asks for headers to be signed, the length
+// of the padding is not, and an answer can be made to end before its status.
+func TestAttackAnswerCutOff(t *testing.T) {
+	t.Parallel()
+	dc := adtest.Start(t)
+	const signHeaders = 0x04 // PFC_SUPPORT_HEADER_SIGN (MS-RPCE 2.2.2.3)
+	for _, cut := range []byte{0, 4, 12} {
+		t.Run(strconv.Itoa(int(cut)), func(t *testing.T) {
+			w := new(wire)
+			onReply(w, opSamLogonEx, func(pdu []byte) []byte { pdu[len(pdu)-56-8+2] += cut; return pdu })
+			request, response := w.request, w.response
+			w.request = func(pdu []byte) []byte {
+				if pdu[2] == 11 {
+					pdu[3] &^= signHeaders
+				}
+				return request(pdu)
+			}
+			w.response = func(pdu []byte) []byte {
+				if pdu[2] == 12 {
+					pdu[3] &^= signHeaders
+				}
+				return response(pdu)
+			}
+			c := config(t, dc, adtest.GW12)
+			c.Dialer = w
+			v := newVerifier(t, c)
+			id, err := login(t.Context(), v, v.Names(), `CORP\alice`, adtest.Password(t, adtest.Alice))
+			switch {
+			case cut == 0 && err != nil: // so that the others fail for the right reason
+				t.Error(err)
+			case cut != 0 && (id != nil || !errors.Is(err, authn.ErrUnavailable) || !strings.Contains(err.Error(), "unexpected EOF")):
+				t.Errorf("%v, %v; want ErrUnavailable", id, err)
 			}
 		})
 	}

@@ -180,14 +180,19 @@ func dial(ctx context.Context, cfg *Config, host string) (*channel, error) {
 		ch.detach = context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return ch.conn, nil
 	})
-	var err error
-	ch.rpc, err = dcerpc.Dial(ch.ctx, nobody, dcerpc.WithDialer(dialer), dcerpc.WithTimeout(cfg.Timeout))
+	rpc, err := dcerpc.Dial(ch.ctx, nobody, dcerpc.WithDialer(dialer), dcerpc.WithTimeout(cfg.Timeout), noPauses)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
+	ch.rpc = wholeConn{rpc}
 	return ch, nil
 }
+
+// noPauses turns off how long go-msrpc 1.5.2 lets its own goroutines wait for
+// each other: when the machine stood still for that long, as one that is moved
+// does, they then wait for ever. Connections have deadlines.
+var noPauses = dcerpc.ConnectOption(func(t *dcerpc.Transport) { t.Deadline = 24 * time.Hour })
 
 type dialerFunc func(ctx context.Context, network, address string) (net.Conn, error)
 

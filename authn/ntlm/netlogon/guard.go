@@ -15,11 +15,23 @@ const (
 	pduType       = 2
 	pduFragLength = 8
 	pduAuthLength = 10
+	pduMaxXmit    = 16
+	pduMaxRecv    = 18
 	pduFaultCode  = 24
 
 	typeResponse = 2
 	typeFault    = 3
+	typeBindAck  = 12
+	typeAltered  = 15 // alter context response; begins as a bind ack
 	typeShutdown = 17
+
+	// minFragment is what each implementation must be able to receive (C706
+	// 12.6.3.1).
+	minFragment = 1432
+
+	// maxAnswer bounds an answer with all its fragments. Endpoint mappers send
+	// some ten thousand bytes, lists of names a hundred thousand.
+	maxAnswer = 2 << 20
 
 	// signatureMin is a NL_AUTH_SHA2_SIGNATURE with its confounder, of which
 	// later bytes may be missing (MS-NRPC 2.2.1.3.3).
@@ -40,6 +52,13 @@ type guardConn struct {
 	fault  atomic.Uint32 // status of the last fault; go-msrpc shows it as text only
 	buf    []byte        // of the PDU that is being read
 	rest   []byte        // what is left of it
+	unread atomic.Int64  // what an answer may still have
+}
+
+// Write implements net.Conn.
+func (g *guardConn) Write(p []byte) (int, error) {
+	g.unread.Store(maxAnswer)
+	return g.Conn.Write(p)
 }
 
 // Read implements net.Conn. One goroutine may read.
@@ -70,6 +89,9 @@ func (g *guardConn) next() error {
 	if length < pduHeader {
 		return fmt.Errorf("netlogon: PDU of %d bytes", length)
 	}
+	if g.unread.Add(-int64(length)) < 0 {
+		return fmt.Errorf("netlogon: answer longer than %d bytes", maxAnswer)
+	}
 	if cap(g.buf) < length {
 		g.buf = make([]byte, length)
 	}
@@ -98,7 +120,7 @@ func checkPDU(pdu []byte, sealed bool) error {
 		return fmt.Errorf("netlogon: PDU of %d bytes with %d bytes of authentication", len(pdu), auth)
 	}
 	if !sealed {
-		return nil
+		return checkBind(pdu)
 	}
 	switch typ := pdu[pduType]; {
 	case typ == typeResponse && auth >= signatureMin:
@@ -107,6 +129,21 @@ func checkPDU(pdu []byte, sealed bool) error {
 	case typ == typeShutdown:
 	default:
 		return fmt.Errorf("%w (type %d, %d bytes of signature)", errUnsealed, typ, auth)
+	}
+	return nil
+}
+
+// checkBind refuses an answer to a bind with fragments that go-msrpc has no
+// buffer for.
+func checkBind(pdu []byte) error {
+	if typ := pdu[pduType]; typ != typeBindAck && typ != typeAltered {
+		return nil
+	}
+	if len(pdu) < pduMaxRecv+2 {
+		return fmt.Errorf("netlogon: answer to a bind of %d bytes", len(pdu))
+	}
+	if size := min(binary.LittleEndian.Uint16(pdu[pduMaxXmit:]), binary.LittleEndian.Uint16(pdu[pduMaxRecv:])); size < minFragment {
+		return fmt.Errorf("netlogon: the controller takes fragments of %d bytes, less than %d", size, minFragment)
 	}
 	return nil
 }
