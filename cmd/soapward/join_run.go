@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,15 +40,6 @@ func (j *joining) close() {
 	for _, c := range j.conns {
 		_ = c.Close()
 	}
-}
-
-// directoryOf refuses a file whose directory is not there.
-func directoryOf(path string) error {
-	info, err := os.Stat(filepath.Dir(path))
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a directory", filepath.Dir(path))
-	}
-	return err
 }
 
 // connect opens a connection to a domain controller: to the one that the run

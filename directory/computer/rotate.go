@@ -77,7 +77,7 @@ func (r *Rotation) Run(ctx context.Context) (Outcome, error) {
 	case err != nil:
 		return Outcome{}, err
 	case !begun && r.now().Before(due):
-		current, err := readSecret(string(r.File))
+		current, err := r.File.read(string(r.File))
 		return Outcome{Due: due, Password: current}, err
 	}
 	out, err := r.change(ctx)
