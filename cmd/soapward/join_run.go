@@ -225,9 +225,11 @@ func (j *joining) rotate() error {
 		if err != nil {
 			return err
 		}
-		if age > 0 {
-			j.report.due(changed.Add(age))
+		due, err := (&computer.Rotation{File: j.file, MaxAge: age}).Due()
+		if err != nil {
+			return err
 		}
+		j.report.due(due)
 		j.report.check("password", fmt.Sprintf("the domain controller takes it; it was made at %s", changed.Format(time.DateTime)), nil, false)
 		return j.probe(domain, current)
 	}
