@@ -40,6 +40,8 @@ func (j *joining) remedy(err error) string {
 		return "run the same command again"
 	case errors.Is(err, computer.ErrFileExists):
 		return "--rotate changes the password of that account; for another account name another file: --secret FILE"
+	case errors.Is(err, computer.ErrCreator):
+		return "find out who that is (ms-DS-CreatorSID); then remove the account, on Samba samba-tool computer delete, and run the command without --reset"
 	case errors.Is(err, computer.ErrSPNTaken):
 		return "leave the name out, or remove it from that account: setspn -D SERVICE ACCOUNT, on Samba samba-tool spn delete"
 	case errors.Is(err, computer.ErrTaken):

@@ -186,6 +186,8 @@ func (j *joining) planned(p *computer.Plan) error {
 	switch {
 	case f.reset && p.Existing == nil:
 		return fmt.Errorf("%w: %s", computer.ErrNoAccount, f.account.SAM())
+	case f.reset && p.Foreign:
+		return fmt.Errorf("%w: %s", computer.ErrCreator, p.DN)
 	case f.reset:
 	case p.Existing != nil && !pending:
 		return fmt.Errorf("%w: %s", computer.ErrTaken, p.DN)
