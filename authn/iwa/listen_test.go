@@ -85,3 +85,13 @@ func TestListenAndServeTLS(t *testing.T) {
 		})
 	}
 }
+
+// A server that cannot bind logins says so at once.
+func TestListenAndServeTLSWithoutConnContext(t *testing.T) {
+	t.Parallel()
+	s := &http.Server{Addr: "127.0.0.1:0", TLSConfig: &tls.Config{Certificates: []tls.Certificate{newAuthority(t).certificate("gw.test", 0)}}}
+	go func() { <-t.Context().Done(); _ = s.Close() }()
+	if err := iwa.ListenAndServeTLS(s, "", ""); err == nil || !strings.Contains(err.Error(), "ConnContext") {
+		t.Errorf("got %v, want an error about ConnContext", err)
+	}
+}
