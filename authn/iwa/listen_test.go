@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
@@ -90,7 +91,8 @@ func TestListenAndServeTLS(t *testing.T) {
 func TestListenAndServeTLSWithoutConnContext(t *testing.T) {
 	t.Parallel()
 	s := &http.Server{Addr: "127.0.0.1:0", TLSConfig: &tls.Config{Certificates: []tls.Certificate{newAuthority(t).certificate("gw.test", 0)}}}
-	go func() { <-t.Context().Done(); _ = s.Close() }()
+	served := time.AfterFunc(10*time.Second, func() { _ = s.Close() })
+	defer served.Stop()
 	if err := iwa.ListenAndServeTLS(s, "", ""); err == nil || !strings.Contains(err.Error(), "ConnContext") {
 		t.Errorf("got %v, want an error about ConnContext", err)
 	}
