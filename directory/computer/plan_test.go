@@ -41,17 +41,17 @@ func TestAttackSquattedAccountActiveDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const dn = "CN=JOIN07," + adtest.GatewaysDN
+	const dn = "CN=JOIN77," + adtest.GatewaysDN
 	if err := root.Add(t.Context(), dn,
 		ldap.Attribute{Name: attrClass, Values: []string{"computer"}},
-		ldap.Attribute{Name: attrSAM, Values: []string{"JOIN07$"}},
+		ldap.Attribute{Name: attrSAM, Values: []string{"JOIN77$"}},
 		ldap.Attribute{Name: attrControl, Values: []string{"4096"}},
-		ldap.Attribute{Name: attrPassword, Values: []string{quoted(authn.NewSecret("join07-Mach1ne"))}},
+		ldap.Attribute{Name: attrPassword, Values: []string{quoted(authn.NewSecret("join77-Mach1ne"))}},
 		ldap.Attribute{Name: attrCreator, Values: []string{bob.Value("objectSid")}},
 	); err != nil {
 		t.Fatal(err)
 	}
-	a := Account{Name: "JOIN07", Domain: "corp.test"}
+	a := Account{Name: "JOIN77", Domain: "corp.test"}
 	f := newSecretPath(t)
 	if _, err := adJoiner(t, dc, root, a, "", f).Reset(t.Context()); !errors.Is(err, ErrCreator) {
 		t.Errorf("by an administrator: %v, want %v", err, ErrCreator)
