@@ -65,7 +65,9 @@ type connKey struct{}
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	s := &connState{conn: c}
 	if t, ok := c.(*tls.Conn); ok {
-		s.tls, _ = t.NetConn().(*boundConn)
+		if s.tls, ok = t.NetConn().(*boundConn); ok {
+			s.tls.seen.Store(true)
+		}
 	}
 	s.ends, _ = ctx.Value(endsKey{}).(*ends)
 	return context.WithValue(ctx, connKey{}, s)

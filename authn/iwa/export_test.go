@@ -1,6 +1,10 @@
 package iwa
 
-import "time"
+import (
+	"log/slog"
+	"net"
+	"time"
+)
 
 // SetClock has a tell the time by now.
 func (a *Authenticator) SetClock(now func() time.Time) { a.testOnlyNow = now }
@@ -18,3 +22,6 @@ func (a *Authenticator) Waiting() (handshakes, addresses int) {
 
 // AddressOf is addressOf.
 var AddressOf = addressOf
+
+// SetListenerLogger has l, which NewTLSListener made, log there.
+func SetListenerLogger(l net.Listener, log *slog.Logger) { l.(*tlsListener).testOnlyLogger = log }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
@@ -83,5 +84,16 @@ func TestListenAndServeTLS(t *testing.T) {
 				t.Errorf("got %v, want ErrServerClosed", err)
 			}
 		})
+	}
+}
+
+// A server that cannot bind logins says so at once.
+func TestListenAndServeTLSWithoutConnContext(t *testing.T) {
+	t.Parallel()
+	s := &http.Server{Addr: "127.0.0.1:0", TLSConfig: &tls.Config{Certificates: []tls.Certificate{newAuthority(t).certificate("gw.test", 0)}}}
+	served := time.AfterFunc(10*time.Second, func() { _ = s.Close() })
+	defer served.Stop()
+	if err := iwa.ListenAndServeTLS(s, "", ""); err == nil || !strings.Contains(err.Error(), "ConnContext") {
+		t.Errorf("got %v, want an error about ConnContext", err)
 	}
 }

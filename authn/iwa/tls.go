@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -28,6 +31,11 @@ import (
 // a week: where that one's key was stolen, new ticket keys (a restart, or
 // config.SetSessionTicketKeys) end such sessions.
 //
+// Nothing that wraps connections may come between it and the server: net/http
+// would not see TLS. What limits or counts connections wraps l. A handshake on a
+// connection that did not come to ConnContext as it is fails, and slog.Default()
+// has the reason once.
+//
 // Its connections speak HTTP/1.1 only, because NTLM logs connections in: "h2"
 // is taken out of NextProtos. config must not be changed while it is in use,
 // except by its methods.
@@ -40,6 +48,9 @@ func NewTLSListener(l net.Listener, config *tls.Config) net.Listener {
 // ListenAndServeTLS is s.ListenAndServeTLS with NewTLSListener. The files may
 // be "" if s.TLSConfig has a certificate.
 func ListenAndServeTLS(s *http.Server, certFile, keyFile string) error {
+	if s.ConnContext == nil {
+		return errors.New("iwa: ListenAndServeTLS on a server without ConnContext")
+	}
 	config := s.TLSConfig.Clone()
 	if config == nil {
 		config = new(tls.Config)
@@ -69,6 +80,9 @@ type tlsListener struct {
 	net.Listener
 	given *tls.Config // the program's
 	used  *tls.Config
+
+	warned         sync.Once
+	testOnlyLogger *slog.Logger // in place of slog.Default()
 }
 
 // Accept returns a *tls.Conn, by which net/http knows TLS.
@@ -83,6 +97,11 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 // configFor returns the configuration of one connection, which notes on it
 // what the client is shown.
 func (l *tlsListener) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	bound := hello.Conn.(*boundConn) // crypto/tls gives what Accept gave it
+	if !bound.seen.Load() {
+		l.warned.Do(l.warn) // net/http may not: where TLS is hidden from it, the error is
+		return nil, errUnseen
+	}
 	chosen := l.given
 	if chosen.GetConfigForClient != nil {
 		c, err := chosen.GetConfigForClient(hello)
@@ -93,8 +112,6 @@ func (l *tlsListener) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error)
 			chosen = c
 		}
 	}
-	bound := hello.Conn.(*boundConn) // crypto/tls gives what Accept gave it
-
 	c := chosen.Clone()
 	c.NextProtos = http1(chosen.NextProtos)
 	c.Certificates = nil // else GetCertificate is not asked for each of them
@@ -132,6 +149,18 @@ func (l *tlsListener) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error)
 	return c, nil
 }
 
+// errUnseen ends a handshake whose logins nothing would be bound to.
+var errUnseen = errors.New("iwa: a connection of NewTLSListener did not come to ConnContext")
+
+func (l *tlsListener) warn() {
+	log := l.testOnlyLogger
+	if log == nil {
+		log = slog.Default()
+	}
+	log.Error("TLS connections are refused", slog.String("cause", errUnseen.Error()),
+		slog.String("hint", "set http.Server.ConnContext to iwa.ConnContext, and let nothing wrap what iwa.NewTLSListener returns; what limits connections wraps the listener below"))
+}
+
 // sessionTag marks our entry in tls.SessionState.Extra.
 var sessionTag = []byte("soapward/iwa: ")
 
@@ -167,6 +196,7 @@ func http1(protos []string) []string {
 // which comes before the first request.
 type boundConn struct {
 	net.Conn
+	seen      atomic.Bool          // by ConnContext, so that requests know it
 	presented authn.ChannelBinding // of the certificate that was chosen
 	resumed   authn.ChannelBinding // of the session that the client wants to resume
 }

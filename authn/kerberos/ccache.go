@@ -64,7 +64,7 @@ type ccache struct {
 }
 
 func loadCache(path string) (*ccache, error) {
-	f, err := openCache(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("kerberos: open credential cache: %w", err)
 	}

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// openCache opens a credential cache. A pipe that somebody put into its place
+// openFile opens a credential cache or a keytab. A pipe that somebody put into its place
 // must not block us.
-func openCache(path string) (*os.File, error) {
+func openFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 

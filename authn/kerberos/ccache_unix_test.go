@@ -65,6 +65,34 @@ func TestAttackCacheOfAnotherUser(t *testing.T) {
 	}
 }
 
+// TestAttackKeytabIsPipe: a server that finds a pipe in the place of its keytab
+// says so, and goes on with the keys it has.
+func TestAttackKeytabIsPipe(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "gw01.keytab")
+	updateKeytab(t, path, computerKeys(1, "first"))
+	k, err := LoadKeytab(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	done := make(chan error, 1)
+	go func() { k.refresh(); done <- k.Err() }()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") || len(k.Principals()) != 2 {
+			t.Errorf("got %v and %q", err, k.Principals())
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a pipe blocks us")
+	}
+}
+
 // fileOf is a file of another owner.
 type fileOf struct {
 	os.FileInfo

@@ -129,7 +129,7 @@ func (k *Keytab) refresh() {
 // reload reads the file if it is not the one looked at last. The caller holds
 // k.mu or is alone.
 func (k *Keytab) reload() error {
-	f, err := os.Open(k.path)
+	f, err := openFile(k.path)
 	if err != nil {
 		return fmt.Errorf("kerberos: open keytab: %w", err)
 	}

@@ -41,7 +41,8 @@ func ComputerSalt(realm, computer string) string {
 // WriteKeytab adds the keys to a keytab file, or makes the file, readable by
 // its owner only. Keys of the same principal and version are replaced; older
 // versions stay for the tickets that are in use, two of them; other accounts'
-// keys stay. Readers find the file as it was or as it is then, never half of
+// keys stay. A directory where everybody can make files is refused: the keys in
+// it could be anybody's. Readers find the file as it was or as it is then, never half of
 // it. It reports whether the file had to be changed.
 func WriteKeytab(path string, keys AccountKeys) (changed bool, err error) {
 	made, err := keys.make()

@@ -192,6 +192,31 @@ func TestWriteKeytabRefuses(t *testing.T) {
 	}
 }
 
+// TestAttackPlantedKeytab: in a directory like /tmp, somebody made the keytab
+// before us, with keys that are his. He would own what we write, and have
+// tickets of his own taken.
+func TestAttackPlantedKeytab(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gw01.keytab")
+	updateKeytab(t, path, computerKeys(1, "known to somebody else"))
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := WriteKeytab(path, computerKeys(2, "secret")); changed || err == nil || !strings.Contains(err.Error(), "everybody") {
+		t.Errorf("changed %v, %v; want refused", changed, err)
+	}
+	k, err := LoadKeytab(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range k.keys.Load().entries {
+		if e.kvno != 1 {
+			t.Errorf("has a key of version %d of %s", e.kvno, e.principal)
+		}
+	}
+}
+
 func TestAccountKeysAreRedacted(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"%v", "%+v", "%#v"} {

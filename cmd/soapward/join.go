@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/soapward/soapward/directory/computer"
 	"github.com/soapward/soapward/directory/ldap"
+	"github.com/soapward/soapward/internal/atomicfile"
 )
 
 // joinNetwork is how soapward join finds domain controllers and connects to
@@ -180,7 +182,7 @@ func (f *joinFlags) checkFiles() error {
 		if path == "" {
 			continue
 		}
-		if err := directoryOf(path); err != nil {
+		if err := atomicfile.CheckDir(filepath.Dir(path)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authn"
@@ -33,11 +35,13 @@ func (j *joining) remedy(err error) string {
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &cert):
-		return certificateRemedy(cert)
+		return j.certificateRemedy(cert)
 	case errors.Is(err, computer.ErrUnsure):
 		return "run the same command again"
 	case errors.Is(err, computer.ErrFileExists):
 		return "--rotate changes the password of that account; for another account name another file: --secret FILE"
+	case errors.Is(err, computer.ErrCreator):
+		return "find out who that is (ms-DS-CreatorSID); then remove the account, on Samba samba-tool computer delete, and run the command without --reset"
 	case errors.Is(err, computer.ErrSPNTaken):
 		return "leave the name out, or remove it from that account: setspn -D SERVICE ACCOUNT, on Samba samba-tool spn delete"
 	case errors.Is(err, computer.ErrTaken):
@@ -62,12 +66,24 @@ func (j *joining) remedy(err error) string {
 	return ""
 }
 
-func certificateRemedy(err *tls.CertificateVerificationError) string {
+// hostName is what a shell takes for a word and nothing else.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*$`)
+
+// certificateRemedy says what to do about a certificate, which may be that of
+// somebody in between: of the names in it only those in the domain are told.
+func (j *joining) certificateRemedy(err *tls.CertificateVerificationError) string {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &host):
-		return "name the controller as its certificate does: --controller " + strings.Join(host.Certificate.DNSNames, " or ")
+		in := "." + strings.ToLower(j.flags.account.Domain)
+		names := slices.DeleteFunc(slices.Clone(host.Certificate.DNSNames), func(n string) bool {
+			return !hostName.MatchString(n) || !strings.HasSuffix(strings.ToLower(n), in)
+		})
+		if len(names) == 0 {
+			return "--controller HOST with the full name of a domain controller; if that is what was dialled, somebody may be in between"
+		}
+		return "name the controller as its certificate does: --controller " + strings.Join(names, " or ")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the controller's certificate, and look at this machine's clock"
 	}

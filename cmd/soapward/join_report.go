@@ -168,7 +168,7 @@ func (r *joinReport) resumed() string {
 func (r *joinReport) text(w io.Writer) {
 	fmt.Fprintf(w, "%s in %s: %s\n\n", r.Account, r.Domain, r.outcome())
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(tw, "  %s\t%s\n", name, value) }
+	row := func(name, value string) { fmt.Fprintf(tw, "  %s\t%s\n", name, oneLine(value)) }
 	row("account", r.DN)
 	row("domain", fmt.Sprintf("%s, Kerberos realm %s", r.NetBIOS, r.Realm))
 	row("controller", r.Controller)
@@ -189,7 +189,7 @@ func (r *joinReport) text(w io.Writer) {
 		fmt.Fprintf(w, "\nLeft for an administrator, because neither the user nor the account may do it:\n")
 	}
 	for _, l := range r.Left {
-		fmt.Fprintf(w, "  %s\n    %s\n    on Windows: %s\n    on Samba:   %s\n", l.What, l.Why, l.Windows, l.Samba)
+		fmt.Fprintf(w, "  %s\n    %s\n    on Windows: %s\n    on Samba:   %s\n", oneLine(l.What), oneLine(l.Why), oneLine(l.Windows), oneLine(l.Samba))
 	}
 	if r.Action == "create" && !r.DryRun {
 		r.next(w)

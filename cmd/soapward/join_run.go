@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,15 +40,6 @@ func (j *joining) close() {
 	for _, c := range j.conns {
 		_ = c.Close()
 	}
-}
-
-// directoryOf refuses a file whose directory is not there.
-func directoryOf(path string) error {
-	info, err := os.Stat(filepath.Dir(path))
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a directory", filepath.Dir(path))
-	}
-	return err
 }
 
 // connect opens a connection to a domain controller: to the one that the run
@@ -196,6 +186,8 @@ func (j *joining) planned(p *computer.Plan) error {
 	switch {
 	case f.reset && p.Existing == nil:
 		return fmt.Errorf("%w: %s", computer.ErrNoAccount, f.account.SAM())
+	case f.reset && p.Foreign:
+		return fmt.Errorf("%w: %s", computer.ErrCreator, p.DN)
 	case f.reset:
 	case p.Existing != nil && !pending:
 		return fmt.Errorf("%w: %s", computer.ErrTaken, p.DN)
@@ -235,9 +227,11 @@ func (j *joining) rotate() error {
 		if err != nil {
 			return err
 		}
-		if age > 0 {
-			j.report.due(changed.Add(age))
+		due, err := (&computer.Rotation{File: j.file, MaxAge: age}).Due()
+		if err != nil {
+			return err
 		}
+		j.report.due(due)
 		j.report.check("password", fmt.Sprintf("the domain controller takes it; it was made at %s", changed.Format(time.DateTime)), nil, false)
 		return j.probe(domain, current)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -344,6 +346,48 @@ func TestAttackAdviceToPaste(t *testing.T) {
 		if got := j.remedy(fmt.Errorf("%w: no", computer.ErrDenied)); !strings.Contains(got, `dsacls "`+want+`" /G "jill@corp.test:CA;Reset Password"`) {
 			t.Errorf("%s: %s", dn, got)
 		}
+	}
+}
+
+// Anybody on the way can show a certificate. Its names are not ours to
+// recommend, unless they are in the domain, and nothing a shell would run.
+func TestAttackAdviceFromCertificate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		names       []string
+		want, never string
+	}{
+		{[]string{"dc1.corp.test"}, "--controller dc1.corp.test", "between"},
+		{[]string{"DC1.CORP.TEST", "corp.test"}, "--controller DC1.CORP.TEST", " or "},
+		{[]string{"dc1.evil.example"}, "somebody may be in between", "evil"},
+		{[]string{"dc1.corp.test.evil.example", "evilcorp.test"}, "somebody may be in between", "evil"},
+		{[]string{"$(evil).corp.test", "a;evil;.corp.test", "evil\x1b[2J.corp.test", "*.corp.test"}, "somebody may be in between", "evil"},
+		{nil, "somebody may be in between", " or "},
+	} {
+		j := joining{flags: &joinFlags{account: computer.Account{Domain: "Corp.Test"}}}
+		host := x509.HostnameError{Certificate: &x509.Certificate{DNSNames: tt.names}, Host: "dc2.corp.test"}
+		got := j.remedy(fmt.Errorf("ldap: %w", &tls.CertificateVerificationError{Err: host}))
+		if !strings.Contains(got, tt.want) || strings.Contains(got, tt.never) {
+			t.Errorf("%q: %q, want %q and not %q", tt.names, got, tt.want, tt.never)
+		}
+	}
+}
+
+// What others wrote into the directory neither steers the terminal nor looks
+// like advice of ours.
+func TestAttackDirectoryTextAtTerminal(t *testing.T) {
+	t.Parallel()
+	const evil = "CN=a\n  try: sh evil\r\x1b]0;x\a\u202e\tb"
+	r := joinReport{
+		Action: "reset", Account: "GW01$", DN: evil, ServiceNames: []string{evil},
+		Left: []joinLeft{{evil, evil, evil, evil}},
+	}
+	r.check("secure channel", evil, nil, false)
+	var b strings.Builder
+	r.text(&b)
+	printError(&b, fmt.Errorf("the account exists: %s", strings.ReplaceAll(evil, "\n", "")), false)
+	if got := b.String(); strings.ContainsAny(got, "\r\x1b\a\u202e") || strings.Contains(got, "\n  try:") {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -172,8 +173,26 @@ func printError(w io.Writer, err error, asJSON bool) {
 		}{err.Error(), remedy})
 		return
 	}
-	fmt.Fprintf(w, "soapward: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = oneLine(lines[i])
+	}
+	fmt.Fprintf(w, "soapward: %s\n", strings.Join(lines, "\n  "))
 	if remedy != "" {
 		fmt.Fprintf(w, "  try: %s\n", remedy)
 	}
+}
+
+// oneLine is a text that a peer may have had a hand in, without what would
+// steer the terminal or begin another line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, s)
 }

@@ -111,10 +111,14 @@ var ErrFileExists = errors.New("computer: exists, and is not overwritten")
 
 // Reset gives an account that exists a new password, and what it lacks. The one
 // logged in must be allowed to reset it. Whatever uses the account with the old
-// password is locked out.
+// password is locked out. It refuses an account that another user made, with
+// ErrCreator.
 func (j *Joiner) Reset(ctx context.Context) (*Made, error) {
 	if j.Plan.Existing == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoAccount, j.Plan.Account.SAM())
+	}
+	if j.Plan.Foreign {
+		return nil, fmt.Errorf("%w: %s", ErrCreator, j.Plan.Existing.DN)
 	}
 	unlock, err := j.File.lock()
 	if err != nil {

@@ -34,6 +34,9 @@ const (
 	attrSPN      = "servicePrincipalName"
 	attrEncTypes = "msDS-SupportedEncryptionTypes"
 	attrKVNO     = "msDS-KeyVersionNumber"
+	attrCreator  = "mS-DS-CreatorSID"
+
+	attrTokenGroups = "tokenGroups" // of the root DSE
 )
 
 // Bits of userAccountControl (MS-ADTS 2.2.16) and of
@@ -52,6 +55,11 @@ type Entry struct {
 	EncTypes uint32 // msDS-SupportedEncryptionTypes; zero if it is not set
 	KVNO     uint32 // number of the password, which the keys in a keytab have
 	Disabled bool
+
+	// creator is the SID, in its binary form, of a user who made the account not
+	// by a right to do so, but because a Windows domain lets everybody make some
+	// (ms-DS-MachineAccountQuota).
+	creator string
 }
 
 // ErrNoAccount means that the directory does not have the account.
@@ -105,7 +113,7 @@ func one(ctx context.Context, dir Directory, s ldap.Search) (ldap.Entry, error) 
 func (d *Domain) Find(ctx context.Context, dir Directory, a Account) (*Entry, error) {
 	found, err := dir.Search(ctx, ldap.Search{
 		Base: d.DN, Filter: ldap.Equal(attrSAM, a.SAM()),
-		Attributes: []string{attrHost, attrSPN, attrEncTypes, attrKVNO, attrControl},
+		Attributes: []string{attrHost, attrSPN, attrEncTypes, attrKVNO, attrControl, attrCreator},
 	})
 	if err != nil {
 		return nil, err
@@ -117,6 +125,7 @@ func (d *Domain) Find(ctx context.Context, dir Directory, a Account) (*Entry, er
 	return &Entry{
 		DN: e.DN, Host: e.Value(attrHost), SPNs: e.Values(attrSPN), EncTypes: number(e, attrEncTypes),
 		KVNO: number(e, attrKVNO), Disabled: number(e, attrControl)&controlDisabled != 0,
+		creator: e.Value(attrCreator),
 	}, nil
 }
 

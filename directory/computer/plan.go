@@ -19,6 +19,7 @@ type Plan struct {
 	Container string // DN of the entry it goes into
 	DN        string // of the account
 	Existing  *Entry // nil: the name is free
+	Foreign   bool   // another user made Existing, by the right of everybody to make some
 
 	MayCreate bool // the directory says that we may create computers in Container
 	Quota     int  // ms-DS-MachineAccountQuota: how many everybody may create on Windows; -1 if it is not told
@@ -29,6 +30,11 @@ var (
 	ErrTaken       = errors.New("computer: the account exists")
 	ErrNoContainer = errors.New("computer: no such organizational unit")
 	ErrSPNTaken    = errors.New("computer: another account has the service name")
+
+	// ErrCreator is for an account that is Foreign. Whoever waits for a name to
+	// be taken into service could make it first; he keeps rights over it, and by
+	// them is let in by the gateway as anybody.
+	ErrCreator = errors.New("computer: another user made the account, and keeps rights over it")
 )
 
 // wellKnownComputers names the container that new computers go into (MS-ADTS
@@ -57,6 +63,9 @@ func NewPlan(ctx context.Context, dir Directory, a Account, ou string) (*Plan, e
 	p.DN = ldap.Child("CN", strings.TrimSuffix(a.SAM(), "$"), p.Container)
 	if p.Existing != nil {
 		p.DN = p.Existing.DN
+		if err := p.findCreator(ctx, dir); err != nil {
+			return nil, err
+		}
 	} else if err := p.checkFree(ctx, dir); err != nil {
 		return nil, err
 	}
@@ -71,6 +80,20 @@ func NewPlan(ctx context.Context, dir Directory, a Account, ou string) (*Plan, e
 		p.Quota = n
 	}
 	return p, nil
+}
+
+// findCreator finds out whether somebody else than the one logged in made the
+// account.
+func (p *Plan) findCreator(ctx context.Context, dir Directory) error {
+	if p.Existing.creator == "" {
+		return nil
+	}
+	// MS-ADTS 3.1.1.3.2.28: the SIDs of who is logged in, and of the groups.
+	root, err := one(ctx, dir, ldap.Search{Scope: ldap.BaseObject, Attributes: []string{attrTokenGroups}})
+	if err == nil {
+		p.Foreign = !slices.Contains(root.Values(attrTokenGroups), p.Existing.creator)
+	}
+	return err
 }
 
 // findContainer looks for the container, and what we may create there.

@@ -12,6 +12,9 @@ import (
 // DefaultMaxAge is how old a password of a computer account gets in Windows.
 const DefaultMaxAge = 30 * 24 * time.Hour
 
+// maxAhead is how far another clock, such as a file server's, may be ahead.
+const maxAhead = 24 * time.Hour
+
 // ErrRefused means that the domain does not take a password of the account.
 var ErrRefused = errors.New("computer: the domain refuses the account's password")
 
@@ -71,13 +74,13 @@ func (r *Rotation) Run(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("computer: password file: %w", err)
 	}
-	due, err := r.due()
+	due, err := r.Due()
 	switch {
 	case begun && errors.Is(err, ErrNoSecret): // the account was made, and no more
 	case err != nil:
 		return Outcome{}, err
 	case !begun && r.now().Before(due):
-		current, err := readSecret(string(r.File))
+		current, err := r.File.read(string(r.File))
 		return Outcome{Due: due, Password: current}, err
 	}
 	out, err := r.change(ctx)
@@ -85,7 +88,7 @@ func (r *Rotation) Run(ctx context.Context) (Outcome, error) {
 		return Outcome{}, err
 	}
 	out.Resumed = begun
-	out.Due, err = r.due()
+	out.Due, err = r.Due()
 	return out, err
 }
 
@@ -96,11 +99,16 @@ func (r *Rotation) now() time.Time {
 	return time.Now()
 }
 
-// due returns when the password is too old, zero if age does not matter.
-func (r *Rotation) due() (time.Time, error) {
+// Due returns when Run will change the password, if nothing is begun: zero if
+// its age does not matter. A password of the future is due, so that a clock that
+// was wrong once does not keep it in force for years.
+func (r *Rotation) Due() (time.Time, error) {
 	changed, err := r.File.Changed()
 	if err != nil || r.MaxAge <= 0 {
 		return time.Time{}, err
+	}
+	if now := r.now(); changed.Sub(now) > maxAhead {
+		return now, nil
 	}
 	return changed.Add(r.MaxAge), nil
 }

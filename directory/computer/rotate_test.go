@@ -284,6 +284,23 @@ func TestRotateWhenDue(t *testing.T) {
 	}
 }
 
+// A clock that was years ahead when the password was made, by mistake or because
+// somebody told it so, does not keep the password in force until then.
+func TestAttackClockAhead(t *testing.T) {
+	t.Parallel()
+	for ahead, changed := range map[time.Duration]bool{time.Hour: false, 48 * time.Hour: true, 5 * 365 * 24 * time.Hour: true} {
+		f, d := newFile(t, "first"), &fakeDomain{inForce: "first"}
+		future := time.Now().Add(ahead)
+		if err := os.Chtimes(string(f), future, future); err != nil {
+			t.Fatal(err)
+		}
+		out, err := (&Rotation{Account: gw01, File: f, Channel: d, MaxAge: DefaultMaxAge}).Run(t.Context())
+		if err != nil || out.Changed != changed || out.Due.After(time.Now().Add(DefaultMaxAge+2*time.Hour)) {
+			t.Errorf("%v ahead: %+v, %v; want changed: %v", ahead, out, err, changed)
+		}
+	}
+}
+
 func TestRotateAlone(t *testing.T) {
 	t.Parallel()
 	f, d := newFile(t, "first"), &fakeDomain{inForce: "first"}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -32,14 +33,14 @@ func (f SecretFile) previous() string { return string(f) + ".old" }
 // Secrets returns the passwords that may be in force, the likeliest first: that
 // of the file, one that a rotation was interrupted with, and the one before. It
 // is made for netlogon.Config.Secrets. It refuses files that users outside of
-// their owner and group can read. The error wraps ErrNoSecret where there is no
-// file.
+// their owner and group can read, and FILE.new and FILE.old of another user. The
+// error wraps ErrNoSecret where there is no file.
 func (f SecretFile) Secrets() ([]authn.Secret, error) {
 	// FILE.new before FILE, which it may become meanwhile; then it is found
 	// under one of the names.
-	next, errNext := readSecret(f.next())
-	current, err := readSecret(string(f))
-	previous, errPrevious := readSecret(f.previous())
+	next, errNext := f.read(f.next())
+	current, err := f.read(string(f))
+	previous, errPrevious := f.read(f.previous())
 	var out []authn.Secret
 	for _, c := range []struct {
 		secret authn.Secret
@@ -84,13 +85,14 @@ func noSecret(path string, err error) error {
 	return fmt.Errorf("computer: password file: %w", err)
 }
 
-func readSecret(path string) (authn.Secret, error) {
-	f, err := os.Open(path)
+// read returns the password in f, or in one of those beside it.
+func (f SecretFile) read(path string) (authn.Secret, error) {
+	file, err := openSecret(path)
 	if err != nil {
 		return authn.Secret{}, noSecret(path, err)
 	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
 	if err != nil {
 		return authn.Secret{}, noSecret(path, err)
 	}
@@ -101,7 +103,12 @@ func readSecret(path string) (authn.Secret, error) {
 		return authn.Secret{}, fmt.Errorf("computer: password file %s has mode %04o, so others could read or replace it: run chmod %04o %s",
 			path, perm, perm&0o640, path)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if path != string(f) {
+		if err := f.checkOwner(path, info); err != nil {
+			return authn.Secret{}, err
+		}
+	}
+	b, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
 	if err != nil {
 		return authn.Secret{}, fmt.Errorf("computer: password file: %w", err)
 	}
@@ -124,7 +131,7 @@ func exists(path string) (bool, error) {
 // pending returns the password that an earlier run made and did not prove, or a
 // new one. It is on the disk then, so that it can be told to the controller.
 func (f SecretFile) pending(a Account) (s authn.Secret, leftover bool, err error) {
-	s, err = readSecret(f.next())
+	s, err = f.read(f.next())
 	if !errors.Is(err, ErrNoSecret) {
 		return s, err == nil, err
 	}
@@ -147,7 +154,7 @@ func (f SecretFile) write(path string, s authn.Secret) error {
 // keepOld copies the password that is in force aside. It is a copy, because
 // there must be a file under the first name at any time.
 func (f SecretFile) keepOld() error {
-	s, err := readSecret(string(f))
+	s, err := f.read(string(f))
 	if errors.Is(err, ErrNoSecret) {
 		return nil
 	}
@@ -174,7 +181,11 @@ func (f SecretFile) discard() error {
 }
 
 // lock keeps other processes from changing the password until unlock is called.
+// It refuses a directory where somebody else could have made the files.
 func (f SecretFile) lock() (unlock func(), err error) {
+	if err := atomicfile.CheckDir(filepath.Dir(string(f))); err != nil {
+		return nil, fmt.Errorf("computer: password file: %w", err)
+	}
 	l, err := os.OpenFile(string(f)+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("computer: lock: %w", err)

@@ -2,8 +2,13 @@ package ldap
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"math/big"
 	"net"
 	"strings"
 	"testing"
@@ -108,6 +113,32 @@ func TestAttackLDAPCertificate(t *testing.T) {
 		if !errors.As(err, &cert) {
 			t.Errorf("%s: %v, want a certificate error", tt.name, err)
 		}
+	}
+}
+
+// Whoever is in between chooses the names in his certificate, and so words of
+// the error.
+func TestAttackLDAPCertificateText(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"a\n  try: --controller evil\x1b[31m"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	s := listen(t, false, func(c net.Conn) { _ = tls.Server(c, config).Handshake() })
+	_, port, _ := net.SplitHostPort(s.addr)
+	_, err = Dial(t.Context(), Config{URL: "ldaps://localhost:" + port})
+	var host x509.HostnameError
+	if !errors.As(err, &host) || strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("got %q, want an error of one line about the name", err)
 	}
 }
 

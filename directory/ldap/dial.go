@@ -149,7 +149,7 @@ func (t target) secure(ctx context.Context, wire net.Conn, roots *x509.CertPool)
 	}
 	conn := tls.Client(wire, &tls.Config{RootCAs: roots, ServerName: t.host, MinVersion: tls.VersionTLS12})
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("TLS: %w", err)
+		return nil, fmt.Errorf("TLS: %w", foreignError{err})
 	}
 	return conn, nil
 }

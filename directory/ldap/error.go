@@ -101,6 +101,13 @@ func plainError(op, dn string, err error) error {
 	return out
 }
 
+// A foreignError is one whose text has words of somebody who did not prove who
+// he is, such as the names in a certificate.
+type foreignError struct{ error }
+
+func (e foreignError) Error() string { return printable(e.error.Error()) }
+func (e foreignError) Unwrap() error { return e.error }
+
 // maxDetail bounds how much of the server's words an error has.
 const maxDetail = 300
 

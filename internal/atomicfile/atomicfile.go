@@ -9,10 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
-// Write gives the file at path this content. A new file is readable by its
-// owner only. One that is replaced keeps its group's right to read, and its
+// Write gives the file at path this content. It refuses directories that
+// CheckDir does. A new file is readable by its owner only. One that is replaced keeps its group's right to read, and its
 // owner and group where this process may give files away; no rights of others
 // are kept. When Write returns, the content is on the disk.
 func Write(path string, content []byte) error { return WriteLike(path, path, content) }
@@ -20,6 +21,9 @@ func Write(path string, content []byte) error { return WriteLike(path, path, con
 // WriteLike is Write for a file whose mode and owner come from another one, if
 // that is there.
 func WriteLike(path, like string, content []byte) error {
+	if err := CheckDir(filepath.Dir(path)); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // O_EXCL, 0600
 	if err != nil {
 		return err
@@ -32,6 +36,21 @@ func WriteLike(path, like string, content []byte) error {
 		_ = os.Remove(f.Name()) // gone already if only the last step failed
 	}
 	return err
+}
+
+// CheckDir refuses a directory where everybody can make files, such as /tmp:
+// what is found there may be anybody's, who would own what replaces it.
+func CheckDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", dir)
+	case info.Mode().Perm()&0o002 != 0 && runtime.GOOS != "windows": // access lists there
+		return fmt.Errorf("everybody can make files in %s, so that others could put theirs in the place of ours: choose another directory, or take that right away (chmod o-w)", dir)
+	}
+	return nil
 }
 
 // fill gives f the content, and mode and owner of another file.

@@ -72,6 +72,34 @@ func TestWriteRefused(t *testing.T) {
 	if err := Write(filepath.Join(dir, "absent", "key"), nil); err == nil {
 		t.Error("wrote into a directory that does not exist")
 	}
+	if err := Write(filepath.Join(target, "key"), nil); err == nil {
+		t.Error("wrote below a file")
+	}
+}
+
+// In /tmp, whoever was there first would be given the secrets.
+func TestWriteWhereEverybodyMay(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("modes are not what protects files there")
+	}
+	for _, mode := range []os.FileMode{0o777, 0o777 | os.ModeSticky, 0o702} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "key")
+		if err := os.WriteFile(path, []byte("planted"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(path, []byte("new")); err == nil {
+			t.Errorf("wrote into a directory of mode %v", mode)
+		}
+		if b, _ := os.ReadFile(path); string(b) != "planted" {
+			t.Errorf("mode %v: the file has %q", mode, b)
+		}
+		onlyFile(t, path)
+	}
 }
 
 // Root's replacement of a file stays the file of the program that reads it.
