@@ -228,7 +228,9 @@ Next, in your program:
 		Secrets: computer.SecretFile(%q).Secrets,
 		Domain:  %q, DNSDomain: %q,%s
 	})
-	login.NTLM = &ntlm.Mechanism{Verifier: verifier, Names: verifier.Names()}
+	login.NTLM = &ntlm.Mechanism{
+		Verifier: verifier, Names: verifier.Names(),
+	}
 `, r.Account, r.Secret, r.NetBIOS, r.Domain, r.controllers)
 	if r.Keytab != "" {
 		fmt.Fprintf(w, `
