@@ -24,7 +24,7 @@ const (
 	hintBinding        = "a TLS proxy sits between: give iwa.FixedBinding the certificate that the client sees, or switch channel binding off"
 	hintBindingPlain   = "TLS ends in front of this server: give iwa.FixedBinding the certificate that the client sees, or switch channel binding off"
 	hintBindingUnknown = "the server does not know the channel binding of its TLS connections: listen with iwa.NewTLSListener, or set iwa.Authenticator.Binding"
-	hintNoBinding      = "the client sends no channel binding: on Windows see SuppressExtendedProtection, or set the policy to \"supported\""
+	hintNoBinding      = "the client sends no channel binding, as curl never does for NTLM: use another client, on Windows see SuppressExtendedProtection, or set the policy to \"supported\""
 )
 
 func refuse(r authn.Reason, user, hint string, err error) *authn.RefusedError {

@@ -123,7 +123,8 @@ func (l *loginFlags) password(cmd *cobra.Command) (authn.Secret, error) {
 		}
 	}
 	if s == "" {
-		return authn.Secret{}, errors.New("the password is empty")
+		return authn.Secret{}, withRemedy(errors.New("the password is empty"),
+			"type it at the prompt, set "+passwordVariable+", or add --password-file FILE")
 	}
 	return authn.NewSecret(s), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/directory/computer"
 	"github.com/soapward/soapward/directory/ldap"
 	"github.com/soapward/soapward/internal/atomicfile"
@@ -77,7 +78,7 @@ USER's password is asked for on the terminal, or taken from ` + passwordVariable
 	fl.StringVar(&f.ou, "ou", "", "make the account in the organizational unit `DN` (default: the domain's container for computers)")
 	fl.StringVarP(&f.user, "user", "u", "", `log in as `+"`USER`"+`: jill, jill@corp.test or CORP\jill`)
 	fl.StringVar(&f.passwordFile, "password-file", "", "read USER's password from the first line of `FILE`")
-	fl.StringVar(&f.caFile, "ca-file", "", "trust the authorities in `FILE` (PEM) and no others")
+	fl.StringVar(&f.caFile, "ca-file", "", "trust the authorities in `FILE` (PEM or DER) and no others")
 	fl.StringVar(&f.secret, "secret", "", "`FILE` with the account's password (default: NAME.secret)")
 	fl.StringVar(&f.keytab, "keytab", "", "write the account's Kerberos keys to `FILE`")
 	fl.StringArrayVar(&f.account.SPNs, "spn", nil, "another `SERVICE` name, such as HTTP/hr.corp.test; may be repeated")
@@ -107,6 +108,8 @@ func (f *joinFlags) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--max-age is for --rotate")
 	case strings.ContainsAny(f.controller, "/ "):
 		return usagef(cmd, "--controller takes the name of a host, not %q", f.controller)
+	case strings.HasSuffix(f.controller, ":389"):
+		return usagef(cmd, "--controller takes a host without :389: LDAPS is tried first, and StartTLS at that port next")
 	case strings.Contains(f.user, ":"):
 		return usagef(cmd, "-u takes a user without password; set %s or use --password-file", passwordVariable)
 	}
@@ -171,8 +174,10 @@ func (f *joinFlags) run(cmd *cobra.Command) error {
 
 // checkFiles finds out early what the files would be refused for.
 func (f *joinFlags) checkFiles() error {
-	_, err := os.Lstat(f.secret)
+	info, err := os.Lstat(f.secret)
 	switch {
+	case err == nil && info.IsDir():
+		return withRemedy(fmt.Errorf("--secret %s is a directory", f.secret), "name a file in it")
 	case err == nil && !f.reset:
 		return fmt.Errorf("%w: password file %s", computer.ErrFileExists, f.secret)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
@@ -182,9 +187,25 @@ func (f *joinFlags) checkFiles() error {
 		if path == "" {
 			continue
 		}
-		if err := atomicfile.CheckDir(filepath.Dir(path)); err != nil {
+		switch err := atomicfile.CheckDir(filepath.Dir(path)); {
+		case errors.Is(err, os.ErrNotExist):
+			return withRemedy(fmt.Errorf("the directory of %s: %w", path, err), "make the directory, or name another file")
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return f.checkKeytab()
+}
+
+// checkKeytab refuses a file to which no keys could be added, before there is an
+// account that lacks them.
+func (f *joinFlags) checkKeytab() error {
+	if f.keytab == "" {
+		return nil
+	}
+	if _, err := os.Lstat(f.keytab); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	_, err := kerberos.LoadKeytab(f.keytab)
+	return withRemedy(err, "mend that, or name another file: --keytab FILE")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"regexp"
 	"slices"
@@ -17,6 +18,9 @@ import (
 
 // quotaExceeded is ERROR_DS_MACHINE_ACCOUNT_QUOTA_EXCEEDED (MS-ERREF 2.2).
 const quotaExceeded = 0x216D
+
+// remedyAuthority is for a controller whose certificate is not trusted.
+const remedyAuthority = "--ca-file FILE with the certificate of the domain's authority (on Windows: certutil -ca.cert FILE, on Samba: private/tls/ca.pem)"
 
 // explain adds to an error of soapward join what the reader can do.
 func (j *joining) explain(err error) error {
@@ -32,7 +36,9 @@ func (j *joining) remedy(err error) string {
 	var cert *tls.CertificateVerificationError
 	var refused *authn.RefusedError
 	var answer *ldap.Error
+	var dns *net.DNSError
 	var dial *net.OpError
+	var file *fs.PathError
 	switch {
 	case errors.As(err, &cert):
 		return j.certificateRemedy(cert)
@@ -60,6 +66,12 @@ func (j *joining) remedy(err error) string {
 		return j.delegation()
 	case errors.As(err, &refused):
 		return loginRemedy(refused.Reason)
+	case errors.Is(err, computer.ErrLocked):
+		return "wait until it is done"
+	case errors.As(err, &file) && errors.Is(err, fs.ErrPermission):
+		return "run it as the user who may write " + file.Path + " and its directory; files that another user made, root for instance, are given with chown"
+	case errors.As(err, &dns):
+		return "check the name, and whether this machine asks the domain's DNS server"
 	case errors.As(err, &dial):
 		return "is it a domain controller, and are the ports 636 or 389 open? One of Windows has LDAPS once it has a certificate"
 	}
@@ -87,7 +99,7 @@ func (j *joining) certificateRemedy(err *tls.CertificateVerificationError) strin
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the controller's certificate, and look at this machine's clock"
 	}
-	return "--ca-file FILE with the certificate of the domain's authority (on Windows: certutil -ca.cert FILE, on Samba: private/tls/ca.pem)"
+	return remedyAuthority
 }
 
 func loginRemedy(r authn.Reason) string {
@@ -97,7 +109,7 @@ func loginRemedy(r authn.Reason) string {
 	case authn.ReasonPasswordExpired:
 		return "change the password first, at a Windows machine or by kpasswd"
 	}
-	return `check user and password; a user of another domain is NAME@DOMAIN or DOMAIN\NAME`
+	return `check user, password and --domain; a user of another domain is NAME@DOMAIN or DOMAIN\NAME`
 }
 
 // delegation says who can give the right that is missing, and how.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,7 +37,8 @@ type joinReport struct {
 	Checks []joinCheck `json:"checks"`
 	Left   []joinLeft  `json:"left"`
 
-	again string // flags that the timer's command needs as well
+	again       string // flags that the timer's command needs as well
+	controllers string // what netlogon.Config has to say of them
 }
 
 // joinCheck is something that was found out.
@@ -66,6 +68,13 @@ func (r *joinReport) begin(f *joinFlags, d *computer.Domain) {
 	r.DryRun, r.Account, r.Domain, r.Realm, r.Host = f.dryRun, a.SAM(), strings.ToLower(a.Domain), a.Realm(), a.Host()
 	r.NetBIOS, r.Secret, r.Keytab = d.NetBIOS, f.secret, f.keytab
 	r.Checks, r.Left = []joinCheck{}, []joinLeft{}
+	if f.controller != "" { // DNS may name none here
+		host := f.controller
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h // a port would be taken for Netlogon's
+		}
+		r.controllers = fmt.Sprintf("\n\t\tControllers: []string{%q},", host)
+	}
 	for _, flag := range [][2]string{{"controller", f.controller}, {"ca-file", f.caFile}, {"keytab", f.keytab}} {
 		if flag[1] != "" {
 			r.again += " --" + flag[0] + " " + flag[1]
@@ -103,7 +112,7 @@ func (r *joinReport) made(m *computer.Made) {
 func (r *joinReport) failure() error {
 	for _, c := range r.Checks {
 		if c.State == "failed" {
-			return withRemedy(fmt.Errorf("%s: the %s check failed", r.Account, c.Name), checkRemedy(c.Name))
+			return withRemedy(fmt.Errorf("%s: the %s check failed", r.Account, c.Name), r.remedy(c.Name))
 		}
 	}
 	if len(r.Left) > 0 {
@@ -117,12 +126,15 @@ func (r *joinReport) failure() error {
 	return nil
 }
 
-func checkRemedy(name string) string {
-	switch name {
-	case "Kerberos":
-		return "look at the clock, and whether the account has AES keys; soapward join --reset makes new ones"
-	case "keytab":
+// remedy is what to do about a check that failed.
+func (r *joinReport) remedy(check string) string {
+	switch {
+	case check == "keytab":
 		return "mend that, then soapward join --rotate with the same files writes the keytab"
+	case len(r.Left) > 0: // which may be why: a disabled account can do nothing
+		return "give the commands above to an administrator; soapward join --rotate with the same files tells then whether it works"
+	case check == "Kerberos":
+		return "look at the clock, and whether the account has AES keys; soapward join --reset makes new ones"
 	}
 	return "soapward join --reset sets a new password"
 }
@@ -208,28 +220,28 @@ func (r *joinReport) keytabText() string {
 
 // next says how the account is used.
 func (r *joinReport) next(w io.Writer) {
-	realm := strings.ToLower(r.NetBIOS)
-	kerberos := ""
+	fmt.Fprintf(w, `
+Next, in your program:
+
+	verifier, err := netlogon.New(netlogon.Config{
+		Account: %q,
+		Secrets: computer.SecretFile(%q).Secrets,
+		Domain:  %q, DNSDomain: %q,%s
+	})
+	login.NTLM = &ntlm.Mechanism{
+		Verifier: verifier, Names: verifier.Names(),
+	}
+`, r.Account, r.Secret, r.NetBIOS, r.Domain, r.controllers)
 	if r.Keytab != "" {
-		kerberos = fmt.Sprintf("    kerberos: {realm: %s, kdc: [%s], keytab: %s}\n", r.Realm, r.Controller, r.Keytab)
+		fmt.Fprintf(w, `
+	keys, err := kerberos.LoadKeytab(%q)
+	login.Kerberos = &kerberos.Mechanism{Keytab: keys}
+`, r.Keytab)
 	}
 	fmt.Fprintf(w, `
-Next, in the gateway's configuration:
-
-realms:
-  %s:
-%s    ntlm: {verifier: netlogon, computer: %s, secret: {file: %s}}
-
-or in Go:
-
-	secret := computer.SecretFile(%q)
-	verifier, err := netlogon.New(netlogon.Config{
-		Account: %q, Secrets: secret.Secrets, Domain: %q, DNSDomain: %q,
-	})
-
-and once a day, by a timer:
+where login is an iwa.Authenticator; examples/domain is such a program. And once
+a day, by a timer:
 
 	soapward join --computer %s --domain %s --secret %s%s --rotate
-`, realm, kerberos, r.Account, r.Secret, r.Secret, r.Account, r.NetBIOS, r.Domain,
-		strings.TrimSuffix(r.Account, "$"), r.Domain, r.Secret, r.again)
+`, strings.TrimSuffix(r.Account, "$"), r.Domain, r.Secret, r.again)
 }

@@ -47,13 +47,9 @@ func (j *joining) close() {
 func (j *joining) connect() (*ldap.Conn, error) {
 	cfg := ldap.Config{Timeout: joinTimeout, Dialer: j.flags.network.dialer}
 	if j.flags.caFile != "" {
-		pem, err := os.ReadFile(j.flags.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read --ca-file: %w", err)
-		}
-		cfg.Roots = x509.NewCertPool()
-		if !cfg.Roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--ca-file %s has no certificate in PEM", j.flags.caFile)
+		var err error
+		if cfg.Roots, err = loadRoots(j.flags.caFile); err != nil {
+			return nil, err
 		}
 	}
 	hosts := []string{j.report.Controller}
@@ -88,6 +84,25 @@ func (j *joining) connect() (*ldap.Conn, error) {
 	return nil, errors.Join(errs...)
 }
 
+// loadRoots reads the authorities in a file: PEM, or one in DER, which is what
+// certutil writes on Windows.
+func loadRoots(file string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read --ca-file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if roots.AppendCertsFromPEM(b) {
+		return roots, nil
+	}
+	cert, err := x509.ParseCertificate(b)
+	if err != nil {
+		return nil, withRemedy(fmt.Errorf("--ca-file %s has no certificate, in PEM or DER", file), remedyAuthority)
+	}
+	roots.AddCert(cert)
+	return roots, nil
+}
+
 // pinned connects to one address, whatever others the name has: another
 // controller need not have heard of what was done at the first.
 type pinned struct {
@@ -114,7 +129,8 @@ func (j *joining) dial(cfg ldap.Config, host string) (*ldap.Conn, error) {
 	cfg.URL = "ldaps://" + host
 	c, err := ldap.Dial(j.ctx(), cfg)
 	var dial *net.OpError
-	if err == nil || !errors.As(err, &dial) || dial.Op != "dial" {
+	var dns *net.DNSError
+	if err == nil || !errors.As(err, &dial) || dial.Op != "dial" || errors.As(err, &dns) {
 		return c, err
 	}
 	cfg.URL = "ldap://" + host

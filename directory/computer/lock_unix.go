@@ -3,11 +3,17 @@
 package computer
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
 
-// tryLock takes the lock that ends with the file's closing, or the process.
+// tryLock takes the lock that ends with the file's closing, or the process. The
+// error is ErrLocked if another process has it.
 func tryLock(f *os.File) error {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return err
 }

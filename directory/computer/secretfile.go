@@ -24,6 +24,9 @@ type SecretFile string
 // ErrNoSecret means that there is no password file.
 var ErrNoSecret = errors.New("computer: there is no password file")
 
+// ErrLocked means that another process changes the password at the moment.
+var ErrLocked = errors.New("computer: the password is being changed")
+
 // maxSecretFile bounds what is read of a file.
 const maxSecretFile = 4096
 
@@ -192,7 +195,10 @@ func (f SecretFile) lock() (unlock func(), err error) {
 	}
 	if err := tryLock(l); err != nil {
 		_ = l.Close()
-		return nil, fmt.Errorf("computer: %s is held by another process that changes the password: %w", l.Name(), err)
+		if errors.Is(err, ErrLocked) {
+			return nil, fmt.Errorf("%w: %s is held by another process", err, l.Name())
+		}
+		return nil, fmt.Errorf("computer: lock %s: %w", l.Name(), err)
 	}
 	return func() { _ = l.Close() }, nil
 }

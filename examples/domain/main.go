@@ -2,7 +2,7 @@
 // in by NTLM, or by Kerberos where there is a keytab. The machine is not joined
 // to the domain. It takes a computer account, which soapward join makes:
 //
-//	soapward join --computer GW01 --domain corp.test --secret gw01.secret --keytab gw01.keytab
+//	soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
 //	domain -computer GW01 -domain CORP -dns corp.test -secret gw01.secret -keytab gw01.keytab
 //	curl --ntlm -u 'CORP\alice' http://127.0.0.1:8080/
 package main
@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +67,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = verifier.Close() }()
-	// Tell what cannot work now, not at the first login.
-	if err := verifier.Check(ctx); err != nil {
+	// Tell what cannot work now, not at the first login. One controller will do;
+	// the log has what is wrong with the others.
+	up := func(h netlogon.Health) bool { return h.Up }
+	if err := verifier.Check(ctx); err != nil && !slices.ContainsFunc(verifier.Health(), up) {
 		return err
 	}
 	login := &iwa.Authenticator{NTLM: &ntlm.Mechanism{Verifier: verifier, Names: verifier.Names()}}

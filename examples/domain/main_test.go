@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(adtest.Main(m)) }
 
-// TestDomain runs the program with a computer account of a real domain.
+// TestDomain runs the program with a computer account of a real domain, one of
+// whose controllers is down.
 func TestDomain(t *testing.T) {
 	dc := adtest.Start(t)
 	secret := filepath.Join(t.TempDir(), "gw01.secret")
@@ -28,7 +30,7 @@ func TestDomain(t *testing.T) {
 	}
 	args := []string{
 		"-addr", "127.0.0.1:0", "-computer", "GW01$", "-secret", secret, "-domain", adtest.NetBIOS,
-		"-dns", "corp.test", "-controllers", dc.IP,
+		"-dns", "corp.test", "-controllers", net.JoinHostPort(dc.IP, "1") + "," + dc.IP,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()

@@ -279,7 +279,7 @@ func TestAttackSecretsInLogAndErrors(t *testing.T) {
 			t.Errorf("a secret in %q", s)
 		}
 	}
-	if !strings.Contains(log.String(), "domain controller does not answer") {
+	if !strings.Contains(log.String(), "domain controller cannot be used") {
 		t.Errorf("log %q", log.String())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -121,7 +122,7 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 		dcerpc.WithSecurityConfig(key.Config), endpoint(bindPort),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bind to the secure channel: %w", ch.keyError(err))
+		return nil, fmt.Errorf("bind to the secure channel: %w", ch.bindError(err))
 	}
 	ch.conn.sealed.Store(true)
 	if ch.logons != nil {
@@ -313,6 +314,17 @@ func (ch *channel) keyError(err error) error {
 		return fmt.Errorf("%w: %w", errKeyReplaced, err)
 	}
 	return err
+}
+
+// bindError adds to a refusal what it mostly means. The password was right by
+// then, and the domain's name is what the controller had not seen before; it
+// gives no reason (Samba 4.17).
+func (ch *channel) bindError(err error) error {
+	var network net.Error
+	if err = ch.keyError(err); errors.Is(err, errKeyReplaced) || errors.As(err, &network) || errors.Is(err, io.EOF) {
+		return err
+	}
+	return fmt.Errorf("%w; is %q the NetBIOS name of the domain?", err, ch.cfg.Domain)
 }
 
 // checkFlags asks over the sealed channel for what was agreed on without one

@@ -268,7 +268,7 @@ func (c *controller) failed(err error) {
 	}
 	c.mu.Unlock()
 	if was != stateDown {
-		c.v.cfg.logger().Error("domain controller does not answer", slog.String("controller", c.name),
+		c.v.cfg.logger().Error("domain controller cannot be used", slog.String("controller", c.name),
 			slog.String("account", c.v.cfg.accountName()), slog.String("cause", explain(err).Error()))
 	}
 }

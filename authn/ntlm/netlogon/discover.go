@@ -62,7 +62,7 @@ func (v *Verifier) find(ctx context.Context) error {
 	defer v.mu.Unlock()
 	v.finding, v.found = false, v.cfg.testOnlyNow()
 	if err != nil && len(records) == 0 { // with records, some names were odd
-		return fmt.Errorf("netlogon: find the controllers of %s: %w", v.cfg.DNSDomain, err)
+		return fmt.Errorf("netlogon: find the controllers of %s: %w; have this host ask the domain's DNS server, or name them in Config.Controllers", v.cfg.DNSDomain, err)
 	}
 	old := make(map[string]*controller, len(v.controllers))
 	for _, c := range v.controllers {

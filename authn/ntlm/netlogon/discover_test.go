@@ -59,8 +59,8 @@ func TestDiscover(t *testing.T) {
 	}
 	defer func() { _ = v.Close() }()
 	z.set(errors.New("no such host"))
-	if _, err := v.known(t.Context()); !errors.Is(err, authn.ErrUnavailable) || !strings.Contains(err.Error(), "corp.test") {
-		t.Errorf("err %v, want ErrUnavailable and the domain", err)
+	if _, err := v.known(t.Context()); !errors.Is(err, authn.ErrUnavailable) || !strings.Contains(err.Error(), "corp.test") || !strings.Contains(err.Error(), "Config.Controllers") {
+		t.Errorf("err %v, want ErrUnavailable, the domain and the remedy", err)
 	}
 	z.set(nil, ".")
 	if _, err := v.known(t.Context()); err == nil || !strings.Contains(err.Error(), "names no domain controller") {

@@ -127,10 +127,24 @@ func TestNoController(t *testing.T) {
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("took %v", took)
 			}
-			if err := v.Check(t.Context()); err == nil || !strings.Contains(err.Error(), tt.hosts[0]) {
+			err = v.Check(t.Context())
+			if err == nil || !strings.Contains(err.Error(), tt.hosts[0]) {
 				t.Errorf("Check: %v, want the controller's name", err)
 			}
+			if refused := tt.hosts[0] == "127.0.0.1:1"; refused && (err == nil || !strings.Contains(err.Error(), "TCP port 135")) {
+				t.Errorf("Check: %v, want the remedy", err)
+			}
 		})
+	}
+}
+
+// TestWrongDomainName: a controller tells nothing of a NetBIOS name that is not
+// its domain's. The test is not parallel, so that it can use another's account.
+func TestWrongDomainName(t *testing.T) {
+	c := config(t, adtest.Start(t), adtest.GW02)
+	c.Domain = "ELSEWHERE"
+	if err := newVerifier(t, c).Check(t.Context()); err == nil || !strings.Contains(err.Error(), `is "ELSEWHERE" the NetBIOS name of the domain?`) {
+		t.Errorf("Check: %v, want the remedy", err)
 	}
 }
 

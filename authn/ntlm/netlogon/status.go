@@ -3,6 +3,7 @@ package netlogon
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm"
@@ -43,9 +44,12 @@ type status struct {
 }
 
 const (
-	hintJoin    = "run soapward join --reset to set the account's password anew; a copied or restored virtual machine has an old one"
-	hintSpoofed = "the domain controller takes the answer for one to another computer's challenge: each instance needs its own computer account, and its NetBIOS name in the challenge"
-	hintTrust   = "the domain controller could not reach the user's domain; look at the trust between the two"
+	hintJoin       = "run soapward join --reset to set the account's password anew; a copied or restored virtual machine has an old one"
+	hintSpoofed    = "the domain controller takes the answer for one to another computer's challenge: each instance needs its own computer account, and its NetBIOS name in the challenge"
+	hintRestricted = "members of Protected Users, and users without a password, cannot log in by NTLM: the user needs Kerberos"
+	hintPorts      = "is it a domain controller, and are TCP port 135 and the one that Netlogon listens on (49152 to 65535) open?"
+	hintDNS        = "have this host ask the domain's DNS server, or give the controller's address"
+	hintTrust      = "the domain controller could not reach the user's domain; look at the trust between the two"
 )
 
 // statuses are the codes that a domain controller answers a logon with
@@ -61,7 +65,7 @@ var statuses = map[uint32]status{
 	0xC0000193: {text: "account expired", reason: authn.ReasonAccountExpired},
 	0xC000006F: {text: "outside of the account's logon hours", reason: authn.ReasonRestricted},
 	0xC0000070: {text: "not from this workstation", reason: authn.ReasonRestricted, hint: "the account's \"Log On To\" list does not have the client's workstation"},
-	0xC000006E: {text: "account restriction", reason: authn.ReasonRestricted},
+	0xC000006E: {text: "account restriction", reason: authn.ReasonRestricted, hint: hintRestricted},
 	0xC000015B: {text: "logon type not granted", reason: authn.ReasonRestricted},
 	0xC0000198: {text: "account of an interdomain trust", reason: authn.ReasonRestricted},
 	0xC0000199: {text: "computer account", reason: authn.ReasonRestricted},
@@ -70,7 +74,7 @@ var statuses = map[uint32]status{
 	0xC000006D: {text: "logon failure", reason: authn.ReasonWrongTarget, hint: hintSpoofed},
 	0xC0000418: {text: "NTLM is blocked in the domain", reason: authn.ReasonPolicy, hint: "the domain's policy \"Restrict NTLM\" blocks this logon: use Kerberos, or add this server to its exceptions"},
 	0xC0000022: {text: "access denied: the computer account's password is wrong", hint: hintJoin, account: true},
-	0xC000018B: {text: "no such computer account", hint: "run soapward join, and look at the account's name", account: true},
+	0xC000018B: {text: "no such computer account, or it is disabled", hint: "look at the account's name, and at the account in the directory; soapward join makes one", account: true},
 	0xC0000388: {text: "the domain controller does without AES, or somebody in between wants us to", hint: "AES is required; Windows Server 2008 R2 and Samba 4 have it"},
 	0xC000005E: {text: "no logon server for the user's domain", hint: hintTrust},
 	0xC000018A: {text: "no trust secret", hint: hintTrust},
@@ -84,13 +88,24 @@ var statuses = map[uint32]status{
 	0xC00000B5: {text: "domain controller timed out"},
 }
 
-// explain adds the remedy to a status, for errors that have no field for it.
+// explain adds the remedy to an error, for those that have no field for it.
 func explain(err error) error {
-	var e *StatusError
-	if errors.As(err, &e) && statuses[e.Code].hint != "" {
-		return fmt.Errorf("%w; %s", err, statuses[e.Code].hint)
+	var status *StatusError
+	var dns *net.DNSError
+	var dial *net.OpError
+	hint := ""
+	switch {
+	case errors.As(err, &status):
+		hint = statuses[status.Code].hint
+	case errors.As(err, &dns):
+		hint = hintDNS
+	case errors.As(err, &dial) && dial.Op == "dial":
+		hint = hintPorts
 	}
-	return err
+	if hint == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, hint)
 }
 
 // logonError is what the mechanism is told of a login that gave no identity.
