@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -282,7 +283,7 @@ func TestAttackSecretsInLogAndErrors(t *testing.T) {
 		t.Errorf("err %v; want ErrUnavailable with a remedy", err)
 	}
 	_ = v.Close()
-	for _, s := range []string{log.String(), err.Error()} {
+	for _, s := range []string{log.String(), err.Error(), fmt.Sprintf("%v %+v %#v %v %+v %#v", v, v, v, c, c, c)} {
 		if strings.Contains(s, "m4rked") {
 			t.Errorf("a secret in %q", s)
 		}

@@ -112,8 +112,9 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 	if err != nil {
 		return nil, err
 	}
+	opened := false
 	defer func() {
-		if err != nil {
+		if !opened { // not err, which a panic has yet to become
 			ch.close()
 		}
 	}()
@@ -127,14 +128,14 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 	}
 	ch.conn.sealed.Store(true)
 	if ch.logons != nil {
-		if err = ch.checkFlags(flags); err != nil {
+		if err := ch.checkFlags(flags); err != nil {
 			return nil, fmt.Errorf("capabilities of the secure channel: %w", ch.keyError(err))
 		}
 	}
 	if !ch.detach() {
-		err = context.Cause(ctx)
-		return nil, err
+		return nil, context.Cause(ctx)
 	}
+	opened = true
 	return ch, nil
 }
 
