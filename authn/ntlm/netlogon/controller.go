@@ -30,6 +30,7 @@ type controller struct {
 	port string // Netlogon's, where it is fixed
 
 	slots   chan struct{} // one token for each channel that may be in use
+	foreign chan struct{} // one for each that logins of other domains may use
 	opening chan struct{} // one token; channels are opened one at a time
 
 	mu      sync.Mutex
@@ -53,6 +54,7 @@ func newController(v *Verifier, name string) *controller {
 	c := &controller{
 		v: v, name: name, host: name,
 		slots:   make(chan struct{}, v.cfg.Channels),
+		foreign: make(chan struct{}, max(1, v.cfg.Channels-1)),
 		opening: make(chan struct{}, 1),
 	}
 	if host, port, err := net.SplitHostPort(name); err == nil {
@@ -134,6 +136,21 @@ func (c *controller) use(ctx context.Context, patience time.Duration, f func(*ch
 			return err
 		}
 	}
+}
+
+// useForeign is use for a login that the controller asks another domain's about.
+// That one may be silent, and every client can name its domain, so that one
+// channel is kept from them.
+func (c *controller) useForeign(ctx context.Context, patience time.Duration, f func(*channel) error) error {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case c.foreign <- struct{}{}:
+		defer func() { <-c.foreign }()
+	case <-wait.Done():
+		return fmt.Errorf("%w: %d channels for other domains: %w", errBusy, cap(c.foreign), context.Cause(wait))
+	}
+	return c.use(ctx, patience, f)
 }
 
 // verdict is what a call tells of its channel.

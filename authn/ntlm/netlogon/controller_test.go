@@ -259,6 +259,34 @@ func TestBusy(t *testing.T) {
 	close(d.wait)
 }
 
+// TestAttackSlowDomain: logins for a trusted domain whose controllers are silent
+// leave a channel to those of our own.
+func TestAttackSlowDomain(t *testing.T) {
+	t.Parallel()
+	c, _ := upController(t, new(nowhere), nil)
+	release, held := make(chan struct{}), make(chan struct{}, 10)
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			_ = c.useForeign(t.Context(), time.Second, func(*channel) error { held <- struct{}{}; <-release; return nil })
+		})
+	}
+	<-held
+	for range 10 {
+		if err := c.use(t.Context(), time.Second, func(*channel) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(held); n > 0 {
+		t.Errorf("%d more channels for another domain", n)
+	}
+	if err := c.useForeign(t.Context(), time.Millisecond, func(*channel) error { return nil }); !errors.Is(err, errBusy) || !c.isUp() {
+		t.Errorf("err %v, up %v; want errBusy", err, c.isUp())
+	}
+	close(release)
+	wg.Wait()
+}
+
 // TestClosedMeanwhile: what is put back after the end is closed.
 func TestClosedMeanwhile(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,8 @@ type Config struct {
 
 	// Channels is how many logons may be under way at one controller, each on a
 	// connection of its own. Zero means 2; more than 4 are not allowed, for a
-	// controller keeps state for each.
+	// controller keeps state for each. Logins that name another domain have all
+	// but one of them, since a controller may wait for that domain's.
 	Channels int
 
 	// Timeout is how long a login may take altogether, with all controllers
@@ -238,7 +239,11 @@ func (v *Verifier) VerifyNTLM(ctx context.Context, a *ntlm.Attempt) (*authn.Iden
 	defer cancel()
 	var answer *validation
 	err := v.ask(ctx, func(c *controller, patience time.Duration) error {
-		err := c.use(ctx, patience, func(ch *channel) (err error) {
+		use := c.use
+		if v.foreignDomain(a) != "" {
+			use = c.useForeign
+		}
+		err := use(ctx, patience, func(ch *channel) (err error) {
 			answer, err = ch.logon(a)
 			return err
 		})

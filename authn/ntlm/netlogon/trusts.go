@@ -59,18 +59,29 @@ func (v *Verifier) unknownDomain(ctx context.Context, err error, a *ntlm.Attempt
 	if !errors.As(err, &status) || status.Code != statusNoLogonServers {
 		return false
 	}
-	domain := a.Domain
+	domain := v.foreignDomain(a)
 	if domain == "" {
-		domain = a.User[strings.LastIndexByte(a.User, '@')+1:]
-		if domain == a.User {
-			return false
-		}
-	}
-	if strings.EqualFold(domain, v.cfg.Domain) || strings.EqualFold(domain, v.cfg.DNSDomain) {
 		return false
 	}
 	known := v.trustedDomains(ctx)
 	return known != nil && !isTrusted(known, strings.ToUpper(domain))
+}
+
+// foreignDomain is the domain that the client names, or empty if that is ours or
+// none.
+func (v *Verifier) foreignDomain(a *ntlm.Attempt) string {
+	domain := a.Domain
+	if domain == "" {
+		at := strings.LastIndexByte(a.User, '@')
+		if at < 0 {
+			return ""
+		}
+		domain = a.User[at+1:]
+	}
+	if strings.EqualFold(domain, v.cfg.Domain) || strings.EqualFold(domain, v.cfg.DNSDomain) {
+		return ""
+	}
+	return domain
 }
 
 // isTrusted looks for a domain and those above it, since a controller lists the
