@@ -42,9 +42,11 @@ const (
 // than the one just agreed on.
 var errKeyReplaced = errors.New("the controller forgot the key agreed on a moment ago")
 
-// rpcSecPkgError is RPC_S_SEC_PKG_ERROR, the fault for a key that the
-// controller does not know (MS-ERREF 2.2).
-const rpcSecPkgError = 0x721
+// Faults (MS-ERREF 2.2).
+const (
+	rpcAccessDenied = 0x5
+	rpcSecPkgError  = 0x721 // RPC_S_SEC_PKG_ERROR: a key that the controller does not know
+)
 
 // channel is a sealed connection to a controller. One goroutine at a time may
 // use it: go-msrpc 1.5.2 mixes calls up that share one.
@@ -111,8 +113,9 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 	if err != nil {
 		return nil, err
 	}
+	opened := false
 	defer func() {
-		if err != nil {
+		if !opened { // not err, which a panic has yet to become
 			ch.close()
 		}
 	}()
@@ -126,14 +129,14 @@ func openChannel(ctx context.Context, cfg *Config, host, port string, secret aut
 	}
 	ch.conn.sealed.Store(true)
 	if ch.logons != nil {
-		if err = ch.checkFlags(flags); err != nil {
+		if err := ch.checkFlags(flags); err != nil {
 			return nil, fmt.Errorf("capabilities of the secure channel: %w", ch.keyError(err))
 		}
 	}
 	if !ch.detach() {
-		err = context.Cause(ctx)
-		return nil, err
+		return nil, context.Cause(ctx)
 	}
+	opened = true
 	return ch, nil
 }
 
@@ -396,7 +399,10 @@ func (ch *channel) close() {
 }
 
 // logon asks the controller to judge a login (MS-NRPC 3.5.4.5.1, MS-APDS
-// 3.1.5.1). The LM response is never passed on.
+// 3.1.5.1). The LM response is never passed on. Whether the answer is
+// authoritative is not looked at: a refusal that is not is for want of the
+// domain, and asking others would count a wrong password once more (MS-NRPC
+// 3.4.5.3.2 would have us).
 func (ch *channel) logon(a *ntlm.Attempt) (v *validation, err error) {
 	defer guardPanic(&err)
 	answer, err := ch.logons.SAMLogonEx(ch.ctx, &logon.SAMLogonExRequest{

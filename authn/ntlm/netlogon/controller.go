@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -13,11 +12,6 @@ import (
 )
 
 const (
-	// A controller that is down is tried again after minBackoff, and then after
-	// twice the time as before, up to maxBackoff.
-	minBackoff = 250 * time.Millisecond
-	maxBackoff = 2 * time.Second
-
 	// openTimeout bounds the opening of a channel, which takes some ten
 	// milliseconds.
 	openTimeout = 5 * time.Second
@@ -36,6 +30,7 @@ type controller struct {
 	port string // Netlogon's, where it is fixed
 
 	slots   chan struct{} // one token for each channel that may be in use
+	foreign chan struct{} // one for each that logins of other domains may use
 	opening chan struct{} // one token; channels are opened one at a time
 
 	mu      sync.Mutex
@@ -45,6 +40,9 @@ type controller struct {
 	cause   error // why it is down
 	retryAt time.Time
 	backoff time.Duration
+	spareAt time.Time // as retryAt, where another controller is up
+	spare   time.Duration
+	suspect time.Time // it comes after the others until then
 	probing *probe
 	retired bool
 	secret  int // index of the password that worked last
@@ -52,25 +50,11 @@ type controller struct {
 	lookup lookup // of names, on a channel of its own
 }
 
-type state int
-
-const (
-	stateUnknown state = iota // nobody tried it yet
-	stateUp
-	stateDown
-)
-
-// probe is an attempt to open a channel at a controller that is not up. Logins
-// wait for it together.
-type probe struct {
-	done chan struct{}
-	err  error // once done is closed
-}
-
 func newController(v *Verifier, name string) *controller {
 	c := &controller{
 		v: v, name: name, host: name,
 		slots:   make(chan struct{}, v.cfg.Channels),
+		foreign: make(chan struct{}, max(1, v.cfg.Channels-1)),
 		opening: make(chan struct{}, 1),
 	}
 	if host, port, err := net.SplitHostPort(name); err == nil {
@@ -80,59 +64,20 @@ func newController(v *Verifier, name string) *controller {
 	return c
 }
 
-func (c *controller) isUp() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state == stateUp
-}
+// errBusy says that we are the ones who are late, and nothing of the controller.
+var errBusy = errors.New("all is in use")
 
-// Health tells of one domain controller.
-type Health struct {
-	Controller string
-	Up         bool      // a channel could be opened, and nothing failed since
-	Since      time.Time // of the last change; zero if nobody tried it yet
-	Err        error     // why it is not up
-}
+// statusAccessDenied is how a controller answers on a channel that it forgot.
+const statusAccessDenied = 0xC0000022
 
-// Health returns what is known of each controller, in order of preference. It
-// asks none.
-func (v *Verifier) Health() []Health {
-	v.mu.Lock()
-	cs := v.controllers
-	v.mu.Unlock()
-	hs := make([]Health, 0, len(cs))
-	for _, c := range cs {
-		c.mu.Lock()
-		hs = append(hs, Health{Controller: c.name, Up: c.state == stateUp, Since: c.since, Err: c.cause})
-		c.mu.Unlock()
-	}
-	return hs
-}
-
-// Check opens a channel to each controller that has none, and returns what
-// went wrong. Programs call it at their start, or on an operator's demand.
-func (v *Verifier) Check(ctx context.Context) error {
-	cs, err := v.known(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, c := range cs {
-		if err := c.ready(ctx, v.cfg.Timeout); err != nil {
-			errs = append(errs, fmt.Errorf("netlogon: %s: %w", c.name, explain(err)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// use gives f a channel for itself. If the channel turns out to be dead, as
-// after a restart of the controller, f gets a new one once.
+// use gives f a channel for itself. It waits for one as long as patience says,
+// and f has the same time again. If the channel turns out to be dead, as after a
+// restart of the controller, f gets a new one once.
+//
+// Whose login it is can go away meanwhile, which disturbs nothing: the channel
+// is worth more than the time.
 func (c *controller) use(ctx context.Context, patience time.Duration, f func(*channel) error) error {
-	until := time.Now().Add(patience)
-	if d, ok := ctx.Deadline(); ok && d.Before(until) {
-		until = d
-	}
-	wait, cancel := context.WithDeadline(ctx, until)
+	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := c.ready(wait, patience); err != nil {
 		return err
@@ -141,136 +86,100 @@ func (c *controller) use(ctx context.Context, patience time.Duration, f func(*ch
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-wait.Done():
-		// That may be our own load, and says nothing of the controller.
-		return fmt.Errorf("all %d channels are in use: %w", cap(c.slots), context.Cause(wait))
+		return fmt.Errorf("%w: %d channels: %w", errBusy, cap(c.slots), context.Cause(wait))
 	}
-	for {
-		ch := c.take()
-		old := ch != nil
+	until := time.Now().Add(patience)
+	if d, ok := ctx.Deadline(); ok && d.Before(until) {
+		until = d
+	}
+	// With little of the time that it may take, nothing can be said of it.
+	fair := time.Until(until) >= c.v.cfg.Patience/2
+	work, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	defer cancel()
+	ch := c.take()
+	for old := ch != nil; ; old = false {
 		if !old {
 			var err error
-			if ch, err = c.open(wait); err != nil {
-				c.failed(err)
+			if ch, err = c.open(work); err != nil {
+				if fair || !isTimeout(err) {
+					c.failed(err)
+				}
 				return err
 			}
 		}
 		ch.until(until)
 		err := f(ch)
-		if isAnswer(err) {
+		switch ch.verdict(err) {
+		case channelGood:
+			c.trust(err)
 			c.put(ch)
 			return err
+		case channelForgotten:
+			ch.close()
+			if !old {
+				c.mistrust(err)
+				return err
+			}
+		case channelRefused:
+			ch.close()
+			c.mistrust(err)
+			return err
+		case channelDead:
+			ch.close()
+			if old && !isTimeout(err) && work.Err() == nil {
+				c.dropIdle() // they are as old
+				continue
+			}
+			if fair || !isTimeout(err) {
+				c.doubt(err)
+			}
+			return err
 		}
-		ch.close()
-		if old && !isTimeout(err) && wait.Err() == nil {
-			c.dropIdle() // they are as old
-			continue
-		}
-		c.failed(err)
-		return err
 	}
 }
 
-// isAnswer reports whether the channel is as good as before.
-func isAnswer(err error) bool {
+// useForeign is use for a login that the controller asks another domain's about.
+// That one may be silent, and every client can name its domain, so that one
+// channel is kept from them.
+func (c *controller) useForeign(ctx context.Context, patience time.Duration, f func(*channel) error) error {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case c.foreign <- struct{}{}:
+		defer func() { <-c.foreign }()
+	case <-wait.Done():
+		return fmt.Errorf("%w: %d channels for other domains: %w", errBusy, cap(c.foreign), context.Cause(wait))
+	}
+	return c.use(ctx, patience, f)
+}
+
+// verdict is what a call tells of its channel.
+type verdict int
+
+const (
+	channelGood      verdict = iota
+	channelForgotten         // the controller lives and does not know the channel; nothing was done
+	channelRefused           // the controller lives and does not do that
+	channelDead              // nothing was heard
+)
+
+// verdict judges the outcome of a call.
+func (ch *channel) verdict(err error) verdict {
 	var status *StatusError
-	return err == nil || errors.As(err, &status) && !errors.Is(err, ErrAccount)
+	fault := ch.conn.fault.Load()
+	switch {
+	case errors.As(err, &status) && status.Code == statusAccessDenied, fault == rpcSecPkgError, fault == rpcAccessDenied:
+		return channelForgotten
+	case err == nil, status != nil:
+		return channelGood
+	case fault != 0:
+		return channelRefused
+	}
+	return channelDead
 }
 
 func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-// ready waits until the controller is known to be up.
-func (c *controller) ready(ctx context.Context, patience time.Duration) error {
-	if c.isUp() {
-		return nil
-	}
-	p, err := c.probe()
-	if p == nil {
-		return err
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-		return p.err
-	case <-ctx.Done():
-		return fmt.Errorf("no answer yet: %w", context.Cause(ctx))
-	case <-timer.C:
-		return fmt.Errorf("no answer for %v", patience)
-	}
-}
-
-// probe begins to open a channel, in the background, unless that is under way
-// or was tried a moment ago. It returns the attempt, or why there is none; both
-// are nil if the controller is up.
-func (c *controller) probe() (*probe, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.state == stateUp:
-		return nil, nil
-	case c.probing != nil:
-		return c.probing, nil
-	case c.v.cfg.testOnlyNow().Before(c.retryAt):
-		return nil, c.cause
-	}
-	p := &probe{done: make(chan struct{})}
-	if !c.v.background(func(ctx context.Context) { c.runProbe(ctx, p) }) {
-		return nil, errClosed
-	}
-	c.probing = p
-	return p, nil
-}
-
-func (c *controller) runProbe(ctx context.Context, p *probe) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	ch, err := c.open(ctx)
-	if err != nil {
-		p.err = err
-		c.failed(err)
-	} else {
-		c.put(ch)
-		c.cameUp()
-	}
-	c.mu.Lock()
-	c.probing = nil
-	c.mu.Unlock()
-	close(p.done)
-}
-
-func (c *controller) cameUp() {
-	c.mu.Lock()
-	was := c.state
-	c.state, c.cause, c.backoff, c.retryAt = stateUp, nil, 0, time.Time{}
-	if was != stateUp {
-		c.since = c.v.cfg.testOnlyNow()
-	}
-	c.mu.Unlock()
-	if was == stateDown {
-		c.v.cfg.logger().Info("domain controller is back", slog.String("controller", c.name))
-	}
-}
-
-// failed notes that the controller gave no answer.
-func (c *controller) failed(err error) {
-	if errors.Is(err, context.Canceled) || c.v.ctx.Err() != nil { // the caller went away, or the verifier was closed
-		return
-	}
-	c.dropIdle()
-	c.mu.Lock()
-	was, now := c.state, c.v.cfg.testOnlyNow()
-	c.backoff = min(max(2*c.backoff, minBackoff), maxBackoff)
-	c.state, c.cause, c.retryAt = stateDown, err, now.Add(c.backoff)
-	if was != stateDown {
-		c.since = now
-	}
-	c.mu.Unlock()
-	if was != stateDown {
-		c.v.cfg.logger().Error("domain controller cannot be used", slog.String("controller", c.name),
-			slog.String("account", c.v.cfg.accountName()), slog.String("cause", explain(err).Error()))
-	}
 }
 
 // take returns an idle channel, or nil. The one that was used last is the
@@ -319,8 +228,6 @@ func (c *controller) retire() {
 	c.lookup.close()
 }
 
-func (c *controller) close() { c.retire() }
-
 // open opens a channel. Only one is opened at a time: a controller remembers
 // one key of an account, so that two who negotiate at once undo each other's
 // (it answers the second step with RPC fault 0x721 then).
@@ -335,7 +242,7 @@ func (c *controller) openWith(ctx context.Context, bind binder) (*channel, error
 	case c.opening <- struct{}{}:
 		defer func() { <-c.opening }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("another channel is being opened: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("%w: another channel is being opened: %w", errBusy, context.Cause(ctx))
 	}
 	secrets, err := c.v.cfg.Secrets()
 	if err != nil {

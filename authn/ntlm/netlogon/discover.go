@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,11 +61,21 @@ func (v *Verifier) known(ctx context.Context) ([]*controller, error) {
 // known of one that is named again stays.
 func (v *Verifier) find(ctx context.Context) error {
 	_, records, err := v.cfg.Resolver.LookupSRV(ctx, "ldap", "tcp", "dc._msdcs."+v.cfg.DNSDomain)
+	gone, err := v.replace(records, err)
+	for _, c := range gone { // without the lock, which each login needs
+		c.retire()
+	}
+	return err
+}
+
+// replace makes what DNS said the controllers, and returns those that it does
+// not name any more.
+func (v *Verifier) replace(records []*net.SRV, err error) (gone []*controller, _ error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.finding, v.found = false, v.cfg.testOnlyNow()
 	if err != nil && len(records) == 0 { // with records, some names were odd
-		return fmt.Errorf("netlogon: find the controllers of %s: %w; have this host ask the domain's DNS server, or name them in Config.Controllers", v.cfg.DNSDomain, err)
+		return nil, fmt.Errorf("netlogon: find the controllers of %s: %w; have this host ask the domain's DNS server, or name them in Config.Controllers", v.cfg.DNSDomain, err)
 	}
 	old := make(map[string]*controller, len(v.controllers))
 	for _, c := range v.controllers {
@@ -84,11 +97,8 @@ func (v *Verifier) find(ctx context.Context) error {
 		cs = append(cs, c)
 	}
 	if len(cs) == 0 {
-		return fmt.Errorf("netlogon: DNS names no domain controller of %s; is it the DNS name of the domain, and this host's DNS server the domain's?", v.cfg.DNSDomain)
-	}
-	for _, c := range old {
-		c.retire()
+		return nil, fmt.Errorf("netlogon: DNS names no domain controller of %s; is it the DNS name of the domain, and this host's DNS server the domain's?", v.cfg.DNSDomain)
 	}
 	v.controllers = cs
-	return nil
+	return slices.Collect(maps.Values(old)), nil
 }

@@ -116,6 +116,10 @@ func TestConfigErrors(t *testing.T) {
 		{"domain", func(c *Config) { c.Domain = "" }, "NetBIOS name"},
 		{"DNS name as domain", func(c *Config) { c.Domain = "corp.test" }, "goes into DNSDomain"},
 		{"no way to a controller", func(c *Config) { c.DNSDomain = "" }, "DNSDomain, or Controllers"},
+		{"no name", func(c *Config) { c.Controllers = []string{"dc1", ""} }, `has ""`},
+		{"URL", func(c *Config) { c.Controllers = []string{"ldap://dc1"} }, "want a name or an address"},
+		{"port", func(c *Config) { c.Controllers = []string{"dc1:ldap"} }, "want a name or an address"},
+		{"brackets", func(c *Config) { c.Controllers = []string{"[::1]"} }, "want a name or an address"},
 		{"channels", func(c *Config) { c.Channels = 5 }, "want 0 to 4"},
 	} {
 		c := good
@@ -124,9 +128,14 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 	}
+	good.DNSDomain, good.Timeout, good.Patience = "corp.test.", time.Second, time.Minute
+	good.Controllers = []string{"dc1", "dc1.corp.test.", "dc1:49155", "10.0.0.1", "10.0.0.1:49155", "fd00::1", "[fd00::1]:49155"}
 	v, err := New(good)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if v.cfg.Patience != time.Second {
+		t.Errorf("patience %v, more than the timeout", v.cfg.Patience)
 	}
 	n := v.Names()
 	if n.Computer != "GW01" || n.Domain != "CORP" || n.DNS.Computer != "gw01.corp.test" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,7 +225,7 @@ func TestNothingLeft(t *testing.T) {
 	c := config(t, dc, adtest.GW12)
 	w := new(wire)
 	c.Dialer, c.Controllers = w, []string{silentHost(t), dc.IP}
-	before := runtime.NumGoroutine()
+	check := nothingLeft(t)
 	for range 5 {
 		v, err := netlogon.New(c)
 		if err != nil {
@@ -237,18 +236,7 @@ func TestNothingLeft(t *testing.T) {
 		}
 		_ = v.Close()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	err := testenv.Poll(ctx, func() error {
-		if n := runtime.NumGoroutine(); n > before {
-			return fmt.Errorf("%d goroutines, %d before", n, before)
-		}
-		return nil
-	})
-	if err != nil {
-		stacks := make([]byte, 1<<16)
-		t.Errorf("%v\n%s", err, stacks[:runtime.Stack(stacks, true)])
-	}
+	check()
 	if n := w.open.Load(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}

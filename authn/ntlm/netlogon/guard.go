@@ -17,7 +17,7 @@ const (
 	pduAuthLength = 10
 	pduMaxXmit    = 16
 	pduMaxRecv    = 18
-	pduFaultCode  = 24
+	pduStub       = 24 // of a response; a fault has its code there
 
 	typeResponse = 2
 	typeFault    = 3
@@ -106,8 +106,8 @@ func (g *guardConn) next() error {
 	if err := checkPDU(pdu, g.sealed.Load()); err != nil {
 		return err
 	}
-	if pdu[pduType] == typeFault && len(pdu) >= pduFaultCode+4 {
-		g.fault.Store(binary.LittleEndian.Uint32(pdu[pduFaultCode:]))
+	if pdu[pduType] == typeFault && len(pdu) >= pduStub+4 {
+		g.fault.Store(binary.LittleEndian.Uint32(pdu[pduStub:]))
 	}
 	g.rest = pdu
 	return nil
@@ -116,7 +116,11 @@ func (g *guardConn) next() error {
 // checkPDU refuses what go-msrpc would misread.
 func checkPDU(pdu []byte, sealed bool) error {
 	auth := int(binary.LittleEndian.Uint16(pdu[pduAuthLength:]))
-	if auth > 0 && pduHeader+8+auth > len(pdu) { // with the security trailer
+	begin := pduHeader
+	if typ := pdu[pduType]; typ == typeResponse || typ == typeFault {
+		begin = pduStub
+	}
+	if auth > 0 && begin+8+auth > len(pdu) { // with the security trailer
 		return fmt.Errorf("netlogon: PDU of %d bytes with %d bytes of authentication", len(pdu), auth)
 	}
 	if !sealed {
@@ -124,7 +128,7 @@ func checkPDU(pdu []byte, sealed bool) error {
 	}
 	switch typ := pdu[pduType]; {
 	case typ == typeResponse && auth >= signatureMin:
-	case typ == typeFault && len(pdu) >= pduFaultCode+4 && binary.LittleEndian.Uint32(pdu[pduFaultCode:]) != 0:
+	case typ == typeFault && len(pdu) >= pduStub+4 && binary.LittleEndian.Uint32(pdu[pduStub:]) != 0:
 		// An error, and nothing else is taken from it.
 	case typ == typeShutdown:
 	default:

@@ -67,6 +67,7 @@ func TestGuard(t *testing.T) {
 		{"request", pdu(0, make([]byte, 40), 56), true, false},
 
 		{"signature longer than the PDU", damage(pdu(typeResponse, make([]byte, 8), 56), pduAuthLength, 200), false, false},
+		{"signature over the header", damage(pdu(typeResponse, make([]byte, 8), 56), pduAuthLength, 57), false, false},
 		{"shorter than its header", damage(pdu(typeResponse, nil, 0), pduFragLength, 15), false, false},
 		{"bind ack with fragments too small to send", pdu(12, sizes(1431, 4096), 0), false, false},
 		{"bind ack with fragments too small to receive", pdu(12, sizes(4096, 1431), 0), false, false},

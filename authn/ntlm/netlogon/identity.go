@@ -19,9 +19,14 @@ const (
 	// (MS-NRPC 2.2.1.4.11).
 	userFlagGuest = 0x1
 
-	// groupDenyOnly is SE_GROUP_USE_FOR_DENY_ONLY: membership that takes rights
-	// away and gives none (MS-DTYP 2.4.2.4).
+	// Of a membership (MS-PAC 2.2.1): SE_GROUP_ENABLED, and
+	// SE_GROUP_USE_FOR_DENY_ONLY for one that takes rights away and gives none.
+	groupEnabled  = 0x4
 	groupDenyOnly = 0x10
+
+	// ridGuest is the domain's guest account. It has no password by default,
+	// so that everybody can log on as it where it is enabled.
+	ridGuest = 501
 )
 
 // validation is what a controller says of a user who logged in (MS-NRPC
@@ -46,10 +51,20 @@ func (v *validation) identity(a *ntlm.Attempt) (*authn.Identity, ntlm.SessionBas
 	if id.Account == "" || id.Domain == "" || domain == "" {
 		return nil, key, fmt.Errorf("%w: netlogon: the domain controller does not say who logged in", authn.ErrUnavailable)
 	}
+	if info.UserID == ridGuest {
+		return nil, key, refuse(authn.ReasonRestricted, a, "disable the guest account of the domain", errors.New("the guest account"))
+	}
 	id.SID = rid(domain, info.UserID)
+	extra := info.ExtraSIDs
+	if info.UserID == 0 { // without a RID: the first of the others is the user (MS-PAC 2.5)
+		if len(extra) == 0 || extra[0] == nil || sidString(extra[0].SID) == "" {
+			return nil, key, fmt.Errorf("%w: netlogon: the domain controller does not say who logged in", authn.ErrUnavailable)
+		}
+		id.SID, extra = authn.SID(sidString(extra[0].SID)), extra[1:]
+	}
 	seen := make(map[authn.SID]bool, len(info.GroupIDs)+len(info.ExtraSIDs)+1)
 	add := func(sid authn.SID, attributes uint32) {
-		if sid != "" && attributes&groupDenyOnly == 0 && !seen[sid] {
+		if sid != "" && attributes&(groupEnabled|groupDenyOnly) == groupEnabled && !seen[sid] {
 			seen[sid] = true
 			id.Groups = append(id.Groups, authn.Group{SID: sid})
 		}
@@ -59,7 +74,7 @@ func (v *validation) identity(a *ntlm.Attempt) (*authn.Identity, ntlm.SessionBas
 			add(rid(domain, g.RelativeID), g.Attributes)
 		}
 	}
-	for _, x := range info.ExtraSIDs {
+	for _, x := range extra {
 		if x != nil {
 			add(authn.SID(sidString(x.SID)), x.Attributes)
 		}

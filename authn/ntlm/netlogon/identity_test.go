@@ -62,11 +62,12 @@ func answer(t *testing.T) *logon.ValidationSAMInfo4 {
 		UPN: unicode("alice@corp.test"), UserID: 1104, LogonDomainID: mustSID(t, "S-1-5-21-1-2-3"),
 		GroupIDs: []*logon.GroupMembership{
 			{RelativeID: 513, Attributes: 7}, {RelativeID: 2000, Attributes: 7}, {RelativeID: 513, Attributes: 7}, nil,
-			{RelativeID: 2001, Attributes: 0x10}, // deny-only
+			{RelativeID: 2001, Attributes: 0x17}, // deny-only
+			{RelativeID: 2002, Attributes: 0x3},  // not enabled
 		},
 		ExtraSIDs: []*logon.SIDAndAttributes{
 			{SID: mustSID(t, "S-1-5-21-9-9-9-600"), Attributes: 7}, {SID: nil, Attributes: 7}, nil,
-			{SID: mustSID(t, "S-1-5-21-9-9-9-601"), Attributes: 0x10},
+			{SID: mustSID(t, "S-1-5-21-9-9-9-601"), Attributes: 0x17},
 		},
 		UserSessionKey: &logon.UserSessionKey{Data: []*logon.CypherBlock{{Data: []byte("12345678")}, {Data: []byte("abcdefgh")}}},
 	}
@@ -101,6 +102,23 @@ func TestAttackGuest(t *testing.T) {
 	if id != nil || !errors.Is(err, authn.ErrBadCredentials) {
 		t.Errorf("%v, %v; want a refusal", id, err)
 	}
+	// The account itself has no password by default.
+	v = answer(t)
+	v.UserID = ridGuest
+	if id, _, err := (&validation{v}).identity(attempt); id != nil || !errors.Is(err, authn.ErrBadCredentials) {
+		t.Errorf("the guest account: %v, %v; want a refusal", id, err)
+	}
+}
+
+// TestIdentityWithoutRID: the first of the other SIDs is the user's, and no group.
+func TestIdentityWithoutRID(t *testing.T) {
+	t.Parallel()
+	v := answer(t)
+	v.UserID = 0
+	id, _, err := (&validation{v}).identity(attempt)
+	if err != nil || id.SID != "S-1-5-21-9-9-9-600" || len(id.Groups) != 2 {
+		t.Errorf("%v with groups %v, %v", id, id.Groups, err)
+	}
 }
 
 // TestIdentityIncomplete: a controller that does not say who logged in.
@@ -111,6 +129,7 @@ func TestIdentityIncomplete(t *testing.T) {
 		"no name":        func(v *logon.ValidationSAMInfo4) { v.EffectiveName = nil },
 		"no domain":      func(v *logon.ValidationSAMInfo4) { v.LogonDomainName = unicode("") },
 		"no SID":         func(v *logon.ValidationSAMInfo4) { v.LogonDomainID = nil },
+		"no RID":         func(v *logon.ValidationSAMInfo4) { v.UserID, v.ExtraSIDs = 0, nil },
 		"no key":         func(v *logon.ValidationSAMInfo4) { v.UserSessionKey = nil },
 		"half a key":     func(v *logon.ValidationSAMInfo4) { v.UserSessionKey.Data = v.UserSessionKey.Data[:1] },
 		"nil in the key": func(v *logon.ValidationSAMInfo4) { v.UserSessionKey.Data[0] = nil },

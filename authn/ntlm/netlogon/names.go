@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type nameCache struct {
 	mu    sync.Mutex
 	names map[authn.SID]cachedName
 	pause time.Time // nobody asks before
+	fails bool      // the last time that somebody asked
 }
 
 type cachedName struct {
@@ -57,6 +59,7 @@ func (n *nameCache) fill(groups []authn.Group, now time.Time) (unknown []authn.S
 func (n *nameCache) add(sids []authn.SID, names map[authn.SID]string, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.fails = false
 	if n.names == nil || len(n.names)+len(sids) > maxNames {
 		n.names = make(map[authn.SID]cachedName) // asking again costs a millisecond
 	}
@@ -75,12 +78,12 @@ func (n *nameCache) paused(now time.Time) bool {
 	return now.Before(n.pause)
 }
 
-// failed begins a pause and reports whether it is a new one.
+// failed begins a pause and reports whether it went well before.
 func (n *nameCache) failed(now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	fresh := !now.Before(n.pause)
-	n.pause = now.Add(lookupPause)
+	fresh := !n.fails
+	n.fails, n.pause = true, now.Add(lookupPause)
 	return fresh
 }
 
@@ -88,17 +91,27 @@ func (n *nameCache) failed(now time.Time) bool {
 // want of a name: rules that are written with names do not match then, and
 // those with SIDs do.
 func (v *Verifier) nameGroups(ctx context.Context, id *authn.Identity) {
-	now := v.cfg.testOnlyNow()
-	unknown := v.names.fill(id.Groups, now)
-	if len(unknown) == 0 || v.names.paused(now) {
+	if len(v.unnamed(id)) == 0 {
 		return
-	}
-	if len(unknown) > maxLookup {
-		unknown = unknown[:maxLookup]
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
 	defer cancel()
+	// One at a time, so that a hundred members of a new group are one question,
+	// and a controller that is silent about it costs each of them as much as one.
+	select {
+	case v.naming <- struct{}{}:
+		defer func() { <-v.naming }()
+	case <-ctx.Done():
+		return
+	}
+	unknown := v.unnamed(id)
+	if len(unknown) == 0 {
+		return
+	}
+	ctx, cancel = detached(ctx)
+	defer cancel()
 	names, err := v.lookup(ctx, unknown)
+	now := v.cfg.testOnlyNow()
 	if err != nil {
 		if v.names.failed(now) {
 			v.cfg.logger().Warn("groups have no names", slog.String("cause", err.Error()),
@@ -108,6 +121,31 @@ func (v *Verifier) nameGroups(ctx context.Context, id *authn.Identity) {
 	}
 	v.names.add(unknown, names, now)
 	v.names.fill(id.Groups, now)
+}
+
+// unnamed names the groups of id as far as is known, and returns those that are
+// worth asking for.
+func (v *Verifier) unnamed(id *authn.Identity) []authn.SID {
+	now := v.cfg.testOnlyNow()
+	unknown := v.names.fill(id.Groups, now)
+	if v.names.paused(now) {
+		return nil
+	}
+	unknown = slices.DeleteFunc(unknown, func(sid authn.SID) bool {
+		_, err := parseSID(sid)
+		return err != nil // one odd SID must not take the names from all others
+	})
+	return unknown[:min(len(unknown), maxLookup)]
+}
+
+// detached is ctx with its deadline only: what is asked for serves all logins,
+// and whose login it is may go away.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	all := context.WithoutCancel(ctx)
+	if d, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(all, d)
+	}
+	return context.WithCancel(all)
 }
 
 // lookup asks the controllers that are up.
@@ -132,43 +170,61 @@ func (v *Verifier) lookup(ctx context.Context, sids []authn.SID) (map[authn.SID]
 
 // lookup is a channel for names. It is opened when the first is asked for.
 type lookup struct {
-	mu sync.Mutex
-	ch *channel
+	mu     sync.Mutex
+	ch     *channel // nil while it is in use
+	closed bool
 }
 
-func (l *lookup) close() {
+func (l *lookup) take() *channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ch != nil {
-		l.ch.close()
-		l.ch = nil
+	ch := l.ch
+	l.ch = nil
+	return ch
+}
+
+func (l *lookup) put(ch *channel) {
+	l.mu.Lock()
+	keep := !l.closed && l.ch == nil
+	if keep {
+		l.ch = ch
+	}
+	l.mu.Unlock()
+	if !keep {
+		ch.close()
 	}
 }
 
-// lookupNames asks for the names of SIDs. Those without one are left out.
-func (c *controller) lookupNames(ctx context.Context, sids []authn.SID) (map[authn.SID]string, error) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(lookupPatience)
+// close closes the channel, or sees to it that it is closed when it is put back.
+func (l *lookup) close() {
+	l.mu.Lock()
+	ch := l.ch
+	l.ch, l.closed = nil, true
+	l.mu.Unlock()
+	if ch != nil {
+		ch.close()
 	}
-	c.lookup.mu.Lock()
-	defer c.lookup.mu.Unlock()
-	for {
-		old := c.lookup.ch != nil
+}
+
+// lookupNames asks for the names of SIDs. Those without one are left out. ctx
+// has a deadline.
+func (c *controller) lookupNames(ctx context.Context, sids []authn.SID) (map[authn.SID]string, error) {
+	ch := c.lookup.take()
+	for old := ch != nil; ; old = false {
 		if !old {
-			ch, err := c.openWith(ctx, bindLSA)
-			if err != nil {
+			var err error
+			if ch, err = c.openWith(ctx, bindLSA); err != nil {
 				return nil, err
 			}
-			c.lookup.ch = ch
 		}
-		c.lookup.ch.until(deadline)
-		names, err := c.lookup.ch.lookupSIDs(sids)
+		deadline, _ := ctx.Deadline()
+		ch.until(deadline)
+		names, err := ch.lookupSIDs(sids)
 		if err == nil {
+			c.lookup.put(ch)
 			return names, nil
 		}
-		c.lookup.ch.close()
-		c.lookup.ch = nil
+		ch.close()
 		if !old || isTimeout(err) {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,8 @@ type Config struct {
 
 	// Channels is how many logons may be under way at one controller, each on a
 	// connection of its own. Zero means 2; more than 4 are not allowed, for a
-	// controller keeps state for each.
+	// controller keeps state for each. Logins that name another domain have all
+	// but one of them, since a controller may wait for that domain's.
 	Channels int
 
 	// Timeout is how long a login may take altogether, with all controllers
@@ -54,7 +56,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// Patience is how long a controller may be silent before the next one is
-	// asked. The last one has until Timeout. Zero means 1.5 s.
+	// asked; a login waits as long again for one of its channels. The last
+	// controller has until Timeout. Zero means 1.5 s; it is Timeout at most.
 	Patience time.Duration
 
 	// NoNames leaves groups without names. Identities have the SIDs only.
@@ -88,6 +91,7 @@ func Password(secret authn.Secret) func() ([]authn.Secret, error) {
 // check completes the configuration.
 func (c *Config) check() error {
 	c.Account = strings.TrimSuffix(c.Account, "$")
+	c.DNSDomain = strings.TrimSuffix(c.DNSDomain, ".")
 	var errs []error
 	missing := func(what string) { errs = append(errs, errors.New("netlogon: Config."+what+" is not set")) }
 	switch {
@@ -107,6 +111,11 @@ func (c *Config) check() error {
 	if c.DNSDomain == "" && len(c.Controllers) == 0 {
 		missing("DNSDomain, or Controllers,")
 	}
+	for _, name := range c.Controllers {
+		if !isController(name) {
+			errs = append(errs, fmt.Errorf("netlogon: Config.Controllers has %q, want a name or an address such as dc1.corp.test, dc1.corp.test:49155 or [fd00::1]:49155", name))
+		}
+	}
 	if c.Channels < 0 || c.Channels > maxChannels {
 		errs = append(errs, fmt.Errorf("netlogon: Config.Channels is %d, want 0 to %d", c.Channels, maxChannels))
 	}
@@ -119,6 +128,7 @@ func (c *Config) check() error {
 	if c.Patience <= 0 {
 		c.Patience = defaultPatience
 	}
+	c.Patience = min(c.Patience, c.Timeout)
 	if c.Dialer == nil {
 		c.Dialer = &net.Dialer{}
 	}
@@ -129,6 +139,20 @@ func (c *Config) check() error {
 		c.testOnlyNow = time.Now
 	}
 	return errors.Join(errs...)
+}
+
+// isController reports whether name is a host, with or without a port.
+func isController(name string) bool {
+	if net.ParseIP(name) != nil {
+		return true
+	}
+	host, port, err := net.SplitHostPort(name)
+	if err != nil {
+		host = name
+	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return false
+	}
+	return host != "" && host != "." && (net.ParseIP(host) != nil || !strings.ContainsAny(host, `\/:[]@ `+"\x00"))
 }
 
 func (c *Config) logger() *slog.Logger {
@@ -148,6 +172,9 @@ type Verifier struct {
 	names  nameCache
 	trusts trusts
 
+	// One token each: these are asked for by one login at a time.
+	naming, trusting chan struct{}
+
 	mu          sync.Mutex
 	controllers []*controller
 	found       time.Time // when DNS was asked last; zero for a fixed list
@@ -166,7 +193,7 @@ func New(c Config) (*Verifier, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: c}
+	v := &Verifier{cfg: c, naming: make(chan struct{}, 1), trusting: make(chan struct{}, 1)}
 	// The context of what outlives a request: probes and channels.
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	for _, name := range c.Controllers {
@@ -195,12 +222,9 @@ func (v *Verifier) Close() error {
 	v.mu.Unlock()
 	v.cancel()
 	for _, c := range cs {
-		c.close()
+		c.retire()
 	}
 	v.work.Wait()
-	for _, c := range cs { // what a probe opened meanwhile
-		c.close()
-	}
 	return nil
 }
 
@@ -215,14 +239,19 @@ func (v *Verifier) VerifyNTLM(ctx context.Context, a *ntlm.Attempt) (*authn.Iden
 	defer cancel()
 	var answer *validation
 	err := v.ask(ctx, func(c *controller, patience time.Duration) error {
-		return c.use(ctx, patience, func(ch *channel) (err error) {
+		use := c.use
+		if v.foreignDomain(a) != "" {
+			use = c.useForeign
+		}
+		err := use(ctx, patience, func(ch *channel) (err error) {
 			answer, err = ch.logon(a)
 			return err
 		})
+		if v.unknownDomain(ctx, err, a) { // so that the others are not asked either
+			return refuse(authn.ReasonUnknownUser, a, "", errors.New("no trusted domain of that name"))
+		}
+		return err
 	})
-	if v.unknownDomain(ctx, err, a) {
-		return nil, ntlm.SessionBaseKey{}, refuse(authn.ReasonUnknownUser, a, "", errors.New("no trusted domain of that name"))
-	}
 	if err != nil {
 		return nil, ntlm.SessionBaseKey{}, logonError(err, a)
 	}
@@ -284,31 +313,30 @@ func (v *Verifier) unanswered(errs []error) error {
 // was heard of it.
 func answered(err error) bool {
 	var status *StatusError
-	return err == nil || errors.As(err, &status) && status.judged
+	var refused *authn.RefusedError
+	return err == nil || errors.As(err, &status) && status.judged || errors.As(err, &refused)
 }
 
 // candidates returns the controllers in the order they are to be asked: those
-// that are known to be up first. Those that were down are tried beside the
-// login where another one is up.
+// that are known to be up first, and of them those that answered the last call.
+// Those that are not up are tried beside the login where another one is.
 func (v *Verifier) candidates(ctx context.Context) ([]*controller, error) {
 	all, err := v.known(ctx)
 	if err != nil {
 		return nil, err
 	}
-	up, rest := make([]*controller, 0, len(all)), []*controller(nil)
+	var ranks [rankNotUp + 1][]*controller
 	for _, c := range all {
-		if c.isUp() {
-			up = append(up, c)
-		} else {
-			rest = append(rest, c)
+		r := c.rank()
+		ranks[r] = append(ranks[r], c)
+	}
+	order := append(ranks[rankUp], ranks[rankSuspect]...)
+	if len(order) > 0 {
+		for _, c := range ranks[rankNotUp] {
+			c.revive()
 		}
 	}
-	if len(up) > 0 {
-		for _, c := range rest {
-			c.probe()
-		}
-	}
-	return append(up, rest...), nil
+	return append(order, ranks[rankNotUp]...), nil
 }
 
 // background runs f unless the verifier was closed, and reports whether it

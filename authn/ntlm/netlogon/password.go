@@ -19,7 +19,8 @@ const maxPassword = 512
 
 // Probe opens a secure channel and closes it again: it proves that a controller
 // answers and takes one of the account's passwords. The error wraps ErrAccount
-// where it does not take any.
+// where all controllers answered and none takes any. With one of them out of
+// reach, that one may be the only one to know a new password.
 func Probe(ctx context.Context, c Config) error {
 	return withChannel(ctx, c, func(*channel) error { return nil })
 }
@@ -28,7 +29,8 @@ func Probe(ctx context.Context, c Config) error {
 // 3.5.4.4.5). One of Config.Secrets must be in force. After an error the
 // password may be the old or the new one: if the controller's answer was lost,
 // only Probe can tell. Other controllers learn of the new one within seconds,
-// or within minutes between sites.
+// or within minutes between sites; until then they take the old one only, so
+// that Config.Secrets must have both.
 func SetPassword(ctx context.Context, c Config, password authn.Secret) error {
 	clear, err := trustPassword(password)
 	if err != nil {
@@ -96,7 +98,7 @@ func withChannel(ctx context.Context, c Config, f func(*channel) error) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var errs, refusals []error
 	for i, dc := range cs {
 		patience := v.cfg.Timeout
 		if i < len(cs)-1 {
@@ -111,10 +113,22 @@ func withChannel(ctx context.Context, c Config, f func(*channel) error) error {
 			return err
 		}
 		cancel()
-		errs = append(errs, fmt.Errorf("netlogon: %s: %w", dc.name, explain(err)))
+		err = fmt.Errorf("netlogon: %s: %w", dc.name, explain(err))
+		if errors.Is(err, ErrAccount) {
+			refusals = append(refusals, err)
+		} else {
+			errs = append(errs, err)
+		}
 		if ctx.Err() != nil {
+			errs = append(errs, context.Cause(ctx))
 			break
 		}
+	}
+	if len(errs) == 0 {
+		return errors.Join(refusals...)
+	}
+	for _, err := range refusals {
+		errs = append(errs, errors.New(err.Error()))
 	}
 	return errors.Join(errs...)
 }

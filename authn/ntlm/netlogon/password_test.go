@@ -2,6 +2,7 @@ package netlogon_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/soapward/soapward/authn"
@@ -33,6 +34,11 @@ func TestSetPassword(t *testing.T) {
 	wrong.Secrets = netlogon.Password(authn.NewSecret("never was"))
 	if err := netlogon.Probe(t.Context(), wrong); !errors.Is(err, netlogon.ErrAccount) {
 		t.Errorf("wrong password: %v, want ErrAccount", err)
+	}
+	// Where not all were asked, one of the others may know it.
+	wrong.Controllers = []string{dc.IP, "127.0.0.1:1"}
+	if err := netlogon.Probe(t.Context(), wrong); err == nil || errors.Is(err, netlogon.ErrAccount) || !strings.Contains(err.Error(), "soapward join") {
+		t.Errorf("wrong password, and a controller out of reach: %v; want the refusal in the text only", err)
 	}
 	// While a password is being changed, either may be in force.
 	both := old

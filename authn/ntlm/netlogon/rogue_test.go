@@ -3,7 +3,6 @@ package netlogon_test
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"log/slog"
 	"math"
 	"net"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm/netlogon"
-	"github.com/soapward/soapward/internal/testenv"
 )
 
 // rogue is somebody in a controller's place, as by DNS. It listens where all
@@ -165,7 +163,7 @@ func TestAttackRogueController(t *testing.T) {
 		{"an annotation of 4 GiB", rogue{answer: whole(0, append(handle, entry...))}, "more than 65536"},
 		{"answer that ends too early", rogue{answer: whole(0, handle)}, "unexpected EOF"},
 		{"empty answer", rogue{answer: whole(0, nil)}, "unexpected EOF"},
-		{"a byte now and then", rogue{pause: 100 * time.Millisecond}, "deadline exceeded"},
+		{"a byte now and then", rogue{pause: 100 * time.Millisecond}, ""},
 		{"parts without end", rogue{answer: endless(same, make([]byte, 4000))}, ""},
 		{"empty parts without end", rogue{answer: endless(same, nil)}, ""},
 		{"answers to other calls without end", rogue{answer: endless(other, make([]byte, 4000))}, "longer than"},
@@ -176,7 +174,7 @@ func TestAttackRogueController(t *testing.T) {
 				Controllers: []string{"dc1"}, Dialer: startRogue(t, tt.rogue), Timeout: 3 * time.Second,
 				Logger: slog.New(slog.DiscardHandler),
 			}
-			goroutines := runtime.NumGoroutine()
+			check := nothingLeft(t)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
@@ -192,17 +190,7 @@ func TestAttackRogueController(t *testing.T) {
 			if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 64 {
 				t.Errorf("%d MiB were allocated", n)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			if err := testenv.Poll(ctx, func() error {
-				if n := runtime.NumGoroutine(); n > goroutines {
-					return errors.New("goroutines are left")
-				}
-				return nil
-			}); err != nil {
-				stacks := make([]byte, 1<<16)
-				t.Errorf("%v\n%s", err, stacks[:runtime.Stack(stacks, true)])
-			}
+			check()
 		})
 	}
 }
