@@ -23,8 +23,8 @@ const (
 	// lookupPause is how long names are not asked for after that failed.
 	lookupPause = 10 * time.Second
 
-	// lookupPatience bounds how much longer a login takes for the names of its
-	// groups.
+	// lookupPatience bounds how long a login waits for others to ask for names,
+	// and then for its own answer.
 	lookupPatience = 2 * time.Second
 )
 
@@ -94,26 +94,30 @@ func (v *Verifier) nameGroups(ctx context.Context, id *authn.Identity) {
 	if len(v.unnamed(id)) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
+	wait, cancel := context.WithTimeout(ctx, lookupPatience)
 	defer cancel()
 	// One at a time, so that a hundred members of a new group are one question,
 	// and a controller that is silent about it costs each of them as much as one.
 	select {
 	case v.naming <- struct{}{}:
 		defer func() { <-v.naming }()
-	case <-ctx.Done():
+	case <-wait.Done():
 		return
 	}
 	unknown := v.unnamed(id)
 	if len(unknown) == 0 {
 		return
 	}
-	ctx, cancel = detached(ctx)
+	work, cancel := detached(ctx)
 	defer cancel()
-	names, err := v.lookup(ctx, unknown)
+	work, cancel = context.WithTimeout(work, lookupPatience)
+	defer cancel()
+	end, _ := work.Deadline()
+	fair := time.Until(end) >= lookupPatience/2 // else the rest of the login took the time
+	names, err := v.lookup(work, unknown)
 	now := v.cfg.testOnlyNow()
 	if err != nil {
-		if v.names.failed(now) {
+		if (fair || !isTimeout(err)) && v.names.failed(now) {
 			v.cfg.logger().Warn("groups have no names", slog.String("cause", err.Error()),
 				slog.String("hint", "rules with names of groups do not match; those with SIDs do. Set netlogon.Config.NoNames if no rule has a name"))
 		}

@@ -26,7 +26,7 @@ const (
 type state int
 
 const (
-	stateUnknown state = iota // nobody tried it yet
+	stateUnknown state = iota // nobody tried it yet, or a call had no answer: a probe will tell
 	stateUp
 	stateDown
 )
@@ -47,7 +47,7 @@ func (c *controller) isUp() bool {
 // Health tells of one domain controller.
 type Health struct {
 	Controller string
-	Up         bool      // a channel could be opened, and nothing failed since
+	Up         bool      // a channel could be opened, and no call was left without an answer since
 	Since      time.Time // of the last change; zero if nobody tried it yet
 	Err        error     // why it is not up
 }
