@@ -41,7 +41,7 @@ func TestAttackSecretsDoNotPrint(t *testing.T) {
 		"hash":         hash.Reveal(),
 		"base key":     base[:],
 		"exported key": a.signer.exported[:],
-		"signing key":  a.signer.out.signKey[:],
+		"signing key":  a.signer.derive().out.signKey[:],
 		"response":     attempt.Response,
 	}
 	values := []any{

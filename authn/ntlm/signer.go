@@ -27,8 +27,10 @@ var errNotSigned = errors.New("ntlm: signing was not negotiated")
 // exchange that is not complete.
 type signer struct {
 	flags    Flags
-	out, in  direction
 	exported [16]byte
+	server   bool
+	derived  bool
+	out, in  direction // once derived; HTTP without SPNEGO never signs
 }
 
 var _ authn.MessageSigner = (*signer)(nil)
@@ -41,24 +43,32 @@ type direction struct {
 	seq     uint32
 }
 
-// newSigner derives the keys of extended session security. flags is what both
-// sides agreed on.
+// newSigner signs with an exchange's key. flags is what both sides agreed on.
 func newSigner(flags Flags, exported [16]byte, server bool) *signer {
-	s := &signer{flags: flags, exported: exported}
-	strong := exported[:5] // MS-NLMP 3.4.5.3
+	return &signer{flags: flags, exported: exported, server: server}
+}
+
+// derive makes the keys of extended session security unless it did (MS-NLMP
+// 3.4.5.2, 3.4.5.3).
+func (s *signer) derive() *signer {
+	if s.derived {
+		return s
+	}
+	s.derived = true
+	strong := s.exported[:5]
 	switch {
-	case flags.Has(Flag128):
-		strong = exported[:]
-	case flags.Has(Flag56):
-		strong = exported[:7]
+	case s.flags.Has(Flag128):
+		strong = s.exported[:]
+	case s.flags.Has(Flag56):
+		strong = s.exported[:7]
 	}
 	client, srv := &s.out, &s.in
-	if server {
+	if s.server {
 		client, srv = srv, client
 	}
-	client.signKey = deriveKey(exported[:], magicClientSign)
+	client.signKey = deriveKey(s.exported[:], magicClientSign)
 	client.sealKey = deriveKey(strong, magicClientSeal)
-	srv.signKey = deriveKey(exported[:], magicServerSign)
+	srv.signKey = deriveKey(s.exported[:], magicServerSign)
 	srv.sealKey = deriveKey(strong, magicServerSeal)
 	return s
 }
@@ -85,7 +95,7 @@ func (s *signer) GetMIC(msg []byte) ([]byte, error) {
 	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	mac := s.out.mac(s.flags, msg)
+	mac := s.derive().out.mac(s.flags, msg)
 	return mac[:], nil
 }
 
@@ -97,7 +107,7 @@ func (s *signer) VerifyMIC(msg, mic []byte) error {
 	if len(mic) != signatureSize {
 		return fmt.Errorf("ntlm: signature of %d bytes, want %d", len(mic), signatureSize)
 	}
-	want := s.in.mac(s.flags, msg)
+	want := s.derive().in.mac(s.flags, msg)
 	if subtle.ConstantTimeCompare(want[:], mic) != 1 {
 		return errors.New("ntlm: signature does not fit the message")
 	}

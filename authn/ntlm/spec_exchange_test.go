@@ -44,6 +44,7 @@ func TestSpecAccepted(t *testing.T) {
 	if err != nil || id.String() != `Domain\User` || !id.AuthTime.Equal(specTime()) {
 		t.Fatalf("identity %v, err %v; want the user of the specification", id, err)
 	}
+	a.derive()
 	if want := unhex(t, "59f600973cc4960a25480a7c196e4c58"); !bytes.Equal(a.in.sealKey[:], want) {
 		t.Errorf("client's sealing key\n got %x\nwant %x", a.in.sealKey, want)
 	}
@@ -144,6 +145,7 @@ func TestSpecInitiator(t *testing.T) {
 	if names := spec[72:108]; !bytes.Equal(got[64:100], names) {
 		t.Errorf("names\n got %x\nwant %x", got[64:100], names)
 	}
+	i.derive()
 	if want := unhex(t, "59f600973cc4960a25480a7c196e4c58"); !bytes.Equal(i.out.sealKey[:], want) {
 		t.Errorf("sealing key\n got %x\nwant %x", i.out.sealKey, want)
 	}

@@ -91,7 +91,7 @@ func TestSpecCrypto(t *testing.T) {
 	key := exchangeKey(base, specRandomKey[:])
 	back := exchangeKey(base, key[:])
 	lm := hmacMD5(owf[:], specServerChallenge[:], specClientChallenge[:])
-	s := newSigner(specFlags, specRandomKey, false)
+	s := newSigner(specFlags, specRandomKey, false).derive()
 	for _, tt := range []struct {
 		name, section, want string
 		got                 []byte
@@ -120,7 +120,7 @@ func TestSpecCrypto(t *testing.T) {
 func TestSpecSignature(t *testing.T) {
 	t.Parallel()
 	text := appendUTF16(nil, "Plaintext")
-	s := newSigner(specFlags, specRandomKey, false)
+	s := newSigner(specFlags, specRandomKey, false).derive()
 	// Encrypt as GSS_WrapEx does, then sign.
 	sealed := make([]byte, len(text))
 	s.out.open()

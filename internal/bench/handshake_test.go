@@ -153,7 +153,7 @@ func BenchmarkNTLMHandshake(b *testing.B) {
 	}
 	const rounds, visits = 15, 400
 	fmt.Printf("\nNew connection, 401, challenge, answer: processor time of the server, best and median of %d rounds of %d; latency at the client\n", rounds, visits)
-	for _, clients := range []int{1, 8} {
+	for _, clients := range []int{1, 8, 32} {
 		var cpu [2][]time.Duration // in each round, without and with a login
 		var took [2][]time.Duration
 		for round := -1; round < rounds; round++ {
