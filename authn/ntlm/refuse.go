@@ -14,7 +14,7 @@ const (
 	hintOEM = "the client sends names in a code page it does not tell; it must offer Unicode for names outside ASCII"
 
 	hintAnonymous  = "the client has no credentials to send: check that a user is logged on and that the site is trusted for integrated authentication"
-	hintOutOfOrder = "each exchange needs a connection of its own; a proxy that shares connections between clients breaks NTLM"
+	hintOutOfOrder = "each exchange needs a connection of its own; a proxy that shares connections between clients breaks NTLM, and so does a client that sends a body of more than 256 KiB before it is logged in"
 	hintNoMIC      = "a MIC is required here and this client sends none (curl, go-ntlmssp); use another client or relax the policy"
 	hintMIC        = "the messages changed on their way, or the client computes its MIC wrongly"
 	hintTargetInfo = "the response was made for another server or another challenge; a proxy may be mixing connections"
