@@ -178,5 +178,5 @@ func (m *Member) stop() error {
 		wg.Go(func() { errs[i] = p.Stop() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, stopGroup(filepath.Join(m.dir, "run", "samba-dcerpcd.pid")))...)
 }
