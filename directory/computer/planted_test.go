@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 // plant gives f what another user left beside it, or in its place.
@@ -30,7 +31,7 @@ func plant(t *testing.T, f SecretFile, suffix string) {
 func TestAttackPlantedPassword(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make files of other users")
+		testenv.Skip(t, "only root can make files of other users")
 	}
 	const want = "belongs to user 4321"
 	t.Run("create", func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 func TestWrite(t *testing.T) {
@@ -106,7 +108,7 @@ func TestWriteWhereEverybodyMay(t *testing.T) {
 func TestWriteKeepsOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away")
+		testenv.Skip(t, "only root can give files away")
 	}
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
