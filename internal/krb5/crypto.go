@@ -314,7 +314,7 @@ type derived struct {
 
 	block  cipher.Block // forEncryption
 	newMAC func() hash.Hash
-	spare  atomic.Pointer[hash.Hash] // a keyed hash to use again
+	spare  atomic.Pointer[keyedHash] // a keyed hash to use again
 }
 
 // derive returns the keys of a usage, from the list if they are there.
@@ -339,16 +339,20 @@ func (k *keyState) derive(u Usage, p purpose) *derived {
 	}
 }
 
+// keyedHash is a hash in a type that an atomic.Pointer can hold.
+type keyedHash struct{ hash.Hash }
+
 // takeMAC returns a keyed hash that nobody else uses.
-func (d *derived) takeMAC() hash.Hash {
-	if h := d.spare.Swap(nil); h != nil {
-		return *h
+func (d *derived) takeMAC() *keyedHash {
+	h := d.spare.Swap(nil)
+	if h == nil {
+		return &keyedHash{d.newMAC()}
 	}
-	return d.newMAC()
+	h.Reset()
+	return h
 }
 
-// giveMAC makes h available to the next takeMAC.
-func (d *derived) giveMAC(h hash.Hash) {
-	h.Reset()
-	d.spare.Store(&h)
-}
+// giveMAC makes h available to the next takeMAC. That resets it and not
+// giveMAC: most keys are session keys and used once, and the first reset of an
+// HMAC takes as long as hashing.
+func (d *derived) giveMAC(h *keyedHash) { d.spare.Store(h) }

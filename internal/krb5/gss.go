@@ -32,15 +32,22 @@ func OIDMicrosoftKerberos() stdasn1.ObjectIdentifier {
 	return stdasn1.ObjectIdentifier{1, 2, 840, 48018, 1, 2, 2}
 }
 
+// frameSize is what the framing of a token adds to it, or a little more.
+const frameSize = 24
+
 // FrameToken puts a message into the framing of RFC 2743 3.1.
 func FrameToken(oid stdasn1.ObjectIdentifier, id TokenID, body []byte) ([]byte, error) {
-	var w cryptobyte.Builder
+	w := cryptobyte.NewBuilder(make([]byte, 0, len(body)+frameSize))
 	w.AddASN1(appTag(0), func(w *cryptobyte.Builder) {
 		w.AddASN1ObjectIdentifier(oid)
 		w.AddUint16(uint16(id))
 		w.AddBytes(body)
 	})
-	return finishWriter("GSS token", &w)
+	b, err := w.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("krb5: marshal GSS token: %w", err)
+	}
+	return b, nil
 }
 
 // UnframeToken undoes FrameToken. The body aliases b.
