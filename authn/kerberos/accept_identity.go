@@ -32,7 +32,7 @@ func (l *login) identity() (*authn.Identity, error) {
 	}
 	if !found && !containsFold(l.m.AllowNoPAC, t.CRealm) {
 		return nil, l.refuse(authn.ReasonPolicy,
-			fmt.Sprintf("the ticket does not say which SID and groups the client has: if the KDC of %s is not Active Directory, allow tickets without PAC for it; "+
+			fmt.Sprintf("the ticket does not say which SID and groups the client has: if the KDC of %s is not Active Directory, allow tickets without PAC for it (AllowNoPAC); "+
 				"otherwise clear NA_AUTH_DATA_REQUIRED in userAccountControl of the service's account", t.CRealm),
 			errors.New("kerberos: ticket without PAC"))
 	}
