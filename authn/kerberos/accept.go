@@ -287,7 +287,7 @@ func (l *login) checkContext() error {
 	if l.gss, err = parseGSSChecksum(sum.Sum); err != nil {
 		return l.refuse(authn.ReasonMalformed, "", err)
 	}
-	if l.gss.flags&gssDCEStyle != 0 {
+	if l.gss.flags&contextDCEStyle != 0 {
 		return l.refuse(authn.ReasonPolicy, "", errors.New("kerberos: client wants the three legs of DCE RPC"))
 	}
 	return l.checkBinding()
@@ -394,7 +394,7 @@ func (l *login) contextKey() krb5.Key {
 
 // reply returns the AP-REP if the client wants one (RFC 4120 3.2.4).
 func (l *login) reply() ([]byte, error) {
-	if !l.req.Options.Has(krb5.APMutualRequired) && l.gss.flags&gssMutual == 0 {
+	if !l.req.Options.Has(krb5.APMutualRequired) && l.gss.flags&ContextMutual == 0 {
 		l.seq = l.auth.SeqNumber // RFC 1964 1.1.2: both sides count from the same
 		return nil, nil
 	}

@@ -165,7 +165,7 @@ func (o *order) token(t testing.TB) []byte {
 	sub := randomKey(t, krb5.AES256SHA1)
 	auth := &krb5.Authenticator{CRealm: part.CRealm, CName: part.CName, CTime: fixedNow.Truncate(time.Second), CUSec: 535_000,
 		SubKey: sub, SeqNumber: 4711}
-	gss := &gssChecksum{flags: gssMutual | gssIntegrity | gssSequence}
+	gss := &gssChecksum{flags: ContextMutual | ContextIntegrity | ContextSequence}
 	if o.gss != nil {
 		o.gss(gss)
 	}

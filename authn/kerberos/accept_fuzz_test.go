@@ -49,7 +49,7 @@ func FuzzAccept(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	sum, err := (&gssChecksum{flags: gssMutual | gssDelegate, delegated: []byte("x")}).marshal()
+	sum, err := (&gssChecksum{flags: ContextMutual | ContextDelegate, delegated: []byte("x")}).marshal()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func FuzzAccept(f *testing.F) {
 				if err != nil || len(b) > 0xffff {
 					t.Skip(err)
 				}
-				c.flags, c.delegated = c.flags|gssDelegate, b
+				c.flags, c.delegated = c.flags|ContextDelegate, b
 			}
 		}
 		if in == nil && kind%kinds > 1 {

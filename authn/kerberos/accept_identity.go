@@ -32,7 +32,7 @@ func (l *login) identity() (*authn.Identity, error) {
 	}
 	if !found && !containsFold(l.m.AllowNoPAC, t.CRealm) {
 		return nil, l.refuse(authn.ReasonPolicy,
-			fmt.Sprintf("the ticket does not say which SID and groups the client has: if the KDC of %s is not Active Directory, allow tickets without PAC for it; "+
+			fmt.Sprintf("the ticket does not say which SID and groups the client has: if the KDC of %s is not Active Directory, allow tickets without PAC for it (AllowNoPAC); "+
 				"otherwise clear NA_AUTH_DATA_REQUIRED in userAccountControl of the service's account", t.CRealm),
 			errors.New("kerberos: ticket without PAC"))
 	}
@@ -55,6 +55,7 @@ func (l *login) identity() (*authn.Identity, error) {
 		sid:       id.SID,
 		flags:     t.Flags,
 		end:       t.EndTime,
+		context:   l.gss.flags,
 		forwarded: forwarded,
 	}
 	for _, g := range id.Groups {
@@ -121,7 +122,7 @@ func (l *login) readPAC(id *authn.Identity) (bool, error) {
 // forwardedTGT takes the ticket-granting ticket the client forwards, if that
 // is allowed and there is one (RFC 4121 4.1.1).
 func (l *login) forwardedTGT() (*ticket, error) {
-	if !l.m.AllowForwardedTGT || l.gss.flags&gssDelegate == 0 {
+	if !l.m.AllowForwardedTGT || l.gss.flags&ContextDelegate == 0 {
 		return nil, nil
 	}
 	bad := func(err error) (*ticket, error) {

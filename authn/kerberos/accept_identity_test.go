@@ -163,7 +163,7 @@ func TestAcceptForwardedTGT(t *testing.T) {
 				if c.delegated, err = (&krb5.Cred{Tickets: []krb5.Ticket{tgt}, EncPart: krb5.EncryptedData{EType: key.EType(), Cipher: sealed}}).Marshal(); err != nil {
 					t.Fatal(err)
 				}
-				c.flags |= gssDelegate
+				c.flags |= ContextDelegate
 			}
 			m := o.mechanism(t)
 			m.AllowForwardedTGT = tc.allow

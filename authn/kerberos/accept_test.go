@@ -46,13 +46,13 @@ func TestAcceptMutual(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		option krb5.Flags
-		gss    uint32
+		gss    ContextFlags
 		want   bool
 	}{
-		{"both", krb5.APMutualRequired, gssMutual, true},
-		{"AP option only", krb5.APMutualRequired, gssIntegrity, true},
-		{"GSS flag only", 0, gssMutual, true},
-		{"not asked", 0, gssIntegrity, false},
+		{"both", krb5.APMutualRequired, ContextMutual, true},
+		{"AP option only", krb5.APMutualRequired, ContextIntegrity, true},
+		{"GSS flag only", 0, ContextMutual, true},
+		{"not asked", 0, ContextIntegrity, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestAcceptSigns(t *testing.T) {
 				}
 			}
 			if !mutual {
-				o.gss = func(c *gssChecksum) { c.flags = gssIntegrity }
+				o.gss = func(c *gssChecksum) { c.flags = ContextIntegrity }
 				o.req = func(r *krb5.APReq) { r.Options = 0 }
 			}
 			a := o.mechanism(t).NewAcceptor(authn.Exchange{})

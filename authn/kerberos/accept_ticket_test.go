@@ -216,7 +216,7 @@ func TestAcceptPolicy(t *testing.T) {
 		{"realm allowed", func(_ *order, m *Mechanism) { m.Realms = []string{"OTHER.TEST", "corp.test"} }, "", ""},
 		{"realm not allowed", func(_ *order, m *Mechanism) { m.Realms = []string{"OTHER.TEST"} }, authn.ReasonPolicy, "OTHER.TEST"},
 		{"user to user", func(o *order, _ *Mechanism) { o.req = func(r *krb5.APReq) { r.Options |= krb5.APUseSessionKey } }, authn.ReasonPolicy, "SPN"},
-		{"DCE style", func(o *order, _ *Mechanism) { o.gss = func(c *gssChecksum) { c.flags |= gssDCEStyle } }, authn.ReasonPolicy, ""},
+		{"DCE style", func(o *order, _ *Mechanism) { o.gss = func(c *gssChecksum) { c.flags |= contextDCEStyle } }, authn.ReasonPolicy, ""},
 		{"anonymous flag", func(o *order, _ *Mechanism) {
 			o.ticket = func(p *krb5.EncTicketPart) { p.Flags |= krb5.FlagAnonymous }
 		}, authn.ReasonAnonymous, ""},

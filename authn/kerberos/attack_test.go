@@ -271,7 +271,7 @@ func TestAttackNoGSSChecksum(t *testing.T) {
 		"short":                 func(a *krb5.Authenticator) { a.Checksum.Sum = a.Checksum.Sum[:23] },
 		"length of the binding": func(a *krb5.Authenticator) { a.Checksum.Sum[0] = 0 },
 		"delegation cut": func(a *krb5.Authenticator) {
-			a.Checksum.Sum[20] |= gssDelegate
+			a.Checksum.Sum[20] |= byte(ContextDelegate)
 			a.Checksum.Sum = append(a.Checksum.Sum, 1, 0, 0xff, 0xff)
 		},
 	} {

@@ -163,19 +163,24 @@ func TestCacheClientServiceTicket(t *testing.T) {
 	f.ticket(4, tkt)
 	f.write(t, path)
 	before := r.Stats()
-	c, err := NewCacheClient(r.config(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.c.testOnlyNow = r.clock.now
-	if _, err := runExchange(t, c.NewInitiator(appSPN, InitiatorConfig{}), r.mechanism(t, "svc-app", appSPN), authn.Exchange{}); err != nil {
-		t.Fatal(err)
-	}
-	if r.Stats() != before {
-		t.Error("a KDC was asked")
-	}
-	if _, err := c.Ticket(t.Context(), backSPN); err == nil || !strings.Contains(err.Error(), "no ticket-granting ticket") {
-		t.Errorf("another service: %v", err)
+	cfg := r.config()
+	mapped := cfg // a realm for the service's host once kept the ticket from being found
+	mapped.DomainRealm = map[string]string{".corp.test": tkt.Realm}
+	for _, cfg := range []Config{cfg, mapped} {
+		c, err := NewCacheClient(cfg, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.c.testOnlyNow = r.clock.now
+		if _, err := runExchange(t, c.NewInitiator(appSPN, InitiatorConfig{}), r.mechanism(t, "svc-app", appSPN), authn.Exchange{}); err != nil {
+			t.Fatal(err)
+		}
+		if r.Stats() != before {
+			t.Error("a KDC was asked")
+		}
+		if _, err := c.Ticket(t.Context(), backSPN); err == nil || !strings.Contains(err.Error(), "no ticket-granting ticket") {
+			t.Errorf("another service: %v", err)
+		}
 	}
 }
 

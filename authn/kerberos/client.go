@@ -95,7 +95,9 @@ func NewCacheClient(cfg Config, name string) (*Client, error) {
 	}
 	for _, t := range cc.tickets { // service tickets that are there already
 		if _, isTGS := t.SName.IsTGS(); !isTGS {
-			c.c.cache.put(serviceKey(t.SName, ""), t, c.c.now())
+			for _, realm := range []string{"", t.Realm} { // whether DomainRealm tells it or not
+				c.c.cache.put(serviceKey(t.SName, realm), t, c.c.now())
+			}
 		}
 	}
 	return c, nil

@@ -172,6 +172,10 @@ func (e *KDCError) hint(code krb5.ErrorCode, req *krb5.KDCReqBody) string {
 		if e.Op == opSelf || e.Op == opProxy {
 			return "the user's account is disabled, or policy forbids delegation"
 		}
+		if e.Op == opTicket && !strings.HasSuffix(strings.ToLower(e.Client), "@"+strings.ToLower(e.Realm)) {
+			return fmt.Sprintf("the KDC of %s does not take clients that come this way: configure the path between the realms there (capaths), "+
+				"or, in Active Directory, look at the trust's selective authentication", e.Realm)
+		}
 		return "logon hours, workstation or authentication policy of the account"
 	}
 	return ""

@@ -28,6 +28,7 @@ type evidence struct {
 	flags    krb5.Flags
 	end      time.Time
 	asserted bool
+	context  ContextFlags
 
 	forwarded *ticket // ticket-granting ticket of the caller, nil if there is none
 }
@@ -62,6 +63,11 @@ func (e *Evidence) Forwardable() bool { return e.open().flags.Has(krb5.FlagForwa
 // HasForwardedTGT reports whether the caller forwarded a ticket-granting
 // ticket.
 func (e *Evidence) HasForwardedTGT() bool { return e.open().forwarded != nil }
+
+// ContextFlags returns what the caller asked of the login. A ticket-granting
+// ticket that was forwarded and not taken, because Mechanism.AllowForwardedTGT
+// is not set, shows as ContextDelegate without HasForwardedTGT.
+func (e *Evidence) ContextFlags() ContextFlags { return e.open().context }
 
 // Asserted reports that the caller did not log in by Kerberos but was named by
 // a service that did protocol transition (S-1-18-2, MS-SFU 3.2.5.1.2).

@@ -8,23 +8,31 @@ import (
 	"github.com/soapward/soapward/internal/krb5"
 )
 
-// GSS flags in the authenticator's checksum (RFC 4121 4.1.1.1).
+// ContextFlags are what a client asks of the GSS context (RFC 4121 4.1.1.1).
+// Other bits than those below may be set.
+type ContextFlags uint32
+
+// The flags are asked for, which is not to say that they were granted.
 const (
-	gssDelegate     = 0x1
-	gssMutual       = 0x2
-	gssReplay       = 0x4
-	gssSequence     = 0x8
-	gssConfidential = 0x10
-	gssIntegrity    = 0x20
-	gssDCEStyle     = 0x1000 // RFC 4757 7.1
+	ContextDelegate     ContextFlags = 0x1 // a ticket-granting ticket is forwarded
+	ContextMutual       ContextFlags = 0x2 // the service is to prove itself
+	ContextReplay       ContextFlags = 0x4
+	ContextSequence     ContextFlags = 0x8
+	ContextConfidential ContextFlags = 0x10
+	ContextIntegrity    ContextFlags = 0x20
 )
+
+// Has reports whether all of flags are set.
+func (f ContextFlags) Has(flags ContextFlags) bool { return f&flags == flags }
+
+const contextDCEStyle ContextFlags = 0x1000 // RFC 4757 7.1
 
 // gssChecksum is what the authenticator carries in the place of a checksum
 // (RFC 4121 4.1.1).
 type gssChecksum struct {
 	binding   [16]byte // zero: the client sends none
-	flags     uint32
-	delegated []byte // KRB-CRED, if gssDelegate is set
+	flags     ContextFlags
+	delegated []byte // KRB-CRED, if ContextDelegate is set
 }
 
 const gssChecksumSize = 24 // without delegation
@@ -35,8 +43,8 @@ func parseGSSChecksum(b []byte) (*gssChecksum, error) {
 	if len(b) < gssChecksumSize || binary.LittleEndian.Uint32(b) != 16 {
 		return nil, errors.New("kerberos: malformed GSS checksum")
 	}
-	c := &gssChecksum{binding: [16]byte(b[4:20]), flags: binary.LittleEndian.Uint32(b[20:])}
-	if c.flags&gssDelegate == 0 {
+	c := &gssChecksum{binding: [16]byte(b[4:20]), flags: ContextFlags(binary.LittleEndian.Uint32(b[20:]))}
+	if c.flags&ContextDelegate == 0 {
 		return c, nil
 	}
 	rest := b[gssChecksumSize:]
@@ -56,8 +64,8 @@ func parseGSSChecksum(b []byte) (*gssChecksum, error) {
 func (c *gssChecksum) marshal() ([]byte, error) {
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, gssChecksumSize), 16)
 	b = append(b, c.binding[:]...)
-	b = binary.LittleEndian.AppendUint32(b, c.flags)
-	if c.flags&gssDelegate == 0 {
+	b = binary.LittleEndian.AppendUint32(b, uint32(c.flags))
+	if c.flags&ContextDelegate == 0 {
 		return b, nil
 	}
 	if len(c.delegated) > 0xffff {

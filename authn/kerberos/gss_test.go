@@ -14,9 +14,9 @@ import (
 func TestGSSChecksum(t *testing.T) {
 	t.Parallel()
 	for _, c := range []gssChecksum{
-		{flags: gssMutual | gssIntegrity},
-		{flags: gssMutual, binding: [16]byte{1, 2, 3}},
-		{flags: gssDelegate | gssMutual, delegated: []byte("KRB-CRED")},
+		{flags: ContextMutual | ContextIntegrity},
+		{flags: ContextMutual, binding: [16]byte{1, 2, 3}},
+		{flags: ContextDelegate | ContextMutual, delegated: []byte("KRB-CRED")},
 	} {
 		b, err := c.marshal()
 		if err != nil {
@@ -38,7 +38,7 @@ func TestGSSChecksum(t *testing.T) {
 			}
 		}
 	}
-	long := gssChecksum{flags: gssDelegate, delegated: make([]byte, 1<<16)}
+	long := gssChecksum{flags: ContextDelegate, delegated: make([]byte, 1<<16)}
 	if _, err := long.marshal(); err == nil {
 		t.Error("a KRB-CRED of 64 KiB does not fit")
 	}

@@ -114,10 +114,10 @@ func (i *Initiator) start(ctx context.Context, token []byte) ([]byte, error) {
 	if !i.now().Before(t.end) {
 		return nil, fmt.Errorf("kerberos: %v expired at %s", i.ticket, t.end.Format(time.RFC3339))
 	}
-	sum := gssChecksum{flags: gssReplay | gssSequence | gssIntegrity}
+	sum := gssChecksum{flags: ContextReplay | ContextSequence | ContextIntegrity}
 	options := krb5.Flags(0)
 	if !i.cfg.InsecureNoMutual {
-		sum.flags |= gssMutual
+		sum.flags |= ContextMutual
 		options |= krb5.APMutualRequired
 	}
 	if len(i.cfg.Binding) > 0 {
@@ -125,7 +125,7 @@ func (i *Initiator) start(ctx context.Context, token []byte) ([]byte, error) {
 	}
 	if i.cfg.Forward {
 		var err error
-		sum.flags |= gssDelegate
+		sum.flags |= ContextDelegate
 		if sum.delegated, err = i.forward(ctx, t); err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package kerberos
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -9,26 +8,22 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/internal/krb5"
+	"github.com/soapward/soapward/internal/mittest"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
-// mitKDC is a real MIT KDC for two realms that trust each other, in a
-// directory of its own.
+// mitKDC is two realms of MIT's that trust each other.
 type mitKDC struct {
-	dir  string
-	env  []string
-	conf string // krb5.conf
-	addr string
+	*mittest.KDCs
+	dir string // for files of the test
+	env []string
 }
 
 var update = flag.Bool("update", false, "record anew what peers say")
@@ -37,101 +32,30 @@ const mitPassword = "pw-of-Alice 42"
 
 func startMIT(t *testing.T) *mitKDC {
 	t.Helper()
-	kdc, util, admin := testenv.Need(t, "krb5kdc"), testenv.Need(t, "kdb5_util"), testenv.Need(t, "kadmin.local")
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := mittest.Start(t,
+		mittest.Realm{
+			Name: "A.TEST",
+			Principals: []string{
+				fmt.Sprintf("-pw %q +requires_preauth -maxrenewlife 7d alice", mitPassword),
+				fmt.Sprintf("-pw %q nopreauth", mitPassword),
+				fmt.Sprintf("-pw %q +requires_preauth -e aes256-sha2:special sha2", mitPassword),
+				"-randkey HTTP/app.a.test",
+				"-randkey +requires_preauth robot",
+			},
+			Keytabs: map[string]string{"app": "HTTP/app.a.test", "robot": "robot"},
+		},
+		mittest.Realm{
+			Name: "B.TEST", ReachedBy: []string{"A.TEST"},
+			Principals: []string{"-randkey HTTP/app.b.test"},
+			Keytabs:    map[string]string{"app-b": "HTTP/app.b.test"},
+		})
 	dir := t.TempDir()
-	m := &mitKDC{dir: dir, conf: filepath.Join(dir, "krb5.conf")}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	m.addr = addr
-	write := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("krb5.conf", fmt.Sprintf(`[libdefaults]
- default_realm = A.TEST
- dns_lookup_kdc = false
- dns_lookup_realm = false
- rdns = false
- dns_canonicalize_hostname = false
-[realms]
- A.TEST = {
-  kdc = %[1]s
- }
- B.TEST = {
-  kdc = %[1]s
- }
-[domain_realm]
- .a.test = A.TEST
- .b.test = B.TEST
-`, addr))
-	realm := func(name string) string {
-		return fmt.Sprintf(` %[1]s = {
-  database_name = %[2]s/%[1]s.db
-  key_stash_file = %[2]s/%[1]s.stash
-  acl_file = %[2]s/acl
-  max_life = 10h
-  max_renewable_life = 7d
-  supported_enctypes = aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal aes256-sha2:normal aes128-sha2:normal
- }
-`, name, dir)
-	}
-	write("kdc.conf", fmt.Sprintf("[kdcdefaults]\n kdc_listen = %[1]s\n kdc_tcp_listen = %[1]s\n[realms]\n%[2]s%[3]s[logging]\n kdc = FILE:%[4]s/kdc.log\n",
-		addr, realm("A.TEST"), realm("B.TEST"), dir))
-	m.env = []string{"KRB5_CONFIG=" + m.conf, "KRB5_KDC_PROFILE=" + filepath.Join(dir, "kdc.conf"), "KRB5CCNAME=FILE:" + filepath.Join(dir, "cc"), "LC_ALL=C"}
-	for name, commands := range map[string][]string{
-		"A.TEST": {
-			fmt.Sprintf("addprinc -pw %q +requires_preauth -maxrenewlife 7d alice", mitPassword),
-			fmt.Sprintf("addprinc -pw %q nopreauth", mitPassword),
-			fmt.Sprintf("addprinc -pw %q +requires_preauth -e aes256-sha2:special sha2", mitPassword),
-			"addprinc -randkey HTTP/app.a.test",
-			"addprinc -randkey +requires_preauth robot",
-			"addprinc -pw trust krbtgt/B.TEST@A.TEST",
-			"modprinc -maxrenewlife 7d krbtgt/A.TEST",
-			fmt.Sprintf("ktadd -k %s/app.keytab HTTP/app.a.test", dir),
-			fmt.Sprintf("ktadd -k %s/robot.keytab robot", dir),
-		},
-		"B.TEST": {
-			"addprinc -randkey HTTP/app.b.test",
-			"addprinc -pw trust krbtgt/B.TEST@A.TEST",
-			fmt.Sprintf("ktadd -k %s/app-b.keytab HTTP/app.b.test", dir),
-		},
-	} {
-		testenv.Run(t, m.env, "", util, "create", "-r", name, "-s", "-P", "master")
-		out := testenv.Run(t, m.env, strings.Join(commands, "\n")+"\n", admin, "-r", name)
-		if strings.Contains(out, "rror") {
-			t.Fatalf("kadmin.local: %s", out)
-		}
-	}
-	cmd := exec.Command(kdc, "-n", "-r", "A.TEST", "-r", "B.TEST")
-	cmd.Env = append(os.Environ(), m.env...)
-	p, err := testenv.StartProcess(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			b, _ := os.ReadFile(filepath.Join(dir, "kdc.log"))
-			t.Logf("%s", b)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := p.WaitListening(ctx, addr); err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return &mitKDC{KDCs: k, dir: dir, env: append(k.Env(), "KRB5CCNAME=FILE:"+filepath.Join(dir, "cc"))}
 }
 
 func (m *mitKDC) config(t *testing.T) Config {
 	t.Helper()
-	cfg, err := LoadConfig(m.conf)
+	cfg, err := LoadConfig(m.Conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +64,7 @@ func (m *mitKDC) config(t *testing.T) Config {
 
 func (m *mitKDC) keytab(t *testing.T, name string) *Keytab {
 	t.Helper()
-	k, err := LoadKeytab(filepath.Join(m.dir, name))
+	k, err := LoadKeytab(m.Keytab(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,12 +101,12 @@ func TestMITKDC(t *testing.T) {
 		for _, udpLimit := range []int{0, -1} {
 			cfg := m.config(t)
 			cfg.UDPLimit = udpLimit
-			arrives(t, byPassword(t, cfg, "alice", mitPassword), "HTTP/app.a.test", "app.keytab", "alice")
+			arrives(t, byPassword(t, cfg, "alice", mitPassword), "HTTP/app.a.test", "app", "alice")
 		}
 	})
 	t.Run("without preauth", func(t *testing.T) {
 		t.Parallel()
-		arrives(t, byPassword(t, m.config(t), "nopreauth", mitPassword), "HTTP/app.a.test", "app.keytab", "nopreauth")
+		arrives(t, byPassword(t, m.config(t), "nopreauth", mitPassword), "HTTP/app.a.test", "app", "nopreauth")
 		err := byPassword(t, m.config(t), "nopreauth", "wrong").Login(t.Context())
 		if !errors.Is(err, authn.ErrBadCredentials) {
 			t.Errorf("wrong password: %v", err)
@@ -190,27 +114,27 @@ func TestMITKDC(t *testing.T) {
 	})
 	t.Run("SHA-2 with a salt of its own", func(t *testing.T) {
 		t.Parallel()
-		arrives(t, byPassword(t, m.config(t), "sha2", mitPassword), "HTTP/app.a.test", "app.keytab", "sha2")
+		arrives(t, byPassword(t, m.config(t), "sha2", mitPassword), "HTTP/app.a.test", "app", "sha2")
 	})
 	for _, etype := range []string{"aes256-sha1", "aes128-sha1", "aes256-sha2", "aes128-sha2"} {
 		t.Run(etype, func(t *testing.T) {
 			t.Parallel()
 			cfg := m.config(t)
 			cfg.ETypes = []string{etype}
-			arrives(t, byPassword(t, cfg, "alice", mitPassword), "HTTP/app.a.test", "app.keytab", "alice")
+			arrives(t, byPassword(t, cfg, "alice", mitPassword), "HTTP/app.a.test", "app", "alice")
 		})
 	}
 	t.Run("keytab", func(t *testing.T) {
 		t.Parallel()
-		c, err := NewKeytabClient(m.config(t), "", m.keytab(t, "robot.keytab"))
+		c, err := NewKeytabClient(m.config(t), "", m.keytab(t, "robot"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		arrives(t, c, "HTTP/app.a.test", "app.keytab", "robot")
+		arrives(t, c, "HTTP/app.a.test", "app", "robot")
 	})
 	t.Run("other realm", func(t *testing.T) {
 		t.Parallel()
-		arrives(t, byPassword(t, m.config(t), "alice", mitPassword), "HTTP/app.b.test", "app-b.keytab", "alice")
+		arrives(t, byPassword(t, m.config(t), "alice", mitPassword), "HTTP/app.b.test", "app-b", "alice")
 	})
 	t.Run("errors", func(t *testing.T) {
 		t.Parallel()
@@ -240,7 +164,7 @@ func TestMITKDC(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			arrives(t, c, "HTTP/app.a.test", "app.keytab", "alice")
+			arrives(t, c, "HTTP/app.a.test", "app", "alice")
 			tgt, err := c.c.tgt(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -254,7 +178,7 @@ func TestMITKDC(t *testing.T) {
 	t.Run("forwarded TGT", func(t *testing.T) {
 		t.Parallel()
 		c := byPassword(t, m.config(t), "alice", mitPassword)
-		mech := &Mechanism{Keytab: m.keytab(t, "app.keytab"), AllowNoPAC: []string{"A.TEST"}, AllowForwardedTGT: true}
+		mech := &Mechanism{Keytab: m.keytab(t, "app"), AllowNoPAC: []string{"A.TEST"}, AllowForwardedTGT: true}
 		id, err := runExchange(t, c.NewInitiator("HTTP/app.a.test", InitiatorConfig{Forward: true}), mech, authn.Exchange{})
 		if err != nil {
 			t.Fatal(err)
@@ -263,11 +187,11 @@ func TestMITKDC(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		arrives(t, f, "HTTP/app.b.test", "app-b.keytab", "alice")
+		arrives(t, f, "HTTP/app.b.test", "app-b", "alice")
 	})
 	t.Run("protocol transition", func(t *testing.T) {
 		t.Parallel()
-		c, err := NewKeytabClient(m.config(t), "robot", m.keytab(t, "robot.keytab"))
+		c, err := NewKeytabClient(m.config(t), "robot", m.keytab(t, "robot"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +237,7 @@ func TestMITTranscript(t *testing.T) {
 		if network == "udp" {
 			return krbError(t, krb5.CodeResponseTooBig)
 		}
-		c, err := net.Dial("tcp", m.addr)
+		c, err := net.Dial("tcp", m.Addr("A.TEST"))
 		if err != nil {
 			t.Error(err)
 			return nil
@@ -342,11 +266,11 @@ func TestMITTranscript(t *testing.T) {
 		}
 		return rep
 	})
-	text, err := os.ReadFile(m.conf)
+	text, err := os.ReadFile(m.Conf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(m.conf, []byte(strings.ReplaceAll(string(text), m.addr, s.addr)), 0o600); err != nil {
+	if err := os.WriteFile(m.Conf, []byte(strings.ReplaceAll(string(text), m.Addr("A.TEST"), s.addr)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Run(t, m.env, mitPassword+"\n", testenv.Need(t, "kinit"), "-f", "alice")

@@ -59,7 +59,7 @@ func startGSSPeer(t *testing.T) *gssPeer {
 	cmd.Env = append(cmd.Environ(),
 		"NTLM_USER_FILE="+filepath.Join(t.TempDir(), "users"),
 		"NETBIOS_COMPUTER_NAME=PEER", "NETBIOS_DOMAIN_NAME=CORP", "PYTHONUTF8=1")
-	in, out := startLines(t, cmd)
+	in, out := testenv.StartLines(t, cmd)
 	return &gssPeer{t: t, in: in, out: out}
 }
 

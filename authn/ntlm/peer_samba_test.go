@@ -37,7 +37,7 @@ func newSambaHelperFor(t *testing.T, user, protocol string, options ...string) *
 	t.Helper()
 	args := append([]string{"--configfile=/dev/null", "--helper-protocol=" + protocol,
 		"--username=" + user, "--domain=CORP", "--password=" + peerPassword}, options...)
-	in, out := startLines(t, exec.Command("ntlm_auth", args...))
+	in, out := testenv.StartLines(t, exec.Command("ntlm_auth", args...))
 	return &sambaHelper{t, in, out}
 }
 

@@ -1,14 +1,9 @@
 package ntlm_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/hex"
-	"io"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/Azure/go-ntlmssp"
 
@@ -92,32 +87,3 @@ func TestPeerGoNTLMSSPWithHash(t *testing.T) {
 }
 
 func hexHash(h ntlm.NTHash) string { return hex.EncodeToString(h.Reveal()) }
-
-// startLines starts a peer that answers each line on its standard input with
-// one on its standard output, and ends when there are no more.
-func startLines(t *testing.T, cmd *exec.Cmd) (io.Writer, *bufio.Scanner) {
-	t.Helper()
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait() // it has nothing more to say
-		deadline.Stop()
-		if t.Failed() {
-			t.Logf("%s wrote:\n%s", cmd.Path, &stderr)
-		}
-	})
-	return in, bufio.NewScanner(out)
-}

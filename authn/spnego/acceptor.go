@@ -49,7 +49,11 @@ func (a *Acceptor) Step(ctx context.Context, token []byte) ([]byte, *authn.Ident
 		return nil, nil, refuse(authn.ReasonMalformed, "", err)
 	}
 	if a.pending != nil {
-		return a.finish(&NegTokenResp{}, t.MechListMIC)
+		reply, id, err := a.finish(&NegTokenResp{}, t.MechListMIC)
+		if id != nil && t.State == AcceptCompleted {
+			reply = nil // RFC 4178 4.2.2: the client expects nothing more, and MIT's fails if something comes
+		}
+		return reply, id, err
 	}
 	if len(t.ResponseToken) == 0 {
 		return nil, nil, refuse(authn.ReasonOutOfOrder, "", errors.New("spnego: client sent no mechanism token"))
@@ -64,17 +68,20 @@ func (a *Acceptor) first(ctx context.Context, token []byte) ([]byte, *authn.Iden
 	}
 	index, mech := a.choose(t.MechTypes)
 	optimistic := t.MechToken
-	if KindOf(optimistic) == KindNTLM {
+	ntlm := KindOf(optimistic) == KindNTLM
+	if ntlm && !t.MechTypes[0].Equal(OIDNTLM) {
 		// Windows puts an NTLM token behind a list that begins with Kerberos
-		// when it could get no ticket (MS-SPNG 3.1.5.2).
-		if index, mech = a.chooseNTLM(t.MechTypes); mech == nil {
-			return nil, nil, refuse(authn.ReasonMechanism, noCommonHint([]asn1.ObjectIdentifier{OIDNTLM}, a.mechanisms),
-				errors.New("spnego: NTLM token inside Negotiate"))
-		}
+		// when it could get no ticket (MS-SPNG 3.1.5.2). Behind a list that
+		// begins with NTLM it says nothing of tickets (RFC 4178 4.2.1).
+		index, mech = a.chooseNTLM(t.MechTypes)
 	} else if index > 0 {
 		optimistic = nil // it belongs to a mechanism that was not chosen
 	}
-	if mech == nil {
+	switch {
+	case mech == nil && ntlm:
+		return nil, nil, refuse(authn.ReasonMechanism, noCommonHint([]asn1.ObjectIdentifier{OIDNTLM}, a.mechanisms),
+			errors.New("spnego: NTLM token inside Negotiate"))
+	case mech == nil:
 		return nil, nil, refuse(authn.ReasonMechanism, noCommonHint(t.MechTypes, a.mechanisms),
 			fmt.Errorf("spnego: no common mechanism, client offers %s", mechanismNames(t.MechTypes)))
 	}

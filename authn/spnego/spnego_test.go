@@ -218,6 +218,7 @@ func TestAcceptorRefuses(t *testing.T) {
 	}{
 		{"nothing in common", initToken(t, "x", oidUnknown), authn.ReasonMechanism},
 		{"NTLM behind Kerberos, not enabled", initToken(t, "NTLMSSP\x00\x01", OIDKerberos, OIDNTLM), authn.ReasonMechanism},
+		{"NTLM first, nothing else", initToken(t, "NTLMSSP\x00\x01", OIDNTLM, oidUnknown), authn.ReasonMechanism},
 		{"empty", nil, authn.ReasonMalformed},
 		{"continuation first", respToken(t, NegTokenResp{State: noState, ResponseToken: []byte("x")}), authn.ReasonMalformed},
 		{"trailing byte", append(initToken(t, "x", OIDKerberos), 0), authn.ReasonMalformed},
@@ -244,6 +245,47 @@ func TestNTLMBehindKerberos(t *testing.T) {
 	r, err := ParseResp(reply)
 	if err != nil || !r.SupportedMech.Equal(OIDNTLM) || r.State != RequestMIC || string(r.ResponseToken) != "challenge" {
 		t.Errorf("reply %+v, err %v", r, err)
+	}
+}
+
+// MIT's client says that it is done when it sends its MIC last, and fails if
+// there is an answer to that.
+func TestNothingAfterTheLastMIC(t *testing.T) {
+	t.Parallel()
+	a := NewAcceptor([]authn.Mechanism{fake{OIDNTLM, 1}}, authn.Exchange{})
+	list, err := marshalMechTypes([]asn1.ObjectIdentifier{oidUnknown, OIDNTLM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mic, _ := fakeSigner{"client", "server"}.GetMIC(list)
+	for n, token := range [][]byte{
+		initToken(t, "x", oidUnknown, OIDNTLM),
+		respToken(t, NegTokenResp{State: noState, ResponseToken: []byte(OIDNTLM.String() + "-1")}),
+		respToken(t, NegTokenResp{State: AcceptCompleted, MechListMIC: mic}),
+	} {
+		reply, id, err := a.Step(context.Background(), token)
+		if last := n == 2; err != nil || (id != nil) != last || (len(reply) == 0) != last {
+			t.Errorf("leg %d: reply %x, identity %v, err %v", n, reply, id, err)
+		}
+	}
+}
+
+// A client that prefers NTLM may still have a ticket: where NTLM is not enabled
+// it is asked for that, with a MIC. Such a client was refused once.
+func TestKerberosBehindNTLM(t *testing.T) {
+	t.Parallel()
+	a := NewAcceptor([]authn.Mechanism{fake{OIDKerberos, 1}}, authn.Exchange{})
+	reply, id, err := a.Step(context.Background(), initToken(t, "NTLMSSP\x00\x01", OIDNTLM, OIDKerberos))
+	if err != nil || id != nil {
+		t.Fatalf("id %v, err %v", id, err)
+	}
+	r, err := ParseResp(reply)
+	if err != nil || !r.SupportedMech.Equal(OIDKerberos) || r.State != RequestMIC || len(r.ResponseToken) != 0 {
+		t.Errorf("reply %+v, err %v", r, err)
+	}
+	_, id, err = a.Step(context.Background(), respToken(t, NegTokenResp{State: noState, ResponseToken: []byte("NTLMSSP\x00\x01")}))
+	if id != nil {
+		t.Errorf("identity %v by the token of NTLM and without a MIC, err %v", id, err)
 	}
 }
 

@@ -71,6 +71,7 @@ var ours = rules{
 		"./internal/archtest": {standardOnly: true},
 		"./internal/testenv":  {standardOnly: true},
 		"./internal/adtest":   {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/mittest":  {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/e2e/...":  {imports: everything},
 		"./internal/bench":    {imports: everything},
 
@@ -117,6 +118,6 @@ var ours = rules{
 	},
 	tests: []string{
 		"./authn/ntlm/ntlmtest",
-		"./internal/testenv", "./internal/adtest", "./internal/e2e/...", "./internal/bench",
+		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench",
 	},
 }

@@ -70,6 +70,7 @@ var packages = map[string]string{
 	"python module samba":                         "python3-samba",
 	"python module gssapi":                        "python3-gssapi",
 	"python module zeep":                          "python3-zeep",
+	"python module requests":                      "python3-requests",
 	"python module requests_kerberos":             "python3-requests-kerberos",
 	"python module requests_ntlm":                 "python3-requests-ntlm",
 }
