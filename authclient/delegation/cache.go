@@ -3,6 +3,7 @@ package delegation
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -28,6 +29,11 @@ const (
 	// minRefused is how old a ticket is at least that is replaced because the
 	// upstream refused it. Another reason is likelier for a new one.
 	minRefused = time.Minute
+
+	// refusedFor is how long a KDC's refusal is taken for its answer. It keeps
+	// a caller who tries again and again from the KDC, and lets one who was
+	// given the right in the meantime not wait.
+	refusedFor = 5 * time.Second
 )
 
 // cacheKey tells tickets apart. SID and account come from the login, the
@@ -59,7 +65,8 @@ type cache struct {
 
 type entry struct {
 	key     cacheKey
-	cred    *authclient.Ticket
+	cred    *authclient.Ticket // nil: refused
+	err     error              // why
 	fetched time.Time
 	until   time.Time
 }
@@ -89,7 +96,7 @@ func (c *cache) get(ctx context.Context, key cacheKey, fetch func(context.Contex
 		if e := el.Value.(*entry); c.now().Before(e.until) {
 			c.used.MoveToFront(el)
 			c.mu.Unlock()
-			return e.cred, nil
+			return e.cred, e.err
 		}
 		c.remove(el)
 	}
@@ -116,11 +123,15 @@ func (c *cache) fly(ctx context.Context, key cacheKey, f *flight, fetch func(con
 	defer c.mu.Unlock()
 	defer close(f.done)
 	delete(c.flights, key)
+	now := c.now()
 	if f.err = err; err != nil {
+		if isRefusal(err) {
+			c.keep(&entry{key: key, err: err, fetched: now, until: now.Add(refusedFor)})
+		}
 		return
 	}
 	f.cred = &authclient.Ticket{Ticket: t}
-	cred, now := f.cred, c.now()
+	cred := f.cred
 	cred.OnRefused = func() bool { return c.refused(key, cred) && c.forget(t) }
 	until := t.Expires().Add(-margin)
 	if latest := now.Add(maxAge); latest.Before(until) {
@@ -129,11 +140,28 @@ func (c *cache) fly(ctx context.Context, key cacheKey, f *flight, fetch func(con
 	if !now.Before(until) {
 		return // good for this one request
 	}
-	c.expire(now)
-	c.entries[key] = c.used.PushFront(&entry{key, f.cred, now, until})
+	c.keep(&entry{key: key, cred: cred, fetched: now, until: until})
+}
+
+// keep puts e in, and others out for which there is no room. The caller holds
+// the lock.
+func (c *cache) keep(e *entry) {
+	c.expire(e.fetched)
+	c.entries[e.key] = c.used.PushFront(e)
 	for c.used.Len() > c.max {
 		c.remove(c.used.Back())
 	}
+}
+
+// isRefusal reports whether err is the answer to the question that the key
+// stands for. A refused login is not: it depends on a password, for which there
+// is a memory of its own, or on our own account, for which Client has one.
+func isRefusal(err error) bool {
+	var ke *kerberos.KDCError
+	if errors.As(err, &ke) {
+		return ke.Op != opLogin
+	}
+	return errors.Is(err, kerberos.ErrNotDelegable) || errors.Is(err, errOtherAccount)
 }
 
 // guard turns a panic into an error. It would end the process, since no server

@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 	if a != r.digest("alice", authn.NewSecret("one")) || a == r.digest("alice", authn.NewSecret("two")) || a == r.digest("bob", authn.NewSecret("one")) {
 		t.Error("digests do not tell name and password apart")
 	}
-	r.put(a, boom, now)
+	r.put(a, boom, now, maxAge)
 	if err := r.get(a, now.Add(maxAge-time.Second)); !errors.Is(err, boom) {
 		t.Errorf("%v, want boom", err)
 	}
@@ -180,7 +180,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%v after its time", err)
 	}
 	for i := range maxRefusals + 100 {
-		r.put(r.digest(fmt.Sprint(i), authn.Secret{}), boom, now)
+		r.put(r.digest(fmt.Sprint(i), authn.Secret{}), boom, now, maxAge)
 	}
 	if n := len(r.set); n > maxRefusals {
 		t.Errorf("%d refusals kept", n)

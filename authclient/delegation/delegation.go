@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,12 @@ type Upstream struct {
 	// not matter.
 	SPN string
 
+	// Methods limits by which methods callers are passed on: Constrained,
+	// Forwarded, Password, Transition. They are tried in that order whatever
+	// the order here. Nil means all. Transition and AsService have switches of
+	// their own besides, below.
+	Methods []Method
+
 	// ProtocolTransition acts for callers who left no ticket, on our own word
 	// that they logged in. Whoever controls this process can then be anybody
 	// at this upstream, so the account must be worth that trust.
@@ -44,6 +51,21 @@ type Upstream struct {
 	// is an error nevertheless: anybody on the way to it could have made the
 	// refusal up, and must not choose in whose name we act.
 	Service authclient.Credential
+
+	// Account is the account that the server runs as. It is only for the
+	// commands in remedies, which leave out what needs it if it is empty.
+	Account string
+}
+
+// allows reports whether a method may be used at u.
+func (u *Upstream) allows(m Method) bool {
+	switch {
+	case m == AsService:
+		return u.Service != nil
+	case m == Transition && !u.ProtocolTransition:
+		return false
+	}
+	return u.Methods == nil || slices.Contains(u.Methods, m)
 }
 
 // Delegator finds credentials that act for callers. Its fields must not change
@@ -69,10 +91,22 @@ type Delegator struct {
 	// "CORP.TEST".
 	Domains map[string]string
 
+	// AllowUPN names callers without a SID by their UPN: for each mechanism
+	// whose word is taken, the UPN suffixes of the domain. It is for an OIDC
+	// provider, say, that has its users from the domain; whoever administers
+	// that can then be any user with such a UPN at the upstreams with protocol
+	// transition. Others without a SID are not passed on. Principal decides
+	// instead where it is set.
+	AllowUPN map[string][]string
+
 	// MaxTickets bounds the tickets kept. Zero means 4096.
 	MaxTickets int
 
 	Logger *slog.Logger // nil means slog.Default(); for uses of the service account
+
+	// Observe is told of each decision before Delegate returns, by many
+	// goroutines at once, and must not block. Nil means nobody is told.
+	Observe func(context.Context, Decision)
 
 	testOnlyNow func() time.Time
 
@@ -87,20 +121,24 @@ type Delegator struct {
 // that connections are used again.
 func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclient.Target) (authclient.Credential, Method, error) {
 	d.once.Do(func() { d.tickets = newCache(d.MaxTickets, d.now, d.forget) })
+	begin := time.Now()
 	e := &Error{Identity: id, Target: t}
 	u := d.upstream(t.SPN)
+	var cred authclient.Credential
+	var method Method
+	var err error
 	if u == nil {
-		return nil, "", e.because(ErrNotListed,
+		err = e.because(ReasonNotListed, ErrNotListed,
 			fmt.Sprintf("%s is not among the servers that callers are passed on to", t.SPN),
-			"add the upstream with this SPN to the delegation settings, if callers may be passed on to it")
+			words("add the upstream with this SPN to the delegation settings, if callers may be passed on to it"))
+	} else {
+		cred, method, err = d.asCaller(ctx, e, id, u)
 	}
-	cred, method, err := d.asCaller(ctx, e, id, u)
-	if err == nil {
-		return cred, method, nil
+	if err == nil || u == nil || u.Service == nil || !e.decidedHere() || ctx.Err() != nil {
+		d.observe(ctx, begin, method, e, err)
+		return cred, method, err
 	}
-	if u.Service == nil || !e.decidedHere() || ctx.Err() != nil {
-		return nil, "", err
-	}
+	d.observe(ctx, begin, AsService, e, err)
 	d.logger().LogAttrs(ctx, slog.LevelInfo, "acting as service account",
 		slog.Any("user", id), slog.String("upstream", t.SPN), slog.Any("cause", err))
 	return u.Service, AsService, nil
@@ -109,35 +147,54 @@ func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclie
 // asCaller tries the methods that act in the caller's name. The error is e.
 func (d *Delegator) asCaller(ctx context.Context, e *Error, id *authn.Identity, u *Upstream) (authclient.Credential, Method, error) {
 	if id == nil {
-		return nil, "", e.because(ErrNoEvidence, "the request is anonymous", "require a login on the route")
+		return nil, "", e.because(ReasonNoEvidence, ErrNoEvidence, "the request is anonymous", words("require a login on the route"))
+	}
+	ev, _ := id.Evidence.(*kerberos.Evidence)
+	if now := d.now(); !id.Expires.IsZero() && !now.Before(id.Expires) || ev != nil && !now.Before(ev.Expires()) {
+		return nil, "", e.because(ReasonLoginExpired, ErrNoEvidence, "the caller's login has ended", words("the caller has to log in again"))
 	}
 	if isProtected(id) {
-		return nil, "", e.because(kerberos.ErrNotDelegable,
-			fmt.Sprintf("%v is a member of Protected Users, whose identity is never passed on", id),
-			"list a service account for the upstream, or take the user out of the group Protected Users")
+		return nil, "", e.protected(kerberos.ErrProtectedUser)
+	}
+	if sensitive, _ := ev.Sensitive(); sensitive {
+		return nil, "", e.sensitive(kerberos.ErrNotDelegable, "")
 	}
 	for _, m := range d.methods(u, id) {
 		c, err := d.try(ctx, m, id, e.Target)
 		if err == nil {
 			return c, m, nil
 		}
-		e.Tried = append(e.Tried, Attempt{m, err})
+		e.Tried = append(e.Tried, Attempt{m, reasonOf(m, err), err})
 		if errors.Is(err, authn.ErrUnavailable) || ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, "", d.explain(e)
+	return nil, "", d.explain(e, u)
 }
 
 // methods lists what can be tried with the evidence there is.
 func (d *Delegator) methods(u *Upstream, id *authn.Identity) []Method {
 	var ms []Method
+	for _, m := range d.left(id) {
+		if u.allows(m) {
+			ms = append(ms, m)
+		}
+	}
+	// A KDC that refuses what the caller left would refuse our word as well.
+	if len(ms) == 0 && u.allows(Transition) && d.Client != nil {
+		ms = append(ms, Transition)
+	}
+	return ms
+}
+
+// left lists the methods for what the caller left.
+func (d *Delegator) left(id *authn.Identity) []Method {
+	var ms []Method
 	ev, _ := id.Evidence.(*kerberos.Evidence)
-	live := ev != nil && d.now().Before(ev.Expires())
-	if live && ev.Forwardable() && d.Client != nil {
+	if ev.Forwardable() && d.Client != nil {
 		ms = append(ms, Constrained)
 	}
-	if live && ev.HasForwardedTGT() && d.knowsKDC() {
+	if ev.HasForwardedTGT() && d.knowsKDC() {
 		ms = append(ms, Forwarded)
 	}
 	if _, ok := id.Evidence.(passwordEvidence); ok && d.knowsKDC() {
@@ -146,10 +203,6 @@ func (d *Delegator) methods(u *Upstream, id *authn.Identity) []Method {
 		if _, err := d.principal(id); err == nil {
 			ms = append(ms, Password)
 		}
-	}
-	// A KDC that refuses what the caller left would refuse our word as well.
-	if len(ms) == 0 && u.ProtocolTransition && d.Client != nil {
-		ms = append(ms, Transition)
 	}
 	return ms
 }
@@ -167,7 +220,7 @@ func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, t aut
 	return d.tickets.get(ctx, keyOf(m, principal, id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
 		switch m {
 		case Constrained:
-			return d.Client.S4U2Proxy(ctx, ev, t.SPN)
+			return d.constrained(ctx, ev, t.SPN)
 		case Forwarded:
 			c, err := kerberos.NewForwardedClient(d.Kerberos, ev)
 			if err != nil {
@@ -194,7 +247,11 @@ func (d *Delegator) transition(ctx context.Context, id *authn.Identity, principa
 	if id.SID != "" && id.SID != self.SID() {
 		return nil, fmt.Errorf("%w: %s is %s to the KDC, and %s logged in", errOtherAccount, principal, self.SID(), id.SID)
 	}
-	return d.Client.S4U2Proxy(ctx, self, spn)
+	t, err := d.Client.S4U2Proxy(ctx, self, spn)
+	if isBadOption(err) && !errors.Is(err, kerberos.ErrLimitedClient) {
+		return nil, &refusal{whyRefused(self), self.Account(), err}
+	}
+	return t, err
 }
 
 // forget drops a ticket that an upstream refused from Client's cache, and
@@ -204,39 +261,6 @@ func (d *Delegator) forget(t *kerberos.Ticket) bool { return d.Client == nil || 
 
 // knowsKDC reports whether Kerberos is set.
 func (d *Delegator) knowsKDC() bool { return len(d.Kerberos.Realms) > 0 || d.Kerberos.LookupKDC }
-
-// Plan returns the methods that could act at an upstream for callers who log
-// in by a mechanism, as Identity.Mechanism names it. Without any, or with
-// AsService alone, such callers are not passed on: what a check of the
-// configuration tells the operator before the first call fails.
-func (d *Delegator) Plan(mechanism, spn string) []Method {
-	u := d.upstream(spn)
-	if u == nil {
-		return nil
-	}
-	var ms []Method
-	switch mechanism {
-	case authn.MechanismKerberos:
-		if d.Client != nil {
-			ms = append(ms, Constrained)
-		}
-		if d.knowsKDC() {
-			ms = append(ms, Forwarded)
-		}
-	case authn.MechanismNTLM:
-	default: // leaves a password, if it is Basic or a form
-		if d.knowsKDC() {
-			ms = append(ms, Password)
-		}
-	}
-	if u.ProtocolTransition && d.Client != nil {
-		ms = append(ms, Transition)
-	}
-	if u.Service != nil {
-		ms = append(ms, AsService)
-	}
-	return ms
-}
 
 // upstream returns the entry of a server, or nil.
 func (d *Delegator) upstream(spn string) *Upstream {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +42,10 @@ func newWorld(t *testing.T) *world {
 		{Name: "bob", Password: "pw-bob"},
 		{Name: "sam", Password: "pw-sam", Sensitive: true},
 		{Name: "pru", Password: "pw-pru", Groups: []uint32{525}},
+		{Name: "dora", Password: "pw-dora"},
+		{Name: "sue", Password: "pw-sue"},
+		{Name: "nora", Password: "pw-nora"},
+		{Name: "limited", Password: "pw-limited", SPNs: []string{"HTTP/limited.corp.test"}, TrustedToAuth: true, DelegateTo: []string{backSPN}, Sensitive: true},
 		{Name: "front", Password: "pw-front", SPNs: []string{frontSPN}, TrustedToAuth: true, DelegateTo: []string{backSPN}},
 		{Name: "plain", Password: "pw-plain", SPNs: []string{plainSPN}, DelegateTo: []string{backSPN}},
 		{Name: "back", Password: "pw-back", SPNs: []string{backSPN}},
@@ -299,36 +302,6 @@ func TestServiceAccount(t *testing.T) {
 			t.Error(m, err)
 		}
 	})
-}
-
-func TestPlan(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	d := w.delegator("front",
-		Upstream{SPN: backSPN},
-		Upstream{SPN: otherSPN, ProtocolTransition: true, Service: &authclient.Kerberos{}})
-	noClient := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
-	noClient.Client = nil
-	noClient.Kerberos = kerberos.Config{}
-	for _, tc := range []struct {
-		d              *Delegator
-		mechanism, spn string
-		want           []Method
-	}{
-		{d, authn.MechanismKerberos, backSPN, []Method{Constrained, Forwarded}},
-		{d, authn.MechanismNTLM, backSPN, nil},
-		{d, "Basic", backSPN, []Method{Password}},
-		{d, authn.MechanismNTLM, otherSPN, []Method{Transition, AsService}},
-		{d, authn.MechanismKerberos, otherSPN, []Method{Constrained, Forwarded, Transition, AsService}},
-		{d, authn.MechanismKerberos, "HTTP/unknown", nil},
-		{noClient, authn.MechanismNTLM, backSPN, nil},
-		{noClient, authn.MechanismKerberos, backSPN, nil},
-		{noClient, "Basic", backSPN, nil},
-	} {
-		if got := tc.d.Plan(tc.mechanism, tc.spn); !slices.Equal(got, tc.want) {
-			t.Errorf("Plan(%s, %s) = %v, want %v", tc.mechanism, tc.spn, got, tc.want)
-		}
-	}
 }
 
 func TestSource(t *testing.T) {

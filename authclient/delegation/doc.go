@@ -14,10 +14,12 @@
 //   - AsService: not in the caller's name but in our own. Only where the
 //     upstream's entry names the account, and every use is logged.
 //
-// If none fits, the error is an *Error. It says how the caller logged in, what
-// was tried, why that failed and which command mends it, for the log; and it
-// knows what a SOAP or REST client may learn of that. After an NTLM login it
-// is ErrDoubleHop.
+// If none fits, the error is an *Error. It has a Reason to branch on. It says
+// how the caller logged in, what was tried, why that failed and which commands
+// mend it, for the log; and it knows what a SOAP or REST client may learn of
+// that. After an NTLM login it is ErrDoubleHop. CheckRoute tells the same
+// before the first call fails, as far as the settings tell it, and Observe is
+// the place for an audit log and a metric.
 //
 //	d := &delegation.Delegator{Client: client, Upstreams: []delegation.Upstream{
 //		{SPN: "HTTP/back.corp.test", ProtocolTransition: true},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
@@ -34,18 +33,21 @@ const Namespace = "urn:soapward:delegation"
 // An Attempt is one method that was tried and failed.
 type Attempt struct {
 	Method Method
+	Reason Reason
 	Err    error
 }
 
-// Error says why a caller could not be passed on. Its text is for the log; what
-// a client may learn is in SOAPFault and Problem.
+// Error says why a caller could not be passed on. Programs branch on Reason.
+// Its text is for the log; what a client may learn is in SOAPFault and Problem.
 type Error struct {
 	Identity *authn.Identity // nil: anonymous
 	Target   authclient.Target
 	Tried    []Attempt
-	Cause    string // in words
-	Remedy   string // what an administrator can do, with the commands
-	Err      error  // ErrDoubleHop, ErrNoEvidence, ErrNotListed or what a KDC said
+	Reason   Reason
+	Cause    string   // in words
+	Remedies []Remedy // what an administrator can do: any of them, in the order of preference
+	Remedy   string   // all of Remedies in one line, for a log
+	Err      error    // ErrDoubleHop, ErrNoEvidence, ErrNotListed or what a KDC said
 }
 
 func (e *Error) Error() string {
@@ -71,7 +73,7 @@ func (e *Error) LogValue() slog.Value {
 	}
 	return slog.GroupValue(
 		slog.Any("user", e.Identity), slog.String("mech", e.mechanism()),
-		slog.String("upstream", e.Target.SPN), slog.Any("tried", tried),
+		slog.String("upstream", e.Target.SPN), slog.String("reason", string(e.Reason)), slog.Any("tried", tried),
 		slog.String("cause", e.Cause), slog.String("remedy", e.Remedy), slog.Any("error", e.Err))
 }
 
@@ -83,8 +85,8 @@ func (e *Error) mechanism() string {
 }
 
 // because completes the error.
-func (e *Error) because(err error, cause, remedy string) *Error {
-	e.Err, e.Cause, e.Remedy = err, cause, remedy
+func (e *Error) because(r Reason, err error, cause string, remedies ...Remedy) *Error {
+	e.Reason, e.Err, e.Cause, e.Remedies, e.Remedy = r, err, cause, remedies, joinRemedies(remedies)
 	return e
 }
 
@@ -147,93 +149,4 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(b) // the client is gone
-}
-
-// explain finds words for what asCaller tried.
-func (d *Delegator) explain(e *Error) *Error {
-	if n := len(e.Tried); n > 0 {
-		return d.explainAttempt(e, e.Tried[n-1])
-	}
-	account := d.account()
-	ev, _ := e.Identity.Evidence.(*kerberos.Evidence)
-	if _, ok := e.Identity.Evidence.(passwordEvidence); ok && d.knowsKDC() {
-		if _, err := d.principal(e.Identity); err != nil {
-			return d.explainAttempt(e, Attempt{Password, err})
-		}
-	}
-	switch {
-	case ev == nil && e.Identity.Mechanism == authn.MechanismNTLM:
-		return e.because(ErrDoubleHop,
-			"the caller logged in by NTLM, which leaves nothing that could be shown to a second server (double hop)",
-			"accept Kerberos only on the route, or switch on protocol transition for the upstream and "+d.transitionCommands(account, e.Target.SPN)+
-				", or list a service account for the upstream")
-	case ev == nil:
-		return e.because(ErrNoEvidence,
-			fmt.Sprintf("a login by %s leaves nothing that could be shown to a second server", e.Identity.Mechanism),
-			"switch on protocol transition for the upstream and "+d.transitionCommands(account, e.Target.SPN)+", or list a service account for the upstream")
-	case !d.now().Before(ev.Expires()):
-		return e.because(ErrNoEvidence, "the caller's ticket has ended", "the caller has to log in again")
-	case !ev.Forwardable():
-		user := e.Identity.Account
-		return e.because(kerberos.ErrNotDelegable,
-			"the caller's ticket is not forwardable: the account is sensitive, or its client asked for such a ticket",
-			fmt.Sprintf("if the account may be delegated, run Set-ADAccountControl %s -AccountNotDelegated $false "+
-				"(Samba: samba-tool user sensitive %s off); clients of MIT Kerberos need kinit -f, or forwardable = true in krb5.conf; then log in again", user, user))
-	}
-	return e.because(ErrNoEvidence, "no service account is configured that could ask a KDC for a ticket in the caller's name",
-		"configure the principal and keytab of the account callers log in to")
-}
-
-// explainAttempt finds words for a method's failure.
-func (d *Delegator) explainAttempt(e *Error, a Attempt) *Error {
-	account, spn := d.account(), e.Target.SPN
-	var ke *kerberos.KDCError
-	switch {
-	case errors.Is(a.Err, authn.ErrUnavailable):
-		return e.because(a.Err, "no KDC answered: "+a.Err.Error(), "check that the domain controllers can be reached on port 88")
-	case errors.Is(a.Err, errNotOfDomain):
-		return e.because(a.Err, a.Err.Error(), "callers of this kind need a rule that names their domain account (Principal), or the realm of their domain (Domains)")
-	case errors.Is(a.Err, errOtherAccount):
-		return e.because(a.Err, a.Err.Error(), "the account was made anew, or the name belongs to another domain: check Domains")
-	case errors.Is(a.Err, errNoSID):
-		return e.because(a.Err, a.Err.Error(), fmt.Sprintf("tickets to %s need a PAC: clear NA_AUTH_DATA_REQUIRED in userAccountControl of the account", account))
-	case errors.Is(a.Err, kerberos.ErrNoServiceKey):
-		return e.because(a.Err, a.Err.Error(), fmt.Sprintf("configure a new keytab of %s, with keys of all encryption types, or its password; a credential cache is not enough", account))
-	case errors.Is(a.Err, kerberos.ErrNotDelegable):
-		return e.because(a.Err, "the KDC does not let the caller be passed on",
-			"the user is sensitive or in Protected Users, or the account lacks the right: "+d.commands(a.Method, account, spn))
-	case errors.As(a.Err, &ke) && ke.Hint != "":
-		return e.because(a.Err, "the KDC refused: "+ke.Hint, d.commands(a.Method, account, spn))
-	}
-	return e.because(a.Err, a.Err.Error(), d.commands(a.Method, account, spn))
-}
-
-// account returns our account's name to put into a command.
-func (d *Delegator) account() string {
-	if d.Client == nil {
-		return "ACCOUNT"
-	}
-	name, _, _ := strings.Cut(d.Client.Principal(), "@")
-	return name
-}
-
-// commands returns what gives our account the rights a method needs.
-func (d *Delegator) commands(m Method, account, spn string) string {
-	switch m {
-	case Forwarded, Password:
-		return fmt.Sprintf("check that %s is registered (setspn -Q %s)", spn, spn)
-	case Transition:
-		return d.transitionCommands(account, spn)
-	}
-	return "run " + listCommand(account, spn)
-}
-
-func (d *Delegator) transitionCommands(account, spn string) string {
-	return fmt.Sprintf("run Set-ADAccountControl %s -TrustedToAuthForDelegation $true (Samba: samba-tool delegation for-any-protocol %s on) and %s",
-		account, account, listCommand(account, spn))
-}
-
-func listCommand(account, spn string) string {
-	return fmt.Sprintf("Set-ADUser %s -Add @{'msDS-AllowedToDelegateTo'='%s'} (Samba: samba-tool delegation add-service %s %s)",
-		account, spn, account, spn)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authn/password"
+	"github.com/soapward/soapward/internal/kdc"
 	"github.com/soapward/soapward/soap"
 )
 
@@ -28,45 +30,91 @@ func TestDelegateRefused(t *testing.T) {
 	unmapped.Domain = "ELSEWHERE"
 	gone := *ntlm
 	gone.Account = "nobody"
+	noGroups := *w.ntlmLogin("pru")
+	noGroups.Groups = nil
+	dora, doraTicket := w.ntlmLogin("dora"), w.kerberosLogin("dora", "front", frontSPN, false)
+	sue, noPAC := w.kerberosLogin("sue", "front", frontSPN, false), &authn.Identity{UPN: "nora@corp.test", Mechanism: "OIDC"}
+	byPassword := w.ntlmLogin("alice")
+	byPassword.Evidence = &password.Secret{User: "alice", Password: authn.NewSecret("not hers")}
 	transition := Upstream{SPN: backSPN, ProtocolTransition: true}
+	// What happens after the logins.
+	for name, change := range map[string]func(*kdc.Account){
+		"dora": func(a *kdc.Account) { a.Disabled = true },
+		"sue":  func(a *kdc.Account) { a.Sensitive = true },
+		"nora": func(a *kdc.Account) { a.NoPAC = true },
+	} {
+		if err := w.Update(name, change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rbcd := Upstream{SPN: otherSPN, Account: "other"}
 	for _, tc := range []struct {
 		name     string
 		id       *authn.Identity
 		account  string
 		upstream Upstream
 		spn      string
+		reason   Reason
 		is       error
 		tried    []Method
 		cause    string
 		remedy   string
 		fault    string
 	}{
-		{"double hop", ntlm, "front", Upstream{SPN: backSPN}, backSPN, ErrDoubleHop, nil, "double hop",
-			"Set-ADAccountControl front -TrustedToAuthForDelegation $true (Samba: samba-tool delegation for-any-protocol front on)", "DoubleHop"},
-		{"another login without evidence", oidc, "front", Upstream{SPN: backSPN}, backSPN, ErrNoEvidence, nil, "login by OIDC",
+		{"double hop", ntlm, "front", Upstream{SPN: backSPN}, backSPN, ReasonDoubleHop, ErrDoubleHop, nil, "double hop",
+			"samba-tool delegation for-any-protocol front on && samba-tool delegation add-service front HTTP/back.corp.test " +
+				"(PowerShell: Set-ADAccountControl -Identity 'front' -TrustedToAuthForDelegation $true; Set-ADUser -Identity 'front' -Add @{'msDS-AllowedToDelegateTo'='HTTP/back.corp.test'})", "DoubleHop"},
+		{"another login without evidence", oidc, "front", Upstream{SPN: backSPN}, backSPN, ReasonNoEvidence, ErrNoEvidence, nil, "login by OIDC",
 			"samba-tool delegation add-service front HTTP/back.corp.test", "NotDelegated"},
-		{"anonymous", nil, "front", transition, backSPN, ErrNoEvidence, nil, "anonymous", "require a login", "NotDelegated"},
-		{"not listed", ntlm, "front", transition, otherSPN, ErrNotListed, nil, otherSPN, "add the upstream", "NotDelegated"},
-		{"sensitive, own ticket", w.kerberosLogin("sam", "front", frontSPN, false), "front", Upstream{SPN: backSPN}, backSPN,
-			kerberos.ErrNotDelegable, nil, "not forwardable", "Set-ADAccountControl sam -AccountNotDelegated $false", "NotDelegated"},
-		{"sensitive, NTLM", w.ntlmLogin("sam"), "front", transition, backSPN, kerberos.ErrNotDelegable, []Method{Transition}, "KDC", "sensitive", "NotDelegated"},
-		{"protected", w.ntlmLogin("pru"), "front", transition, backSPN, kerberos.ErrNotDelegable, nil, "Protected Users", "service account", "NotDelegated"},
-		{"account not trusted for transition", w.ntlmLogin("alice"), "plain", transition, backSPN, kerberos.ErrNotDelegable, []Method{Transition}, "KDC",
-			"samba-tool delegation for-any-protocol plain on", "NotDelegated"},
-		{"target not listed at the KDC", w.kerberosLogin("alice", "front", frontSPN, false), "front", Upstream{SPN: otherSPN}, otherSPN, nil, []Method{Constrained},
+		{"anonymous", nil, "front", transition, backSPN, ReasonNoEvidence, ErrNoEvidence, nil, "anonymous", "require a login", "NotDelegated"},
+		{"not listed", ntlm, "front", transition, otherSPN, ReasonNotListed, ErrNotListed, nil, otherSPN, "add the upstream", "NotDelegated"},
+		{"sensitive, own ticket", w.kerberosLogin("sam", "front", frontSPN, false), "front", transition, backSPN, ReasonSensitive,
+			kerberos.ErrNotDelegable, nil, "marked as sensitive", "samba-tool user sensitive sam off (PowerShell: Set-ADAccountControl -Identity 'sam' -AccountNotDelegated $false)", "NotDelegated"},
+		{"sensitive, NTLM", w.ntlmLogin("sam"), "front", transition, backSPN, ReasonSensitive, kerberos.ErrNotDelegable, []Method{Transition},
+			"marked as sensitive and cannot be delegated (S4U2Proxy: the KDC of CORP.TEST says KDC_ERR_BADOPTION", "samba-tool user sensitive sam off", "NotDelegated"},
+		{"protected", w.ntlmLogin("pru"), "front", transition, backSPN, ReasonProtectedUser, kerberos.ErrProtectedUser, nil, "Protected Users",
+			"samba-tool group removemembers 'Protected Users' pru", "NotDelegated"},
+		{"protected, as only the KDC's ticket tells", &noGroups, "front", transition, backSPN, ReasonProtectedUser, kerberos.ErrProtectedUser, []Method{Transition},
+			"Protected Users", "Remove-ADGroupMember -Identity 'Protected Users' -Members 'pru'", "NotDelegated"},
+		{"disabled since", doraTicket, "front", transition, backSPN, ReasonAccountDisabled, nil, []Method{Constrained},
+			"the account is disabled, or an authentication policy forbids it (S4U2Proxy: the KDC of CORP.TEST says KDC_ERR_POLICY", "samba-tool user enable dora", "NotDelegated"},
+		{"disabled, NTLM", dora, "front", transition, backSPN, ReasonAccountDisabled, nil, []Method{Transition}, "(S4U2Self", "Enable-ADAccount -Identity 'dora'", "NotDelegated"},
+		{"sensitive since, which the KDC says as if it were not listed", sue, "front", Upstream{SPN: backSPN}, backSPN, ReasonSensitive, nil, []Method{Constrained},
+			"marked as sensitive", "samba-tool user sensitive sue off", "NotDelegated"},
+		{"account not trusted for transition", w.ntlmLogin("alice"), "plain", transition, backSPN, ReasonNoTransitionRight, kerberos.ErrNotDelegable, []Method{Transition},
+			"plain has no right", "samba-tool delegation for-any-protocol plain on", "NotDelegated"},
+		{"account not trusted, or the user sensitive", noPAC, "plain", transition, backSPN, ReasonNotDelegable, kerberos.ErrNotDelegable, []Method{Transition},
+			"the ticket does not tell which", "samba-tool delegation for-any-protocol plain on", "NotDelegated"},
+		{"our own account is sensitive", w.ntlmLogin("alice"), "limited", transition, backSPN, ReasonServiceAccount, kerberos.ErrLimitedClient, []Method{Transition},
+			"limited, which acts for callers, is itself", "samba-tool user sensitive limited off", "NotDelegated"},
+		{"target not listed at the KDC", w.kerberosLogin("alice", "front", frontSPN, false), "front", rbcd, otherSPN, ReasonNotAllowedTarget, nil, []Method{Constrained},
 			"msDS-AllowedToDelegateTo", "samba-tool delegation add-service front HTTP/other.corp.test", "NotDelegated"},
-		{"local account of the same name", local, "front", transition, backSPN, errNotOfDomain, []Method{Transition}, "no SID", "Principal", "NotDelegated"},
-		{"OIDC user without a rule", oidc, "front", transition, backSPN, errNotOfDomain, []Method{Transition}, "no SID", "Principal", "NotDelegated"},
-		{"unknown domain", &unmapped, "front", transition, backSPN, errNotOfDomain, []Method{Transition}, "ELSEWHERE", "Domains", "NotDelegated"},
-		{"unknown user", &gone, "front", transition, backSPN, nil, []Method{Transition}, "does not exist", "", "NotDelegated"},
+		{"target not listed, NTLM", w.ntlmLogin("alice"), "front", Upstream{SPN: otherSPN, ProtocolTransition: true, Account: "other"}, otherSPN, ReasonNotAllowedTarget, nil, []Method{Transition},
+			"resource-based", "samba-tool delegation add-principal other front", "NotDelegated"},
+		{"target unknown", w.kerberosLogin("alice", "front", frontSPN, false), "front", Upstream{SPN: "HTTP/nowhere", Account: "no'body"}, "HTTP/nowhere", ReasonUnknownTarget, nil, []Method{Constrained},
+			"no account of the domain has the name HTTP/nowhere", `samba-tool spn add HTTP/nowhere 'no'\''body'`, "NotDelegated"},
+		{"local account of the same name", local, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "no SID", "Principal", "NotDelegated"},
+		{"OIDC user without a rule", oidc, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "no SID", "AllowUPN", "NotDelegated"},
+		{"unknown domain", &unmapped, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "ELSEWHERE", "Domains", "NotDelegated"},
+		{"unknown user", &gone, "front", transition, backSPN, ReasonUnknownUser, nil, []Method{Transition}, "does not know the account", "spelling", "NotDelegated"},
+		{"method not allowed", w.kerberosLogin("alice", "front", frontSPN, false), "front", Upstream{SPN: backSPN, Methods: []Method{Password}}, backSPN, ReasonMethod, ErrNoEvidence, nil,
+			"by s4u2proxy, which is not among the methods", "add s4u2proxy", "NotDelegated"},
+		{"wrong password", byPassword, "front", transition, backSPN, ReasonWrongPassword, authn.ErrBadCredentials, []Method{Password}, "is not that of the domain's account", "log in again", "NotDelegated"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := &world{w.KDC, t}
 			d := w.delegator(tc.account, tc.upstream)
+			d.AllowUPN = map[string][]string{"OIDC": {"corp.test"}}
 			c, m, err := d.Delegate(t.Context(), tc.id, target(tc.spn))
 			var de *Error
 			if c != nil || m != "" || !errors.As(err, &de) {
 				t.Fatalf("credential %v, method %q, error %v", c, m, err)
+			}
+			if de.Reason != tc.reason {
+				t.Errorf("reason %s, want %s", de.Reason, tc.reason)
+			}
+			if n := len(de.Tried); n > 0 && de.Tried[n-1].Reason != tc.reason {
+				t.Errorf("last attempt: reason %s, want %s", de.Tried[n-1].Reason, tc.reason)
 			}
 			if tc.is != nil && !errors.Is(err, tc.is) {
 				t.Errorf("%v is not %v", err, tc.is)
@@ -96,8 +144,8 @@ func TestErrorForClients(t *testing.T) {
 	e := (&Error{
 		Identity: &authn.Identity{Account: "alice", Domain: "CORP", Mechanism: authn.MechanismNTLM},
 		Target:   target(backSPN),
-		Tried:    []Attempt{{Transition, errors.New("kdc said INTERNALDETAIL")}},
-	}).because(ErrDoubleHop, "cause INTERNALDETAIL", "run INTERNALDETAIL")
+		Tried:    []Attempt{{Transition, ReasonRefused, errors.New("kdc said INTERNALDETAIL")}},
+	}).because(ReasonDoubleHop, ErrDoubleHop, "cause INTERNALDETAIL", words("run INTERNALDETAIL"))
 
 	f := soap.AsFault(fmt.Errorf("call: %w", e))
 	if len(f.Subcodes) != 1 || f.Subcodes[0] != (xml.Name{Space: Namespace, Local: "DoubleHop"}) || f.Ref == "" || f.Internal() {

@@ -34,7 +34,11 @@ func (d *Delegator) withPassword(ctx context.Context, ev passwordEvidence, princ
 	}
 	t, err := c.Ticket(ctx, spn)
 	if errors.Is(err, authn.ErrBadCredentials) {
-		d.refusals.put(digest, err, d.now())
+		keep := refusedFor
+		if reasonOf(Password, err) == ReasonWrongPassword {
+			keep = maxAge // it will not become right, and each try counts
+		}
+		d.refusals.put(digest, err, d.now(), keep)
 	}
 	return t, err
 }
@@ -48,10 +52,10 @@ const maxRefusals = 4096
 type refusals struct {
 	mu  sync.Mutex
 	key []byte
-	set map[[sha256.Size]byte]refusal
+	set map[[sha256.Size]byte]refusedPassword
 }
 
-type refusal struct {
+type refusedPassword struct {
 	err   error
 	until time.Time
 }
@@ -77,7 +81,7 @@ func (r *refusals) get(digest [sha256.Size]byte, now time.Time) error {
 	return nil
 }
 
-func (r *refusals) put(digest [sha256.Size]byte, err error, now time.Time) {
+func (r *refusals) put(digest [sha256.Size]byte, err error, now time.Time, keep time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.set) >= maxRefusals {
@@ -94,7 +98,7 @@ func (r *refusals) put(digest [sha256.Size]byte, err error, now time.Time) {
 		delete(r.set, d)
 	}
 	if r.set == nil {
-		r.set = map[[sha256.Size]byte]refusal{}
+		r.set = map[[sha256.Size]byte]refusedPassword{}
 	}
-	r.set[digest] = refusal{err, now.Add(maxAge)}
+	r.set[digest] = refusedPassword{err, now.Add(keep)}
 }

@@ -14,6 +14,9 @@ var (
 	errNoSID        = errors.New("delegation: the KDC's ticket does not say which account it means by the name")
 )
 
+// domainSID begins the SIDs of what a domain or a machine has made itself.
+const domainSID = "S-1-5-21-"
+
 // principalError means that a caller has no name that a KDC knows.
 type principalError struct{ error }
 
@@ -23,7 +26,17 @@ func (d *Delegator) principal(id *authn.Identity) (string, error) {
 	if d.Principal != nil {
 		return d.Principal(id)
 	}
-	return DomainPrincipal(id, d.Domains)
+	name, err := DomainPrincipal(id, d.Domains)
+	if err == nil || id.SID != "" {
+		return name, err
+	}
+	_, suffix, _ := strings.Cut(id.UPN, "@")
+	for _, allowed := range d.AllowUPN[id.Mechanism] {
+		if suffix != "" && strings.EqualFold(suffix, allowed) {
+			return id.UPN, nil
+		}
+	}
+	return "", err
 }
 
 // DomainPrincipal returns the name, account@REALM, of a caller whom a domain
@@ -31,7 +44,7 @@ func (d *Delegator) principal(id *authn.Identity) (string, error) {
 // refused, because an account of our own called alice is not the domain's.
 // domains maps NetBIOS names to realms; a domain with a dot is a realm itself.
 func DomainPrincipal(id *authn.Identity, domains map[string]string) (string, error) {
-	if !strings.HasPrefix(string(id.SID), "S-1-5-21-") {
+	if !strings.HasPrefix(string(id.SID), domainSID) {
 		return "", fmt.Errorf("%w: no SID from a domain controller", errNotOfDomain)
 	}
 	realm := ""
@@ -56,7 +69,7 @@ func DomainPrincipal(id *authn.Identity, domains map[string]string) (string, err
 // its RID, 525 (MS-ADTS 6.1.1.6.15). Not every KDC refuses to delegate them.
 func isProtected(id *authn.Identity) bool {
 	for _, g := range id.Groups {
-		if s := string(g.SID); strings.HasPrefix(s, "S-1-5-21-") && strings.HasSuffix(s, "-525") {
+		if s := string(g.SID); strings.HasPrefix(s, domainSID) && strings.HasSuffix(s, "-525") {
 			return true
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/internal/krb5"
+	"github.com/soapward/soapward/internal/krb5/pac"
 )
 
 // DefaultSkew is how far the clocks of client and server may differ when
@@ -202,8 +203,9 @@ type login struct {
 	ticket *krb5.EncTicketPart
 	auth   *krb5.Authenticator
 	gss    *gssChecksum
-	user   string // client name and realm, once the ticket is open
-	seq    uint32 // our first sequence number
+	user   string         // client name and realm, once the ticket is open
+	pac    *pac.LogonInfo // nil: none, or it does not describe a Windows account
+	seq    uint32         // our first sequence number
 }
 
 // accept returns the caller and the AP-REP, which is nil if none was asked for.

@@ -58,6 +58,9 @@ func (l *login) identity() (*authn.Identity, error) {
 		context:   l.gss.flags,
 		forwarded: forwarded,
 	}
+	if l.pac != nil {
+		ev.account, ev.control = l.pac.Account, l.pac.AccountControl
+	}
 	for _, g := range id.Groups {
 		ev.asserted = ev.asserted || g.SID == sidServiceAsserted
 	}
@@ -98,6 +101,7 @@ func (l *login) readPAC(id *authn.Identity) (bool, error) {
 	if err != nil {
 		return false, l.refuse(authn.ReasonMalformed, "", err)
 	}
+	l.pac = info
 	if info.Account != "" {
 		id.Account = info.Account
 	}

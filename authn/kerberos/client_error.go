@@ -32,11 +32,20 @@ type KDCError struct {
 func newKDCError(op, realm string, req *krb5.KDCReqBody, client string, m *krb5.ErrorMessage, now time.Time) *KDCError {
 	e := &KDCError{
 		Op: op, Code: int32(m.Code), Name: m.Code.Name(), Realm: realm, Client: client,
-		Service: req.SName.String(), Text: m.Text, clientRealm: m.CRealm,
+		Service: req.SName.String(), Text: clip(m.Text), clientRealm: m.CRealm,
 		offset: m.STime.Sub(now).Truncate(time.Second),
 	}
 	e.Hint = e.hint(m.Code, req)
 	return e
+}
+
+// clip bounds what a KDC adds, which comes from the network and goes to logs.
+func clip(s string) string {
+	const limit = 256
+	if len(s) > limit {
+		s = s[:limit] + "..."
+	}
+	return strings.ToValidUTF8(s, "?")
 }
 
 func (e *KDCError) Error() string {
@@ -134,6 +143,9 @@ func (e *KDCError) hint(code krb5.ErrorCode, req *krb5.KDCReqBody) string {
 		if e.Op == opSelf {
 			return "the user to act for does not exist in this realm"
 		}
+		if e.Op == opProxy {
+			return "the user's account does not exist any more"
+		}
 		return "check spelling and realm; an account logs in by its own name, not by a service name"
 	case krb5.CodePrincipalNotUnique:
 		return "two accounts have the same service name; find them with setspn -X"
@@ -151,6 +163,8 @@ func (e *KDCError) hint(code krb5.ErrorCode, req *krb5.KDCReqBody) string {
 			who, off = "ahead of", -off
 		}
 		return fmt.Sprintf("this machine's clock is %v %s the KDC's; synchronise it (NTP)", off, who)
+	case krb5.CodeClientExpired:
+		return "the account has expired: extend it"
 	case krb5.CodeKeyExpired:
 		return "the password must be changed first"
 	case krb5.CodePreauthFailed:

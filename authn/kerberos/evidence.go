@@ -26,9 +26,13 @@ type evidence struct {
 	realm    string    // of the client
 	sid      authn.SID // of the client, if the ticket says so
 	flags    krb5.Flags
+	account  string // sAMAccountName of the client, if the ticket says so
+	control  uint32 // its userAccountControl, if the ticket says so (MS-PAC 2.5); never zero then
 	end      time.Time
 	asserted bool
 	context  ContextFlags
+	limited  bool   // not forwardable because the service's own TGT is not
+	forget   func() // drops the ticket where it is kept; nil: nowhere
 
 	forwarded *ticket // ticket-granting ticket of the caller, nil if there is none
 }
@@ -54,6 +58,21 @@ func (e *Evidence) Client() string {
 
 // SID returns the caller's SID as the ticket has it, or "" if it has none.
 func (e *Evidence) SID() authn.SID { return e.open().sid }
+
+// Account returns the name of the caller's account as the ticket has it, or ""
+// if it has none. Client may be an alias.
+func (e *Evidence) Account() string { return e.open().account }
+
+// accountNotDelegated is USER_NOT_DELEGATED (MS-SAMR 2.2.1.12).
+const accountNotDelegated = 0x4000
+
+// Sensitive reports whether the caller's account was marked as sensitive, so
+// that it may not be delegated, when the ticket was made. Where the ticket does
+// not say, known is false.
+func (e *Evidence) Sensitive() (sensitive, known bool) {
+	control := e.open().control
+	return control&accountNotDelegated != 0, control != 0
+}
 
 // Forwardable reports whether a KDC takes the caller's ticket as evidence for
 // constrained delegation (MS-SFU 3.2.5.2.2). It does not if the account is

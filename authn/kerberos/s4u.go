@@ -18,6 +18,15 @@ import (
 // forwardable. The error around it says which, and what helps.
 var ErrNotDelegable = errors.New("kerberos: user may not be delegated")
 
+// ErrProtectedUser is the ErrNotDelegable of members of Protected Users.
+var ErrProtectedUser = fmt.Errorf("%w: member of Protected Users", ErrNotDelegable)
+
+// ErrLimitedClient is the ErrNotDelegable of evidence from S4U2Self that is not
+// forwardable because the client's own ticket-granting ticket is not: the
+// service account itself is sensitive or in Protected Users, or its credential
+// cache holds such a ticket.
+var ErrLimitedClient = fmt.Errorf("%w: the service's own ticket-granting ticket is not forwardable", ErrNotDelegable)
+
 // ErrNoServiceKey means that S4U2Self cannot see whose ticket it got, because
 // the client has no long-term key of its own that opens it. A client with a
 // keytab or password has.
@@ -56,7 +65,9 @@ func (c *Client) S4U2Self(ctx context.Context, user string) (*Evidence, error) {
 		return nil, err
 	}
 	return newEvidence(&evidence{
-		ticket: t.Ticket, client: t.client, realm: t.crealm, sid: t.sid, flags: t.flags, end: t.end, asserted: true,
+		ticket: t.Ticket, client: t.client, realm: t.crealm, sid: t.sid, account: t.account, control: t.control,
+		flags: t.flags, end: t.end, asserted: true, limited: t.limited,
+		forget: func() { k.cache.drop(key, t) },
 	}), nil
 }
 
@@ -97,6 +108,7 @@ func (c *client) s4u2self(ctx context.Context, tgt *ticket, name krb5.PrincipalN
 		return nil, err
 	}
 	t.refresh = c.now().Add(selfLife)
+	t.limited = !tgt.flags.Has(krb5.FlagForwardable)
 	return t, nil
 }
 
@@ -211,10 +223,10 @@ func (c *client) confirmUser(t *ticket, asked krb5.PrincipalName) error {
 	}
 	for _, sid := range info.GroupSIDs() {
 		if isProtectedUsers(string(sid)) {
-			return fmt.Errorf("%w: %s is a member of Protected Users", ErrNotDelegable, info.Account)
+			return fmt.Errorf("%w: %s", ErrProtectedUser, info.Account)
 		}
 	}
-	t.sid = authn.SID(info.SID())
+	t.sid, t.account, t.control = authn.SID(info.SID()), info.Account, info.AccountControl
 	return nil
 }
 
@@ -287,6 +299,14 @@ func (c *client) s4u2proxy(ctx context.Context, tgt *ticket, v *evidence, name k
 	})
 	var ke *KDCError
 	if errors.As(err, &ke) && krb5.ErrorCode(ke.Code) == krb5.CodeBadOption && !v.flags.Has(krb5.FlagForwardable) {
+		// Once an administrator gave the right, the next ticket will be
+		// forwardable.
+		if v.forget != nil {
+			v.forget()
+		}
+		if v.limited {
+			return nil, fmt.Errorf("%w: %w", ErrLimitedClient, err)
+		}
 		return nil, fmt.Errorf("%w: %w; the evidence is not forwardable: %s", ErrNotDelegable, err, notForwardableHint(v))
 	}
 	if err != nil {
@@ -303,8 +323,15 @@ func (c *client) s4u2proxy(ctx context.Context, tgt *ticket, v *evidence, name k
 
 // notForwardableHint says why evidence is not forwardable.
 func notForwardableHint(v *evidence) string {
-	if v.asserted {
+	switch sensitive, known := newEvidence(v).Sensitive(); {
+	case sensitive:
+		return "the user is sensitive"
+	case v.asserted && known:
+		return "the service account needs \"trust for delegation using any protocol\" (TrustedToAuthForDelegation)"
+	case v.asserted:
 		return "the service account needs \"trust for delegation using any protocol\" (TrustedToAuthForDelegation), or the user is sensitive"
+	case known:
+		return "the caller's client asked for such a ticket"
 	}
-	return "the user is sensitive, or the caller's client asked for a ticket that is not forwardable"
+	return "the user is sensitive, or the caller's client asked for such a ticket"
 }

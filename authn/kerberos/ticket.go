@@ -31,6 +31,9 @@ type ticket struct {
 
 	refresh time.Time // when to get another one; zero: shortly before the end
 	sid     authn.SID // of the client, where the ticket could be opened (S4U2Self)
+	account string    // as in evidence
+	control uint32    // as in evidence
+	limited bool      // as in evidence
 
 	stamped atomic.Int64 // time of the last authenticator, in Unix microseconds
 }

@@ -27,7 +27,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -65,7 +64,7 @@ type DC struct {
 	lock *os.File
 	addr *testenv.Loopback
 	proc *testenv.Process
-	sids map[string]string
+	sids sync.Map // of account names, to text
 
 	member    *Member // of StartMember
 	memberErr error
@@ -217,27 +216,10 @@ func (dc *DC) provision(ctx context.Context) error {
 
 // fill makes the accounts and exports the keytabs, in the files of the domain.
 func (dc *DC) fill(ctx context.Context) error {
-	spec, err := json.Marshal(content)
-	if err != nil {
+	if err := os.WriteFile(dc.path("fill.py"), fillScript, 0o600); err != nil {
 		return err
 	}
-	script := dc.path("fill.py")
-	if err := os.WriteFile(script, fillScript, 0o600); err != nil {
-		return err
-	}
-	out, err := command(ctx, spec, testenv.Python, script, dc.smbConf(), dc.path("keytabs"))
-	if err != nil {
-		return err
-	}
-	var filled struct {
-		DomainSID string            `json:"domain_sid"`
-		SIDs      map[string]string `json:"sids"`
-	}
-	if err := json.Unmarshal(out, &filled); err != nil {
-		return fmt.Errorf("output of %s: %w", script, err)
-	}
-	dc.DomainSID, dc.sids = filled.DomainSID, filled.SIDs
-	return nil
+	return dc.add(ctx, content)
 }
 
 func (dc *DC) smbConf() string { return dc.path("etc", "smb.conf") }

@@ -31,14 +31,14 @@ func Password(tb testing.TB, account string) string {
 	return ""
 }
 
-// SID returns the SID of a user, group, service or computer of the fixture.
+// SID returns the SID of a user, group, service or computer.
 func (dc *DC) SID(tb testing.TB, name string) string {
 	tb.Helper()
-	sid, ok := dc.sids[name]
+	sid, ok := dc.sids.Load(name)
 	if !ok {
-		tb.Fatalf("adtest: no %q in the fixture", name)
+		tb.Fatalf("adtest: no account %q", name)
 	}
-	return sid
+	return sid.(string)
 }
 
 // Keytab returns the path of a keytab with the keys of a service, under its

@@ -24,7 +24,7 @@ from samba.sd_utils import SDUtils
 COMPUTER_CLASS = "bf967a86-0de6-11d0-a285-00aa003049e2"  # schemaIDGUID
 
 smb_conf, keytab_dir = sys.argv[1:]
-spec = json.load(sys.stdin)
+spec = {kind: items or [] for kind, items in json.load(sys.stdin).items()}
 
 lp = LoadParm()
 lp.load(smb_conf)
@@ -64,8 +64,8 @@ for user in spec["users"]:
     sam.newuser(
         user["name"],
         user["password"],
-        givenname=user["given_name"],
-        surname=user["surname"],
+        givenname=user["given_name"] or None,
+        surname=user["surname"] or None,
         mailaddress=user["name"] + "@" + lp.get("realm").lower(),
     )
     if user["sensitive"]:
