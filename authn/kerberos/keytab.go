@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jcmturner/gokrb5/v8/keytab"
-
 	"github.com/soapward/soapward/internal/krb5"
 )
 
@@ -173,18 +171,11 @@ func checkMode(path string, info os.FileInfo) error {
 	return nil
 }
 
-// parseKeySet reads a keytab. The library's errors are not passed on: they
-// quote the bytes of the file, keys included.
+// parseKeySet reads the keys that can be used.
 func parseKeySet(b []byte) (*keySet, error) {
-	if len(b) > maxKeytabSize {
-		return nil, fmt.Errorf("kerberos: keytab is longer than %d bytes", maxKeytabSize)
-	}
-	if len(b) == 0 {
-		return nil, errors.New("kerberos: keytab is empty")
-	}
-	kt := keytab.New()
-	if err := kt.Unmarshal(b); err != nil {
-		return nil, errors.New("kerberos: malformed keytab")
+	kt, err := decodeKeytab(b)
+	if err != nil {
+		return nil, err
 	}
 	set := &keySet{}
 	for i := range kt.Entries {
@@ -194,7 +185,7 @@ func parseKeySet(b []byte) (*keySet, error) {
 			continue // DES, Camellia: never used
 		}
 		if err != nil || len(e.Principal.Components) == 0 {
-			return nil, errors.New("kerberos: malformed keytab")
+			return nil, errMalformedKeytab
 		}
 		set.entries = append(set.entries, keytabEntry{
 			principal: strings.Join(e.Principal.Components, "/"),
@@ -214,26 +205,13 @@ func parseKeySet(b []byte) (*keySet, error) {
 // findAccounts finds out which names belong to one account: those that have a
 // key in common, directly or through a third name.
 func (s *keySet) findAccounts() {
-	s.account = make([]int, len(s.entries))
-	for i := range s.account {
-		s.account[i] = i
-	}
-	root := func(i int) int {
-		for s.account[i] != i {
-			i = s.account[i]
-		}
-		return i
-	}
+	all := groups{}
 	for i := range s.entries {
-		for j := range i {
-			a, b := &s.entries[i], &s.entries[j]
-			samePrincipal := strings.EqualFold(a.principal, b.principal) && a.realm == b.realm
-			if samePrincipal || a.key.Equal(b.key) {
-				s.account[root(i)] = root(j)
-			}
-		}
+		e := &s.entries[i]
+		all.join(principalGroup(e.principal, e.realm), keyGroup(e.key.EType(), e.key.Bytes()))
 	}
-	for i := range s.account {
-		s.account[i] = root(i)
+	s.account = make([]int, len(s.entries))
+	for i := range s.entries {
+		s.account[i] = all.number(principalGroup(s.entries[i].principal, s.entries[i].realm))
 	}
 }

@@ -62,6 +62,7 @@ var ours = rules{
 		"./directory/computer": {imports: []string{"./authn", "./authn/kerberos", "./authn/ntlm/netlogon", "./directory/ldap", "./internal/atomicfile"}},
 
 		"./internal/atomicfile": {standardOnly: true},
+		"./internal/terminal":   {standardOnly: true},
 
 		"./internal/krb5":     {},
 		"./internal/krb5/pac": {imports: []string{"./internal/krb5"}},

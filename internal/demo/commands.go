@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/soapward/soapward/internal/terminal"
 )
 
 //go:embed messages
@@ -83,16 +85,16 @@ func comment(s string) string {
 
 // WriteCommands prints commands for people, as they are to be pasted.
 func WriteCommands(w io.Writer, st Style, cs []Command) error {
-	p := &printer{w: w, Style: st}
-	p.line("KDC and services keep running. Lines for another terminal:")
+	p := newPrinter(w, st)
+	p.Line("KDC and services keep running. Lines for another terminal:")
 	for _, c := range cs {
-		p.line("")
-		p.line(p.paint(dim, comment(c.Title)))
+		p.Line("")
+		p.Line(p.Paint(terminal.Dim, comment(c.Title)))
 		for l := range strings.Lines(c.Script) {
-			p.line(strings.TrimSuffix(l, "\n"))
+			p.Line(strings.TrimSuffix(l, "\n"))
 		}
 	}
-	p.line("")
-	p.line("Ctrl-C ends the demo and removes its files.")
-	return p.err
+	p.Line("")
+	p.Line("Ctrl-C ends the demo and removes its files.")
+	return p.Err
 }

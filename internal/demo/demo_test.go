@@ -247,7 +247,7 @@ func TestReportFitsWidth(t *testing.T) {
 			t.Fatal(err)
 		}
 		for l := range strings.Lines(plain.String()) {
-			if n := utf8.RuneCountInString(strings.TrimRight(l, "\n")); n > st.width() {
+			if n := utf8.RuneCountInString(strings.TrimRight(l, "\n")); n > st.Columns() {
 				t.Errorf("width %d: line of %d: %s", width, n, l)
 			}
 		}
@@ -299,28 +299,6 @@ func TestNoSecretInOutput(t *testing.T) {
 			if strings.Contains(out, secret) {
 				t.Errorf("%s in %s", secret, out)
 			}
-		}
-	}
-}
-
-func TestWrap(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, in string
-		width    int
-		want     []string
-	}{
-		{"empty", "", 5, []string{""}},
-		{"fits", "ab cd", 5, []string{"ab cd"}},
-		{"breaks at a space", "ab cde", 5, []string{"ab", "cde"}},
-		{"long word", "abcdefgh ij", 3, []string{"abc", "def", "gh", "ij"}},
-		{"long word after a short one", "a bcdefg", 3, []string{"a", "bcd", "efg"}},
-		{"not ASCII", "äöü ß", 3, []string{"äöü", "ß"}},
-		{"control characters", "a\x1b[31mb\nc\td\u009b", 20, []string{"a [31mb c d"}},
-	}
-	for _, tt := range tests {
-		if got := wrap(tt.in, tt.width); !slices.Equal(got, tt.want) {
-			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }
