@@ -69,12 +69,13 @@ var ours = rules{
 		"./internal/kdc":      {imports: []string{"./internal/krb5/..."}},
 		"./internal/demo":     {imports: everything},
 
-		"./internal/archtest": {standardOnly: true},
-		"./internal/testenv":  {standardOnly: true},
-		"./internal/adtest":   {standardOnly: true, imports: []string{"./internal/testenv"}},
-		"./internal/mittest":  {standardOnly: true, imports: []string{"./internal/testenv"}},
-		"./internal/e2e/...":  {imports: everything},
-		"./internal/bench":    {imports: everything},
+		"./internal/archtest":   {standardOnly: true},
+		"./internal/testenv":    {standardOnly: true},
+		"./internal/adtest":     {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/mittest":    {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/e2e/...":    {imports: everything},
+		"./internal/bench":      {imports: everything},
+		"./internal/gokrb5test": {standardOnly: true}, // tests only
 
 		"./examples/...": {imports: everything},
 		"./cmd/soapward": {imports: everything},
@@ -100,7 +101,7 @@ var ours = rules{
 		{
 			module:   "github.com/jcmturner/gokrb5/v8",
 			packages: []string{"./authn/kerberos"},
-			tests:    []string{"./internal/krb5/...", "./internal/kdc", "./internal/e2e", "./internal/bench"},
+			tests:    []string{"./internal/krb5/...", "./internal/kdc", "./internal/e2e", "./internal/bench", "./internal/gokrb5test"},
 		},
 		// Types that gokrb5's exported structs are made of.
 		{module: "github.com/jcmturner/gofork", tests: []string{"./internal/krb5"}},
@@ -119,6 +120,6 @@ var ours = rules{
 	},
 	tests: []string{
 		"./authn/ntlm/ntlmtest",
-		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench",
+		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
 	},
 }

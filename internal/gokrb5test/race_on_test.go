@@ -1,0 +1,5 @@
+//go:build race
+
+package gokrb5test
+
+const raceDetector = true
