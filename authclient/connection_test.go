@@ -345,3 +345,37 @@ func TestConnectionClosedAfterChallenge(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectionClosedInLogin: a connection that ends between two legs costs
+// another login and not the call, unless that happens each time.
+func TestConnectionClosedInLogin(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		closed int64 // logins in which the server closes with its challenge
+		ok     bool
+	}{{"once", 1, true}, {"always", 1 << 30, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, nil)
+			var challenges atomic.Int64
+			inner := s.Config.Handler
+			s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.Header.Get("Authorization"), "NTLM TlRMTVNTUAAB") && challenges.Add(1) <= tt.closed {
+					w.Header().Set("Connection", "close")
+				}
+				inner.ServeHTTP(w, r)
+			})
+			status, _, err := do(newClient(t, ntlmCredential("alice")), "POST", s.URL, strings.NewReader("x"))
+			if tt.ok && (err != nil || status != 200) {
+				t.Errorf("%d, %v", status, err)
+			}
+			if !tt.ok && (err == nil || !strings.Contains(err.Error(), "in the middle of the NTLM login")) {
+				t.Errorf("%d, %v", status, err)
+			}
+			if n := challenges.Load(); n != 2 {
+				t.Errorf("%d logins, want 2", n)
+			}
+		})
+	}
+}

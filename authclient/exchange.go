@@ -1,6 +1,7 @@
 package authclient
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -52,11 +53,11 @@ func (x *exchange) rekey() {
 }
 
 // run sends the request, on a new connection if a reused one turns out to be
-// dead.
+// dead or one ends before its login is over.
 func (x *exchange) run() (*http.Response, error) {
 	x.conn = x.transport.pool.take(x.key)
 	resp, err := x.attempt()
-	if err != nil && x.wasStale() {
+	if err != nil && (x.wasStale() || x.endedMidway(err)) {
 		resp, err = x.again()
 	}
 	if err != nil && x.renew(err) {
@@ -119,6 +120,13 @@ func (x *exchange) wasStale() bool {
 		return false
 	}
 	return !x.written.Load() || isIdempotent(x.req) || time.Since(x.sent) < staleWindow
+}
+
+// endedMidway reports whether err ended a login that may be made once more, on
+// another connection.
+func (x *exchange) endedMidway(err error) bool {
+	var m midway
+	return errors.As(err, &m) && x.body.canOpen() && x.req.Context().Err() == nil
 }
 
 // isIdempotent reports whether running req twice does what running it once

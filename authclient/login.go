@@ -188,12 +188,16 @@ func (h *handshake) run(ctx context.Context, asked bool) (outcome, error) {
 			return none, err
 		}
 		if !h.keep(resp) {
-			return none, h.closed(scheme)
+			return none, midway{h.closed(scheme)}
 		}
 		asked, h.midway = true, true
 	}
 	return none, h.refused(scheme, nil)
 }
+
+// midway is for a connection that ended between two legs of a login. The last
+// answer said that the request was not carried out.
+type midway struct{ error }
 
 // closed is the error for a connection that ended in the middle of a login.
 func (p *party) closed(scheme string) error {
