@@ -122,6 +122,10 @@ func TestAttackUPNOfAnotherMechanism(t *testing.T) {
 	if seen := w.seenBy("back", backSPN, c); seen.Account != "alice" {
 		t.Errorf("the back end sees %v", seen)
 	}
+	// Not alice@corp.test@CORP.TEST.
+	if client := c.(*authclient.Ticket).Ticket.Client(); client != "alice@CORP.TEST" {
+		t.Errorf("the ticket is in the name of %s", client)
+	}
 	for name, change := range map[string]func(*authn.Identity){
 		"mechanism":  func(id *authn.Identity) { id.Mechanism = "hook" },
 		"suffix":     func(id *authn.Identity) { id.UPN = "alice@evil.test" },
