@@ -240,6 +240,17 @@ func (d *Delegator) transition(ctx context.Context, id *authn.Identity, principa
 	if err != nil {
 		return nil, err
 	}
+	// By UPN it is the UPN that the ticket is in the name of, which servers that
+	// read names and not SIDs take for another user.
+	if name, ok := accountName(self); ok {
+		byUPN := self
+		if self, err = d.Client.S4U2Self(ctx, name); err != nil {
+			return nil, err
+		}
+		if self.SID() != byUPN.SID() {
+			return nil, fmt.Errorf("%w: %s is %s, and %s is %s", errOtherAccount, principal, byUPN.SID(), name, self.SID())
+		}
+	}
 	// The login said which account it was; the KDC must mean the same.
 	if id.SID != "" && self.SID() == "" {
 		return nil, fmt.Errorf("%w: %s, and %s logged in", errNoSID, principal, id.SID)
@@ -252,6 +263,14 @@ func (d *Delegator) transition(ctx context.Context, id *authn.Identity, principa
 		return nil, &refusal{whyRefused(self), self.Account(), err}
 	}
 	return t, err
+}
+
+// accountName returns the account's own name with realm, if a ticket is in
+// another name and says which account it is.
+func accountName(ev *kerberos.Evidence) (string, bool) {
+	client := ev.Client()
+	name := ev.Account() + client[strings.LastIndexByte(client, '@'):]
+	return name, ev.Account() != "" && !strings.EqualFold(name, client)
 }
 
 // forget drops a ticket that an upstream refused from Client's cache, and

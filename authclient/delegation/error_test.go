@@ -93,6 +93,10 @@ func TestDelegateRefused(t *testing.T) {
 			"resource-based", "samba-tool delegation add-principal other front", "NotDelegated"},
 		{"target unknown", w.kerberosLogin("alice", "front", frontSPN, false), "front", Upstream{SPN: "HTTP/nowhere", Account: "no'body"}, "HTTP/nowhere", ReasonUnknownTarget, nil, []Method{Constrained},
 			"no account of the domain has the name HTTP/nowhere", `samba-tool spn add HTTP/nowhere 'no'\''body'`, "NotDelegated"},
+		{"evidence that is of no use here", &authn.Identity{Account: "alice", Mechanism: "hook", Evidence: otherEvidence{}}, "front", Upstream{SPN: backSPN}, backSPN, ReasonNoEvidence,
+			ErrNoEvidence, nil, "login by hook", "protocol transition", "NotDelegated"},
+		{"password of a local account", &authn.Identity{Account: "alice", Mechanism: "Basic", Evidence: byPassword.Evidence}, "front", Upstream{SPN: backSPN, Methods: []Method{Constrained}}, backSPN,
+			ReasonNoPrincipal, errNotOfDomain, nil, "no SID", "AllowUPN", "NotDelegated"},
 		{"local account of the same name", local, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "no SID", "Principal", "NotDelegated"},
 		{"OIDC user without a rule", oidc, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "no SID", "AllowUPN", "NotDelegated"},
 		{"unknown domain", &unmapped, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "ELSEWHERE", "Domains", "NotDelegated"},
@@ -138,6 +142,10 @@ func TestDelegateRefused(t *testing.T) {
 		})
 	}
 }
+
+type otherEvidence struct{}
+
+func (otherEvidence) EvidenceKind() string { return "other" }
 
 func TestErrorForClients(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,8 @@ func (d *Delegator) explain(e *Error, u *Upstream) *Error {
 	}
 	id := e.Identity
 	ev, _ := id.Evidence.(*kerberos.Evidence)
-	if _, ok := id.Evidence.(passwordEvidence); ok && d.knowsKDC() && u.allows(Password) {
+	_, isPassword := id.Evidence.(passwordEvidence)
+	if isPassword && d.knowsKDC() {
 		if _, err := d.principal(id); err != nil {
 			return d.explainAttempt(e, u, Attempt{Password, ReasonNoPrincipal, err})
 		}
@@ -29,7 +30,7 @@ func (d *Delegator) explain(e *Error, u *Upstream) *Error {
 		return e.because(ReasonDoubleHop, ErrDoubleHop,
 			"the caller logged in by NTLM, which leaves nothing that could be shown to a second server (double hop)",
 			words("accept Kerberos only on the route"), transition, service)
-	case ev == nil && id.Evidence == nil:
+	case ev == nil && !isPassword:
 		return e.because(ReasonNoEvidence, ErrNoEvidence,
 			fmt.Sprintf("a login by %s leaves nothing that could be shown to a second server", id.Mechanism), transition, service)
 	case ev != nil && !ev.Forwardable() && !(ev.HasForwardedTGT() && d.knowsKDC()):

@@ -114,6 +114,9 @@ func TestAttackUPNOfAnotherMechanism(t *testing.T) {
 	w := newWorld(t)
 	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
 	d.AllowUPN = map[string][]string{"OIDC": {"corp.test"}}
+	if err := w.Add(kdc.Account{Name: "trent", Password: "pw-trent", UPN: "trent@evil.test"}); err != nil {
+		t.Fatal(err)
+	}
 	oidc := authn.Identity{Account: "subject-4711", UPN: "alice@CORP.test", Mechanism: "OIDC"}
 	c, m, err := d.Delegate(t.Context(), &oidc, target(backSPN))
 	if err != nil || m != Transition {
@@ -122,9 +125,13 @@ func TestAttackUPNOfAnotherMechanism(t *testing.T) {
 	if seen := w.seenBy("back", backSPN, c); seen.Account != "alice" {
 		t.Errorf("the back end sees %v", seen)
 	}
+	// Not alice@corp.test@CORP.TEST.
+	if client := c.(*authclient.Ticket).Ticket.Client(); client != "alice@CORP.TEST" {
+		t.Errorf("the ticket is in the name of %s", client)
+	}
 	for name, change := range map[string]func(*authn.Identity){
 		"mechanism":  func(id *authn.Identity) { id.Mechanism = "hook" },
-		"suffix":     func(id *authn.Identity) { id.UPN = "alice@evil.test" },
+		"suffix":     func(id *authn.Identity) { id.UPN = "trent@evil.test" }, // whom the KDC knows
 		"no suffix":  func(id *authn.Identity) { id.UPN = "alice" },
 		"two":        func(id *authn.Identity) { id.UPN = "alice@corp.test@evil.test" },
 		"no UPN":     func(id *authn.Identity) { id.UPN = "" },

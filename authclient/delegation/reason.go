@@ -3,6 +3,7 @@ package delegation
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
@@ -143,26 +144,30 @@ func (d *Delegator) constrained(ctx context.Context, ev *kerberos.Evidence, spn 
 	if !isBadOption(err) {
 		return t, err
 	}
-	return nil, &refusal{d.whyNow(ctx, ev), ev.Account(), err}
+	reason, why := d.whyNow(ctx, ev)
+	if why != nil {
+		err = fmt.Errorf("%w; the caller's account now: %w", err, why)
+	}
+	return nil, &refusal{reason, ev.Account(), err}
 }
 
 // whyNow says why a KDC does not exchange a forwardable ticket. Where that lies
 // with the caller's account, which is as it is now and not as it was when the
 // caller logged in, a ticket of S4U2Self tells. It is asked for words only:
 // nothing is granted by it.
-func (d *Delegator) whyNow(ctx context.Context, ev *kerberos.Evidence) Reason {
+func (d *Delegator) whyNow(ctx context.Context, ev *kerberos.Evidence) (Reason, error) {
 	self, err := d.Client.S4U2Self(ctx, ev.Client())
 	if err != nil {
 		switch r := reasonOf(Transition, err); r {
 		case ReasonProtectedUser, ReasonUnknownUser, ReasonAccountDisabled, ReasonAccountExpired:
-			return r
+			return r, err
 		}
-		return ReasonNotAllowedTarget
+		return ReasonNotAllowedTarget, nil
 	}
 	if sensitive, _ := self.Sensitive(); sensitive && self.SID() == ev.SID() {
-		return ReasonSensitive
+		return ReasonSensitive, nil
 	}
-	return ReasonNotAllowedTarget
+	return ReasonNotAllowedTarget, nil
 }
 
 // whyRefused says why a KDC does not exchange a ticket of S4U2Self: such a

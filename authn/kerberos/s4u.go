@@ -305,6 +305,9 @@ func (c *client) s4u2proxy(ctx context.Context, tgt *ticket, v *evidence, name k
 			v.forget()
 		}
 		if v.limited {
+			if !tgt.flags.Has(krb5.FlagForwardable) {
+				c.cache.drop(tgtKey, tgt) // as above
+			}
 			return nil, fmt.Errorf("%w: %w", ErrLimitedClient, err)
 		}
 		return nil, fmt.Errorf("%w: %w; the evidence is not forwardable: %s", ErrNotDelegable, err, notForwardableHint(v))

@@ -84,6 +84,12 @@ func TestS4UClientIsSensitive(t *testing.T) {
 	if _, err := c.S4U2Proxy(t.Context(), mustSelf(t, c, "alice"), backSPN); !errors.Is(err, ErrLimitedClient) || !errors.Is(err, ErrNotDelegable) {
 		t.Errorf("got %v", err)
 	}
+	if err := r.Update("svc-app", func(a *kdc.Account) { a.Sensitive = false }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.S4U2Proxy(t.Context(), mustSelf(t, c, "alice"), backSPN); err != nil {
+		t.Errorf("not sensitive any more: %v", err)
+	}
 }
 
 // What a KDC adds to an error is anybody's, and was logged whatever its length.
