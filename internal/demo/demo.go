@@ -58,7 +58,7 @@ type Demo struct {
 	ledger   *ledgerService
 	expenses *expensesService
 
-	ledgerURL, expensesURL, transitionURL, impostorURL string
+	ledgerURL, expensesURL, transitionURL, restartedURL, impostorURL string
 
 	transport *http.Transport
 	closers   []func() error

@@ -51,7 +51,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("%s: expected %s; %s", s.Name, s.Expected, s.Happened)
 		}
 	}
-	if err := r.Err(); err != nil || !r.OK || len(r.Steps) != 10 {
+	if err := r.Err(); err != nil || !r.OK || len(r.Steps) != 11 {
 		t.Errorf("ok %v, %d steps, %v", r.OK, len(r.Steps), err)
 	}
 	if d := time.Since(begin); d > 10*time.Second {
@@ -117,12 +117,18 @@ func TestBrokenDemo(t *testing.T) {
 				d.kdc.SetFault(kdc.Fault{Error: krb5.CodeServiceUnavailable})
 				return nil
 			},
-			[]string{"Kerberos", "Kerberos to an impostor", "Kerberos, passed on", "Basic, passed on", "NTLM, protocol transition"},
+			[]string{
+				"Kerberos", "Kerberos to an impostor", "Kerberos, passed on", "Basic, passed on", "NTLM, protocol transition",
+				"NTLM, alice marked sensitive",
+			},
 		},
 		{
 			"alice is unknown to NTLM and Basic",
 			func(d *Demo) error { d.accounts.Remove(user); return nil },
-			[]string{"NTLM, wrong password", "NTLM", "Basic", "Basic, passed on", "NTLM, passed on", "NTLM, protocol transition"},
+			[]string{
+				"NTLM, wrong password", "NTLM", "Basic", "Basic, passed on", "NTLM, passed on", "NTLM, protocol transition",
+				"NTLM, alice marked sensitive",
+			},
 		},
 	}
 	for _, tt := range tests {

@@ -37,6 +37,7 @@ type reference struct {
 	} `json:"cause"` // of a refused login
 	Fault struct {
 		Detail struct {
+			Reason string `json:"reason"`
 			Cause  string `json:"cause"`
 			Remedy string `json:"remedy"`
 		} `json:"detail"`

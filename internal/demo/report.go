@@ -34,6 +34,7 @@ type Step struct {
 // was given.
 type LogLine struct {
 	Ref    string `json:"ref"`
+	Reason string `json:"reason"` // for programs
 	Cause  string `json:"cause"`
 	Remedy string `json:"remedy"`
 }
@@ -72,6 +73,7 @@ func (r *Report) Write(w io.Writer, st Style) error {
 		if s.Log != nil {
 			p.Line("")
 			p.Line("The log under reference " + s.Log.Ref + ", for the operator:")
+			p.Fact(factIndent, "reason", s.Log.Reason)
 			p.Fact(factIndent, "cause", s.Log.Cause)
 			p.Fact(factIndent, "remedy", s.Log.Remedy)
 		}

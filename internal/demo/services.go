@@ -37,7 +37,7 @@ func (d *Demo) startServices(ctx context.Context) error {
 
 	d.expenses = &expensesService{}
 	mux = http.NewServeMux()
-	for path, transition := range map[string]bool{"/expenses": false, "/expenses/transition": true} {
+	for path, transition := range map[string]bool{"/expenses": false, "/expenses/transition": true, "/expenses/restarted": true} {
 		next, err := d.passOn(transition)
 		if err != nil {
 			return err
@@ -50,7 +50,7 @@ func (d *Demo) startServices(ctx context.Context) error {
 		return err
 	}
 	d.expensesURL = "http://localhost:" + port + "/expenses"
-	d.transitionURL = d.expensesURL + "/transition"
+	d.transitionURL, d.restartedURL = d.expensesURL+"/transition", d.expensesURL+"/restarted"
 
 	if port, err = d.serve(ctx, &http.Server{Handler: http.HandlerFunc(impostor), ReadHeaderTimeout: 5 * time.Second}); err != nil {
 		return err

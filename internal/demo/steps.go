@@ -45,6 +45,7 @@ func (d *Demo) steps() []step {
 		{"Basic, passed on", "ledger sees alice, not expenses", d.basicPassedOn},
 		{"NTLM, passed on", "fault DoubleHop with a reference", d.doubleHop},
 		{"NTLM, protocol transition", "ledger sees alice, not expenses", d.protocolTransition},
+		{"NTLM, alice marked sensitive", "fault NotDelegated, ledger sees nobody", d.sensitive},
 	}
 }
 
@@ -218,13 +219,34 @@ func (d *Demo) protocolTransition(ctx context.Context, _ *Step) (string, error) 
 }
 
 func (d *Demo) doubleHop(ctx context.Context, res *Step) (string, error) {
+	return d.notPassedOn(ctx, res, d.expensesURL, "DoubleHop", delegation.ReasonDoubleHop)
+}
+
+// sensitive calls an expenses that is new, so that it has no ticket from the
+// step before.
+func (d *Demo) sensitive(ctx context.Context, res *Step) (_ string, err error) {
+	if err := d.markSensitive(true); err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, d.markSensitive(false)) }()
+	return d.notPassedOn(ctx, res, d.restartedURL, "NotDelegated", delegation.ReasonSensitive)
+}
+
+func (d *Demo) markSensitive(on bool) error {
+	return d.kdc.Update(user, func(a *kdc.Account) { a.Sensitive = on })
+}
+
+// notPassedOn hands in an expense as a caller by NTLM, and checks that expenses
+// saw the caller, ledger nobody, the caller the fault, and the log what is to be
+// done about it.
+func (d *Demo) notPassedOn(ctx context.Context, res *Step, url, fault string, reason delegation.Reason) (string, error) {
 	_, before := d.ledger.seen()
-	_, err := d.submit(ctx, d.expensesURL, d.byNTLM(userPassword))
+	_, err := d.submit(ctx, url, d.byNTLM(userPassword))
 	var f *soap.Fault
 	if !errors.As(err, &f) || !f.FromPeer() {
 		return "", unexpected("no fault", err)
 	}
-	if n := len(f.Subcodes); n == 0 || f.Subcodes[n-1].Space != delegation.Namespace || f.Subcodes[n-1].Local != "DoubleHop" {
+	if n := len(f.Subcodes); n == 0 || f.Subcodes[n-1].Space != delegation.Namespace || f.Subcodes[n-1].Local != fault {
 		return "", fmt.Errorf("fault with another code: %w", err)
 	}
 	m := inReason.FindStringSubmatch(f.Reason)
@@ -232,17 +254,23 @@ func (d *Demo) doubleHop(ctx context.Context, res *Step) (string, error) {
 		return "", fmt.Errorf("fault without a reference: %w", err)
 	}
 	line, ok := d.journal.find(m[1])
-	if !ok || line.Fault.Detail.Remedy == "" {
-		return "", fmt.Errorf("the log has no remedy under reference %s", m[1])
+	if !ok {
+		return "", fmt.Errorf("the log has nothing under reference %s", m[1])
 	}
-	if strings.Contains(f.Reason, line.Fault.Detail.Remedy) {
+	why := &line.Fault.Detail
+	switch {
+	case why.Reason != string(reason):
+		return "", fmt.Errorf("the log says %q: %s", why.Reason, why.Cause)
+	case why.Remedy == "":
+		return "", fmt.Errorf("the log has no remedy under reference %s", m[1])
+	case strings.Contains(f.Reason, why.Remedy):
 		return "", errors.New("the fault tells the caller what is for the operator")
 	}
-	res.Log = &LogLine{Ref: m[1], Cause: line.Fault.Detail.Cause, Remedy: line.Fault.Detail.Remedy}
+	res.Log = &LogLine{Ref: m[1], Reason: why.Reason, Cause: why.Cause, Remedy: why.Remedy}
 	if err := d.sawUser(&d.expenses.witness, authn.MechanismNTLM); err != nil {
 		return "", fmt.Errorf("expenses: %w", err)
 	}
-	return "fault DoubleHop, reference " + m[1], d.nobodySeen(&d.ledger.witness, before)
+	return "fault " + fault + ", reference " + m[1], d.nobodySeen(&d.ledger.witness, before)
 }
 
 // inReason finds the reference number that a fault's text ends with.
