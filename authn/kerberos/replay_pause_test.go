@@ -163,9 +163,8 @@ func TestMemoryReplayCacheRace(t *testing.T) {
 }
 
 const (
-	pauseEntries = 1_000_000
 	pauseCalls   = pauseEntries * 3 / 2
-	pauseCollect = 100_000 // calls between two garbage collections
+	pauseCollect = pauseEntries / 10 // calls between two garbage collections
 	pauseWindow  = 100
 	maxPause     = 5 * time.Millisecond
 )
@@ -196,8 +195,8 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// pauses fills a cache to a million entries. Then 200,000 of them end in the
-// same second, and later all the others at once, while 500,000 more are added.
+// pauses fills a cache to a million entries. Then a fifth of them end in the
+// same second, and later all the others at once, while half as many are added.
 // It returns how long each call took, and how many bytes an entry of the full
 // cache.
 func pauses(tb testing.TB) (took []time.Duration, perEntry float64) {
