@@ -56,10 +56,10 @@ type Mechanism struct {
 	// remembered for as long as the one that took it would take it again.
 	Skew time.Duration
 
-	// Replay remembers authenticators. Nil means a MemoryReplayCache that all
-	// Mechanisms over the same *Keytab share. That is not enough where several
-	// nodes or Keytabs have keys of one account, and forgets when the process
-	// ends.
+	// Replay remembers authenticators; a login waits for it for five seconds at
+	// most. Nil means a MemoryReplayCache that all Mechanisms over the same
+	// *Keytab share. That is not enough where several nodes or Keytabs have keys
+	// of one account, and forgets when the process ends.
 	Replay ReplayCache
 
 	// AllowNoPAC lists realms, of MIT or Heimdal KDCs, whose tickets need not
@@ -371,12 +371,14 @@ func (l *login) checkReplay(ctx context.Context, sid authn.SID) error {
 	var fresh bool
 	var err error
 	if l.m.Replay != nil {
+		ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 		fresh, err = l.m.Replay.Add(ctx, client, digest, until)
+		cancel()
 	} else {
 		fresh, err = l.m.Keytab.replay.add(client, digest, until, l.now, l.m.Logger)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: login of %s: %w", authn.ErrUnavailable, l.user, err)
+		return fmt.Errorf("%w: login of %s: replay cache: %w", authn.ErrUnavailable, l.user, err)
 	}
 	if !fresh {
 		return l.refuse(authn.ReasonReplay, "the same token came twice: a client that repeats requests with their Authorization header, or somebody who recorded it",

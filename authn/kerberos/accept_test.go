@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -328,9 +329,35 @@ func TestAcceptSharedReplayCache(t *testing.T) {
 		t.Errorf("client %q, want %q", shared.clients[0], want)
 	}
 	shared.err = errors.New("store is down")
-	if _, id, err := login1(node1, authn.Exchange{}, o.token(t)); id != nil || !errors.Is(err, authn.ErrUnavailable) {
+	if _, id, err := login1(node1, authn.Exchange{}, o.token(t)); id != nil || !errors.Is(err, authn.ErrUnavailable) || !strings.HasSuffix(err.Error(), "replay cache: store is down") {
 		t.Errorf("store down: %v, %v, want ErrUnavailable", id, err)
 	}
+}
+
+// silentReplay is a store that does not answer.
+type silentReplay struct{}
+
+func (silentReplay) Add(ctx context.Context, _ string, _ [32]byte, _ time.Time) (bool, error) {
+	<-ctx.Done()
+	return true, ctx.Err() // true goes for nothing beside an error
+}
+
+// A login did not end when the shared replay cache did not answer.
+func TestAcceptReplayCacheSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrder(t, krb5.AES256SHA1)
+		m := o.mechanism(t)
+		m.Replay = silentReplay{}
+		begin := time.Now()
+		_, id, err := login1(m, authn.Exchange{}, o.token(t))
+		if id != nil || !errors.Is(err, authn.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, %v, want ErrUnavailable", id, err)
+		}
+		if took := time.Since(begin); took != replayTimeout {
+			t.Errorf("took %v, want %v", took, replayTimeout)
+		}
+	})
 }
 
 // A login under BindingRequired got in where nobody had told the server which

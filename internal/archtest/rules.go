@@ -53,7 +53,8 @@ var ours = rules{
 		"./authn/password":      {imports: []string{"./authn"}},
 
 		// Conformance tests for those who write implementations.
-		"./authn/ntlm/ntlmtest": {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
+		"./authn/ntlm/ntlmtest":         {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
+		"./authn/kerberos/kerberostest": {standardOnly: true, imports: []string{"./authn/kerberos"}},
 
 		"./authclient":            {imports: []string{"./authn", "./authn/spnego", "./authn/kerberos", "./authn/ntlm"}},
 		"./authclient/delegation": {imports: []string{"./authn", "./authn/kerberos", "./authclient"}},
@@ -119,7 +120,7 @@ var ours = rules{
 		},
 	},
 	tests: []string{
-		"./authn/ntlm/ntlmtest",
+		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
 		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
 	},
 }
