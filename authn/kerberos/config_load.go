@@ -12,10 +12,10 @@ const maxConfigSize = 1 << 20
 
 // LoadConfig reads a krb5.conf. Of it count default_realm, dns_lookup_kdc,
 // udp_preference_limit, clockskew, ticket_lifetime, permitted_enctypes, the
-// KDCs of [realms], [domain_realm] and [capaths]. RC4 stays off whatever the file says;
-// set AllowRC4 to have it. Files that it includes are read, at most 100 and five
-// deep; a file that loads a module is refused rather than half read, and so is
-// one with a line that makes no sense.
+// KDCs of [realms], [domain_realm] and [capaths]. RC4 stays off whatever the
+// file says; set AllowRC4 to have it. Files that it includes are read, at most
+// 100 and five deep; a file that loads a module is refused rather than half
+// read, and so is one with a line that makes no sense.
 func LoadConfig(path string) (*Config, error) {
 	var l configLines
 	if err := l.file(path, 0); err != nil {
