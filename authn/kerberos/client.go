@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -247,7 +248,7 @@ func (c *client) fetchService(ctx context.Context, home *ticket, name krb5.Princ
 	}
 	key := "krbtgt " + strings.ToUpper(realm)
 	tgt, err := c.cache.get(ctx, key, c.now, func(ctx context.Context, _ *ticket) (*ticket, error) {
-		return c.walk(ctx, home, krb5.TGSName(realm))
+		return c.cross(ctx, home, realm)
 	})
 	if err != nil {
 		return nil, err
@@ -257,6 +258,26 @@ func (c *client) fetchService(ctx context.Context, home *ticket, name krb5.Princ
 		c.cache.drop(key, tgt)
 	}
 	return t, err
+}
+
+// cross gets the ticket-granting ticket of another realm, on the configured
+// path if there is one. Each realm on it may refer to others.
+func (c *client) cross(ctx context.Context, home *ticket, realm string) (*ticket, error) {
+	way := c.cfg.path(home.serves(), realm)
+	if len(way) >= maxHops {
+		return nil, fmt.Errorf("kerberos: more than %d realms between %s and %s", maxHops-1, home.serves(), realm)
+	}
+	tgt := home
+	for _, next := range append(slices.Clone(way), realm) {
+		if strings.EqualFold(next, tgt.serves()) {
+			continue
+		}
+		var err error
+		if tgt, err = c.walk(ctx, tgt, krb5.TGSName(next)); err != nil {
+			return nil, err
+		}
+	}
+	return tgt, nil
 }
 
 // walk asks for a ticket and follows referrals until it has it.

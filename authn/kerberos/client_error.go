@@ -135,7 +135,7 @@ func (e *KDCError) hint(code krb5.ErrorCode, req *krb5.KDCReqBody) string {
 	switch code {
 	case krb5.CodeServerUnknown:
 		if _, ok := req.SName.IsTGS(); ok {
-			return "the realm is misspelt, or there is no trust between the realms"
+			return "the realm is misspelt, there is no trust between the realms, or the KDC does not know the way there and needs the path (capaths) here or in its own configuration"
 		}
 		return fmt.Sprintf("no account has this service name; register it with setspn -S %s ACCOUNT, or samba-tool spn add %s ACCOUNT; "+
 			"if the service is in another realm, map its host in DomainRealm", e.Service, e.Service)

@@ -25,6 +25,13 @@ type Config struct {
 	// the client's own realm, whose KDC refers to the right one.
 	DomainRealm map[string]string
 
+	// CAPaths gives the realms on the way from a client's realm to a service's,
+	// the one next to the client first: CAPaths["A.TEST"]["C.TEST"] is
+	// {"B.TEST"}. It is for realms whose KDCs do not know the way themselves,
+	// and counts where the service's realm is known, by its name or by
+	// DomainRealm. Otherwise the KDCs are asked.
+	CAPaths map[string]map[string][]string
+
 	// LookupKDC finds the KDCs of realms that are not in Realms by DNS SRV
 	// records (RFC 4120 7.2.3.2). It tells who controls DNS which KDC is asked,
 	// not which service gets a token.
@@ -144,6 +151,21 @@ func (c *Config) realmOfHost(host string) string {
 		}
 	}
 	return best
+}
+
+// path returns the realms between two others, as configured.
+func (c *Config) path(from, to string) []string {
+	for client, ways := range c.CAPaths {
+		if !strings.EqualFold(client, from) {
+			continue
+		}
+		for service, way := range ways {
+			if strings.EqualFold(service, to) {
+				return way
+			}
+		}
+	}
+	return nil
 }
 
 func (c *Config) skew() time.Duration {

@@ -12,10 +12,10 @@ const maxConfigSize = 1 << 20
 
 // LoadConfig reads a krb5.conf. Of it count default_realm, dns_lookup_kdc,
 // udp_preference_limit, clockskew, ticket_lifetime, permitted_enctypes, the
-// KDCs of [realms] and [domain_realm]. RC4 stays off whatever the file says;
-// set AllowRC4 to have it. Files that it includes are read, at most 100 and five
-// deep; a file that loads a module is refused rather than half read, and so is
-// one with a line that makes no sense.
+// KDCs of [realms], [domain_realm] and [capaths]. RC4 stays off whatever the
+// file says; set AllowRC4 to have it. Files that it includes are read, at most
+// 100 and five deep; a file that loads a module is refused rather than half
+// read, and so is one with a line that makes no sense.
 func LoadConfig(path string) (*Config, error) {
 	var l configLines
 	if err := l.file(path, 0); err != nil {
@@ -72,6 +72,9 @@ func (l *configLines) config() (c *Config, err error) {
 		}
 		c.Realms[r.Realm] = one
 	}
+	if c.CAPaths, err = l.capaths(); err != nil {
+		return nil, err
+	}
 	for d, r := range k.DomainRealm {
 		c.DomainRealm[d] = r
 	}
@@ -82,6 +85,38 @@ func (l *configLines) config() (c *Config, err error) {
 		}
 	}
 	return c, nil
+}
+
+// capaths reads the section of that name, which the library does not. Its
+// braces match, and its lines are relations, as read has seen to.
+func (l *configLines) capaths() (map[string]map[string][]string, error) {
+	var paths map[string]map[string][]string
+	client := ""
+	for _, line := range l.section("capaths").lines {
+		key, value, _ := strings.Cut(line, "=")
+		key, value = strings.TrimSpace(key), uncomment(value)
+		switch {
+		case key == "}":
+			client = ""
+		case client == "" && value == "{":
+			client = key
+			if paths == nil {
+				paths = map[string]map[string][]string{}
+			}
+			if paths[client] == nil {
+				paths[client] = map[string][]string{}
+			}
+		case client == "" || value == "{" || value == "":
+			return nil, fmt.Errorf("kerberos: krb5.conf: capaths: line %q: want CLIENT.REALM = { and in it SERVICE.REALM = REALM.ON.THE.WAY", line)
+		case value == ".": // no realm between
+		default: // several are several lines, or, as Heimdal has it, one
+			paths[client][key] = append(paths[client][key], strings.Fields(value)...)
+			if len(paths[client][key]) >= maxHops {
+				return nil, fmt.Errorf("kerberos: krb5.conf: capaths: more than %d realms between %s and %s", maxHops-1, client, key)
+			}
+		}
+	}
+	return paths, nil
 }
 
 // knownETypes picks the types of a permitted_enctypes line that we have and

@@ -95,11 +95,54 @@ func TestParseConfigRefuses(t *testing.T) {
 		"section in braces": {"[realms]\n A = {\n[libdefaults]\n", "line 3: a section begins before the { of line 2"},
 		"closed twice":      {"[realms]\n A = {\n kdc = x\n }\n }\n", "krb5.conf line 5: a } that"},
 		"long line":         {"[realms]\n A = " + strings.Repeat("x", 70_000) + "\n", "krb5.conf line 2: longer than"},
+		"capaths flat":      {"[capaths]\n A = B\n", `capaths: line "A = B"`},
+		"capaths too deep":  {"[capaths]\n A = {\n B = {\n C = D\n }\n }\n", "capaths: line"},
+		"capaths too long":  {"[capaths]\n A = {\n B = " + strings.Repeat("C ", maxHops) + "\n }\n", "more than 7 realms"},
 		"braces on a line":  {"[realms]\n A = { kdc = x }\n", "krb5.conf line 2: want nothing else"},
 	} {
 		if _, err := ParseConfig(tc.text); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestCAPaths(t *testing.T) {
+	t.Parallel()
+	c, err := ParseConfig(`[capaths]
+ A.TEST = {
+  B.TEST = .
+  C.TEST = B.TEST # over B
+  D.TEST = B.TEST
+  D.TEST = C.TEST
+ }
+ B.TEST = {
+  D.TEST = C.TEST X.TEST
+ }
+[domain_realm]
+ .c.test = C.TEST
+[capaths]
+ A.TEST = {
+  E.TEST = B.TEST
+ }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]map[string][]string{
+		"A.TEST": {"C.TEST": {"B.TEST"}, "D.TEST": {"B.TEST", "C.TEST"}, "E.TEST": {"B.TEST"}},
+		"B.TEST": {"D.TEST": {"C.TEST", "X.TEST"}},
+	}
+	if !reflect.DeepEqual(c.CAPaths, want) {
+		t.Errorf("got %v, want %v", c.CAPaths, want)
+	}
+	if got := c.path("a.test", "d.test"); !reflect.DeepEqual(got, []string{"B.TEST", "C.TEST"}) {
+		t.Errorf("path %v", got)
+	}
+	if got := c.path("C.TEST", "A.TEST"); got != nil {
+		t.Errorf("path %v where none is configured", got)
+	}
+	if c.DomainRealm[".c.test"] != "C.TEST" {
+		t.Errorf("the section after capaths is lost: %v", c.DomainRealm)
 	}
 }
 

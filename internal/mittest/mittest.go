@@ -1,7 +1,7 @@
 // Package mittest runs real Kerberos realms, MIT's, for tests: each with a KDC
-// of its own on a port of 127.0.0.1, in a temporary directory, up in a fraction
-// of a second. Nothing of the machine's own configuration is read or changed,
-// and root is not needed.
+// of its own on an address of 127.0.0.0/8, in a temporary directory, up in about
+// a second. Nothing of the machine's own configuration is read or changed, and
+// root is not needed.
 //
 //	k := mittest.Start(t, mittest.Realm{
 //		Name:       "A.TEST",
@@ -19,6 +19,8 @@ package mittest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,7 +57,7 @@ func Start(tb testing.TB, realms ...Realm) *KDCs {
 	tb.Helper()
 	k := &KDCs{dir: tb.TempDir()}
 	for _, r := range realms {
-		k.addrs, k.names = append(k.addrs, k.freeAddr(tb)), append(k.names, r.Name)
+		k.addrs, k.names = append(k.addrs, freeAddr(tb)), append(k.names, r.Name)
 	}
 	var hosts strings.Builder
 	hosts.WriteString("[domain_realm]\n")
@@ -76,18 +78,26 @@ func Start(tb testing.TB, realms ...Realm) *KDCs {
 	return k
 }
 
-// freeAddr returns an address that no other realm has either.
-func (k *KDCs) freeAddr(tb testing.TB) string {
+// kdcPort is the port of each KDC. It is not 88, which needs root.
+const kdcPort = "10088"
+
+// freeAddr returns the address of a KDC. It is one of the loopback network that
+// nobody else chooses: on 127.0.0.1 a port that is free now may be that of some
+// client's connection when the KDC wants it.
+func freeAddr(tb testing.TB) string {
 	tb.Helper()
-	for {
-		port, err := testenv.FreePort()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if addr := fmt.Sprintf("127.0.0.1:%d", port); !slices.Contains(k.addrs, addr) {
+	var err error
+	for range 20 {
+		ip := fmt.Sprintf("127.%d.%d.%d", 16+rand.IntN(200), rand.IntN(256), 2+rand.IntN(250))
+		addr := net.JoinHostPort(ip, kdcPort)
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
 			return addr
 		}
 	}
+	tb.Fatalf("no address for a KDC: %v", err)
+	return ""
 }
 
 // WriteConf writes another krb5.conf that knows the KDCs, with more sections,
