@@ -294,7 +294,7 @@ func targetInfo(n *Names, now time.Time) AVPairs {
 // decided without the verifier is decided before it is asked.
 func (a *acceptor) authenticate(ctx context.Context, token []byte) (*authn.Identity, error) {
 	var msg Authenticate
-	if err := msg.parse(token); err != nil {
+	if err := msg.parse(token, nil); err != nil {
 		if errors.Is(err, errOEM) {
 			return nil, refuse(authn.ReasonMalformed, "", hintOEM, err)
 		}

@@ -1,5 +1,7 @@
 package ntlm
 
+import "fmt"
+
 // Authenticate is the client's second message (MS-NLMP 2.2.1.3).
 type Authenticate struct {
 	Flags       Flags
@@ -27,27 +29,28 @@ const (
 // of b.
 func ParseAuthenticate(b []byte) (*Authenticate, error) {
 	m := new(Authenticate)
-	if err := m.parse(b); err != nil {
+	if err := m.parse(b, nil); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-func (m *Authenticate) parse(b []byte) error {
+func (m *Authenticate) parse(b []byte, cut *CutError) error {
 	if err := checkHeader(b, typeAuthenticate, "AUTHENTICATE", authenticateShort); err != nil {
 		return err
 	}
 	m.Flags = Flags(le.Uint32(b[60:]))
-	p := newPayload(b, authenticateShort)
+	p := newPayload(b, authenticateShort, cut)
 	var domain, user, workstation []byte
 	for _, f := range [...]struct {
-		at int
-		to *[]byte
+		at   int
+		name string
+		to   *[]byte
 	}{
-		{12, &m.LMResponse}, {20, &m.NTResponse}, {28, &domain},
-		{36, &user}, {44, &workstation}, {52, &m.SessionKey},
+		{12, fieldLM, &m.LMResponse}, {20, fieldNT, &m.NTResponse}, {28, fieldDomain, &domain},
+		{36, fieldUser, &user}, {44, fieldWorkstation, &workstation}, {52, fieldSessionKey, &m.SessionKey},
 	} {
-		v, err := p.field(f.at)
+		v, err := p.field(f.at, f.name)
 		if err != nil {
 			return err
 		}
@@ -57,15 +60,18 @@ func (m *Authenticate) parse(b []byte) error {
 	if p.start >= authenticateMIC {
 		m.MIC = b[authenticateVersion:authenticateMIC:authenticateMIC]
 	}
-	var err error
-	if m.Domain, err = decodeName(m.Flags, domain); err != nil {
-		return err
-	}
-	if m.User, err = decodeName(m.Flags, user); err != nil {
-		return err
-	}
-	if m.Workstation, err = decodeName(m.Flags, workstation); err != nil {
-		return err
+	for _, f := range [...]struct {
+		name string
+		v    []byte
+		to   *string
+	}{{fieldDomain, domain, &m.Domain}, {fieldUser, user, &m.User}, {fieldWorkstation, workstation, &m.Workstation}} {
+		if cut.has(f.name) {
+			continue
+		}
+		var err error
+		if *f.to, err = decodeName(m.Flags, f.v); err != nil {
+			return fmt.Errorf("%w (%s)", err, f.name)
+		}
 	}
 	return nil
 }

@@ -62,31 +62,36 @@ type AVPairs []AVPair
 // are parts of b.
 func ParseAVPairs(b []byte) (AVPairs, error) {
 	ps, _, err := parseAVPairs(nil, b)
-	return ps, err
+	if err != nil {
+		return nil, err
+	}
+	return ps, nil
 }
 
-// parseAVPairs appends the list to ps and returns what follows it.
+// parseAVPairs appends the list to ps and returns what follows it. With an error
+// it returns the pairs before.
 func parseAVPairs(ps AVPairs, b []byte) (_ AVPairs, rest []byte, err error) {
+	size := len(b)
 	for {
 		if len(b) < 4 {
-			return nil, nil, syntaxError("AV pairs without an end")
+			return ps, nil, syntaxError("AV pairs without an end, at %d of their %d bytes", size-len(b), size)
 		}
 		id, n := AVID(le.Uint16(b)), int(le.Uint16(b[2:]))
 		b = b[4:]
 		if id == AVEnd {
 			if n != 0 {
-				return nil, nil, syntaxError("end of AV pairs with %d bytes", n)
+				return ps, nil, syntaxError("end of AV pairs with %d bytes", n)
 			}
 			return ps, b, nil
 		}
 		if n > len(b) {
-			return nil, nil, syntaxError("AV pair %v of %d bytes, %d left", id, n, len(b))
+			return ps, nil, syntaxError("AV pair %v of %d bytes at %d of %d", id, n, size-len(b), size)
 		}
 		if _, dup := ps.Get(id); dup {
-			return nil, nil, syntaxError("AV pair %v twice", id)
+			return ps, nil, syntaxError("AV pair %v twice", id)
 		}
 		if len(ps) == maxAVPairs {
-			return nil, nil, syntaxError("more than %d AV pairs", maxAVPairs)
+			return ps, nil, syntaxError("more than %d AV pairs", maxAVPairs)
 		}
 		ps = append(ps, AVPair{id, b[:n:n]})
 		b = b[n:]

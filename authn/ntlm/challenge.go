@@ -20,36 +20,45 @@ const (
 // ParseChallenge parses a CHALLENGE_MESSAGE. The values of the AV pairs are
 // parts of b.
 func ParseChallenge(b []byte) (*Challenge, error) {
-	if err := checkHeader(b, typeChallenge, "CHALLENGE", challengeShort); err != nil {
-		return nil, err
-	}
-	m := &Challenge{Flags: Flags(le.Uint32(b[20:])), ServerChallenge: [8]byte(b[24:])}
-	p := newPayload(b, challengeShort)
-	name, err := p.field(12)
-	if err != nil {
-		return nil, err
-	}
-	if m.Flags.Has(FlagTargetInfo) {
-		if len(b) < challengeInfo {
-			return nil, syntaxError("CHALLENGE of %d bytes announces target info", len(b))
-		}
-		p.header = challengeInfo
-		info, err := p.field(40)
-		if err != nil {
-			return nil, err
-		}
-		if p.start < challengeInfo {
-			return nil, syntaxError("CHALLENGE with a name inside its header")
-		}
-		if m.TargetInfo, err = ParseAVPairs(info); err != nil {
-			return nil, err
-		}
-	}
-	m.Version = p.version(m.Flags, challengeInfo)
-	if m.TargetName, err = decodeName(m.Flags, name); err != nil {
+	m := new(Challenge)
+	if err := m.parse(b, nil); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+func (m *Challenge) parse(b []byte, cut *CutError) error {
+	if err := checkHeader(b, typeChallenge, "CHALLENGE", challengeShort); err != nil {
+		return err
+	}
+	m.Flags, m.ServerChallenge = Flags(le.Uint32(b[20:])), [8]byte(b[24:])
+	p := newPayload(b, challengeShort, cut)
+	name, err := p.field(12, fieldTargetName)
+	if err != nil {
+		return err
+	}
+	if m.Flags.Has(FlagTargetInfo) {
+		if len(b) < challengeInfo {
+			return syntaxError("CHALLENGE of %d bytes announces target info", len(b))
+		}
+		p.header = challengeInfo
+		info, err := p.field(40, fieldTargetInfo)
+		if err != nil {
+			return err
+		}
+		if p.start < challengeInfo {
+			return syntaxError("CHALLENGE with a name inside its header")
+		}
+		if m.TargetInfo, _, err = parseAVPairs(nil, info); err != nil && !cut.has(fieldTargetInfo) {
+			return err
+		}
+	}
+	m.Version = p.version(m.Flags, challengeInfo)
+	if cut.has(fieldTargetName) {
+		return nil
+	}
+	m.TargetName, err = decodeName(m.Flags, name)
+	return err
 }
 
 // Append appends the message to b.

@@ -60,25 +60,34 @@ type payload struct {
 	msg    []byte
 	header int // smallest header this message can have
 	start  int
+	cut    *CutError // nil: a part that ends behind the message is an error
 }
 
-func newPayload(msg []byte, header int) payload {
-	return payload{msg: msg, header: header, start: len(msg)}
+func newPayload(msg []byte, header int, cut *CutError) payload {
+	return payload{msg: msg, header: header, start: len(msg), cut: cut}
 }
 
-// field returns the part that the length, maximum and offset at position at
-// describe. The maximum is ignored (MS-NLMP 2.2.1.1 and later sections), and so
-// is the offset of an empty field.
-func (p *payload) field(at int) ([]byte, error) {
+// field returns the part called name that the length, maximum and offset at
+// position at describe. The maximum is ignored (MS-NLMP 2.2.1.1 and later
+// sections), and so is the offset of an empty field.
+func (p *payload) field(at int, name string) ([]byte, error) {
 	n, off := uint64(le.Uint16(p.msg[at:])), uint64(le.Uint32(p.msg[at+4:]))
 	if n == 0 {
 		return nil, nil
 	}
-	if off < uint64(p.header) || off+n > uint64(len(p.msg)) {
-		return nil, syntaxError("field at %d: %d bytes at offset %d of %d", at, n, off, len(p.msg))
+	end := min(off+n, uint64(len(p.msg)))
+	switch {
+	case off >= uint64(p.header) && off+n <= uint64(len(p.msg)):
+	case p.cut == nil || off < uint64(p.header) || off+n > maxMessage:
+		return nil, syntaxError("%s at %d: %d bytes at offset %d of %d", name, at, n, off, len(p.msg))
+	default:
+		p.cut.Fields = append(p.cut.Fields, CutField{name, int(n)})
+		if off >= end {
+			return nil, nil
+		}
 	}
 	p.start = min(p.start, int(off))
-	return p.msg[off : off+n : off+n], nil
+	return p.msg[off:end:end], nil
 }
 
 // version returns the version at position at. One that is announced where the

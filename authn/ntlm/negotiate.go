@@ -18,30 +18,41 @@ const (
 
 // ParseNegotiate parses a NEGOTIATE_MESSAGE.
 func ParseNegotiate(b []byte) (*Negotiate, error) {
-	if err := checkHeader(b, typeNegotiate, "NEGOTIATE", negotiateShort); err != nil {
+	m := new(Negotiate)
+	if err := m.parse(b, nil); err != nil {
 		return nil, err
 	}
-	m := &Negotiate{Flags: Flags(le.Uint32(b[12:]))}
-	p := newPayload(b, negotiateFields)
+	return m, nil
+}
+
+func (m *Negotiate) parse(b []byte, cut *CutError) error {
+	if err := checkHeader(b, typeNegotiate, "NEGOTIATE", negotiateShort); err != nil {
+		return err
+	}
+	m.Flags = Flags(le.Uint32(b[12:]))
+	p := newPayload(b, negotiateFields, cut)
 	for _, f := range []struct {
 		flag Flags
 		at   int
+		name string
 		to   *string
-	}{{FlagDomainSupplied, 16, &m.Domain}, {FlagWorkstationSupplied, 24, &m.Workstation}} {
+	}{{FlagDomainSupplied, 16, fieldDomain, &m.Domain}, {FlagWorkstationSupplied, 24, fieldWorkstation, &m.Workstation}} {
 		if !m.Flags.Has(f.flag) { // then the field is to be ignored
 			continue
 		}
 		if len(b) < negotiateFields {
-			return nil, syntaxError("NEGOTIATE of %d bytes announces a name", len(b))
+			return syntaxError("NEGOTIATE of %d bytes announces a name", len(b))
 		}
-		v, err := p.field(f.at)
+		v, err := p.field(f.at, f.name)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		*f.to = string(v)
+		if !cut.has(f.name) {
+			*f.to = string(v)
+		}
 	}
 	m.Version = p.version(m.Flags, negotiateFields)
-	return m, nil
+	return nil
 }
 
 // Append appends the message to b. Names are sent only with their flags.

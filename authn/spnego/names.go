@@ -12,6 +12,12 @@ import (
 // no identifiers for (MS-NEGOEX 1.9).
 var oidNegoEx = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 2, 30}
 
+// Ways to use Kerberos that Windows and MIT clients know and we do not.
+var (
+	oidUserToUser = asn1.ObjectIdentifier{1, 2, 840, 113554, 1, 2, 2, 3} // MS-SPNG 1.9
+	oidIAKERB     = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 2, 5}           // draft-ietf-kitten-iakerb
+)
+
 // mechanismNames lists mechanisms for people. Those without a name keep their
 // identifier.
 func mechanismNames(oids []asn1.ObjectIdentifier) string {
@@ -20,12 +26,14 @@ func mechanismNames(oids []asn1.ObjectIdentifier) string {
 	}
 	names := make([]string, 0, len(oids))
 	for _, oid := range oids {
-		names = append(names, mechanismName(oid))
+		names = append(names, MechanismName(oid))
 	}
 	return strings.Join(names, ", ")
 }
 
-func mechanismName(oid asn1.ObjectIdentifier) string {
+// MechanismName returns the name of a mechanism for people, or its identifier
+// in digits if it has none.
+func MechanismName(oid asn1.ObjectIdentifier) string {
 	switch {
 	case oid.Equal(OIDKerberos):
 		return "Kerberos"
@@ -33,8 +41,14 @@ func mechanismName(oid asn1.ObjectIdentifier) string {
 		return "Kerberos (Microsoft)"
 	case oid.Equal(OIDNTLM):
 		return "NTLM"
+	case oid.Equal(oidUserToUser):
+		return "Kerberos user to user"
+	case oid.Equal(oidIAKERB):
+		return "IAKERB"
 	case oid.Equal(oidNegoEx):
 		return "NegoEx"
+	case oid.Equal(OID):
+		return "SPNEGO"
 	}
 	return oid.String()
 }

@@ -45,6 +45,11 @@ type NegTokenInit struct {
 	MechToken   []byte // optimistic token of the first mechanism; may be empty
 	MechListMIC []byte
 
+	// NegHints is the DER of what only a NegTokenInit2 has, which servers send
+	// outside of HTTP (MS-SPNG 2.2.1). InspectInit sets it; Marshal does not
+	// write it.
+	NegHints []byte
+
 	// MechTypeList is the DER of MechTypes as it was sent, which the
 	// mechListMIC covers (RFC 4178 5).
 	MechTypeList []byte
@@ -64,79 +69,132 @@ const applicationTag0 = cbasn1.Tag(0x60) // RFC 2743 3.1
 
 // ParseInit parses a NegTokenInit in its GSS framing. The result refers to b.
 func ParseInit(b []byte) (*NegTokenInit, error) {
+	t, _, err := InspectInit(b)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.NegHints != nil:
+		return nil, errSyntax // only acceptors send them
+	}
+	return t, nil
+}
+
+// InspectInit is ParseInit for those who show tokens to people: with an error
+// come the fields that were read before it, and the offset in b where reading
+// stopped. It takes a NegTokenInit2 as well. Nothing may be decided by the
+// result.
+func InspectInit(b []byte) (t *NegTokenInit, offset int, err error) {
+	t = new(NegTokenInit)
 	in := cryptobyte.String(b)
 	var app, choice, seq, list cryptobyte.String
 	var oid asn1.ObjectIdentifier
-	if !in.ReadASN1(&app, applicationTag0) || !in.Empty() ||
-		!app.ReadASN1ObjectIdentifier(&oid) || !oid.Equal(OID) ||
-		!app.ReadASN1(&choice, contextTag(0)) || !app.Empty() ||
-		!choice.ReadASN1(&seq, cbasn1.SEQUENCE) || !choice.Empty() ||
-		!seq.ReadASN1(&list, contextTag(0)) {
-		return nil, errSyntax
+	// Slices of b reach to the end of its array: their capacity tells where
+	// they begin.
+	stop := func(at cryptobyte.String, err error) (*NegTokenInit, int, error) { return t, cap(b) - cap(at), err }
+	switch {
+	case !read(&in, &app, applicationTag0), !in.Empty():
+		return stop(in, errSyntax)
+	case !app.ReadASN1ObjectIdentifier(&oid), !oid.Equal(OID), !read(&app, &choice, contextTag(0)), !app.Empty():
+		return stop(app, errSyntax)
+	case !read(&choice, &seq, cbasn1.SEQUENCE), !choice.Empty():
+		return stop(choice, errSyntax)
+	case !read(&seq, &list, contextTag(0)):
+		return stop(seq, errSyntax)
+	case len(list) > maxMechTypeList:
+		return stop(list, errSyntax)
 	}
-	if len(list) > maxMechTypeList {
-		return nil, errSyntax
-	}
-	t := &NegTokenInit{MechTypeList: list}
+	t.MechTypeList = list
 	var mechs cryptobyte.String
-	if !list.ReadASN1(&mechs, cbasn1.SEQUENCE) || !list.Empty() {
-		return nil, errSyntax
+	if !read(&list, &mechs, cbasn1.SEQUENCE) || !list.Empty() {
+		return stop(list, errSyntax)
 	}
 	for !mechs.Empty() {
+		at := mechs
 		var m asn1.ObjectIdentifier
 		if len(t.MechTypes) == maxMechTypes || !mechs.ReadASN1ObjectIdentifier(&m) {
-			return nil, errSyntax
+			return stop(at, errSyntax)
 		}
 		t.MechTypes = append(t.MechTypes, m)
 	}
 	if len(t.MechTypes) == 0 {
-		return nil, errors.New("spnego: token offers no mechanism")
+		return stop(mechs, errors.New("spnego: token offers no mechanism"))
 	}
 	// reqFlags are not protected and are ignored (RFC 4178 4.2.1).
-	if !seq.SkipOptionalASN1(contextTag(1)) ||
-		!optionalOctets(&seq, &t.MechToken, 2) ||
-		!optionalOctets(&seq, &t.MechListMIC, 3) ||
-		!seq.Empty() {
-		return nil, errSyntax
+	if !seq.SkipOptionalASN1(contextTag(1)) || !optionalOctets(&seq, &t.MechToken, 2) {
+		return stop(seq, errSyntax)
 	}
-	return t, nil
+	mic := uint8(3)
+	if !optionalOctets(&seq, &t.MechListMIC, 3) {
+		// MS-SPNG 2.2.1: negHints in its place, and the MIC behind.
+		at := seq
+		var hints cryptobyte.String
+		if !read(&seq, &hints, contextTag(3)) || !hints.PeekASN1Tag(cbasn1.SEQUENCE) {
+			return stop(at, errSyntax)
+		}
+		t.NegHints, mic = hints, 4
+	}
+	if mic == 4 && !optionalOctets(&seq, &t.MechListMIC, mic) || !seq.Empty() {
+		return stop(seq, errSyntax)
+	}
+	return t, 0, nil
+}
+
+// read is s.ReadASN1, but passes over nothing that has another tag.
+func read(s, out *cryptobyte.String, tag cbasn1.Tag) bool {
+	return s.PeekASN1Tag(tag) && s.ReadASN1(out, tag)
 }
 
 // ParseResp parses a NegTokenResp. The result refers to b.
 func ParseResp(b []byte) (*NegTokenResp, error) {
-	in := cryptobyte.String(b)
-	var choice, seq, field cryptobyte.String
-	if !in.ReadASN1(&choice, contextTag(1)) || !in.Empty() ||
-		!choice.ReadASN1(&seq, cbasn1.SEQUENCE) || !choice.Empty() {
-		return nil, errSyntax
-	}
-	t := &NegTokenResp{State: noState}
-	var has bool
-	if !seq.ReadOptionalASN1(&field, &has, contextTag(0)) {
-		return nil, errSyntax
-	}
-	if has {
-		var state int
-		if !field.ReadASN1Enum(&state) || !field.Empty() || state < 0 || state > int(RequestMIC) {
-			return nil, errSyntax
-		}
-		t.State = State(state)
-	}
-	if !seq.ReadOptionalASN1(&field, &has, contextTag(1)) {
-		return nil, errSyntax
-	}
-	if has && (!field.ReadASN1ObjectIdentifier(&t.SupportedMech) || !field.Empty()) {
-		return nil, errSyntax
-	}
-	if !optionalOctets(&seq, &t.ResponseToken, 2) ||
-		!optionalOctets(&seq, &t.MechListMIC, 3) ||
-		!seq.Empty() {
-		return nil, errSyntax
+	t, _, err := InspectResp(b)
+	if err != nil {
+		return nil, err
 	}
 	return t, nil
 }
 
+// InspectResp is to ParseResp what InspectInit is to ParseInit. A State that is
+// absent is negative.
+func InspectResp(b []byte) (t *NegTokenResp, offset int, err error) {
+	t = &NegTokenResp{State: noState}
+	in := cryptobyte.String(b)
+	var choice, seq, field cryptobyte.String
+	stop := func(at cryptobyte.String) (*NegTokenResp, int, error) { return t, cap(b) - cap(at), errSyntax }
+	switch {
+	case !read(&in, &choice, contextTag(1)), !in.Empty():
+		return stop(in)
+	case !read(&choice, &seq, cbasn1.SEQUENCE), !choice.Empty():
+		return stop(choice)
+	}
+	var has bool
+	if !seq.ReadOptionalASN1(&field, &has, contextTag(0)) {
+		return stop(seq)
+	}
+	if has {
+		var state int
+		if at := field; !field.ReadASN1Enum(&state) || !field.Empty() || state < 0 || state > int(RequestMIC) {
+			return stop(at)
+		}
+		t.State = State(state)
+	}
+	if !seq.ReadOptionalASN1(&field, &has, contextTag(1)) {
+		return stop(seq)
+	}
+	if at := field; has && (!field.ReadASN1ObjectIdentifier(&t.SupportedMech) || !field.Empty()) {
+		return stop(at)
+	}
+	if !optionalOctets(&seq, &t.ResponseToken, 2) ||
+		!optionalOctets(&seq, &t.MechListMIC, 3) ||
+		!seq.Empty() {
+		return stop(seq)
+	}
+	return t, 0, nil
+}
+
+// optionalOctets reads the element [tag] if it is the next one. When it fails it
+// passes over nothing.
 func optionalOctets(s *cryptobyte.String, out *[]byte, tag uint8) bool {
+	at := *s
 	var field, octets cryptobyte.String
 	var has bool
 	if !s.ReadOptionalASN1(&field, &has, contextTag(tag)) {
@@ -146,6 +204,7 @@ func optionalOctets(s *cryptobyte.String, out *[]byte, tag uint8) bool {
 		return true
 	}
 	if !field.ReadASN1(&octets, cbasn1.OCTET_STRING) || !field.Empty() {
+		*s = at
 		return false
 	}
 	*out = octets

@@ -31,8 +31,8 @@ func newRootCommand() *cobra.Command {
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
-and server, from WSDL, and makes the computer account that NTLM logins are
-verified with.`,
+and server, from WSDL, makes the computer account that NTLM logins are verified
+with, and says in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -43,7 +43,10 @@ verified with.`,
   soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'
 
   # a computer account in Active Directory, with its password and keytab
-  soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab`,
+  soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
+
+  # what is in a login token
+  soapward token 'Authorization: Negotiate YIIG...'`,
 		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
@@ -60,6 +63,7 @@ verified with.`,
 		newDemoCommand(demo.Start),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newTokenCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -70,6 +70,8 @@ var ours = rules{
 		"./internal/kdc":      {imports: []string{"./internal/krb5/..."}},
 		"./internal/demo":     {imports: everything},
 
+		"./internal/tokentext": {imports: []string{"./authn/kerberos", "./authn/ntlm", "./authn/spnego", "./internal/krb5/..."}},
+
 		"./internal/archtest":   {standardOnly: true},
 		"./internal/testenv":    {standardOnly: true},
 		"./internal/adtest":     {standardOnly: true, imports: []string{"./internal/testenv"}},

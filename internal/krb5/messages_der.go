@@ -27,13 +27,44 @@ func newReader(b []byte) reader {
 	return reader{s: b, err: new(error)}
 }
 
-// finish returns m, or the first failure with the message's name.
+// finish returns m, or the first failure as a DamageError. r is the reader that
+// the message was read from, as newReader returned it.
 func finish[T any](r reader, name string, m *T) (*T, error) {
-	if *r.err != nil {
-		return nil, fmt.Errorf("krb5: parse %s: %w", name, *r.err)
+	if *r.err == nil {
+		return m, nil
 	}
-	return m, nil
+	e := &DamageError{Message: name, Partial: m, Err: *r.err}
+	var f *failure
+	if errors.As(e.Err, &f) {
+		e.Offset, e.Err = cap(r.s)-f.left, f.err
+	}
+	return nil, e
 }
+
+// A DamageError says where bytes stop being the message they should be. All
+// errors of this package's parsers are of this type, but for those of
+// UnframeToken.
+type DamageError struct {
+	Message string // such as "AP-REQ"
+	Offset  int    // where reading stopped, in the bytes that were parsed
+	Err     error
+
+	// Partial is what was read until there, an *APReq or the like, whose other
+	// fields are zero. It is for showing to people, not for acting on.
+	Partial any
+}
+
+func (e *DamageError) Error() string { return fmt.Sprintf("krb5: parse %s: %v", e.Message, e.Err) }
+func (e *DamageError) Unwrap() error { return e.Err }
+
+// failure is what readers keep. Slices of the input reach to the end of its
+// array, so their capacity tells where they begin.
+type failure struct {
+	err  error
+	left int // capacity at the element that cannot be read
+}
+
+func (f *failure) Error() string { return f.err.Error() }
 
 func (r reader) fail() reader {
 	return r.failWith(ErrMalformed)
@@ -41,7 +72,7 @@ func (r reader) fail() reader {
 
 func (r reader) failWith(err error) reader {
 	if *r.err == nil {
-		*r.err = err
+		*r.err = &failure{err, cap(r.s)}
 	}
 	return reader{err: r.err}
 }
@@ -59,9 +90,10 @@ func (r *reader) end() {
 
 // next takes the next element, which must have the tag.
 func (r *reader) next(tag asn1.Tag) reader {
+	at := *r // the element is passed over even if it has another tag
 	var c cryptobyte.String
 	if *r.err != nil || !r.s.ReadASN1(&c, tag) {
-		return r.fail()
+		return at.fail()
 	}
 	return reader{c, r.err}
 }
@@ -108,9 +140,10 @@ func (r reader) sealed(tags ...uint8) reader {
 
 // integer reads an INTEGER within bounds.
 func (r reader) integer(low, high int64) int64 {
+	at := r
 	var v int64
 	if *r.err != nil || !r.s.ReadASN1Integer(&v) || !r.s.Empty() || v < low || v > high {
-		r.fail()
+		at.fail()
 		return 0
 	}
 	return v

@@ -1,6 +1,7 @@
 package krb5
 
 import (
+	"encoding/binary"
 	"time"
 )
 
@@ -93,4 +94,38 @@ func (m *ErrorMessage) Marshal() ([]byte, error) {
 			addOctets(w, 12, m.Data)
 		}
 	})
+}
+
+// KerbErrorData is KERB-ERROR-DATA, what Windows puts into the e-data of errors
+// (MS-KILE 2.2.1).
+type KerbErrorData struct {
+	Type  int32
+	Value []byte
+}
+
+// Types of KerbErrorData (MS-KILE 2.2.1).
+const (
+	KerbErrorSkewRecovery = 2
+	KerbErrorExtended     = 3 // Value is a KERB_EXT_ERROR (MS-KILE 2.2.2)
+)
+
+// ParseKerbErrorData parses KERB-ERROR-DATA.
+func ParseKerbErrorData(b []byte) (*KerbErrorData, error) {
+	r := newReader(b)
+	s := r.seq()
+	m := &KerbErrorData{Type: s.field(1).int32()}
+	if f, ok := s.optional(2); ok {
+		m.Value = f.octets()
+	}
+	s.end()
+	return finish(r, "KERB-ERROR-DATA", m)
+}
+
+// Status returns the NTSTATUS of a KerbErrorExtended: the Windows error behind
+// the Kerberos one.
+func (m *KerbErrorData) Status() (status uint32, ok bool) {
+	if m.Type != KerbErrorExtended || len(m.Value) != 12 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint32(m.Value), true
 }

@@ -117,6 +117,10 @@ func exercise(b []byte, key krb5.Key) {
 	_, _ = p.Requestor()
 	_, _ = p.ClientInfo()
 	_, _ = p.UPNInfo()
+	_, _ = p.DelegationInfo()
+	for _, b := range p.Buffers() {
+		_, _ = p.SignatureType(b.Kind)
+	}
 	_, _ = p.Attributes()
 	if l, err := p.LogonInfo(); err == nil {
 		_ = l.SID()

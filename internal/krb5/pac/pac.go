@@ -9,15 +9,16 @@ import (
 
 // Buffer types (MS-PAC 2.4).
 const (
-	typeLogonInfo  = 1
-	typeServerSum  = 6
-	typeKDCSum     = 7
-	typeClientInfo = 10
-	typeUPNInfo    = 12
-	typeTicketSum  = 16
-	typeAttributes = 17
-	typeRequestor  = 18
-	typeFullSum    = 19
+	typeLogonInfo      = 1
+	typeServerSum      = 6
+	typeKDCSum         = 7
+	typeClientInfo     = 10
+	typeDelegationInfo = 11
+	typeUPNInfo        = 12
+	typeTicketSum      = 16
+	typeAttributes     = 17
+	typeRequestor      = 18
+	typeFullSum        = 19
 )
 
 const (
