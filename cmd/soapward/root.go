@@ -31,8 +31,8 @@ func newRootCommand() *cobra.Command {
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
-and server, from WSDL, and makes the computer account that NTLM logins are
-verified with.`,
+and server, from WSDL, makes the computer account that NTLM logins are verified
+with, and finds out why Kerberos logins fail.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -43,7 +43,10 @@ verified with.`,
   soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'
 
   # a computer account in Active Directory, with its password and keytab
-  soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab`,
+  soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
+
+  # why do Kerberos logins to the service with this keytab fail?
+  soapward doctor --keytab gw01.keytab`,
 		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
@@ -58,6 +61,7 @@ verified with.`,
 	})
 	root.AddCommand(
 		newDemoCommand(demo.Start),
+		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
 		newVersionCommand(),
