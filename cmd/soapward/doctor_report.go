@@ -14,11 +14,12 @@ import (
 // doctorPrinter prints what soapward doctor found, for people.
 type doctorPrinter struct {
 	terminal.Printer
-	r *doctor.Report
+	r    *doctor.Report
+	told map[string]bool // lists of commands that were printed
 }
 
 func printDoctor(w io.Writer, st terminal.Style, r *doctor.Report) error {
-	p := &doctorPrinter{terminal.Printer{Style: st, W: w}, r}
+	p := &doctorPrinter{terminal.Printer{Style: st, W: w}, r, map[string]bool{}}
 	p.file()
 	p.kdcs()
 	p.accounts()
@@ -205,7 +206,13 @@ func (p *doctorPrinter) finding(f *doctor.Finding) {
 	p.commands("Samba", f.Samba)
 }
 
+// commands prints a list once: several findings may have the same remedy.
 func (p *doctorPrinter) commands(name string, list []string) {
+	if all := strings.Join(list, "\n"); len(list) > 1 && p.told[all] {
+		list = []string{"(as above)"}
+	} else {
+		p.told[all] = true
+	}
 	for i, c := range list {
 		if i > 0 {
 			name = ""

@@ -56,7 +56,7 @@ func TestDoctorFitsWidth(t *testing.T) {
 		KDCs:     []doctor.KDC{{Addr: "192.0.2.1:88", Network: "udp", Error: long}, {Addr: "192.0.2.1:88", Network: "tcp", ClockOffset: &offset}},
 		Accounts: []doctor.Account{{Principal: "svc@CORP.TEST", Error: long}},
 		Services: []doctor.Service{
-			{Name: "HTTP/app.corp.test", Error: long}, {Name: "HTTP/b.corp.test", Ticket: &doctor.Ticket{KVNO: 3, EType: "rc4-hmac"}},
+			{Name: "HTTP/app.corp.test", Error: long}, {Name: "HTTP/b.corp.test", Versions: []uint32{2}, Ticket: &doctor.Ticket{KVNO: 3, EType: "rc4-hmac", SessionEType: "rc4-hmac"}},
 		},
 		Findings: []doctor.Finding{{
 			ID: "kvno.old", Severity: doctor.Broken, Subjects: []string{"HTTP/app.corp.test\x1b[2J"}, More: 3, What: long, Why: long, Remedy: long,
@@ -82,7 +82,7 @@ func TestDoctorFitsWidth(t *testing.T) {
 					t.Errorf("width %d: line of %d: %s", width, n, l)
 				}
 			}
-			for _, want := range []string{"opens it", "and 3 more", "-421 s", "1 error."} {
+			for _, want := range []string{"opens it", "and 3 more", "-421 s", "1 error"} {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q in %s", want, out)
 				}

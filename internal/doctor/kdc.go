@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func (d *doctor) probe(ctx context.Context) bool {
 	for _, p := range probes {
 		k := KDC{Addr: p.Addr, Network: p.Network, Milliseconds: math.Round(p.Took.Seconds()*1e5) / 1e2}
 		if p.Err != nil {
-			k.Error = p.Err.Error()
+			k.Error = shortError(p.Err)
 		}
 		if p.HasOffset {
 			s := p.Offset.Seconds()
@@ -96,6 +97,15 @@ func (d *doctor) probe(ctx context.Context) bool {
 	d.checkClock(probes)
 	d.checkProbe(names[0], service, probes)
 	return true
+}
+
+// shortError leaves out the addresses, which stand beside it.
+func shortError(err error) string {
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		return sys.Err.Error()
+	}
+	return err.Error()
 }
 
 func (d *doctor) unreachable() {
