@@ -32,7 +32,8 @@ func newRootCommand() *cobra.Command {
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, makes the computer account that NTLM logins are verified
-with, and says in words what is in a login token.`,
+with, finds out why Kerberos logins fail, and says in words what is in a login
+token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -44,6 +45,9 @@ with, and says in words what is in a login token.`,
 
   # a computer account in Active Directory, with its password and keytab
   soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
+
+  # why do Kerberos logins to the service with this keytab fail?
+  soapward doctor --keytab gw01.keytab
 
   # what is in a login token
   soapward token 'Authorization: Negotiate YIIG...'`,
@@ -61,6 +65,7 @@ with, and says in words what is in a login token.`,
 	})
 	root.AddCommand(
 		newDemoCommand(demo.Start),
+		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
 		newTokenCommand(),

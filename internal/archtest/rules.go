@@ -64,6 +64,7 @@ var ours = rules{
 
 		"./internal/atomicfile": {standardOnly: true},
 		"./internal/terminal":   {standardOnly: true},
+		"./internal/doctor":     {imports: []string{"./authn", "./authn/kerberos", "./directory/ldap"}},
 
 		"./internal/krb5":     {},
 		"./internal/krb5/pac": {imports: []string{"./internal/krb5"}},
