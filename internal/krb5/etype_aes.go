@@ -174,7 +174,7 @@ func ctsEncrypt(c cipher.Block, b []byte) []byte {
 	n := len(b)
 	padded := (n + blockSize - 1) / blockSize * blockSize
 	b = append(b, zeroIV[:padded-n]...)
-	cipher.NewCBCEncrypter(c, zeroIV[:]).CryptBlocks(b, b)
+	cbcEncrypt(c, b)
 	if padded == blockSize {
 		return b
 	}
@@ -184,6 +184,18 @@ func ctsEncrypt(c cipher.Block, b []byte) []byte {
 	copy(prev, last)
 	copy(last, t[:])
 	return b[:n]
+}
+
+// cbcEncrypt encrypts whole blocks in place with a zero initial vector. What
+// crypto/cipher has for it copies the expanded key, 500 bytes for each message,
+// and goes block by block too.
+func cbcEncrypt(c cipher.Block, b []byte) {
+	prev := zeroIV[:]
+	for i := 0; i < len(b); i += blockSize {
+		subtle.XORBytes(b[i:], b[i:i+blockSize], prev)
+		c.Encrypt(b[i:], b[i:])
+		prev = b[i : i+blockSize]
+	}
 }
 
 // ctsDecrypt undoes ctsEncrypt into new memory.
@@ -200,9 +212,10 @@ func ctsDecrypt(c cipher.Block, in []byte) []byte {
 	}
 	head := n - blockSize - tail // what plain CBC covers
 	iv := zeroIV[:]
-	if head > 0 {
-		cipher.NewCBCDecrypter(c, iv).CryptBlocks(out[:head], in[:head])
-		iv = in[head-blockSize : head]
+	for i := 0; i < head; i += blockSize {
+		c.Decrypt(out[i:], in[i:])
+		subtle.XORBytes(out[i:], out[i:i+blockSize], iv)
+		iv = in[i : i+blockSize]
 	}
 	swapped, cut := in[head:head+blockSize], in[head+blockSize:]
 	var d, last [blockSize]byte

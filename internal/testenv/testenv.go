@@ -39,6 +39,7 @@ func Skip(tb testing.TB, reason string) {
 // the Debian package that brings them.
 var packages = map[string]string{
 	"apache2":                           "apache2",
+	"cc":                                "gcc",
 	"chromium":                          "chromium",
 	"curl":                              "curl",
 	"kadmin.local":                      "krb5-admin-server",
@@ -48,6 +49,7 @@ var packages = map[string]string{
 	"net":                               "samba-common-bin",
 	"ntlm_auth":                         "winbind",
 	"kinit":                             "krb5-user",
+	"krb5-config":                       "libkrb5-dev",
 	"klist":                             "krb5-user",
 	"kvno":                              "krb5-user",
 	"mcs":                               "mono-mcs",
@@ -63,6 +65,7 @@ var packages = map[string]string{
 	"winbindd":                          "winbind",
 	"squid":                             "squid",
 	"/etc/gss/mech.d/mech.ntlmssp.conf": "gss-ntlmssp",
+	"/usr/include/gssapi/gssapi_krb5.h": "libkrb5-dev",
 	"/usr/lib/apache2/modules/mod_auth_gssapi.so": "libapache2-mod-auth-gssapi",
 	"/usr/lib/squid/negotiate_kerberos_auth":      "squid",
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",

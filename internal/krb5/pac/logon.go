@@ -2,6 +2,7 @@ package pac
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,8 @@ func (l *LogonInfo) SID() SID {
 func (l *LogonInfo) GroupSIDs() []SID {
 	// All SIDs share one string: a thousand groups cost two allocations.
 	n := 1 + len(l.Groups) + len(l.ResourceGroups) + len(l.ExtraSIDs)
-	g := sidList{text: make([]byte, 0, n*48), ends: make([]int, 0, n)}
+	g := sidList{ends: make([]int, 0, n)}
+	g.text.Grow(n * 48)
 	primary := l.PrimaryGroupID != 0 && l.DomainSID != ""
 	for _, m := range l.Groups {
 		if m.RID == l.PrimaryGroupID {
@@ -104,8 +106,8 @@ func (l *LogonInfo) GroupSIDs() []SID {
 			continue // the user, see SID
 		}
 		if granted(e.Attributes) {
-			g.text = append(g.text, e.SID...)
-			g.ends = append(g.ends, len(g.text))
+			g.text.WriteString(string(e.SID))
+			g.ends = append(g.ends, g.text.Len())
 		}
 	}
 	return g.sids()
@@ -117,7 +119,7 @@ func granted(attributes uint32) bool {
 
 // sidList gathers SIDs in one piece of text.
 type sidList struct {
-	text []byte
+	text strings.Builder
 	ends []int
 }
 
@@ -125,13 +127,14 @@ func (g *sidList) addRID(domain SID, m GroupMembership) {
 	if !granted(m.Attributes) {
 		return
 	}
-	g.text = append(append(g.text, domain...), '-')
-	g.text = strconv.AppendUint(g.text, uint64(m.RID), 10)
-	g.ends = append(g.ends, len(g.text))
+	var rid [11]byte
+	g.text.WriteString(string(domain))
+	g.text.Write(strconv.AppendUint(append(rid[:0], '-'), uint64(m.RID), 10))
+	g.ends = append(g.ends, g.text.Len())
 }
 
 func (g *sidList) sids() []SID {
-	text, start := SID(g.text), 0
+	text, start := SID(g.text.String()), 0
 	out := make([]SID, len(g.ends))
 	for i, end := range g.ends {
 		out[i], start = text[start:end], end
