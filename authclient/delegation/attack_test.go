@@ -46,6 +46,30 @@ func TestAttackTransitionToAnotherAccount(t *testing.T) {
 	}
 }
 
+// Threat 22. A UPN that the login spelled like a realm meant the account of that
+// name, which may be somebody else's.
+func TestAttackUPNInCapitals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.Update("alice", func(a *kdc.Account) { a.UPN = "a@corp.test" }); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Update("bob", func(a *kdc.Account) { a.UPN = "alice@corp.test" }); err != nil {
+		t.Fatal(err)
+	}
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	d.AllowUPN = map[string][]string{"OIDC": {"corp.test"}}
+	for _, upn := range []string{"alice@corp.test", "alice@CORP.TEST", "Alice@Corp.Test"} {
+		c, _, err := d.Delegate(t.Context(), &authn.Identity{Account: "4711", UPN: upn, Mechanism: "OIDC"}, target(backSPN))
+		if err != nil {
+			t.Fatal(upn, err)
+		}
+		if seen := w.seenBy("back", backSPN, c); seen.Account != "bob" {
+			t.Errorf("%s: the back end sees %v, want bob", upn, seen)
+		}
+	}
+}
+
 // Threat 22. Where the KDC's ticket had no PAC, its SID was not compared.
 func TestAttackTransitionWithoutSID(t *testing.T) {
 	t.Parallel()
