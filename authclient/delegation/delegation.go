@@ -154,10 +154,10 @@ func (d *Delegator) asCaller(ctx context.Context, e *Error, id *authn.Identity, 
 		return nil, "", e.because(ReasonLoginExpired, ErrNoEvidence, "the caller's login has ended", words("the caller has to log in again"))
 	}
 	if isProtected(id) {
-		return nil, "", e.protected(kerberos.ErrProtectedUser)
+		return nil, "", d.protected(e, kerberos.ErrProtectedUser)
 	}
 	if sensitive, _ := ev.Sensitive(); sensitive {
-		return nil, "", e.sensitive(kerberos.ErrNotDelegable, "")
+		return nil, "", d.sensitive(e, kerberos.ErrNotDelegable, "")
 	}
 	for _, m := range d.methods(u, id) {
 		c, err := d.try(ctx, m, id, e.Target)
