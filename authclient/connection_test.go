@@ -379,3 +379,27 @@ func TestConnectionClosedInLogin(t *testing.T) {
 		})
 	}
 }
+
+// Threat 24a. A server that refused a login in words of its own and closed the
+// connection got the login a second time, and a wrong password counted twice.
+func TestAttackLoginRepeatedAfterRefusal(t *testing.T) {
+	t.Parallel()
+	var logins atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Negotiate")
+		if r.Header.Get("Authorization") != "" {
+			logins.Add(1)
+			w.Header().Set("WWW-Authenticate", "Negotiate oQcwBaADCgEC") // reject
+			w.Header().Set("Connection", "close")
+		}
+		w.WriteHeader(401)
+	}))
+	t.Cleanup(s.Close)
+	var re *authclient.RefusedError
+	if _, _, err := do(newClient(t, ntlmCredential("alice")), "GET", s.URL, nil); !errors.As(err, &re) {
+		t.Errorf("err = %v, want a RefusedError", err)
+	}
+	if n := logins.Load(); n != 1 {
+		t.Errorf("%d logins, want 1", n)
+	}
+}

@@ -150,6 +150,7 @@ func (h *handshake) run(ctx context.Context, asked bool) (outcome, error) {
 	h.initiator = init
 	defer func() { h.midway = false }()
 	var token []byte
+	kept := true // the connection, for the next leg
 	for legs := 1; legs <= maxLegs; legs++ {
 		out, done, err := init.Step(ctx, token)
 		if errors.Is(err, spnego.ErrRejected) {
@@ -160,6 +161,9 @@ func (h *handshake) run(ctx context.Context, asked bool) (outcome, error) {
 		}
 		if len(out) == 0 {
 			return none, h.refused(scheme, nil)
+		}
+		if !kept { // only now it is clear that the token was no refusal
+			return none, midway{h.closed(scheme)}
 		}
 		opening := expectsChallenge(init)
 		if opening && h.shared {
@@ -187,16 +191,14 @@ func (h *handshake) run(ctx context.Context, asked bool) (outcome, error) {
 			discard(resp)
 			return none, err
 		}
-		if !h.keep(resp) {
-			return none, midway{h.closed(scheme)}
-		}
+		kept = h.keep(resp)
 		asked, h.midway = true, true
 	}
 	return none, h.refused(scheme, nil)
 }
 
-// midway is for a connection that ended between two legs of a login. The last
-// answer said that the request was not carried out.
+// midway is for a connection that ended between two legs of a login, which was
+// not refused. The last answer said that the request was not carried out.
 type midway struct{ error }
 
 // closed is the error for a connection that ended in the middle of a login.

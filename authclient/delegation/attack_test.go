@@ -10,6 +10,7 @@ import (
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/internal/kdc"
 	"github.com/soapward/soapward/internal/krb5"
 )
@@ -43,6 +44,75 @@ func TestAttackTransitionToAnotherAccount(t *testing.T) {
 		if seen := w.seenBy("back", backSPN, c); seen.Account != want {
 			t.Errorf("for %s the back end sees %v, want %s", user, seen, want)
 		}
+	}
+}
+
+// Threat 22. A UPN that the login spelled like a realm meant the account of that
+// name, which may be somebody else's.
+func TestAttackUPNInCapitals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.Update("alice", func(a *kdc.Account) { a.UPN = "a@corp.test" }); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Update("bob", func(a *kdc.Account) { a.UPN = "alice@corp.test" }); err != nil {
+		t.Fatal(err)
+	}
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	d.AllowUPN = map[string][]string{"OIDC": {"corp.test"}}
+	for _, upn := range []string{"alice@corp.test", "alice@CORP.TEST", "Alice@Corp.Test"} {
+		c, _, err := d.Delegate(t.Context(), &authn.Identity{Account: "4711", UPN: upn, Mechanism: "OIDC"}, target(backSPN))
+		if err != nil {
+			t.Fatal(upn, err)
+		}
+		if seen := w.seenBy("back", backSPN, c); seen.Account != "bob" {
+			t.Errorf("%s: the back end sees %v, want bob", upn, seen)
+		}
+	}
+}
+
+// Threat 22. A ticket got with the user's password was also for whoever logged
+// in here under the name by another one, which the KDC never saw.
+func TestAttackTicketOfAnotherPassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.delegator("front", Upstream{SPN: backSPN})
+	right, wrong := w.passwordLogin("alice"), w.passwordLogin("alice")
+	wrong.Evidence = &password.Secret{User: "alice", Password: authn.NewSecret("not hers")}
+	var logins int64
+	for again := range 2 { // nobody's wrong password is another's either
+		c, m, err := d.Delegate(t.Context(), right, target(backSPN))
+		if err != nil || m != Password {
+			t.Fatal(m, err)
+		}
+		if seen := w.seenBy("back", backSPN, c); seen.SID != right.SID {
+			t.Errorf("the back end sees %v", seen)
+		}
+		var de *Error
+		if c, _, err := d.Delegate(t.Context(), wrong, target(backSPN)); c != nil || !errors.As(err, &de) || de.Reason != ReasonWrongPassword {
+			t.Errorf("with a wrong password: %v, %v", c, err)
+		}
+		if n := w.Stats().AS; again == 0 {
+			logins = n
+		} else if n != logins {
+			t.Errorf("%d more logins at the KDC", n-logins)
+		}
+	}
+}
+
+// Threat 22. A caller who spells his name differently at each login does not
+// take up the room of others.
+func TestAttackManySpellings(t *testing.T) {
+	t.Parallel()
+	id := &authn.Identity{Account: "alice", Domain: "CORP", SID: domainSID + "1-2-3-1104"}
+	key := keyOf(Constrained, "alice@CORP.TEST", id, target(backSPN))
+	if other := keyOf(Constrained, "aLiCe@CORP.TEST", id, target(strings.ToUpper(backSPN))); other != key {
+		t.Errorf("%+v\n%+v", key, other)
+	}
+	// In a realm without SIDs they may be two users.
+	id.SID = ""
+	if keyOf(Constrained, "alice@MIT.TEST", id, target(backSPN)) == keyOf(Constrained, "Alice@MIT.TEST", id, target(backSPN)) {
+		t.Error("two users share a ticket")
 	}
 }
 

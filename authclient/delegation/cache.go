@@ -3,6 +3,7 @@ package delegation
 import (
 	"container/list"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,18 +38,22 @@ const (
 )
 
 // cacheKey tells tickets apart. SID and account come from the login, the
-// principal is what the KDC is asked for; all must be the same for a ticket to
-// be used again.
+// principal is what the KDC is asked for, and the password is a digest of what
+// proves it there; all must be the same for a ticket to be used again.
 type cacheKey struct {
 	method    Method
 	principal string
 	sid       authn.SID
 	account   string
 	spn       string
+	password  [sha256.Size]byte // zero but for Password
 }
 
 func keyOf(m Method, principal string, id *authn.Identity, t authclient.Target) cacheKey {
-	return cacheKey{m, principal, id.SID, id.String(), strings.ToLower(t.SPN)}
+	if id.SID != "" {
+		principal = strings.ToLower(principal) // one user has a ticket once, however he spells his name
+	}
+	return cacheKey{method: m, principal: principal, sid: id.SID, account: id.String(), spn: strings.ToLower(t.SPN)}
 }
 
 // cache keeps tickets in memory. It is safe for concurrent use.
@@ -161,7 +166,7 @@ func isRefusal(err error) bool {
 	if errors.As(err, &ke) {
 		return ke.Op != opLogin
 	}
-	return errors.Is(err, kerberos.ErrNotDelegable) || errors.Is(err, errOtherAccount)
+	return errors.Is(err, kerberos.ErrNotDelegable) || errors.Is(err, errOtherAccount) || errors.Is(err, kerberos.ErrNoServiceKey)
 }
 
 // guard turns a panic into an error. It would end the process, since no server

@@ -154,10 +154,10 @@ func (d *Delegator) asCaller(ctx context.Context, e *Error, id *authn.Identity, 
 		return nil, "", e.because(ReasonLoginExpired, ErrNoEvidence, "the caller's login has ended", words("the caller has to log in again"))
 	}
 	if isProtected(id) {
-		return nil, "", e.protected(kerberos.ErrProtectedUser)
+		return nil, "", d.protected(e, kerberos.ErrProtectedUser)
 	}
 	if sensitive, _ := ev.Sensitive(); sensitive {
-		return nil, "", e.sensitive(kerberos.ErrNotDelegable, "")
+		return nil, "", d.sensitive(e, kerberos.ErrNotDelegable, "")
 	}
 	for _, m := range d.methods(u, id) {
 		c, err := d.try(ctx, m, id, e.Target)
@@ -217,7 +217,12 @@ func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, t aut
 	} else if principal, err = d.principal(id); err != nil {
 		return nil, &principalError{err}
 	}
-	return d.tickets.get(ctx, keyOf(m, principal, id, t), func(ctx context.Context) (*kerberos.Ticket, error) {
+	key := keyOf(m, principal, id, t)
+	if m == Password {
+		_, password := id.Evidence.(passwordEvidence).Credentials()
+		key.password = d.refusals.digest(principal, password)
+	}
+	return d.tickets.get(ctx, key, func(ctx context.Context) (*kerberos.Ticket, error) {
 		switch m {
 		case Constrained:
 			return d.constrained(ctx, ev, t.SPN)
@@ -228,7 +233,7 @@ func (d *Delegator) try(ctx context.Context, m Method, id *authn.Identity, t aut
 			}
 			return c.Ticket(ctx, t.SPN)
 		case Password:
-			return d.withPassword(ctx, id.Evidence.(passwordEvidence), principal, t.SPN)
+			return d.withPassword(ctx, id.Evidence.(passwordEvidence), key.password, principal, t.SPN)
 		}
 		return d.transition(ctx, id, principal, t.SPN)
 	})

@@ -71,12 +71,12 @@ func (d *Delegator) explainNotForwardable(e *Error, u *Upstream, ev *kerberos.Ev
 			"the caller's ticket is not forwardable, because its client asked for such a ticket: the account is not sensitive", again, d.offerTransition(u))
 	}
 	return e.because(ReasonNotForwardable, kerberos.ErrNotDelegable,
-		"the caller's ticket is not forwardable: the account is sensitive, or its client asked for such a ticket", again, clearSensitive(e.account(nil)))
+		"the caller's ticket is not forwardable: the account is sensitive, or its client asked for such a ticket", again, clearSensitive(d.callerAccount(e, nil)))
 }
 
 // sensitive is for a caller whose account may not be delegated.
-func (e *Error) sensitive(err error, said string) *Error {
-	r := clearSensitive(e.account(err))
+func (d *Delegator) sensitive(e *Error, err error, said string) *Error {
+	r := clearSensitive(d.callerAccount(e, err))
 	if _, ok := e.Identity.Evidence.(*kerberos.Evidence); ok {
 		r.What += ", after which the caller has to log in anew (kinit, or at Windows)"
 	}
@@ -84,15 +84,15 @@ func (e *Error) sensitive(err error, said string) *Error {
 }
 
 // protected is for a member of Protected Users.
-func (e *Error) protected(err error) *Error {
+func (d *Delegator) protected(e *Error, err error) *Error {
 	return e.because(ReasonProtectedUser, err,
 		fmt.Sprintf("%v is a member of Protected Users, whose identity is never passed on", e.Identity),
-		words("list a service account for the upstream, which then acts in place of the caller"), leaveProtectedUsers(e.account(err)))
+		words("list a service account for the upstream, which then acts in place of the caller"), leaveProtectedUsers(d.callerAccount(e, err)))
 }
 
 // explainAttempt finds words for a method's failure.
 func (d *Delegator) explainAttempt(e *Error, u *Upstream, a Attempt) *Error {
-	ours, user, spn := d.account(), e.account(a.Err), e.Target.SPN
+	ours, user, spn := d.account(), d.callerAccount(e, a.Err), e.Target.SPN
 	said := kdcSaid(a.Err)
 	because := func(cause string, remedies ...Remedy) *Error { return e.because(a.Reason, a.Err, cause, remedies...) }
 	switch a.Reason {
@@ -110,9 +110,9 @@ func (d *Delegator) explainAttempt(e *Error, u *Upstream, a Attempt) *Error {
 		}
 		return because(a.Err.Error(), words("configure a new keytab of %s, with keys of all encryption types, or its password; a credential cache is not enough", ours))
 	case ReasonProtectedUser:
-		return e.protected(a.Err)
+		return d.protected(e, a.Err)
 	case ReasonSensitive:
-		return e.sensitive(a.Err, said)
+		return d.sensitive(e, a.Err, said)
 	case ReasonServiceAccount:
 		return d.explainService(e, a)
 	case ReasonNoTransitionRight:
@@ -200,18 +200,39 @@ func kdcSaid(err error) string {
 	return fmt.Sprintf(" (%s: the KDC of %s says %s)", ke.Op, ke.Realm, name)
 }
 
-// account returns the name of the caller's account to put into a command, or
-// "" if all that is known is a name that may be an alias.
-func (e *Error) account(err error) string {
+// callerAccount returns the name of the caller's account to put into a command,
+// or "" if all that is known is a name that may be an alias, or another
+// domain's: the commands run in that of our own account, which may have one of
+// the same name.
+func (d *Delegator) callerAccount(e *Error, err error) string {
 	var r *refusal
 	if errors.As(err, &r) && r.account != "" {
 		return r.account
 	}
-	if strings.HasPrefix(string(e.Identity.SID), domainSID) {
+	if strings.HasPrefix(string(e.Identity.SID), domainSID) && d.isOfOurDomain(e.Identity) {
 		return e.Identity.Account
 	}
 	return ""
 }
+
+// isOfOurDomain reports whether a caller is known to have an account in the
+// domain of our own.
+func (d *Delegator) isOfOurDomain(id *authn.Identity) bool {
+	ours := d.Kerberos.DefaultRealm
+	if d.Client != nil {
+		ours = realmOf(d.Client.Principal())
+	}
+	name := ""
+	if ev, ok := id.Evidence.(*kerberos.Evidence); ok {
+		name = ev.Client()
+	} else if n, err := DomainPrincipal(id, d.Domains); err == nil {
+		name = n
+	}
+	return ours != "" && strings.EqualFold(realmOf(name), ours)
+}
+
+// realmOf returns what is behind the last @ of a name.
+func realmOf(name string) string { return name[strings.LastIndexByte(name, '@')+1:] }
 
 // account returns our account's name to put into a command.
 func (d *Delegator) account() string {

@@ -22,12 +22,12 @@ type passwordEvidence interface {
 // withPassword gets a ticket as the caller would. A password that a KDC did
 // not take is not tried again for a while: in a long session each request
 // would otherwise count as one more wrong try, until the account is locked.
-func (d *Delegator) withPassword(ctx context.Context, ev passwordEvidence, principal, spn string) (*kerberos.Ticket, error) {
-	_, password := ev.Credentials()
-	digest := d.refusals.digest(principal, password)
+// digest is that of principal and password.
+func (d *Delegator) withPassword(ctx context.Context, ev passwordEvidence, digest [sha256.Size]byte, principal, spn string) (*kerberos.Ticket, error) {
 	if err := d.refusals.get(digest, d.now()); err != nil {
 		return nil, err
 	}
+	_, password := ev.Credentials()
 	c, err := kerberos.NewPasswordClient(d.Kerberos, principal, password)
 	if err != nil {
 		return nil, err

@@ -30,10 +30,12 @@ func (d *Delegator) principal(id *authn.Identity) (string, error) {
 	if err == nil || id.SID != "" {
 		return name, err
 	}
-	_, suffix, _ := strings.Cut(id.UPN, "@")
+	user, suffix, _ := strings.Cut(id.UPN, "@")
 	for _, allowed := range d.AllowUPN[id.Mechanism] {
 		if suffix != "" && strings.EqualFold(suffix, allowed) {
-			return id.UPN, nil
+			// S4U2Self takes a name with the realm's own spelling for that of an
+			// account, which may be another than has the UPN.
+			return user + "@" + strings.ToLower(suffix), nil
 		}
 	}
 	return "", err

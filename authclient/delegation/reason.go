@@ -54,7 +54,7 @@ const (
 // refusal is a method's failure, with what its tickets tell about the cause.
 type refusal struct {
 	reason  Reason
-	account string // the caller's, as the KDC knows it; empty: not known
+	account string // the caller's, as our own KDC knows it; empty: not known
 	err     error
 }
 
@@ -148,14 +148,17 @@ func (d *Delegator) constrained(ctx context.Context, ev *kerberos.Evidence, spn 
 	if why != nil {
 		err = fmt.Errorf("%w; the caller's account now: %w", err, why)
 	}
-	return nil, &refusal{reason, ev.Account(), err}
+	return nil, &refusal{reason: reason, err: err} // the account may be of another domain
 }
 
 // whyNow says why a KDC does not exchange a forwardable ticket. Where that lies
 // with the caller's account, which is as it is now and not as it was when the
-// caller logged in, a ticket of S4U2Self tells. It is asked for words only:
-// nothing is granted by it.
+// caller logged in, a ticket of S4U2Self tells, which Client keeps for a quarter
+// of an hour. It is asked for words only: nothing is granted by it.
 func (d *Delegator) whyNow(ctx context.Context, ev *kerberos.Evidence) (Reason, error) {
+	if realmOf(ev.Client()) != realmOf(d.Client.Principal()) {
+		return ReasonNotAllowedTarget, nil // our KDC would take the name for a UPN of its own
+	}
 	self, err := d.Client.S4U2Self(ctx, ev.Client())
 	if err != nil {
 		switch r := reasonOf(Transition, err); r {

@@ -1,6 +1,7 @@
 package delegation
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,13 +103,37 @@ func TestRemedyNamesAccount(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"of the domain", authn.Identity{Account: "alice", SID: sid}, nil, "alice"},
+		{"of the domain", authn.Identity{Account: "alice", Domain: "CORP", SID: sid}, nil, "alice"},
+		{"of a domain we do not know", authn.Identity{Account: "alice", SID: sid}, nil, ""},
 		{"UPN only", authn.Identity{Account: "bob", UPN: "alice@corp.test"}, nil, ""},
 		{"UPN, known to the KDC", authn.Identity{Account: "bob", UPN: "alice@corp.test"}, &refusal{ReasonSensitive, "al1", kerberos.ErrNotDelegable}, "al1"},
 		{"of a service", authn.Identity{Account: "alice", SID: "S-1-5-18"}, nil, ""},
 	} {
-		if got := (&Error{Identity: &tc.id}).account(tc.err); got != tc.want {
+		d := &Delegator{Kerberos: kerberos.Config{DefaultRealm: "CORP.TEST"}, Domains: map[string]string{"CORP": "CORP.TEST"}}
+		if got := d.callerAccount(&Error{Identity: &tc.id}, tc.err); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// Threat 22. The commands for a caller of another domain changed the account
+// that has his name in ours: whoever calls himself Administrator there had the
+// protection taken from ours.
+func TestAttackRemedyForAnotherDomain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.delegator("front", Upstream{SPN: backSPN, ProtocolTransition: true})
+	d.Domains["OTHER"] = "OTHER.TEST"
+	id := *w.ntlmLogin("pru") // of Protected Users
+	for domain, commands := range map[string]bool{"CORP": true, "OTHER": false, "ELSEWHERE": false} {
+		id.Domain = domain
+		_, _, err := d.Delegate(t.Context(), &id, target(backSPN))
+		var de *Error
+		if !errors.As(err, &de) || de.Reason != ReasonProtectedUser {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(de.Remedy, "removemembers"); got != commands {
+			t.Errorf("%s: remedy %q, want commands %t", domain, de.Remedy, commands)
 		}
 	}
 }

@@ -137,16 +137,9 @@ func (t *Ticket) SessionEType() string { return t.open().key.EType().String() }
 // version that key is there. Whoever accepts logins uses a Mechanism; this is
 // for programs that diagnose.
 func (k *Keytab) Opens(t *Ticket) (kvno uint32, ok bool) {
-	sealed := t.open().EncPart
-	for _, sameVersion := range [...]bool{true, false} {
-		for _, e := range k.current().entries {
-			if e.key.EType() != sealed.EType || (e.kvno == sealed.KVNO) != sameVersion {
-				continue
-			}
-			if _, err := e.key.Decrypt(krb5.UsageTicket, sealed.Cipher); err == nil {
-				return e.kvno, true
-			}
-		}
+	opened, _, err := k.InspectTicket(&t.open().Ticket)
+	if err != nil {
+		return 0, false
 	}
-	return 0, false
+	return opened.KVNO, true
 }

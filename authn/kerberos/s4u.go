@@ -32,10 +32,10 @@ var ErrLimitedClient = fmt.Errorf("%w: the service's own ticket-granting ticket 
 // keytab or password has.
 var ErrNoServiceKey = errors.New("kerberos: no key of the service account that opens its own ticket")
 
-// selfLife is how long a ticket of S4U2Self is used. It says which groups the
-// user has and that the account is enabled, so it is asked for anew long
-// before the KDC lets it end.
-const selfLife = 15 * time.Minute
+// s4uLife is how long a ticket that the client got for a user is used. It says
+// which groups the user has, that the account is enabled and that it may be
+// acted for, so it is asked for anew long before the KDC lets it end.
+const s4uLife = 15 * time.Minute
 
 // S4U2Self gets evidence for a user who did not come by Kerberos: a ticket in
 // the user's name for the client itself, which must be a service account
@@ -107,7 +107,7 @@ func (c *client) s4u2self(ctx context.Context, tgt *ticket, name krb5.PrincipalN
 	if err := c.confirmUser(t, name); err != nil {
 		return nil, err
 	}
-	t.refresh = c.now().Add(selfLife)
+	t.refresh = c.now().Add(s4uLife)
 	t.limited = !tgt.flags.Has(krb5.FlagForwardable)
 	return t, nil
 }
@@ -321,6 +321,7 @@ func (c *client) s4u2proxy(ctx context.Context, tgt *ticket, v *evidence, name k
 	if !t.SName.EqualFold(name) {
 		return nil, fmt.Errorf("kerberos: S4U2Proxy: KDC answered with a ticket for %v instead of %v", t.SName, name)
 	}
+	t.refresh = c.now().Add(s4uLife)
 	return t, nil
 }
 

@@ -156,15 +156,15 @@ func TestS4UTicketsAreSharedAndExpire(t *testing.T) {
 	if s := r.Stats(); s.S4U2Self != 1 || s.S4U2Proxy != 1 {
 		t.Errorf("%d S4U2Self and %d S4U2Proxy, want one each", s.S4U2Self, s.S4U2Proxy)
 	}
-	r.clock.add(selfLife + time.Second)
+	r.clock.add(s4uLife + time.Second)
 	work()
 	if s := r.Stats(); s.S4U2Self != 2 || s.S4U2Proxy != 2 {
-		t.Errorf("after %v: %d S4U2Self and %d S4U2Proxy, want two each", selfLife, s.S4U2Self, s.S4U2Proxy)
+		t.Errorf("after %v: %d S4U2Self and %d S4U2Proxy, want two each", s4uLife, s.S4U2Self, s.S4U2Proxy)
 	}
 	if err := r.Update("alice", func(a *kdc.Account) { a.Disabled = true }); err != nil {
 		t.Fatal(err)
 	}
-	r.clock.add(selfLife + time.Second)
+	r.clock.add(s4uLife + time.Second)
 	if _, err := c.S4U2Self(t.Context(), "alice"); err == nil {
 		t.Error("a disabled user is still acted for")
 	}
@@ -353,6 +353,28 @@ func TestAttackS4UForSensitiveUser(t *testing.T) {
 	}
 	if _, err := c.S4U2Proxy(t.Context(), ev, backSPN); !errors.Is(err, ErrNotDelegable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Threat 22. Who was disabled was passed on for as long as the caller's ticket
+// lasted, most of a day, with the ticket that was got before.
+func TestAttackPassedOnAfterDisabled(t *testing.T) {
+	t.Parallel()
+	r := startRealm(t)
+	id, err := runExchange(t, r.client(t, "alice").NewInitiator("HTTP/plain.corp.test", InitiatorConfig{}), r.mechanism(t, "svc-plain", "HTTP/plain.corp.test"), authn.Exchange{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, c := id.Evidence.(*Evidence), r.client(t, "svc-plain")
+	if _, err := c.S4U2Proxy(t.Context(), ev, backSPN); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Update("alice", func(a *kdc.Account) { a.Disabled = true }); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.add(s4uLife + time.Second)
+	if tkt, err := c.S4U2Proxy(t.Context(), ev, backSPN); err == nil {
+		t.Errorf("passed on with the %v", tkt)
 	}
 }
 
