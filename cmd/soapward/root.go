@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -101,12 +104,30 @@ func wantJSON(cmd *cobra.Command) bool {
 	return err == nil && on
 }
 
-// printJSON writes v, indented, and a newline.
+// printJSON writes v, indented, and a newline. What would steer a terminal is
+// escaped, also where JSON need not be (RFC 8259 7): DEL, C1 controls, and what
+// turns the direction of writing round.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	var out []byte
+	for _, r := range b.String() {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			out = utf8.AppendRune(out, r)
+		default: // stands in a string
+			for _, u := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, u)
+			}
+		}
+	}
+	_, err := w.Write(out)
+	return err
 }
 
 // A usageError is a command line that makes no sense. The program exits with

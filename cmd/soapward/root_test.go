@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -57,5 +60,22 @@ func TestPrintError(t *testing.T) {
 	}
 	if withRemedy(nil, "x") != nil {
 		t.Error("withRemedy(nil) is an error")
+	}
+}
+
+// What a file or a KDC brings cannot steer the terminal that JSON is printed on.
+func TestAttackJSONSteersTerminal(t *testing.T) {
+	t.Parallel()
+	in := map[string]string{"name": "a\x1b[2J\u009b2J\x7f\u202eb\U000e0001é\n\"\\<"}
+	var b strings.Builder
+	if err := printJSON(&b, in); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) || !strings.Contains(b.String(), "é") {
+		t.Errorf("%q", b.String())
+	}
+	var out map[string]string
+	if err := json.Unmarshal([]byte(b.String()), &out); err != nil || out["name"] != in["name"] {
+		t.Errorf("%v, %q", err, out)
 	}
 }

@@ -53,6 +53,14 @@ func (d *doctor) askDirectory(ctx context.Context) {
 		})
 		return
 	}
+	if d.userRefused { // another try would count as one more failed login
+		d.report.add(Finding{
+			ID: "directory.not-asked", Severity: Note, What: "the directory was not asked",
+			Why:    "the KDC refused the user who was to ask; " + unknown,
+			Remedy: "see what stands under user.refused",
+		})
+		return
+	}
 	d.cfg.progress("asking the directory")
 	out := &Directory{}
 	d.report.Directory = out

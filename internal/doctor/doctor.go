@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,10 @@ type doctor struct {
 	report *Report
 	keytab *kerberos.Keytab
 	krb    kerberos.Config  // to ask with
-	asker  *kerberos.Client // who gets tickets; nil: nobody can
+	own    *kerberos.Client // the keytab's account, logged in; nil: it cannot
+	asker  *kerberos.Client // who gets tickets: the user, or own; nil: nobody can
+
+	userRefused bool // a KDC did not take the user's password
 
 	owned        map[int]*owned // by account
 	accountNames []string       // all of them, without realm
@@ -151,7 +155,9 @@ func (d *doctor) listServices() {
 		s := &d.report.Services[i]
 		if !slices.Contains(s.Versions, k.KVNO) {
 			s.Versions = append(s.Versions, k.KVNO)
-			slices.SortFunc(s.Versions, func(a, b uint32) int { return int(int64(b) - int64(a)) })
 		}
+	}
+	for _, s := range d.report.Services {
+		slices.SortFunc(s.Versions, func(a, b uint32) int { return cmp.Compare(b, a) })
 	}
 }

@@ -252,8 +252,8 @@ func (d *doctor) logIn(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil && d.asker == nil {
-			d.asker = c
+		if err == nil && d.own == nil {
+			d.own, d.asker = c, c
 			d.report.AskedAs = c.Principal()
 		}
 		if !service {
@@ -265,10 +265,17 @@ func (d *doctor) logIn(ctx context.Context) {
 	}
 }
 
-// logInUser has the user ask for tickets.
+// badUser are refusals that the directory would repeat.
+var badUser = []int32{codeClientExpired, codeUnknown, codePolicy, codeRevoked, codeKeyExpired, codeWrongKey}
+
+// logInUser has the user ask for tickets. Other than for the keytab's account,
+// RC4 is not allowed: whoever answers in a KDC's place could ask for a proof made
+// with it, and the proof gives the password away to somebody who guesses.
 func (d *doctor) logInUser(ctx context.Context) {
 	d.cfg.progress("logging in as %s", d.cfg.User)
-	c, err := kerberos.NewPasswordClient(d.krb, d.cfg.User, d.cfg.Password)
+	krb := d.krb
+	krb.AllowRC4 = d.cfg.Kerberos.AllowRC4
+	c, err := kerberos.NewPasswordClient(krb, d.cfg.User, d.cfg.Password)
 	if err == nil {
 		err = c.Login(ctx)
 	}
@@ -276,10 +283,17 @@ func (d *doctor) logInUser(ctx context.Context) {
 		d.asker, d.report.AskedAs = c, c.Principal()
 		return
 	}
-	d.report.add(Finding{
+	f := Finding{
 		ID: "user.refused", Severity: Broken, Subjects: []string{d.cfg.User}, What: "the user that was to ask for tickets cannot log in",
 		Why: strings.TrimPrefix(err.Error(), "kerberos: "), Remedy: "check name and password, or name another user",
-	})
+	}
+	var refused *kerberos.KDCError
+	if errors.As(err, &refused) && refused.Code == codeNoEType {
+		f.Why = "the KDC says " + codeText(refused) + "; RC4 is not used for a user's password here"
+		f.Remedy = "name a user who has AES keys"
+	}
+	d.userRefused = refused != nil && slices.Contains(badUser, refused.Code)
+	d.report.add(f)
 }
 
 // loggedIn puts the outcome of an account's login into the report.

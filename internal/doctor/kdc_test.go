@@ -99,29 +99,39 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
+	addr := silent.LocalAddr().String() // where nobody answers, and nobody listens on TCP
+
+	// Each waits for the same seconds.
+	t.Run("alone", func(t *testing.T) {
+		t.Parallel()
+		_, cfg := startRealm(t)
+		cfg.KDCs = []string{addr}
+		r := run(t, cfg)
+		wantIDs(t, r, "kdc.unreachable")
+		f := find(r, "kdc.unreachable")
+		if !strings.Contains(f.Why, addr+" over udp: no answer (") || !strings.Contains(f.Why, "over tcp: ") || !strings.Contains(f.Why, "refused") {
+			t.Errorf("%+v", f)
+		}
+	})
+	t.Run("beside another", func(t *testing.T) {
+		t.Parallel()
+		k, cfg := startRealm(t)
+		cfg.KDCs = []string{addr, k.Addr()}
+		r := run(t, cfg)
+		wantIDs(t, r, "kdc.down")
+		if len(r.KDCs) != 4 || !r.Accounts[0].LoggedIn {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestNoAnswers(t *testing.T) {
+	t.Parallel()
 	k, cfg := startRealm(t)
-
-	alone := cfg
-	alone.KDCs = []string{silent.LocalAddr().String()} // nobody answers, and nobody listens on TCP
-	r := run(t, alone)
-	wantIDs(t, r, "kdc.unreachable")
-	f := find(r, "kdc.unreachable")
-	if !strings.Contains(f.Why, silent.LocalAddr().String()+" over udp: no answer (4.0 s)") || !strings.Contains(f.Why, "over tcp: ") || !strings.Contains(f.Why, "refused") {
-		t.Errorf("%+v", f)
-	}
-
-	beside := cfg
-	beside.KDCs = []string{silent.LocalAddr().String(), k.Addr()}
-	r = run(t, beside)
-	wantIDs(t, r, "kdc.down")
-	if len(r.KDCs) != 4 || !r.Accounts[0].LoggedIn {
-		t.Errorf("%+v", r)
-	}
-
 	unknown := cfg
 	unknown.KDCs, unknown.Resolver = nil, noDNS{}
 	unknown.Kerberos = kerberos.Config{DefaultRealm: "OTHER.TEST", Realms: map[string]kerberos.Realm{"CORP.TEST": {KDCs: []string{"http://proxy"}}}}
-	r = run(t, unknown)
+	r := run(t, unknown)
 	wantIDs(t, r, "kdc.not-found")
 
 	// A KDC that answers logins and no other question.
@@ -196,7 +206,7 @@ func TestTypesMissing(t *testing.T) {
 	cfg.User, cfg.Password = "alice@corp.test", authn.NewSecret("pw-alice")
 	update(t, k, func(a *kdc.Account) { a.ETypes = []krb5.EType{krb5.RC4HMAC} })
 	r := run(t, cfg)
-	if got := ids(r); !slices.Contains(got, "etype.missing") || !slices.Contains(got, "account.rc4") {
+	if got := ids(r); !slices.Contains(got, "service.no-common-type") || !slices.Contains(got, "account.rc4") {
 		t.Errorf("%q", got)
 	}
 	// A keytab with RC4 only, and an account that has AES now.
@@ -210,9 +220,38 @@ func TestTypesMissing(t *testing.T) {
 	))
 	wantIDs(t, run(t, cfg), "keytab.rc4-only", "etype.missing", "account.no-common-type")
 
-	cfg.Password = authn.NewSecret("wrong")
-	if r := run(t, cfg); find(r, "user.refused").ID == "" {
+}
+
+// A user whose password the KDC refuses is not tried at the directory too, where
+// it would be one more failed login.
+func TestAttackUserRefusedTwice(t *testing.T) {
+	t.Parallel()
+	_, cfg := startRealm(t)
+	cfg.User, cfg.Password = "alice@corp.test", authn.NewSecret("wrong")
+	cfg.Directory = func(context.Context, string) (doctor.Searcher, error) {
+		t.Error("the directory is asked")
+		return nil, errors.New("no")
+	}
+	r := run(t, cfg)
+	wantIDs(t, r, "user.refused")
+	if find(r, "directory.not-asked").ID == "" {
 		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// Whoever answers in a KDC's place does not get a proof of a user's password
+// that is made with RC4.
+func TestAttackUserDowngraded(t *testing.T) {
+	t.Parallel()
+	k, cfg := startRealm(t)
+	cfg.User, cfg.Password = "alice@corp.test", authn.NewSecret("pw-alice")
+	if err := k.Update("alice", func(a *kdc.Account) { a.ETypes = []krb5.EType{krb5.RC4HMAC} }); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, cfg)
+	wantIDs(t, r, "user.refused")
+	if f := find(r, "user.refused"); f.Remedy != "name a user who has AES keys" || r.AskedAs != "svc-app@CORP.TEST" {
+		t.Errorf("%+v, asked as %s", f, r.AskedAs)
 	}
 }
 

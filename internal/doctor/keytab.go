@@ -179,7 +179,7 @@ func (d *doctor) checkTypes() {
 		isRC4 := func(e string) bool { return e == rc4 }
 		switch {
 		case len(k.usable) == 0:
-			f.ID, f.Severity, f.What = "keytab.no-usable-keys", Broken, "there are only keys of types that are no longer used ("+strings.Join(k.ETypes, ", ")+")"
+			f.ID, f.Severity, f.What = "keytab.no-usable-keys", Broken, "there are only keys of types that are no longer used"
 			f.Why = "no KDC of today issues tickets for them"
 			f.Remedy = "give the account AES keys, then export the keytab again"
 		case !slices.ContainsFunc(k.usable, func(e string) bool { return !isRC4(e) }):

@@ -142,7 +142,7 @@ func (d *doctor) checkForm(k Key) {
 	switch {
 	case strings.EqualFold(class(k.name), "HTTPS"):
 		f.ID, f.Severity, f.What = "name.https", Risk, "no client asks for a name that begins with HTTPS/"
-		f.Why, f.Remedy = "the class is HTTP for https too", "use HTTP/"+strings.ToLower(host)
+		f.Why, f.Remedy = "the class is HTTP for https too", "use HTTP/ with the same host"
 	case strings.EqualFold(class(k.name), "HTTP") && strings.Contains(host, ".") && k.name != canonical(k.name):
 		f.ID, f.What = "name.case", "clients spell the name otherwise: HTTP in capital letters, the host in small ones"
 		f.Why = "Active Directory and soapward do not care; MIT's KDC and programs with its library do"

@@ -57,6 +57,12 @@ func (d *doctor) askTicket(ctx context.Context, s *Service) {
 			})
 		}
 	}
+	if errors.As(err, &refused) && refused.Code == codeNoEType && d.own != nil && d.own != d.asker {
+		// The user does not take RC4, see logInUser.
+		if own, err2 := d.own.Ticket(ctx, s.Name+"@"+s.Realm); err2 == nil {
+			t, err = own, nil
+		}
+	}
 	if err != nil {
 		d.noTicket(s, err)
 		return

@@ -70,8 +70,8 @@ func Start(tb testing.TB, realms ...Realm) *KDCs {
 	}
 	for i, r := range realms {
 		for _, from := range r.ReachedBy { // the same key at both
-			k.kadmin(tb, from, fmt.Sprintf("addprinc -pw trust-%s krbtgt/%[1]s@%s", r.Name, from))
-			k.kadmin(tb, r.Name, fmt.Sprintf("addprinc -pw trust-%s krbtgt/%[1]s@%s", r.Name, from))
+			k.Administer(tb, from, fmt.Sprintf("addprinc -pw trust-%s krbtgt/%[1]s@%s", r.Name, from))
+			k.Administer(tb, r.Name, fmt.Sprintf("addprinc -pw trust-%s krbtgt/%[1]s@%s", r.Name, from))
 		}
 		k.serve(tb, r.Name, k.addrs[i])
 	}
@@ -175,10 +175,12 @@ func (k *KDCs) create(tb testing.TB, r Realm) {
 	for name, principal := range r.Keytabs {
 		commands = append(commands, fmt.Sprintf("ktadd -k %s %s", k.Keytab(name), principal))
 	}
-	k.kadmin(tb, r.Name, commands...)
+	k.Administer(tb, r.Name, commands...)
 }
 
-func (k *KDCs) kadmin(tb testing.TB, realm string, commands ...string) {
+// Administer runs commands of kadmin.local on the KDC of a realm, also while it
+// serves.
+func (k *KDCs) Administer(tb testing.TB, realm string, commands ...string) {
 	tb.Helper()
 	out := testenv.Run(tb, k.kdcEnv(realm), strings.Join(commands, "\n")+"\n", testenv.Need(tb, "kadmin.local"), "-r", realm)
 	if strings.Contains(out, "rror") || strings.Contains(out, " while ") {
