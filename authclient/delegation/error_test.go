@@ -99,7 +99,7 @@ func TestDelegateRefused(t *testing.T) {
 			ReasonNoPrincipal, errNotOfDomain, nil, "no SID", "AllowUPN", "NotDelegated"},
 		{"local account of the same name", local, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "no SID", "Principal", "NotDelegated"},
 		{"OIDC user without a rule", oidc, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "no SID", "AllowUPN", "NotDelegated"},
-		{"unknown domain", &unmapped, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "ELSEWHERE", "Domains", "NotDelegated"},
+		{"unknown domain", &unmapped, "front", transition, backSPN, ReasonNoPrincipal, errNotOfDomain, []Method{Transition}, "ELSEWHERE", `set Domains in the settings of the Delegator: the short name of the domain, "ELSEWHERE"`, "NotDelegated"},
 		{"unknown user", &gone, "front", transition, backSPN, ReasonUnknownUser, nil, []Method{Transition}, "does not know the account", "spelling", "NotDelegated"},
 		{"method not allowed", w.kerberosLogin("alice", "front", frontSPN, false), "front", Upstream{SPN: backSPN, Methods: []Method{Password}}, backSPN, ReasonMethod, ErrNoEvidence, nil,
 			"by s4u2proxy, which is not among the methods", "add s4u2proxy", "NotDelegated"},

@@ -2,8 +2,13 @@ package delegation_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 
 	"github.com/soapward/soapward/authclient"
@@ -67,6 +72,42 @@ func ExampleError() {
 	// Output:
 	// accept Kerberos only on the route
 	// map[double-hop:1]
+}
+
+// A REST handler says in its answer that the caller could not be passed on, and
+// in the log why. Package soapserver does both by itself.
+func ExampleError_Problem() {
+	back := &http.Client{Transport: &authclient.Transport{Source: delegation.Source(&delegation.Delegator{
+		Upstreams: []delegation.Upstream{{SPN: "HTTP/back.corp.test"}},
+	})}}
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "https://back.corp.test/", nil)
+		if err != nil {
+			http.Error(w, "internal error", http.StatusInternalServerError)
+			return
+		}
+		resp, err := back.Do(req)
+		if refused := (*delegation.Error)(nil); errors.As(err, &refused) {
+			ref := rand.Text()[:10] // of crypto/rand
+			slog.WarnContext(r.Context(), "call refused", "ref", ref, "cause", refused)
+			refused.Problem(ref).ServeHTTP(w, r)
+			return
+		}
+		if err != nil {
+			http.Error(w, "back end unavailable", http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
+		_, _ = io.Copy(w, resp.Body)
+	}
+
+	caller := &authn.Identity{Account: "alice", Domain: "CORP", Mechanism: authn.MechanismNTLM}
+	r := httptest.NewRequest(http.MethodGet, "/hr/", nil)
+	w := httptest.NewRecorder()
+	handler(w, r.WithContext(authn.NewContext(r.Context(), caller))) // the middleware does this
+	fmt.Println(w.Code, w.Header().Get("Content-Type"))
+	// Output:
+	// 502 application/problem+json
 }
 
 // account is made with kerberos.NewKeytabClient; nothing is sent before the

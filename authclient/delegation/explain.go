@@ -101,6 +101,9 @@ func (d *Delegator) explainAttempt(e *Error, u *Upstream, a Attempt) *Error {
 	case ReasonCanceled:
 		return because("the caller went away while a KDC was asked")
 	case ReasonNoPrincipal:
+		if errors.Is(a.Err, errNoRealm) {
+			return because(a.Err.Error(), words("set Domains in the settings of the Delegator: the short name of the domain, %q, and its realm", e.Identity.Domain))
+		}
 		return because(a.Err.Error(), words("callers of this kind need a rule that names their domain account (Principal, or AllowUPN for the mechanism), or the realm of their domain (Domains)"))
 	case ReasonOtherAccount:
 		return because(a.Err.Error(), words("the account was made anew, or the name belongs to another domain: check Domains"))

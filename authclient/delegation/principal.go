@@ -10,6 +10,7 @@ import (
 
 var (
 	errNotOfDomain  = errors.New("delegation: the login does not say which domain account the caller has")
+	errNoRealm      = errors.New("unknown realm")
 	errOtherAccount = errors.New("delegation: the name means another account to the KDC")
 	errNoSID        = errors.New("delegation: the KDC's ticket does not say which account it means by the name")
 )
@@ -64,7 +65,7 @@ func DomainPrincipal(id *authn.Identity, domains map[string]string) (string, err
 	if id.UPN != "" {
 		return id.UPN, nil
 	}
-	return "", fmt.Errorf("%w: the realm of domain %q is not known; map it in Domains", errNotOfDomain, id.Domain)
+	return "", fmt.Errorf("%w: %w of domain %q", errNotOfDomain, errNoRealm, id.Domain)
 }
 
 // isProtected reports whether the caller is a member of Protected Users, by

@@ -31,7 +31,7 @@ The exit code is 0 if each step did what it should, and 1 if not.`,
 
   # leave it running, and print lines for curl
   soapward demo --keep`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, start, keep) },
 	}
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep running until interrupted, and print lines for curl")

@@ -52,11 +52,12 @@ USER's password is asked for on the terminal, or taken from ` + passwordVariable
 --password-file. The directory gets it over LDAPS, or LDAP with StartTLS, and
 nothing else. A file with a wrong key costs its account one failed login.
 
-The exit code is 0 if nothing is found that breaks logins, 1 if something is.`,
+The exit code is 0 if nothing is found that breaks logins, 1 if something is, 2
+for a wrong command line.`,
 		Example: `  soapward doctor --keytab /etc/soapward/app.keytab
   soapward doctor --keytab app.keytab --name app.corp.test -u alice@corp.test
   soapward doctor --keytab app.keytab --offline --json`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fl := cmd.Flags()
@@ -129,7 +130,7 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	if n := report.Count(doctor.Broken); n > 1 {
 		found = fmt.Sprintf("%d findings break", n)
 	}
-	return withRemedy(fmt.Errorf("%s Kerberos logins", found), "what stands under each")
+	return withRemedy(fmt.Errorf("%s Kerberos logins", found), "the remedy under each finding")
 }
 
 // config makes the configuration of a run. It may ask for a password.

@@ -233,6 +233,9 @@ func (p *doctorPrinter) verdict() string {
 	case p.r.Offline:
 		return p.Paint(terminal.Green, "The file has nothing in it that breaks logins") + also + "; nobody was asked (--offline)."
 	}
+	if slices.ContainsFunc(p.r.Findings, func(f doctor.Finding) bool { return f.ID == "services.not-checked" }) {
+		also += "; no tickets were asked for"
+	}
 	return p.Paint(terminal.Green, "Nothing was found that breaks logins") + also + "."
 }
 

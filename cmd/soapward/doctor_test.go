@@ -91,6 +91,32 @@ func TestDoctorFitsWidth(t *testing.T) {
 	}
 }
 
+// A report that found nothing says what it did not ask.
+func TestDoctorVerdict(t *testing.T) {
+	t.Parallel()
+	unasked := []doctor.Finding{{ID: "services.not-checked", Severity: doctor.Note}}
+	for _, test := range []struct {
+		name string
+		r    *doctor.Report
+		want string
+	}{
+		{"all asked", &doctor.Report{}, "Nothing was found that breaks logins."},
+		{"no tickets", &doctor.Report{Findings: unasked}, "Nothing was found that breaks logins; no tickets were asked for."},
+		{"offline", &doctor.Report{Offline: true}, "The file has nothing in it that breaks logins; nobody was asked (--offline)."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			if err := printDoctor(&b, terminal.Style{Width: 100}, test.r); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.String(); !strings.HasSuffix(got, "\n"+test.want+"\n") {
+				t.Errorf("got %q, want at its end %q", got, test.want)
+			}
+		})
+	}
+}
+
 // A keytab of another realm does not get a user's password sent there.
 func TestAttackDoctorForeignRealm(t *testing.T) {
 	t.Parallel()

@@ -68,7 +68,7 @@ USER's password is asked for on the terminal, or taken from ` + passwordVariable
 		Example: `  soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
   soapward join --computer GW01 --domain corp.test -u jill --ou OU=Gateways,DC=corp,DC=test --dry-run
   soapward join --computer GW01 --domain corp.test --keytab gw01.keytab --rotate   # daily`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fl := cmd.Flags()

@@ -140,14 +140,13 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// usageArgs makes a violation of v a usage error.
-func usageArgs(v cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := v(cmd, args); err != nil {
-			return &usageError{err: err, path: cmd.CommandPath()}
-		}
+// noArgs makes an argument that is no flag a usage error. Cobra's NoArgs would
+// call it an unknown command, which a file without its flag is not.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
 		return nil
 	}
+	return usagef(cmd, "%s takes no argument, such as %q, only flags", cmd.CommandPath(), args[0])
 }
 
 // knownCommand refuses what is left of the command line of the root, which is
@@ -157,10 +156,24 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf("; did you mean %q?", near[0])
+	if near := nearest(cmd, args[0]); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
 	}
 	return usagef(cmd, "unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
+}
+
+// nearest returns the command of cmd whose name is most like arg, or "" if none
+// is much like it. Cobra suggests those within a distance, by the alphabet.
+func nearest(cmd *cobra.Command, arg string) string {
+	most := cmd.SuggestionsMinimumDistance
+	defer func() { cmd.SuggestionsMinimumDistance = most }()
+	for d := 1; d <= most; d++ {
+		cmd.SuggestionsMinimumDistance = d
+		if near := cmd.SuggestionsFor(arg); len(near) > 0 {
+			return near[0]
+		}
+	}
+	return ""
 }
 
 // usagef makes a usage error of cmd.

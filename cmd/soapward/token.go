@@ -81,6 +81,7 @@ func runToken(cmd *cobra.Command, args []string, keytab string) error {
 		if _, e := os.Stat(strings.Join(args, " ")); e == nil {
 			return withRemedy(err, "to read the token from a file: soapward token < FILE")
 		}
+		err = withRemedy(err, "compare the number of bytes with the source: logs, terminals and chats cut long lines off")
 	}
 	return err
 }

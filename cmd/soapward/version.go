@@ -47,7 +47,7 @@ func newVersionCommand() *cobra.Command {
 		Short: "Print the version of this program",
 		Example: `  soapward version
   soapward version --json`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := readBuildInfo()
 			if wantJSON(cmd) {
