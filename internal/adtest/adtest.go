@@ -122,7 +122,7 @@ func Main(m *testing.M) int {
 
 // start provisions, fills and starts a controller.
 func start() (dc *DC, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	removeStale()
 	dc = &DC{Host: "dc1." + strings.ToLower(Realm)}
