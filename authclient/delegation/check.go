@@ -59,6 +59,8 @@ func (w Warning) String() string {
 		return s + "cannot be passed on by the methods that the upstream allows"
 	case ReasonConfiguration:
 		return s + "cannot be passed on unless a service account or the KDCs are configured"
+	case ReasonNoPrincipal:
+		return s + "cannot be passed on unless their login names a UPN: no realm is configured for their domain"
 	}
 	return s + "cannot be passed on unless protocol transition is configured"
 }
@@ -75,10 +77,15 @@ func (d *Delegator) CheckRoute(route string, mechanisms []string, spn string) []
 	var ws []Warning
 	for _, m := range mechanisms {
 		plan := d.Plan(m, spn)
+		w := Warning{Route: route, Mechanism: m, Upstream: spn, Remedies: []Remedy{d.offerTransition(u)}}
 		if len(plan) > 0 && plan[0] != AsService {
+			// Such logins name their domain by its NetBIOS name.
+			if m == authn.MechanismNTLM && d.Principal == nil && len(d.Domains) == 0 {
+				w.Reason, w.Remedies = ReasonNoPrincipal, []Remedy{words("set Domains to the realm of each domain, such as CORP to CORP.TEST")}
+				ws = append(ws, w)
+			}
 			continue
 		}
-		w := Warning{Route: route, Mechanism: m, Upstream: spn, Remedies: []Remedy{d.offerTransition(u)}}
 		evidence := m == authn.MechanismKerberos || leavesPassword(m)
 		switch {
 		case len(plan) > 0:

@@ -54,6 +54,8 @@ func TestCheckRoute(t *testing.T) {
 		Upstream{SPN: frontSPN, Service: &authclient.Kerberos{}},
 		Upstream{SPN: plainSPN, Methods: []Method{Forwarded}})
 	noClient := &Delegator{Upstreams: []Upstream{{SPN: backSPN}}}
+	noDomains := w.delegator("front", Upstream{SPN: otherSPN, ProtocolTransition: true})
+	noDomains.Domains = nil
 	all := []string{authn.MechanismKerberos, authn.MechanismNTLM, "Basic", "OIDC"}
 	double := "upstream " + backSPN + " acts as the caller, but route /hr accepts NTLM: such callers cannot be passed on unless protocol transition is configured"
 	for _, tc := range []struct {
@@ -65,6 +67,7 @@ func TestCheckRoute(t *testing.T) {
 	}{
 		{"no transition", d, backSPN, []Reason{ReasonDoubleHop, ReasonNoEvidence}, double},
 		{"transition", d, otherSPN, nil, ""},
+		{"transition, domain unknown", noDomains, otherSPN, []Reason{ReasonNoPrincipal}, "accepts NTLM: such callers cannot be passed on unless their login names a UPN"},
 		{"service account", d, frontSPN, []Reason{"", ""}, "accepts NTLM: such callers are passed on as the service account"},
 		{"methods limited", d, plainSPN, []Reason{ReasonDoubleHop, ReasonMethod, ReasonNoEvidence}, "accepts NTLM"},
 		{"nothing configured", noClient, backSPN, []Reason{ReasonConfiguration, ReasonDoubleHop, ReasonConfiguration, ReasonNoEvidence}, "accepts Kerberos: such callers cannot be passed on unless a service account"},
