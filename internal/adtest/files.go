@@ -44,8 +44,8 @@ func makeDir() (dir string, lock *os.File, err error) {
 	return dir, lock, nil
 }
 
-// removeStale removes the directories that killed processes left. Their Samba
-// ended with them.
+// removeStale removes what killed processes left: their directories, and what a
+// member's winbindd started. The rest of their Samba ended with them.
 func removeStale() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPattern+"*"))
 	for _, dir := range dirs {
@@ -54,6 +54,7 @@ func removeStale() {
 			continue // not ours
 		}
 		if tryLock(lock) == nil {
+			_ = endHelpers(memberConf(dir))
 			_ = os.RemoveAll(dir)
 		}
 		_ = lock.Close()

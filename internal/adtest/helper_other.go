@@ -2,5 +2,5 @@
 
 package adtest
 
-// stopGroup has nothing to do where there is no Samba.
-func stopGroup(string) error { return nil }
+// endHelpers has nothing to do where there is no Samba.
+func endHelpers(string) error { return nil }

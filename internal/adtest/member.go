@@ -63,12 +63,15 @@ func (m *Member) Command(name string) []string {
 // member's winbindd, to be added to the process's own.
 func (m *Member) Env() []string { return slices.Clone(m.env) }
 
+// memberConf is the configuration file of the member in a controller's
+// directory.
+func memberConf(dir string) string { return filepath.Join(dir, "member", "smb.conf") }
+
 // join makes a member and starts it.
 func (dc *DC) join(wrapper string) (m *Member, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	m = &Member{dir: dc.path("member")}
-	m.conf = filepath.Join(m.dir, "smb.conf")
+	m = &Member{dir: dc.path("member"), conf: memberConf(dc.dir)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("adtest: member: %w", err), m.stop())
@@ -178,5 +181,5 @@ func (m *Member) stop() error {
 		wg.Go(func() { errs[i] = p.Stop() })
 	}
 	wg.Wait()
-	return errors.Join(append(errs, stopGroup(filepath.Join(m.dir, "run", "samba-dcerpcd.pid")))...)
+	return errors.Join(append(errs, endHelpers(m.conf))...)
 }
