@@ -1,11 +1,8 @@
 package kerberos
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,9 +19,8 @@ import (
 // gssPeer is MIT's GSS-API in a process of its own, either end of one exchange
 // after the other.
 type gssPeer struct {
-	t   *testing.T // of the case that it works for
-	in  io.Writer
-	out *bufio.Scanner
+	t     *testing.T // of the case that it works for
+	lines *testenv.Lines
 }
 
 type (
@@ -60,23 +56,14 @@ func startGSSPeer(t *testing.T, m *mitKDC, more ...string) *gssPeer {
 	cache := m.Kinit(t, env, "alice", mitPassword)
 	cmd.Env = append(append(cmd.Environ(), env...), "KRB5CCNAME=FILE:"+cache, "KRB5_KTNAME="+m.Keytab("app"),
 		"NTLM_USER_FILE="+writeNTLMUser(t))
-	in, out := testenv.StartLines(t, cmd)
-	return &gssPeer{t: t, in: in, out: out}
+	return &gssPeer{t: t, lines: testenv.StartLines(t, cmd)}
 }
 
 // try asks the peer and returns its answer, which may be an error.
 func (p *gssPeer) try(r gssRequest) gssAnswer {
 	p.t.Helper()
-	if err := json.NewEncoder(p.in).Encode(r); err != nil {
-		p.t.Fatal(err)
-	}
-	if !p.out.Scan() {
-		p.t.Fatalf("%s: no answer: %v", r.Do, p.out.Err())
-	}
 	var a gssAnswer
-	if err := json.Unmarshal(p.out.Bytes(), &a); err != nil {
-		p.t.Fatal(err)
-	}
+	p.lines.AskJSON(p.t, r, &a)
 	return a
 }
 

@@ -1,16 +1,13 @@
 package ntlm_test
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/md5"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -26,9 +23,8 @@ import (
 // gssPeer is gss-ntlmssp in a process of its own, either end of one exchange
 // after the other.
 type gssPeer struct {
-	t   *testing.T // of the case that it works for
-	in  io.Writer
-	out *bufio.Scanner
+	t     *testing.T // of the case that it works for
+	lines *testenv.Lines
 }
 
 type (
@@ -59,27 +55,14 @@ func startGSSPeer(t *testing.T) *gssPeer {
 	cmd.Env = append(cmd.Environ(),
 		"NTLM_USER_FILE="+filepath.Join(t.TempDir(), "users"),
 		"NETBIOS_COMPUTER_NAME=PEER", "NETBIOS_DOMAIN_NAME=CORP", "PYTHONUTF8=1")
-	in, out := testenv.StartLines(t, cmd)
-	return &gssPeer{t: t, in: in, out: out}
+	return &gssPeer{t: t, lines: testenv.StartLines(t, cmd)}
 }
 
 // try asks the peer and returns its answer, which may be an error.
 func (p *gssPeer) try(r gssRequest) gssAnswer {
 	p.t.Helper()
-	b, err := json.Marshal(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if _, err := p.in.Write(append(b, '\n')); err != nil {
-		p.t.Fatal(err)
-	}
-	if !p.out.Scan() {
-		p.t.Fatalf("%s: no answer: %v", r.Do, p.out.Err())
-	}
 	var a gssAnswer
-	if err := json.Unmarshal(p.out.Bytes(), &a); err != nil {
-		p.t.Fatal(err)
-	}
+	p.lines.AskJSON(p.t, r, &a)
 	return a
 }
 

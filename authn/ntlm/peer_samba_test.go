@@ -1,13 +1,10 @@
 package ntlm_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -23,9 +20,8 @@ import (
 // sambaHelper is Samba's ntlm_auth, one line in and one line out. With a
 // password on its command line it needs neither winbind nor a domain.
 type sambaHelper struct {
-	t   *testing.T
-	in  io.Writer
-	out *bufio.Scanner
+	t     *testing.T
+	lines *testenv.Lines
 }
 
 func newSambaHelper(t *testing.T, protocol string, options ...string) *sambaHelper {
@@ -37,8 +33,7 @@ func newSambaHelperFor(t *testing.T, user, protocol string, options ...string) *
 	t.Helper()
 	args := append([]string{"--configfile=/dev/null", "--helper-protocol=" + protocol,
 		"--username=" + user, "--domain=CORP", "--password=" + peerPassword}, options...)
-	in, out := testenv.StartLines(t, exec.Command("ntlm_auth", args...))
-	return &sambaHelper{t, in, out}
+	return &sambaHelper{t, testenv.StartLines(t, exec.Command("ntlm_auth", args...))}
 }
 
 // ask sends a verb and a token and returns the fields of the answer.
@@ -48,13 +43,7 @@ func (h *sambaHelper) ask(verb string, token []byte) []string {
 	if token != nil {
 		line += " " + base64.StdEncoding.EncodeToString(token)
 	}
-	if _, err := fmt.Fprintln(h.in, line); err != nil {
-		h.t.Fatal(err)
-	}
-	if !h.out.Scan() {
-		h.t.Fatalf("%s: no answer: %v", verb, h.out.Err())
-	}
-	return strings.Fields(h.out.Text())
+	return strings.Fields(h.lines.Ask(h.t, line))
 }
 
 // token asks and returns the token in an answer of one of the kinds wanted.

@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
-	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -103,9 +100,8 @@ func TestMITRealm(t *testing.T) {
 
 // gssClient is gss_client.py.
 type gssClient struct {
-	t   *testing.T // of the case that it works for
-	in  io.Writer
-	out *bufio.Scanner
+	t     *testing.T // of the case that it works for
+	lines *testenv.Lines
 }
 
 type (
@@ -137,23 +133,14 @@ func startGSSClient(t *testing.T, k *mittest.KDCs, libdefaults string) *gssClien
 	env := k.EnvFor(k.WriteConf(t, "[domain_realm]\n .a.test = A.TEST\n[libdefaults]\n"+libdefaults+"\n"))
 	cmd.Env = append(append(cmd.Environ(), env...), "KRB5CCNAME=FILE:"+k.Kinit(t, env, "alice", mitPassword),
 		"NTLM_USER_FILE="+writeFile(t, "ntlm", "CORP:alice:x\n"))
-	in, out := testenv.StartLines(t, cmd)
-	return &gssClient{t: t, in: in, out: out}
+	return &gssClient{t: t, lines: testenv.StartLines(t, cmd)}
 }
 
 func (c *gssClient) call(s *server, r gssCall) gssAnswer {
 	c.t.Helper()
 	r.URL, r.CA, r.Service, r.Body = s.URL, s.CAFile, mitService, "<a/>"
-	if err := json.NewEncoder(c.in).Encode(r); err != nil {
-		c.t.Fatal(err)
-	}
-	if !c.out.Scan() {
-		c.t.Fatalf("no answer: %v", c.out.Err())
-	}
 	var a gssAnswer
-	if err := json.Unmarshal(c.out.Bytes(), &a); err != nil {
-		c.t.Fatal(err)
-	}
+	c.lines.AskJSON(c.t, r, &a)
 	if a.Error != "" {
 		c.t.Fatalf("client: %s", a.Error)
 	}
