@@ -23,12 +23,7 @@ type InspectedTicket struct {
 // It serves commands of this module. Programs accept tickets with a Mechanism.
 func (k *Keytab) InspectTicket(t *krb5.Ticket) (opened *InspectedTicket, hint string, err error) {
 	set := k.current()
-	s := &serviceKeys{set: set}
-	for _, e := range set.entries {
-		if !s.has(e) {
-			s.keys = append(s.keys, e)
-		}
-	}
+	s := &serviceKeys{set: set, keys: set.entries}
 	plain, key, ok := s.open(t.EncPart)
 	if !ok {
 		err := fmt.Errorf("kerberos: no key opens the ticket for %s@%s (%v, version %d)", t.SName, t.Realm, t.EncPart.EType, t.EncPart.KVNO)
