@@ -12,6 +12,9 @@ type Operation struct {
 	Name    string // local name of the operation
 	Action  string // SOAPAction; may be empty
 
+	// Action12 is the action in SOAP 1.2. Nil means that it is Action.
+	Action12 *string
+
 	// Input and Output name the elements in Body. The zero Name means that the
 	// message has no element of its own: its type reads and writes the whole
 	// Body (no part, or several).
@@ -44,6 +47,14 @@ func (o *Operation) String() string {
 		}
 	}
 	return o.Name
+}
+
+// ActionFor returns the action of the operation in a version of SOAP.
+func (o *Operation) ActionFor(v Version) string {
+	if v == V12 && o.Action12 != nil {
+		return *o.Action12
+	}
+	return o.Action
 }
 
 // Detail is the typed detail of a fault, an element that the WSDL declares.

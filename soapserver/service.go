@@ -72,6 +72,12 @@ type operation struct {
 	fn  Func
 }
 
+// takes reports whether a request with that action means the operation. Clients
+// that mix up the actions of the SOAP versions still mean it.
+func (o *operation) takes(action string) bool {
+	return action == o.op.Action || action == o.op.ActionFor(soap.V12)
+}
+
 // Handle adds an operation. It panics if the Service could not tell the
 // operation from one that it has already.
 func Handle[Req, Res any, In interface {
@@ -119,14 +125,17 @@ func (s *Service) add(op *soap.Operation, newReq func() wire.Unmarshaler, fn Fun
 		s.byInput = map[xml.Name][]*operation{}
 		s.byAction = map[string][]*operation{}
 	}
-	for _, o := range s.byInput[op.Input] {
-		if o.op.Action == op.Action {
-			panic("soapserver: " + o.op.String() + " and " + op.String() + " take the same body and action")
+	o := &operation{op, newReq, fn}
+	for _, old := range s.byInput[op.Input] {
+		if old.takes(op.Action) || old.takes(op.ActionFor(soap.V12)) {
+			panic("soapserver: " + old.op.String() + " and " + op.String() + " take the same body and action")
 		}
 	}
-	o := &operation{op, newReq, fn}
 	s.byInput[op.Input] = append(s.byInput[op.Input], o)
 	s.byAction[op.Action] = append(s.byAction[op.Action], o)
+	if a := op.ActionFor(soap.V12); a != op.Action {
+		s.byAction[a] = append(s.byAction[a], o)
+	}
 }
 
 // Operations returns the operations served, by name.
@@ -155,7 +164,7 @@ func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fau
 	list := s.byInput[body]
 	if len(list) == 0 { // those that read the body themselves are known by their action
 		for _, o := range s.byInput[xml.Name{}] {
-			if o.op.Action == action {
+			if o.takes(action) {
 				return o, nil
 			}
 		}
@@ -165,7 +174,7 @@ func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fau
 		return nil, soap.Faultf(soap.CodeClient, "no operation takes %s", clark(body))
 	}
 	for _, o := range list {
-		if o.op.Action == action {
+		if o.takes(action) {
 			return o, nil
 		}
 	}
