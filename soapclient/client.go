@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/addressing"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -32,6 +33,10 @@ type Client struct {
 	// Strict refuses what the schema does not allow in an answer.
 	Strict bool
 
+	// Addressing says whether requests carry WS-Addressing, and of which
+	// version. Zero means what the description asks for.
+	Addressing soap.Addressing
+
 	// Options apply to every call, before the call's own.
 	Options []CallOption
 }
@@ -48,6 +53,8 @@ type call struct {
 	headers []soap.Header
 	http    http.Header
 	got     *[]soap.Header
+
+	addressed *addressing.Message // of the request; nil without WS-Addressing
 }
 
 // WithHeader adds a header block to the request.
@@ -117,6 +124,7 @@ func (c *Client) do(ctx context.Context, op *soap.Operation, req wire.Marshaler,
 	for _, o := range opts {
 		o(&k)
 	}
+	c.address(op, &k)
 	hr, err := c.request(ctx, op, req, &k)
 	if err != nil {
 		return err
@@ -210,7 +218,11 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 		return f
 	case !ok:
 		return statusError(resp, errors.New("the answer is a SOAP message, but no fault"))
-	case res == nil:
+	}
+	if err := c.checkAddressing(m.Headers, k); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if res == nil {
 		_, err := m.Raw()
 		return err
 	}
