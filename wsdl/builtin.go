@@ -20,6 +20,7 @@ const (
 	nsWSA       = "http://www.w3.org/2005/08/addressing"
 	nsMSSerial  = "http://schemas.microsoft.com/2003/10/Serialization/"
 	nsMSArrays  = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
+	nsXMIME2004 = "http://www.w3.org/2004/11/xmlmime"
 	nsWSDL20    = "http://www.w3.org/ns/wsdl"
 	nsXSD1999   = "http://www.w3.org/1999/XMLSchema"
 	nsXSD2000   = "http://www.w3.org/2000/10/XMLSchema"
