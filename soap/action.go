@@ -75,10 +75,7 @@ func (o *Operation) defaultAction(suffix string) string {
 	if strings.HasPrefix(strings.ToLower(space), "urn:") {
 		sep = ":"
 	}
-	if !strings.HasSuffix(space, sep) && space != "" {
-		space += sep
-	}
-	return space + portType + sep + o.Name + suffix
+	return strings.TrimSuffix(space, sep) + sep + portType + sep + o.Name + suffix
 }
 
 // HasAction reports whether a request for the operation may say that a is its
