@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/addressing"
@@ -36,6 +37,14 @@ type Client struct {
 	// Addressing says whether requests carry WS-Addressing, and of which
 	// version. Zero means what the description asks for.
 	Addressing soap.Addressing
+
+	// Validate checks requests before they are sent, and answers, by their
+	// method Validate() error if they have one. Generated types have it where
+	// the schema restricts values.
+	Validate bool
+
+	// Interceptors wrap each call, the first outermost.
+	Interceptors []Interceptor
 
 	// Options apply to every call, before the call's own.
 	Options []CallOption
@@ -117,6 +126,23 @@ func Send[Req any, In interface {
 
 // do makes one call. A nil res expects no answer.
 func (c *Client) do(ctx context.Context, op *soap.Operation, req wire.Marshaler, res wire.Unmarshaler, opts []CallOption) error {
+	if len(c.Interceptors) == 0 {
+		return c.once(ctx, op, req, res, opts)
+	}
+	fn := func(ctx context.Context, op *soap.Operation, req wire.Marshaler, res wire.Unmarshaler) error {
+		return c.once(ctx, op, req, res, opts)
+	}
+	for _, ic := range slices.Backward(c.Interceptors) {
+		fn = ic(fn)
+	}
+	return fn(ctx, op, req, res)
+}
+
+// once sends one request.
+func (c *Client) once(ctx context.Context, op *soap.Operation, req wire.Marshaler, res wire.Unmarshaler, opts []CallOption) error {
+	if err := c.validate("request", req); err != nil {
+		return err
+	}
 	var k call
 	for _, o := range c.Options {
 		o(&k)
@@ -138,7 +164,13 @@ func (c *Client) do(ctx context.Context, op *soap.Operation, req wire.Marshaler,
 		return err
 	}
 	defer resp.Body.Close()
-	return c.answer(resp, op, res, &k)
+	if err := c.answer(resp, op, res, &k); err != nil {
+		return err
+	}
+	if res == nil {
+		return nil
+	}
+	return c.validate("answer", res)
 }
 
 // request encodes the message. The request can be replayed, which
