@@ -34,6 +34,21 @@ type Operation struct {
 	// Faults makes an empty value of each declared fault detail.
 	Faults []func() Detail
 
+	// Addressing is the WS-Addressing that the description asks for. If it is
+	// set, a client sends these header blocks and a server reads them.
+	Addressing Addressing
+
+	// AddressingRequired says that messages without the blocks are refused.
+	AddressingRequired bool
+
+	// InputAction and OutputAction are the wsa:Action of the request and the
+	// answer. Empty means the one that WantAction tells.
+	InputAction, OutputAction string
+
+	// FaultActions are the wsa:Action of declared faults, by the name of their
+	// detail.
+	FaultActions map[xml.Name]string
+
 	// Namespaces lists those that the messages use. Writing is a little faster
 	// when it knows them; any others are found on the way.
 	Namespaces []string

@@ -35,13 +35,14 @@ var ours = rules{
 
 		// Messages know nothing of logins, and logins nothing of messages: they
 		// meet as http.Handler and http.RoundTripper.
-		"./soap":       {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
-		"./soap/wire":  {standardOnly: true},
-		"./soap/xsd":   {standardOnly: true, imports: []string{"./soap/wire"}},
-		"./soapserver": {standardOnly: true, imports: []string{"./soap/..."}},
-		"./soapclient": {standardOnly: true, imports: []string{"./soap/..."}},
-		"./wsdl":       {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
-		"./wsdl/gen":   {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
+		"./soap":            {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
+		"./soap/wire":       {standardOnly: true},
+		"./soap/addressing": {standardOnly: true, imports: []string{"./soap", "./soap/wire"}},
+		"./soap/xsd":        {standardOnly: true, imports: []string{"./soap/wire"}},
+		"./soapserver":      {standardOnly: true, imports: []string{"./soap/..."}},
+		"./soapclient":      {standardOnly: true, imports: []string{"./soap/..."}},
+		"./wsdl":            {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
+		"./wsdl/gen":        {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
 
 		"./authn":               {standardOnly: true},
 		"./authn/spnego":        {imports: []string{"./authn"}},

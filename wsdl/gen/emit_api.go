@@ -56,6 +56,7 @@ func (g *generator) emitOperations(p *portT) {
 			}
 			g.p("\t\t},")
 		}
+		g.emitAddressing(p, op)
 		if ns := op.namespaces(); len(ns) > 0 {
 			var vars []string
 			for _, n := range ns {
