@@ -51,6 +51,7 @@ func (f foreignClient) check(t *testing.T) {
 			t.Logf("client wrote: %s", line)
 			continue
 		}
+		r.View = readXML(r.View)
 		reports[r.Step] = r
 	}
 	c := clientRun{f, s, reports}

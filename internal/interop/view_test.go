@@ -178,6 +178,26 @@ func with(views ...view) view {
 	return all
 }
 
+// readXML returns v with all XML in it as viewOf gives it. Elements of an xs:any
+// may be under paths of their own or all under "any".
+func readXML(v view) view {
+	out := view{}
+	for path, text := range v {
+		raw, err := wire.ParseRaw(text)
+		switch {
+		case err != nil, !strings.HasPrefix(path, "any") && path != "note":
+			out[path] = text
+		case path == "any":
+			for i, e := range raw.Elements() {
+				out[fmt.Sprintf("any[%d]", i)] = infoset(e)
+			}
+		default:
+			out[path] = infoset(raw)
+		}
+	}
+	return out
+}
+
 // same reports whether two texts are the same value of a type.
 func same(t reflect.Type, a, b string) bool {
 	if a == b {

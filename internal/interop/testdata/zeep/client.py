@@ -35,17 +35,6 @@ def text(v):
     return str(v)
 
 
-def infoset(e, top=True):
-    """The same text as Go's infoset."""
-    s = "<" + ("{}" if not e.tag.startswith("{") else "") + e.tag
-    for name, value in e.attrib.items():
-        s += " %s=%s" % (name if name.startswith("{") else "{}" + name, json.dumps(value, ensure_ascii=False))
-    s += ">" + (e.text or "")
-    for c in e:
-        s += infoset(c, False) + (c.tail or "")
-    return s + "</>"
-
-
 LISTS = ("sizes", "colors")
 DERIVED = ("customer", "payment")  # of several types
 
@@ -79,7 +68,7 @@ def flatten(view, path, v):
         for name, x in v.items():
             flatten(view, (path + "." + name.lower()).lstrip("."), x)
     elif isinstance(v, etree._Element):
-        view[path] = infoset(v)
+        view[path] = etree.tostring(v, encoding="unicode")
     else:
         view[path] = text(v)
 
