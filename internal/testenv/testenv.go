@@ -3,7 +3,7 @@
 // loopback network.
 //
 // A test says what it needs with Need, NeedFile, NeedLibrary, NeedPython,
-// NeedPHP or NeedRoot, and skips with the reason where it is missing:
+// NeedPHP, NodeModules or NeedRoot, and skips with the reason where it is missing:
 //
 //	curl := testenv.Need(t, "curl")
 //
