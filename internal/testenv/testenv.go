@@ -3,7 +3,7 @@
 // loopback network.
 //
 // A test says what it needs with Need, NeedFile, NeedLibrary, NeedPython,
-// NeedPHP or NeedRoot, and skips with the reason where it is missing:
+// NeedPHP, NodeModules or NeedRoot, and skips with the reason where it is missing:
 //
 //	curl := testenv.Need(t, "curl")
 //
@@ -67,6 +67,16 @@ var packages = map[string]string{
 	"/etc/gss/mech.d/mech.ntlmssp.conf":    "gss-ntlmssp",
 	"/usr/include/gssapi/gssapi_krb5.h":    "libkrb5-dev",
 	"/usr/include/libxml2/libxml/parser.h": "libxml2-dev",
+	"g++":                                  "g++",
+	"javac":                                "default-jdk-headless",
+	"java":                                 "default-jdk-headless",
+	"php extension soap":                   "php-soap",
+	"soapcpp2":                             "gsoap",
+	"wsdl2h":                               "gsoap",
+	"wsdl":                                 "mono-devel",
+	"wsimport":                             "jaxws",
+	"/usr/include/stdsoap2.h":              "libgsoap-dev",
+	"/usr/share/java/jaxws-rt.jar":         "libjaxws-java",
 	"/usr/lib/apache2/modules/mod_auth_gssapi.so": "libapache2-mod-auth-gssapi",
 	"/usr/lib/squid/negotiate_kerberos_auth":      "squid",
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",
