@@ -63,6 +63,7 @@ var packages = map[string]string{
 	"smbd":                              "samba-ad-dc", // which depends on samba
 	"wbinfo":                            "winbind",
 	"winbindd":                          "winbind",
+	"xmllint":                           "libxml2-utils",
 	"squid":                             "squid",
 	"/etc/gss/mech.d/mech.ntlmssp.conf": "gss-ntlmssp",
 	"/usr/include/gssapi/gssapi_krb5.h": "libkrb5-dev",
