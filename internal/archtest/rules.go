@@ -44,6 +44,8 @@ var ours = rules{
 		"./wsdl":            {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
 		"./wsdl/gen":        {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
 
+		"./wsdl/message": {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
+
 		"./authn":               {standardOnly: true},
 		"./authn/spnego":        {imports: []string{"./authn"}},
 		"./authn/ntlm":          {imports: []string{"./authn"}},

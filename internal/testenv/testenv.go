@@ -77,6 +77,7 @@ var packages = map[string]string{
 	"wsimport":                             "jaxws",
 	"/usr/include/stdsoap2.h":              "libgsoap-dev",
 	"/usr/share/java/jaxws-rt.jar":         "libjaxws-java",
+	"xmllint":                              "libxml2-utils",
 	"/usr/lib/apache2/modules/mod_auth_gssapi.so": "libapache2-mod-auth-gssapi",
 	"/usr/lib/squid/negotiate_kerberos_auth":      "squid",
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",
