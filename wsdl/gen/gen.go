@@ -81,6 +81,7 @@ type Operation struct {
 	Name    string // of the method
 	In, Out string // Go types; Out is empty for a one-way operation
 	Faults  []string
+	WSDL    *wsdl.BoundOperation // what it was made from
 }
 
 // ErrNoOperations means that a description has nothing to generate: no SOAP
@@ -170,7 +171,7 @@ func (g *generator) write() (*Result, error) {
 	for _, p := range g.ports {
 		s := Service{Name: p.name, SOAP: p.version.String(), URL: p.location}
 		for _, op := range p.ops {
-			o := Operation{Name: op.method, In: op.in.goType}
+			o := Operation{Name: op.method, In: op.in.goType, WSDL: op.op}
 			if op.out != nil {
 				o.Out = op.out.goType
 			}
