@@ -74,6 +74,10 @@ var ours = rules{
 		"./internal/kdc":      {imports: []string{"./internal/krb5/..."}},
 		"./internal/demo":     {imports: everything},
 
+		// A judge of the generator that uses what users use.
+		"./internal/corpus":      {standardOnly: true, imports: []string{"./wsdl", "./wsdl/gen", "./internal/corpus/trip"}},
+		"./internal/corpus/trip": {standardOnly: true, imports: []string{"./soap/wire"}},
+
 		"./internal/tokentext": {imports: []string{"./authn/kerberos", "./authn/ntlm", "./authn/spnego", "./internal/krb5/..."}},
 
 		"./internal/archtest":    {standardOnly: true},

@@ -89,6 +89,7 @@ type Operation struct {
 	Name    string // of the method
 	In, Out string // Go types; Out is empty for a one-way operation
 	Faults  []string
+	WSDL    *wsdl.BoundOperation // what it was made from
 }
 
 // ErrNoOperations means that a description has nothing to generate: no SOAP
@@ -184,7 +185,7 @@ func (g *generator) write() (*Result, error) {
 			s.Ports = append(s.Ports, Port{Name: e.port.Name, SOAP: e.port.Binding.Version.String(), URL: e.port.Location})
 		}
 		for _, op := range p.ops {
-			o := Operation{Name: op.method, In: op.in.goType}
+			o := Operation{Name: op.method, In: op.in.goType, WSDL: op.op}
 			if op.out != nil {
 				o.Out = op.out.goType
 			}
