@@ -47,10 +47,12 @@ type Reader struct {
 	rooted       bool // the root element has begun
 	hasCR        bool
 	elements     int
-	added        int64 // bytes that captured elements have got in declarations
+	added        int64 // bytes that references and captured elements have got more than they are
 
 	open []element
 	ns   []binding
+
+	refs *refs // of a message in SOAP encoding
 
 	rawAttrs []rawAttr
 	seen     map[xml.Name]struct{}
@@ -287,6 +289,9 @@ func (r *Reader) pop() Kind {
 	r.ns = r.ns[:e.ns]
 	r.open = r.open[:len(r.open)-1]
 	r.kind = End
+	if r.refs != nil {
+		r.back()
+	}
 	return End
 }
 
