@@ -98,15 +98,15 @@ func (g *generator) port(pt *wsdl.PortType, b *wsdl.Binding) *portT {
 				continue
 			}
 			for _, part := range m.Body {
-				g.markPart(part)
+				g.markPart(part, m.Use)
 			}
 			for _, h := range m.Headers {
-				g.markPart(h.Part)
+				g.markPart(h.Part, h.Use)
 			}
 		}
 		for _, f := range op.Faults {
 			for _, part := range f.Message.Parts {
-				g.markPart(part)
+				g.markPart(part, f.Use)
 			}
 		}
 		p.ops = append(p.ops, &operation{op: op})
@@ -114,11 +114,11 @@ func (g *generator) port(pt *wsdl.PortType, b *wsdl.Binding) *portT {
 	return p
 }
 
-func (g *generator) markPart(p *wsdl.Part) {
+func (g *generator) markPart(p *wsdl.Part, use wsdl.Use) {
 	if p.Element != nil {
-		g.mark(p.Element.Type)
+		g.mark(p.Element.Type, use)
 	} else {
-		g.mark(p.Type)
+		g.mark(p.Type, use)
 	}
 }
 
@@ -131,12 +131,11 @@ func unsupported(op *wsdl.BoundOperation) string {
 		if m == nil {
 			continue
 		}
-		if m.Use == wsdl.Encoded {
-			return "its messages are encoded (rpc/encoded), only literal ones are supported"
-		}
 		for _, p := range m.Body {
 			switch {
 			case op.Style == wsdl.RPCStyle:
+			case p.Element == nil && m.Use == wsdl.Encoded:
+				return fmt.Sprintf("part %q of its message has a type, and in document style nothing says what an encoded one is called", p.Name)
 			case p.Element == nil && (len(m.Body) > 1 || !bodyType(p.Type)):
 				return fmt.Sprintf("part %q has the type %s, which cannot be that of a whole body", p.Name, p.Type.Name)
 			case p.Element == nil:
@@ -204,7 +203,7 @@ func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *me
 	case !rpc && len(m.Body) == 0:
 		r.goType = "wire.Empty"
 	case !rpc && len(m.Body) == 1 && m.Body[0].Element != nil:
-		r.goType = g.rootType(m.Body[0].Element)
+		r.goType = g.rootType(m.Body[0].Element, m.Use)
 	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type):
 		r.goType = g.structOf(m.Body[0].Type).name
 	case !rpc && len(m.Body) == 1:
@@ -216,7 +215,9 @@ func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *me
 		}
 		s := &structT{name: g.pkg.take(base, base+"Message"), names: fieldScope(), built: true}
 		s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
-		for _, part := range m.Body {
+		s.encoded = m.Use == wsdl.Encoded
+		s.encOnly, s.answer = s.encoded, s.encoded && reply
+		for _, part := range signature(op.op, m, reply) {
 			// Part accessors have no namespace (WS-I Basic Profile 1.1 R2735).
 			e := &wsdl.Element{Name: wsdl.QName{Local: part.Name}, Type: part.Type, Pos: part.Pos}
 			if part.Element != nil {
@@ -231,8 +232,8 @@ func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *me
 }
 
 // rootType returns the Go type of an element that is a message by itself.
-func (g *generator) rootType(e *wsdl.Element) string {
-	if s := g.rootStruct(e); s != nil {
+func (g *generator) rootType(e *wsdl.Element, use wsdl.Use) string {
+	if s := g.rootStruct(e, use == wsdl.Encoded); s != nil {
 		return s.name
 	}
 	return "wire.Any"
@@ -241,11 +242,14 @@ func (g *generator) rootType(e *wsdl.Element) string {
 // faultStruct returns the error type of a declared fault, nil for one that has
 // no element as its detail, and so no name to know it by.
 func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
-	if f.Use == wsdl.Encoded || len(f.Message.Parts) != 1 || f.Message.Parts[0].Element == nil {
-		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element gets a type", f.Name)
+	var e *wsdl.Element
+	if len(f.Message.Parts) == 1 {
+		e = g.partElement(f.Message.Parts[0], f.Use, f.Namespace)
+	}
+	if e == nil || g.isSlice(e.Type) {
+		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element, or encoded, gets a type", f.Name)
 		return nil
 	}
-	e := f.Message.Parts[0].Element
 	if s := g.faults[e]; s != nil {
 		return s
 	}
@@ -264,9 +268,9 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 		s.wraps = true
 		g.order = append(g.order, s)
 	} else {
-		s = g.rootStruct(e)
+		s = g.rootStruct(e, f.Use == wsdl.Encoded)
 	}
-	s.fault = e
+	s.fault, s.faultEncoded = e, f.Use == wsdl.Encoded
 	g.faults[e] = s
 	return s
 }
@@ -276,12 +280,12 @@ func (g *generator) headers(op *operation, m *wsdl.BoundMessage, reply bool, see
 		return
 	}
 	for _, h := range m.Headers {
-		if h.Part.Element == nil || h.Use == wsdl.Encoded {
-			g.skip(h.Part.Pos, "header %s is left to the program: only literal headers that are elements get a type", h.Part.Name)
+		e := g.partElement(h.Part, h.Use, h.Namespace)
+		if e == nil {
+			g.skip(h.Part.Pos, "header %s is left to the program: only headers that are elements, or encoded, get a type", h.Part.Name)
 			continue
 		}
-		e := h.Part.Element
-		t := &headerT{elem: e.Name, goType: g.rootType(e), out: reply}
+		t := &headerT{elem: e.Name, goType: g.rootType(e, h.Use), out: reply, encoded: h.Use == wsdl.Encoded}
 		op.headers = append(op.headers, t)
 		if seen[e.Name] {
 			t.method = ""
