@@ -73,13 +73,14 @@ var ours = rules{
 
 		"./internal/tokentext": {imports: []string{"./authn/kerberos", "./authn/ntlm", "./authn/spnego", "./internal/krb5/..."}},
 
-		"./internal/archtest":   {standardOnly: true},
-		"./internal/testenv":    {standardOnly: true},
-		"./internal/adtest":     {standardOnly: true, imports: []string{"./internal/testenv"}},
-		"./internal/mittest":    {standardOnly: true, imports: []string{"./internal/testenv"}},
-		"./internal/e2e/...":    {imports: everything},
-		"./internal/bench":      {imports: everything},
-		"./internal/gokrb5test": {standardOnly: true}, // tests only
+		"./internal/archtest":    {standardOnly: true},
+		"./internal/testenv":     {standardOnly: true},
+		"./internal/adtest":      {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/mittest":     {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/e2e/...":     {imports: everything},
+		"./internal/bench":       {imports: everything},
+		"./internal/interop/...": {imports: everything}, // tests only, and what they generate
+		"./internal/gokrb5test":  {standardOnly: true},  // tests only
 
 		"./examples/...": {imports: everything},
 		"./cmd/soapward": {imports: everything},
@@ -125,5 +126,6 @@ var ours = rules{
 	tests: []string{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
 		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
+		"./internal/interop/...",
 	},
 }

@@ -58,6 +58,10 @@ var packages = map[string]string{
 	"npm":                               "npm",
 	"php":                               "php-cli",
 	"php extension curl":                "php-curl",
+	"php extension soap":                "php-soap",
+	"soapcpp2":                          "gsoap",
+	"wsdl2h":                            "gsoap",
+	"/usr/include/stdsoap2.h":           "libgsoap-dev",
 	"samba":                             "samba-ad-dc",
 	"samba-tool":                        "samba-ad-dc",
 	"smbd":                              "samba-ad-dc", // which depends on samba

@@ -276,10 +276,9 @@ func (g *generator) readContent(s *structT) {
 		g.p("%s%s", ind, next)
 	}
 	g.switchLocal(s, ordered, emit)
-	if _, ok := flags[0]; ok && s.answer && !nested && !ordered {
-		// The name of the return value means nothing. SOAP 1.1 7.1.
-		g.p("\t\tif !seen[0] && r.Space() != wire.SOAPRPC12 {")
-		emit(0, "\t\t\t")
+	if n, ok := flags[s.anyName-1]; ok && !nested && !ordered {
+		g.p("\t\tif !seen[%d] && r.Space() != wire.SOAPRPC12 {", n)
+		emit(s.anyName-1, "\t\t\t")
 		g.p("\t\t}")
 	}
 	g.p("\t\tr.Unknown()")

@@ -116,10 +116,14 @@ func (g *generator) arrayOf(t *wsdl.Type, depth int) *arrayT {
 		return nil
 	}
 	a := &arrayT{typ: t, nilItem: t.Array.Nillable}
+	// An array of arrays is told by what those hold: xsd:int[][3].
 	inner := t.Array.Item
-	for inner.Array != nil && inner.Name.IsZero() && len(a.inner) < maxDepth {
+	for inner.Array != nil && len(a.inner) < maxDepth {
 		a.inner = "[" + strings.Repeat(",", inner.Array.Rank-1) + "]" + a.inner
 		inner = inner.Array.Item
+	}
+	if inner.Array != nil { // of itself, that is
+		inner, a.inner = t.Array.Item, ""
 	}
 	a.itemType = typeName(inner)
 	if item := t.Array.Item; item.Array != nil {
@@ -214,18 +218,15 @@ func (g *generator) emitArrayCodec(a *arrayT) {
 	g.p("}\n")
 }
 
-// signature returns the parts of a message in the order in which they travel:
-// in an encoded answer the return value comes first, then the others in the
-// order of the parameters (SOAP 1.1 7.1, WSDL 1.1 2.4.6).
-func signature(op *wsdl.BoundOperation, m *wsdl.BoundMessage, reply bool) []*wsdl.Part {
-	if m.Use != wsdl.Encoded || !reply || len(op.ParameterOrder) == 0 {
-		return m.Body
+// returnValue returns which part of an encoded answer may have any name: the
+// return value (SOAP 1.1 7.1), which is the one that parameterOrder does not
+// name (WSDL 1.1 2.4.6), or else the first. Parts travel in the order of the
+// message, by which gSOAP reads them whatever their names are.
+func returnValue(op *wsdl.BoundOperation, m *wsdl.BoundMessage) int {
+	if len(op.ParameterOrder) > 0 {
+		return max(0, slices.IndexFunc(m.Body, func(p *wsdl.Part) bool { return !slices.Contains(op.ParameterOrder, p.Name) }))
 	}
-	parts := slices.Clone(m.Body)
-	slices.SortStableFunc(parts, func(a, b *wsdl.Part) int {
-		return cmp.Compare(slices.Index(op.ParameterOrder, a.Name), slices.Index(op.ParameterOrder, b.Name))
-	})
-	return parts
+	return 0
 }
 
 // looseElement is a part with a type that travels as an element by itself.

@@ -34,7 +34,7 @@ type structT struct {
 	encoded      bool // used by encoded operations
 	encOnly      bool // and by no literal one: what SOAP encoding allows is allowed
 	faultEncoded bool // the fault is
-	answer       bool // parts of an answer, whose first may have any name
+	anyName      int  // 1 + index of the field whose element may have any name, or 0
 }
 
 type fieldKind int

@@ -216,8 +216,11 @@ func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *me
 		s := &structT{name: g.pkg.take(base, base+"Message"), names: fieldScope(), built: true}
 		s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
 		s.encoded = m.Use == wsdl.Encoded
-		s.encOnly, s.answer = s.encoded, s.encoded && reply
-		for _, part := range signature(op.op, m, reply) {
+		s.encOnly = s.encoded
+		if s.encoded && reply {
+			s.anyName = 1 + returnValue(op.op, m)
+		}
+		for _, part := range m.Body {
 			// Part accessors have no namespace (WS-I Basic Profile 1.1 R2735).
 			e := &wsdl.Element{Name: wsdl.QName{Local: part.Name}, Type: part.Type, Pos: part.Pos}
 			if part.Element != nil {

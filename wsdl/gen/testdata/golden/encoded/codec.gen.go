@@ -85,8 +85,8 @@ var (
 	nameMissing           = xml.Name{Local: "missing"}
 	namePlaces            = xml.Name{Local: "places"}
 	nameWhere             = xml.Name{Local: "where"}
-	nameResult            = xml.Name{Local: "result"}
 	nameLeft              = xml.Name{Local: "left"}
+	nameResult            = xml.Name{Local: "result"}
 	nameShelf2            = xml.Name{Local: "shelf"}
 	nameAnyType           = xml.Name{Space: ns3, Local: "anyType"}
 	nameEndless2          = xml.Name{Space: ns2, Local: "Endless"}
@@ -1125,8 +1125,12 @@ func (x *StoreResponse) UnmarshalWire(r *wire.Reader) {
 	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
-		case "result":
+		case "left":
 			r.Once(&seen[0])
+			x.Left = wire.ValueOrZero(r, xsd.ParseInt32)
+			continue
+		case "result":
+			r.Once(&seen[1])
 			if r.Nil() {
 				r.Skip()
 			} else {
@@ -1134,10 +1138,6 @@ func (x *StoreResponse) UnmarshalWire(r *wire.Reader) {
 				v.UnmarshalWire(r)
 				x.Result = v
 			}
-			continue
-		case "left":
-			r.Once(&seen[1])
-			x.Left = wire.ValueOrZero(r, xsd.ParseInt32)
 			continue
 		case "shelf":
 			r.Once(&seen[2])
@@ -1148,8 +1148,8 @@ func (x *StoreResponse) UnmarshalWire(r *wire.Reader) {
 			}
 			continue
 		}
-		if !seen[0] && r.Space() != wire.SOAPRPC12 {
-			r.Once(&seen[0])
+		if !seen[1] && r.Space() != wire.SOAPRPC12 {
+			r.Once(&seen[1])
 			if r.Nil() {
 				r.Skip()
 			} else {
@@ -1161,19 +1161,19 @@ func (x *StoreResponse) UnmarshalWire(r *wire.Reader) {
 		}
 		r.Unknown()
 	}
-	r.Require(seen[1], "element left is missing")
+	r.Require(seen[0], "element left is missing")
 }
 
 // MarshalWire implements wire.Marshaler.
 func (x *StoreResponse) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
+	w.Typed(nameInt)
+	wire.Put(w, nameLeft, xsd.AppendInt32, x.Left)
 	if x.Result != nil {
 		x.Result.MarshalWire(w, nameResult)
 	} else {
 		w.Nil(nameResult)
 	}
-	w.Typed(nameInt)
-	wire.Put(w, nameLeft, xsd.AppendInt32, x.Left)
 	if x.Shelf != nil {
 		putAnyPlace(w, nameShelf2, x.Shelf)
 	} else {

@@ -205,8 +205,8 @@ type Store struct {
 
 // StoreResponse holds the parts of the message of Store.
 type StoreResponse struct {
-	Result *Item
 	Left   int32
+	Result *Item
 	Shelf  AnyPlace
 }
 
