@@ -271,6 +271,7 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 		_, err := m.Raw()
 		return err
 	}
+	m.Encoded = op.Encoded
 	if err := m.Decode(c.outputName(op, m), res); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}

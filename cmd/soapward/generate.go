@@ -54,8 +54,7 @@ schema directory.
 The line runs "go tool soapward", so this program must be a tool of the module:
   go get -tool ` + commandPath + `
 
-Operations that are not supported yet (rpc/encoded, notifications) are left out
-and listed. One that refers to what the WSDL does not have is an error.
+Operations that are not supported (notifications) are left out and listed. One that refers to what the WSDL does not have is an error.
 
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 --password-file.`,

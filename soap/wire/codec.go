@@ -58,6 +58,10 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 
 // Skip consumes the current element.
 func (r *Reader) Skip() {
+	if x := r.refs; x != nil && !x.still {
+		x.still = true
+		defer func() { x.still = false }()
+	}
 	for depth := 1; depth > 0; {
 		switch r.Next() {
 		case Start:
@@ -73,7 +77,7 @@ func (r *Reader) Skip() {
 // Unknown consumes an element that the codec does not know: in a strict Reader
 // it is an error.
 func (r *Reader) Unknown() {
-	if r.strict {
+	if r.strict && (r.refs == nil || r.space != SOAPRPC12) { // rpc:result names a part
 		r.Fail(errUnknown)
 		return
 	}
@@ -185,6 +189,10 @@ func (r *Reader) QName(s string) (xml.Name, error) {
 // QNameValue consumes the current element and returns the qualified name in
 // it.
 func (r *Reader) QNameValue() xml.Name {
+	if r.refs != nil && r.Nil() { // any value may be nil: SOAP 1.1 5.1
+		r.Skip()
+		return xml.Name{}
+	}
 	scope := r.Scope()
 	s := r.content()
 	if r.err != nil {

@@ -39,6 +39,16 @@ func RawOf(v Marshaler, name xml.Name) (Raw, error) {
 	return Raw{string(b)}, err
 }
 
+// EncodedRawOf is RawOf for SOAP encoding, that of SOAP 1.1: it tells the types
+// of what is in v.
+func EncodedRawOf(v Marshaler, name xml.Name) (Raw, error) {
+	var w Writer
+	w.Encoded(false)
+	v.MarshalWire(&w, name)
+	b, err := w.Bytes()
+	return Raw{string(b)}, err
+}
+
 // TextRaw returns s as text.
 func TextRaw(s string) (Raw, error) {
 	b, err := appendEscaped(nil, s, false)
@@ -159,6 +169,10 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	if r.err != nil {
 		return
 	}
+	if r.refs != nil {
+		b.WriteString(r.copyRaw())
+		return
+	}
 	e := r.open[len(r.open)-1]
 	start := r.tok
 	inScope := len(r.ns) // the element's own declarations included
@@ -271,8 +285,12 @@ func (x *Any) UnmarshalWire(r *Reader) {
 
 // MarshalWire implements Marshaler.
 func (x *Any) MarshalWire(w *Writer, name xml.Name) {
-	if x.Type.Local != "" {
+	switch {
+	case x.Type.Local != "":
 		w.NextType(x.Type)
+	case w.encoding != "" && !x.Nil && x.Content.IsZero() && len(x.Attrs) == 0:
+		w.Nil(name) // in SOAP encoding, what is not set
+		return
 	}
 	w.Start(name)
 	if x.Nil {

@@ -24,6 +24,13 @@ type binding struct {
 	outer         int // the binding that it hides, or -1; see Reader.enter
 }
 
+// scope is what prefixes mean at a place.
+type scope struct {
+	ns      []binding
+	index   map[string]int // of prefixes in ns[:entered]
+	entered int
+}
+
 type element struct {
 	qname, space, local string
 	ns                  int // len(Reader.ns) before the element's declarations
@@ -50,14 +57,14 @@ type Reader struct {
 	rooted       bool // the root element has begun
 	hasCR        bool
 	elements     int
-	added        int64 // bytes that captured elements have got in declarations
+	added        int64 // bytes that references and captured elements have got more than they are
 
-	open    []element
-	ns      []binding
-	index   map[string]int // of prefixes in ns[:entered]
-	entered int
+	open []element
+	scope
 	use     []int  // of needed
 	decided []bool // likewise
+
+	refs *refs // of a message in SOAP encoding
 
 	rawAttrs []rawAttr
 	seen     map[xml.Name]struct{}
@@ -294,6 +301,9 @@ func (r *Reader) pop() Kind {
 	r.leave(e.ns)
 	r.open = r.open[:len(r.open)-1]
 	r.kind = End
+	if r.refs != nil {
+		r.back()
+	}
 	return End
 }
 
