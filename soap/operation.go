@@ -12,6 +12,9 @@ type Operation struct {
 	Name    string // local name of the operation
 	Action  string // SOAPAction; may be empty
 
+	// Action12 is the action in SOAP 1.2. Nil means that it is Action.
+	Action12 *string
+
 	// Input and Output name the elements in Body. The zero Name means that the
 	// message has no element of its own: its type reads and writes the whole
 	// Body (no part, or several).
@@ -35,6 +38,21 @@ type Operation struct {
 	// Faults makes an empty value of each declared fault detail.
 	Faults []func() Detail
 
+	// Addressing is the WS-Addressing that the description asks for. If it is
+	// set, a client sends these header blocks and a server reads them.
+	Addressing Addressing
+
+	// AddressingRequired says that messages without the blocks are refused.
+	AddressingRequired bool
+
+	// InputAction and OutputAction are the wsa:Action of the request and the
+	// answer. Empty means the one that WantAction tells.
+	InputAction, OutputAction string
+
+	// FaultActions are the wsa:Action of declared faults, by the name of their
+	// detail.
+	FaultActions map[xml.Name]string
+
 	// Namespaces lists those that the messages use. Writing is a little faster
 	// when it knows them; any others are found on the way.
 	Namespaces []string
@@ -48,6 +66,14 @@ func (o *Operation) String() string {
 		}
 	}
 	return o.Name
+}
+
+// ActionFor returns the action of the operation in a version of SOAP.
+func (o *Operation) ActionFor(v Version) string {
+	if v == V12 && o.Action12 != nil {
+		return *o.Action12
+	}
+	return o.Action
 }
 
 // Detail is the typed detail of a fault, an element that the WSDL declares.

@@ -21,6 +21,7 @@ const (
 	nsMSSerial  = "http://schemas.microsoft.com/2003/10/Serialization/"
 	nsApache    = "http://xml.apache.org/xml-soap"
 	nsMSArrays  = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
+	nsXMIME2004 = "http://www.w3.org/2004/11/xmlmime"
 	nsWSDL20    = "http://www.w3.org/ns/wsdl"
 	nsXSD1999   = "http://www.w3.org/1999/XMLSchema"
 	nsXSD2000   = "http://www.w3.org/2000/10/XMLSchema"

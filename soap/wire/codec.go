@@ -48,7 +48,8 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 	if r.err != nil {
 		return xml.Name{}, false
 	}
-	r.open, r.ns, r.pos = r.open[:n], r.ns[:e.ns], at
+	r.leave(e.ns)
+	r.open, r.pos = r.open[:n], at
 	r.empty, r.rooted = false, n > 0
 	r.elements = elements - 1 // Next counts it again
 	r.Next()
@@ -169,11 +170,13 @@ func (c Scope) QName(s string) (xml.Name, error) {
 	if !IsNCName(local) || ok && !IsNCName(prefix) {
 		return xml.Name{}, errors.New("not a qualified name")
 	}
-	space, ok := lookup(c.ns, prefix)
-	if !ok {
+	if i := find(c.ns, prefix); i >= 0 {
+		return xml.Name{Space: c.ns[i].space, Local: local}, nil
+	}
+	if prefix != "" {
 		return xml.Name{}, fmt.Errorf("undeclared prefix %s", prefix)
 	}
-	return xml.Name{Space: space, Local: local}, nil
+	return xml.Name{Local: local}, nil
 }
 
 // QName resolves a prefixed name found in an attribute of the current element,

@@ -19,7 +19,10 @@ const (
 	Text              // characters: Chars
 )
 
-type binding struct{ prefix, space string }
+type binding struct {
+	prefix, space string
+	outer         int // the binding that it hides, or -1; see Reader.enter
+}
 
 type element struct {
 	qname, space, local string
@@ -49,8 +52,12 @@ type Reader struct {
 	elements     int
 	added        int64 // bytes that references and captured elements have got more than they are
 
-	open []element
-	ns   []binding
+	open    []element
+	ns      []binding
+	index   map[string]int // of prefixes in ns[:entered]
+	entered int
+	use     []int  // of needed
+	decided []bool // likewise
 
 	refs *refs // of a message in SOAP encoding
 
@@ -114,7 +121,7 @@ func (r *Reader) init(doc string) *Reader {
 		return r
 	}
 	r.hasCR = strings.IndexByte(doc, '\r') >= 0
-	r.ns = append(make([]binding, 0, 8), binding{"xml", XML})
+	r.ns = append(make([]binding, 0, 8), binding{prefix: "xml", space: XML})
 	r.open = make([]element, 0, 8)
 	r.declaration()
 	return r
@@ -286,7 +293,7 @@ func (r *Reader) finish() Kind {
 func (r *Reader) pop() Kind {
 	e := &r.open[len(r.open)-1]
 	r.space, r.local = e.space, e.local
-	r.ns = r.ns[:e.ns]
+	r.leave(e.ns)
 	r.open = r.open[:len(r.open)-1]
 	r.kind = End
 	if r.refs != nil {

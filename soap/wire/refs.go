@@ -52,7 +52,11 @@ type jump struct {
 	at    int // of the target
 	depth int // len(Reader.open) outside of it
 	pos   int // where reading goes on after it
-	ns    []binding
+
+	// What prefixes mean there; see Reader.
+	ns      []binding
+	index   map[string]int
+	entered int
 }
 
 // Encoded tells the Reader that what follows, up to the end of the message, is
@@ -117,7 +121,7 @@ func (r *Reader) follow() Kind {
 		return r.kind
 	}
 	if x.targets == nil {
-		if x.targets = r.index(); r.err != nil {
+		if x.targets = r.findTargets(); r.err != nil {
 			return EOF
 		}
 	}
@@ -133,9 +137,16 @@ func (r *Reader) follow() Kind {
 		r.Fail(errCycle)
 		return EOF
 	}
+	var ns []binding
+	if n := len(x.spare) - 1; n >= 0 {
+		ns, x.spare = x.spare[n], x.spare[:n]
+	}
+	ns = to.scope.append(ns[:0])
 	// What references add is bounded, so that ten lines which refer to each
-	// other ten times do not become a billion.
-	if r.added += int64(to.end - to.at); r.added > r.lim.References {
+	// other ten times do not become a billion. Many prefixes cost time as well.
+	const perPrefix = 32
+	r.added += int64(to.end-to.at) + perPrefix*int64(max(0, len(ns)-few))
+	if r.added > r.lim.References {
 		return r.limit("references", r.lim.References, r.tok)
 	}
 	name, own := r.Name(), slices.Clone(r.attrs)
@@ -151,12 +162,8 @@ func (r *Reader) follow() Kind {
 			return EOF
 		}
 	}
-	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.ns})
-	var ns []binding
-	if n := len(x.spare) - 1; n >= 0 {
-		ns, x.spare = x.spare[n], x.spare[:n]
-	}
-	r.ns = to.scope.append(ns[:0])
+	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.ns, r.index, r.entered})
+	r.ns, r.index, r.entered = ns, nil, 0
 	r.tok = to.at
 	r.attrs = r.attrs[:0]
 	if r.startTag(to.at) != Start {
@@ -182,13 +189,14 @@ func (r *Reader) back() {
 	x := r.refs
 	if n := len(x.jumps) - 1; n >= 0 && x.jumps[n].depth == len(r.open) {
 		x.spare = append(x.spare, r.ns)
-		r.pos, r.ns = x.jumps[n].pos, x.jumps[n].ns
+		j := &x.jumps[n]
+		r.pos, r.ns, r.index, r.entered = j.pos, j.ns, j.index, j.entered
 		x.jumps = x.jumps[:n]
 	}
 }
 
-// index finds the elements in the body that have an id.
-func (r *Reader) index() map[string]target {
+// findTargets finds the elements in the body that have an id.
+func (r *Reader) findTargets() map[string]target {
 	d := &Reader{lim: r.lim, refs: &refs{still: true, soap12: r.refs.soap12}}
 	d.init(r.doc)
 	all := map[string]target{}

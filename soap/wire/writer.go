@@ -125,7 +125,7 @@ func (w *Writer) add(prefix, space string) {
 			prefix = "n" + strconv.Itoa(i)
 		}
 	}
-	w.spaces = append(w.spaces, binding{prefix, space})
+	w.spaces = append(w.spaces, binding{prefix: prefix, space: space})
 }
 
 func (w *Writer) taken(prefix string) bool {

@@ -41,6 +41,9 @@ func (g *generator) emitCodec() {
 			for _, h := range op.headers {
 				g.name(h.elem)
 			}
+			for _, f := range op.faults {
+				g.name(f.fault.Name)
+			}
 			for _, ns := range op.namespaces() {
 				g.space(ns)
 			}

@@ -31,7 +31,9 @@ func (g *generator) emitTypes() {
 func (g *generator) services() string {
 	var names []string
 	for _, p := range g.ports {
-		names = append(names, p.pt.Name.Local+ofSpace(p.pt.Name))
+		if n := p.pt.Name.Local + ofSpace(p.pt.Name); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
 	}
 	return strings.Join(names, " and ")
 }

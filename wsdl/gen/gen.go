@@ -80,9 +80,17 @@ type Result struct {
 // Service is a generated client and server.
 type Service struct {
 	Name       string // Go name: NameClient, NameServer
-	SOAP       string // "1.1" or "1.2"
-	URL        string // of the description; may be empty
+	SOAP       string // "1.1", "1.2" or "1.1 and 1.2"
+	URL        string // where calls go; may be empty
+	Ports      []Port // that have an address
 	Operations []Operation
+}
+
+// Port is an address at which a service is served.
+type Port struct {
+	Name string // in the description
+	SOAP string // "1.1" or "1.2"
+	URL  string
 }
 
 // Operation is a method of a client and a server.
@@ -90,6 +98,7 @@ type Operation struct {
 	Name    string // of the method
 	In, Out string // Go types; Out is empty for a one-way operation
 	Faults  []string
+	WSDL    *wsdl.BoundOperation // what it was made from
 }
 
 // ErrNoOperations means that a description has nothing to generate: no SOAP
@@ -178,9 +187,15 @@ func (g *generator) write() (*Result, error) {
 	r.Files = append(r.Files, docs...)
 	slices.SortFunc(r.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range g.ports {
-		s := Service{Name: p.name, SOAP: p.version.String(), URL: p.location}
+		s := Service{Name: p.name, SOAP: p.versions()}
+		if first := p.first(0); first != nil {
+			s.URL = first.port.Location
+		}
+		for _, e := range p.ends {
+			s.Ports = append(s.Ports, Port{Name: e.port.Name, SOAP: e.port.Binding.Version.String(), URL: e.port.Location})
+		}
 		for _, op := range p.ops {
-			o := Operation{Name: op.method, In: op.in.goType}
+			o := Operation{Name: op.method, In: op.in.goType, WSDL: op.op}
 			if op.out != nil {
 				o.Out = op.out.goType
 			}

@@ -130,12 +130,16 @@ type message struct {
 }
 
 type operation struct {
-	op      *wsdl.BoundOperation
-	method  string
-	varName string
-	in, out *message
-	faults  []*structT
-	headers []*headerT
+	op         *wsdl.BoundOperation // of the first binding that has it
+	also       []*wsdl.BoundOperation
+	action     string
+	action12   *string // of SOAP 1.2, if it differs
+	method     string
+	varName    string
+	in, out    *message
+	faults     []*structT
+	headers    []*headerT
+	clientOnly bool // a server could not tell it from another one
 }
 
 type headerT struct {
@@ -146,11 +150,19 @@ type headerT struct {
 	encoded bool
 }
 
-// portT is a port type with its operations.
+// portT is a port type, or those of its bindings that send the same bodies.
 type portT struct {
 	pt       *wsdl.PortType
+	bindings []*wsdl.Binding
+	second   bool   // not the first of its port type
 	name     string // Go name
-	version  wsdl.SOAPVersion
 	ops      []*operation
-	location string
+	ends     []*endpoint
+}
+
+// endpoint is a wsdl:port.
+type endpoint struct {
+	port          *wsdl.Port
+	service       *wsdl.Service
+	url, function string // Go names of its constant and its constructor
 }

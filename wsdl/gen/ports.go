@@ -12,108 +12,6 @@ func (g *generator) skip(pos wsdl.Position, format string, args ...any) {
 	g.skipped = append(g.skipped, wsdl.Problem{Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
-// pickPorts decides which port types and operations are generated, reserves
-// their names and marks their types. A port type that several bindings serve
-// is generated once, from the binding with the most operations that can be
-// generated, SOAP 1.1 before 1.2.
-func (g *generator) pickPorts() {
-	for _, p := range g.d.Dropped {
-		g.skip(p.Pos, "%s", p.Text)
-	}
-	for _, pt := range g.d.PortTypes {
-		var best *portT
-		var failed []wsdl.Problem
-		for _, b := range g.d.Bindings {
-			if b.PortType != pt || b.Version == wsdl.NotSOAP {
-				continue
-			}
-			before := len(g.skipped)
-			p := g.port(pt, b)
-			lost := slices.Clone(g.skipped[before:])
-			g.skipped = g.skipped[:before]
-			if best == nil || len(p.ops) > len(best.ops) || len(p.ops) == len(best.ops) && p.version < best.version {
-				best, failed = p, lost
-			}
-		}
-		g.skipped = append(g.skipped, failed...)
-		if best == nil || len(best.ops) == 0 {
-			continue
-		}
-		g.ports = append(g.ports, best)
-	}
-	for _, p := range g.ports {
-		base := exported(p.pt.Name.Local)
-		for i := 1; ; i++ {
-			p.name = base
-			if i > 1 {
-				p.name = fmt.Sprint(base, i)
-			}
-			own := []string{p.name + "Client", p.name + "Server", "New" + p.name + "Client", "Register" + p.name,
-				"Unimplemented" + p.name, p.name + "URL"}
-			if !slices.ContainsFunc(own, func(n string) bool { return g.pkg.used[n] }) {
-				for _, n := range own {
-					g.pkg.take(n)
-				}
-				break
-			}
-		}
-		methods := newScope()
-		for _, op := range p.ops {
-			op.method = methods.take(exported(op.op.Name))
-		}
-	}
-	g.pkg.take("WSDL")
-	g.pkg.take("WSDLFile")
-}
-
-// port picks the operations of a binding that can be generated and marks their
-// types.
-func (g *generator) port(pt *wsdl.PortType, b *wsdl.Binding) *portT {
-	p := &portT{pt: pt, version: b.Version}
-	for _, s := range g.d.Services {
-		for _, port := range s.Ports {
-			if port.Binding == b && p.location == "" {
-				p.location = port.Location
-			}
-		}
-	}
-	type key struct {
-		in     wsdl.QName
-		action string
-	}
-	seen := map[key]*wsdl.BoundOperation{}
-	for _, op := range b.Operations {
-		if why := unsupported(op); why != "" {
-			g.skip(op.Pos, "operation %s is left out: %s", op.Name, why)
-			continue
-		}
-		k := key{bodyName(op, op.In, false), op.Action}
-		if old := seen[k]; old != nil {
-			g.skip(op.Pos, "operation %s is left out: it takes the same body and action as the one at %s", op.Name, old.Pos)
-			continue
-		}
-		seen[k] = op
-		for _, m := range []*wsdl.BoundMessage{op.In, op.Out} {
-			if m == nil {
-				continue
-			}
-			for _, part := range m.Body {
-				g.markPart(part, m.Use)
-			}
-			for _, h := range m.Headers {
-				g.markPart(h.Part, h.Use)
-			}
-		}
-		for _, f := range op.Faults {
-			for _, part := range f.Message.Parts {
-				g.markPart(part, f.Use)
-			}
-		}
-		p.ops = append(p.ops, &operation{op: op})
-	}
-	return p
-}
-
 func (g *generator) markPart(p *wsdl.Part, use wsdl.Use) {
 	if p.Element != nil {
 		g.mark(p.Element.Type, use)
@@ -176,27 +74,29 @@ func (g *generator) bindMessages() {
 	headers := map[wsdl.QName]bool{}
 	for _, p := range g.ports {
 		for _, op := range p.ops {
-			op.in = g.message(op, op.op.In, false)
+			op.in = g.message(p, op, op.op.In, false)
 			if op.op.Out != nil {
-				op.out = g.message(op, op.op.Out, true)
+				op.out = g.message(p, op, op.op.Out, true)
 			}
 			op.varName = g.pkg.take("op" + p.name + op.method)
 		}
 	}
 	for _, p := range g.ports {
 		for _, op := range p.ops {
-			for _, f := range op.op.Faults {
-				if s := g.faultStruct(f); s != nil && !slices.Contains(op.faults, s) {
-					op.faults = append(op.faults, s)
+			for _, bo := range op.all() {
+				for _, f := range bo.Faults {
+					if s := g.faultStruct(f); s != nil && !slices.Contains(op.faults, s) {
+						op.faults = append(op.faults, s)
+					}
 				}
+				g.headers(op, bo.In, false, headers)
+				g.headers(op, bo.Out, true, headers)
 			}
-			g.headers(op, op.op.In, false, headers)
-			g.headers(op, op.op.Out, true, headers)
 		}
 	}
 }
 
-func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *message {
+func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply bool) *message {
 	r := &message{elem: bodyName(op.op, m, reply)}
 	rpc := op.op.Style == wsdl.RPCStyle
 	switch {
@@ -213,7 +113,7 @@ func (g *generator) message(op *operation, m *wsdl.BoundMessage, reply bool) *me
 		if reply {
 			base += "Response"
 		}
-		s := &structT{name: g.pkg.take(base, base+"Message"), names: fieldScope(), built: true}
+		s := &structT{name: g.pkg.take(base, p.name+base, base+"Message"), names: fieldScope(), built: true}
 		s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
 		s.encoded = m.Use == wsdl.Encoded
 		s.encOnly = s.encoded
@@ -287,6 +187,9 @@ func (g *generator) headers(op *operation, m *wsdl.BoundMessage, reply bool, see
 		if e == nil {
 			g.skip(h.Part.Pos, "header %s is left to the program: only headers that are elements, or encoded, get a type", h.Part.Name)
 			continue
+		}
+		if slices.ContainsFunc(op.headers, func(t *headerT) bool { return t.elem == e.Name && t.out == reply }) {
+			continue // of another binding
 		}
 		t := &headerT{elem: e.Name, goType: g.rootType(e, h.Use), out: reply, encoded: h.Use == wsdl.Encoded}
 		op.headers = append(op.headers, t)

@@ -113,8 +113,11 @@ var (
 	}
 )
 
-// EncodedURL is the address that the description gives.
-const EncodedURL = "http://127.0.0.1:8080/encoded"
+// Addresses that the description gives for Encoded.
+const (
+	EncodedURL   = "http://127.0.0.1:8080/encoded" // SOAP 1.1
+	Encoded12URL = "http://127.0.0.1:8080/encoded" // SOAP 1.2
+)
 
 // EncodedClient calls Encoded. It is safe for concurrent use.
 type EncodedClient struct {
@@ -122,13 +125,19 @@ type EncodedClient struct {
 }
 
 // NewEncodedClient returns a client that sends its calls through c. Without a
-// URL in c, calls go to EncodedURL.
+// URL in c, calls go to EncodedURL, or to Encoded12URL if the Version of c is
+// soap.V12.
 func NewEncodedClient(c *soapclient.Client) *EncodedClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = EncodedURL
+	if c.Version == soap.V12 {
+		return &EncodedClient{c.At(Encoded12URL, soap.V12)}
 	}
-	return &EncodedClient{&d}
+	return &EncodedClient{c.At(EncodedURL, soap.V11)}
+}
+
+// NewEncoded12Client returns a client for the port Encoded12: it speaks SOAP
+// 1.2 to Encoded12URL, unless c has a Version or a URL.
+func NewEncoded12Client(c *soapclient.Client) *EncodedClient {
+	return &EncodedClient{c.At(Encoded12URL, soap.V12)}
 }
 
 // EchoStruct calls the operation echoStruct.

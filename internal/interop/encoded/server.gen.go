@@ -9,8 +9,9 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// EncodedServer is what a service implements. Embed UnimplementedEncoded to
-// stay compatible with operations that are added later.
+// EncodedServer is what a service for Encoded implements. Embed
+// UnimplementedEncoded to stay compatible with operations that are added
+// later.
 type EncodedServer interface {
 	// EchoStruct serves the operation echoStruct.
 	EchoStruct(ctx context.Context, req *EchoStruct) (*EchoStructResponse, error)

@@ -72,7 +72,7 @@ func (*warehouse) Encoded(_ context.Context, req *encoded.Encoded) (*encoded.Enc
 	return &encoded.EncodedResponse{Shared: req.Shared}, nil
 }
 
-func (*warehouse) Shared(_ context.Context, req *encoded.SharedMessage) (*encoded.SharedResponse, error) {
+func (*warehouse) Shared(_ context.Context, req *encoded.LiteralShared) (*encoded.SharedResponse, error) {
 	return &encoded.SharedResponse{Shared: req.Shared}, nil
 }
 
@@ -190,7 +190,7 @@ func TestEncodedRoundTrip(t *testing.T) {
 			t.Errorf("got %+v, %v\n%s", got, err, seen)
 		}
 		l := encoded.NewLiteralClient(&soapclient.Client{URL: url, Version: v, Strict: true})
-		if got, err := l.Shared(t.Context(), &encoded.SharedMessage{Shared: shared}); err != nil || got.Shared != shared || strings.Contains(seen.String(), "type=") {
+		if got, err := l.Shared(t.Context(), &encoded.LiteralShared{Shared: shared}); err != nil || got.Shared != shared || strings.Contains(seen.String(), "type=") {
 			t.Errorf("got %+v, %v\n%s", got, err, seen)
 		}
 	})

@@ -93,11 +93,7 @@ type WarehouseClient struct {
 // NewWarehouseClient returns a client that sends its calls through c. Without
 // a URL in c, calls go to WarehouseURL.
 func NewWarehouseClient(c *soapclient.Client) *WarehouseClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = WarehouseURL
-	}
-	return &WarehouseClient{&d}
+	return &WarehouseClient{c.At(WarehouseURL, soap.V11)}
 }
 
 // Store calls the operation Store.
@@ -160,16 +156,12 @@ type LiteralClient struct {
 // NewLiteralClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to LiteralURL.
 func NewLiteralClient(c *soapclient.Client) *LiteralClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = LiteralURL
-	}
-	return &LiteralClient{&d}
+	return &LiteralClient{c.At(LiteralURL, soap.V11)}
 }
 
 // Shared calls the operation Shared.
-func (c *LiteralClient) Shared(ctx context.Context, req *SharedMessage, opts ...soapclient.CallOption) (*SharedResponse, error) {
-	return soapclient.Call[SharedMessage, SharedResponse](ctx, c.soap, opLiteralShared, req, opts...)
+func (c *LiteralClient) Shared(ctx context.Context, req *LiteralShared, opts ...soapclient.CallOption) (*SharedResponse, error) {
+	return soapclient.Call[LiteralShared, SharedResponse](ctx, c.soap, opLiteralShared, req, opts...)
 }
 
 // WithSession adds the header block session to a call.

@@ -764,6 +764,31 @@ func (x *Item) MarshalWire(w *wire.Writer, name xml.Name) {
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
+func (x *LiteralShared) UnmarshalWire(r *wire.Reader) {
+	*x = LiteralShared{}
+	var seen [1]bool
+	for r.Child() {
+		switch r.Local() {
+		case "shared":
+			if r.Space() == "" {
+				r.Once(&seen[0])
+				x.Shared.UnmarshalWire(r)
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element shared is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *LiteralShared) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	x.Shared.MarshalWire(w, nameShared)
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
 func (x *Maker) UnmarshalWire(r *wire.Reader) {
 	*x = Maker{}
 	var seen [1]bool
@@ -964,31 +989,6 @@ func (x *Shared) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Typed(nameInt)
 	wire.Put(w, nameID, xsd.AppendInt32, x.ID)
 	x.Owner.MarshalWire(w, nameOwner2)
-	w.End()
-}
-
-// UnmarshalWire implements wire.Unmarshaler.
-func (x *SharedMessage) UnmarshalWire(r *wire.Reader) {
-	*x = SharedMessage{}
-	var seen [1]bool
-	for r.Child() {
-		switch r.Local() {
-		case "shared":
-			if r.Space() == "" {
-				r.Once(&seen[0])
-				x.Shared.UnmarshalWire(r)
-				continue
-			}
-		}
-		r.Unknown()
-	}
-	r.Require(seen[0], "element shared is missing")
-}
-
-// MarshalWire implements wire.Marshaler.
-func (x *SharedMessage) MarshalWire(w *wire.Writer, name xml.Name) {
-	w.Start(name)
-	x.Shared.MarshalWire(w, nameShared)
 	w.End()
 }
 

@@ -9,8 +9,9 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// WarehouseServer is what a service implements. Embed UnimplementedWarehouse
-// to stay compatible with operations that are added later.
+// WarehouseServer is what a service for Warehouse implements. Embed
+// UnimplementedWarehouse to stay compatible with operations that are added
+// later.
 type WarehouseServer interface {
 	// Store serves the operation Store.
 	//
@@ -51,8 +52,8 @@ func RegisterWarehouse(s *soapserver.Service, h WarehouseServer) {
 	}
 }
 
-// UnimplementedWarehouse answers each operation with a fault that says it is not
-// implemented.
+// UnimplementedWarehouse answers each operation with a fault that says it is
+// not implemented.
 type UnimplementedWarehouse struct{}
 
 // Store implements WarehouseServer.
@@ -92,11 +93,12 @@ func (UnimplementedWarehouse) Encoded(context.Context, *Encoded) (*EncodedRespon
 
 var _ WarehouseServer = UnimplementedWarehouse{}
 
-// LiteralServer is what a service implements. Embed UnimplementedLiteral to
-// stay compatible with operations that are added later.
+// LiteralServer is what a service for Literal implements. Embed
+// UnimplementedLiteral to stay compatible with operations that are added
+// later.
 type LiteralServer interface {
 	// Shared serves the operation Shared.
-	Shared(ctx context.Context, req *SharedMessage) (*SharedResponse, error)
+	Shared(ctx context.Context, req *LiteralShared) (*SharedResponse, error)
 }
 
 // RegisterLiteral adds the operations of h to s, and the description unless s
@@ -113,14 +115,14 @@ func RegisterLiteral(s *soapserver.Service, h LiteralServer) {
 type UnimplementedLiteral struct{}
 
 // Shared implements LiteralServer.
-func (UnimplementedLiteral) Shared(context.Context, *SharedMessage) (*SharedResponse, error) {
+func (UnimplementedLiteral) Shared(context.Context, *LiteralShared) (*SharedResponse, error) {
 	return nil, soap.Faultf(soap.CodeServer, "operation Shared is not implemented")
 }
 
 var _ LiteralServer = UnimplementedLiteral{}
 
-// SessionFrom returns the header block session of the request that a handler serves,
-// or nil.
+// SessionFrom returns the header block session of the request that a handler
+// serves, or nil.
 func SessionFrom(ctx context.Context) (*Session, error) {
 	call := soapserver.FromContext(ctx)
 	if call == nil {
@@ -129,8 +131,8 @@ func SessionFrom(ctx context.Context) (*Session, error) {
 	return FindSession(call.Headers)
 }
 
-// LimitsFrom returns the header block limits of the request that a handler serves,
-// or nil.
+// LimitsFrom returns the header block limits of the request that a handler
+// serves, or nil.
 func LimitsFrom(ctx context.Context) (*Shared, error) {
 	call := soapserver.FromContext(ctx)
 	if call == nil {

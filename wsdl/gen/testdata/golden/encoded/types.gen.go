@@ -110,6 +110,11 @@ type Item struct {
 	Extra   wire.Any
 }
 
+// LiteralShared holds the parts of the message of Shared.
+type LiteralShared struct {
+	Shared Shared
+}
+
 // Maker is the type Maker of urn:test:encoded:types.
 type Maker struct {
 	Name string
@@ -151,11 +156,6 @@ type Session struct {
 type Shared struct {
 	ID    int32
 	Owner Owner
-}
-
-// SharedMessage holds the parts of the message of Shared.
-type SharedMessage struct {
-	Shared Shared
 }
 
 // SharedResponse holds the parts of the message of Shared.

@@ -25,21 +25,30 @@ var (
 			func() soap.Detail { return new(Busy) },
 			func() soap.Detail { return new(TextFault) },
 		},
+		Addressing: soap.Addressing10,
+		FaultActions: map[xml.Name]string{
+			nameBroken:    "urn:test:shapes:wsdl:Shapes:Echo:Fault:broken",
+			nameBusy:      "urn:test:shapes:wsdl:Shapes:Echo:Fault:busy",
+			nameTextFault: "urn:test:shapes:wsdl:Shapes:Echo:Fault:text",
+		},
 		Namespaces: []string{ns1},
 	}
 	opShapesDraw = &soap.Operation{
-		Service:    "{urn:test:shapes:wsdl}Shapes",
-		Name:       "Draw",
-		Action:     "urn:test:shapes/Draw",
-		Input:      nameDraw,
-		Output:     nameDrawn,
-		Namespaces: []string{ns1},
+		Service:     "{urn:test:shapes:wsdl}Shapes",
+		Name:        "Draw",
+		Action:      "urn:test:shapes/Draw",
+		Input:       nameDraw,
+		Output:      nameDrawn,
+		Addressing:  soap.Addressing10,
+		InputAction: "urn:test:shapes/DrawThis",
+		Namespaces:  []string{ns1},
 	}
 	opShapesPing = &soap.Operation{
 		Service:    "{urn:test:shapes:wsdl}Shapes",
 		Name:       "Ping",
 		Action:     "urn:test:shapes/Ping",
 		Output:     namePong,
+		Addressing: soap.Addressing10,
 		Namespaces: []string{ns1},
 	}
 	opShapesNotify = &soap.Operation{
@@ -48,6 +57,7 @@ var (
 		Action:     "urn:test:shapes/Notify",
 		Input:      nameNotify,
 		OneWay:     true,
+		Addressing: soap.Addressing10,
 		Namespaces: []string{ns1},
 	}
 )
@@ -63,14 +73,7 @@ type ShapesClient struct {
 // NewShapesClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to ShapesURL.
 func NewShapesClient(c *soapclient.Client) *ShapesClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = ShapesURL
-	}
-	if d.Version == 0 {
-		d.Version = soap.V12
-	}
-	return &ShapesClient{&d}
+	return &ShapesClient{c.At(ShapesURL, soap.V12)}
 }
 
 // Echo calls the operation Echo.
@@ -120,11 +123,7 @@ type AdderClient struct {
 // NewAdderClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to AdderURL.
 func NewAdderClient(c *soapclient.Client) *AdderClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = AdderURL
-	}
-	return &AdderClient{&d}
+	return &AdderClient{c.At(AdderURL, soap.V11)}
 }
 
 // Add calls the operation Add.
