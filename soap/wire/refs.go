@@ -62,7 +62,8 @@ type jump struct {
 // Encoded tells the Reader that what follows, up to the end of the message, is
 // in SOAP encoding. From then on an element that is a reference (href of SOAP
 // 1.1 5.4.1, enc:ref of SOAP 1.2 Part 2 3.1.5.2) is read as if the element it
-// leads to stood in its place, under its own name. Each reference gets a copy.
+// leads to, with its attributes, stood in its place under its own name. Each
+// reference gets a copy.
 //
 // What is not a tree, and what becomes larger than Limits.References, is
 // refused.
@@ -99,15 +100,11 @@ func (r *Reader) reference() (id string, ok bool) {
 		}
 		return "", false
 	}
-	s, ok := r.Attr("", "href")
-	if !ok {
-		return "", false
-	}
-	id, local := strings.CutPrefix(s, "#")
-	if !local {
+	s, _ := r.Attr("", "href")
+	if strings.HasPrefix(s, "cid:") { // an attachment; others may be links in a text
 		r.Fail(errOutside)
 	}
-	return id, local
+	return strings.CutPrefix(s, "#")
 }
 
 // follow goes to the target of the element just opened, if that is a reference.
@@ -149,7 +146,8 @@ func (r *Reader) follow() Kind {
 	if r.added > r.lim.References {
 		return r.limit("references", r.lim.References, r.tok)
 	}
-	name, own := r.Name(), slices.Clone(r.attrs)
+	name := r.Name()
+	position, placed := r.Attr(SOAPEnc11, "position") // of the array it is in
 	x.still = true
 	defer func() { x.still = false }()
 	for k := r.Next(); k != End; k = r.Next() {
@@ -176,10 +174,9 @@ func (r *Reader) follow() Kind {
 	r.space, r.local = name.Space, name.Local
 	e := &r.open[len(r.open)-1]
 	e.space, e.local = name.Space, name.Local
-	for _, a := range own { // such as its position in an array
-		if _, there := r.Attr(a.Name.Space, a.Name.Local); !there && a.Name.Local != "href" && a.Name.Local != "ref" {
-			r.attrs = append(r.attrs, a)
-		}
+	r.attrs = slices.DeleteFunc(r.attrs, func(a xml.Attr) bool { return a.Name == namePosition })
+	if placed {
+		r.attrs = append(r.attrs, xml.Attr{Name: namePosition, Value: position})
 	}
 	return Start
 }
@@ -286,12 +283,12 @@ func (r *Reader) copyStart(w *Writer) {
 		switch a.Name {
 		case xml.Name{Local: "id"}, xml.Name{Space: SOAPEnc12, Local: "id"}: // led here
 			continue
-		case xsiType, xml.Name{Space: SOAPEnc12, Local: "itemType"}:
+		case xsiType, nameItemType:
 			if q, err := r.QName(a.Value); err == nil {
 				w.AttrQName(a.Name, q)
 				continue
 			}
-		case xml.Name{Space: SOAPEnc11, Local: "arrayType"}:
+		case nameArrayType:
 			name, size, _ := strings.Cut(a.Value, "[")
 			if q, err := r.QName(name); err == nil {
 				w.BeginAttr(a.Name)
