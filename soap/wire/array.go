@@ -10,6 +10,7 @@ import (
 
 var (
 	nameItem      = xml.Name{Local: "item"} // any name will do: SOAP 1.1 5.4.2
+	namePosition  = xml.Name{Space: SOAPEnc11, Local: "position"}
 	nameArrayType = xml.Name{Space: SOAPEnc11, Local: "arrayType"}
 	nameItemType  = xml.Name{Space: SOAPEnc12, Local: "itemType"}
 	nameArraySize = xml.Name{Space: SOAPEnc12, Local: "arraySize"}

@@ -30,6 +30,7 @@ func TestReadArray(t *testing.T) {
 		{"references", `<a><x href="#1"/><x href="#1"/><x id="1">7</x></a>`, "[7 7 7]"},
 		{"offset", `<a e:arrayType="xsd:int[5]" e:offset="[2]"><x>1</x><x>2</x></a>`, "[0 0 1 2]"},
 		{"positions", `<a e:arrayType="xsd:int[9]"><x e:position="[3]">3</x><x>4</x><x e:position="[1]">1</x></a>`, "[0 1 0 3 4]"},
+		{"position of the target", `<a><x href="#1"/><x e:position="[2]" href="#1"/></a><c><z e:position="[5]" id="1">7</z></c>`, "[7 0 7]"},
 		{"of two dimensions", `<a e:arrayType="xsd:int[2,3]"><x>1</x><x e:position="[1,2]">2</x></a>`, "[1 0 0 0 0 2]"},
 		{"SOAP 1.2", `<a f:itemType="xsd:int" f:arraySize="* "><x>1</x></a>`, "[1]"},
 		{"bad position", `<a><x e:position="[-1]">3</x></a>`, "!x: malformed index or size of an array"},

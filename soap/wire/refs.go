@@ -45,7 +45,6 @@ type target struct {
 type scopeNode struct {
 	outer *scopeNode
 	decls []binding
-	size  int // declarations, those of the ancestors included
 }
 
 // jump is an element that is being read in the place of a reference.
@@ -59,7 +58,8 @@ type jump struct {
 // Encoded tells the Reader that what follows, up to the end of the message, is
 // in SOAP encoding. From then on an element that is a reference (href of SOAP
 // 1.1 5.4.1, enc:ref of SOAP 1.2 Part 2 3.1.5.2) is read as if the element it
-// leads to stood in its place, under its own name. Each reference gets a copy.
+// leads to, with its attributes, stood in its place under its own name. Each
+// reference gets a copy.
 //
 // What is not a tree, and what becomes larger than Limits.References, is
 // refused.
@@ -96,15 +96,11 @@ func (r *Reader) reference() (id string, ok bool) {
 		}
 		return "", false
 	}
-	s, ok := r.Attr("", "href")
-	if !ok {
-		return "", false
-	}
-	id, local := strings.CutPrefix(s, "#")
-	if !local {
+	s, _ := r.Attr("", "href")
+	if strings.HasPrefix(s, "cid:") { // an attachment; others may be links in a text
 		r.Fail(errOutside)
 	}
-	return id, local
+	return strings.CutPrefix(s, "#")
 }
 
 // follow goes to the target of the element just opened, if that is a reference.
@@ -134,14 +130,20 @@ func (r *Reader) follow() Kind {
 		r.Fail(errCycle)
 		return EOF
 	}
+	var ns []binding
+	if n := len(x.spare) - 1; n >= 0 {
+		ns, x.spare = x.spare[n], x.spare[:n]
+	}
+	ns = to.scope.append(ns[:0])
 	// What references add is bounded, so that ten lines which refer to each
-	// other ten times do not become a billion.
-	// So is the work of entering scopes with many declarations.
-	r.added += int64(to.end-to.at) + 16*int64(max(0, to.scope.size-few))
+	// other ten times do not become a billion. Many prefixes cost time as well.
+	const perPrefix = 32
+	r.added += int64(to.end-to.at) + perPrefix*int64(max(0, len(ns)-few))
 	if r.added > r.lim.References {
 		return r.limit("references", r.lim.References, r.tok)
 	}
-	name, own := r.Name(), slices.Clone(r.attrs)
+	name := r.Name()
+	position, placed := r.Attr(SOAPEnc11, "position") // of the array it is in
 	x.still = true
 	defer func() { x.still = false }()
 	for k := r.Next(); k != End; k = r.Next() {
@@ -155,11 +157,7 @@ func (r *Reader) follow() Kind {
 		}
 	}
 	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.scope})
-	var ns []binding
-	if n := len(x.spare) - 1; n >= 0 {
-		ns, x.spare = x.spare[n], x.spare[:n]
-	}
-	r.scope = scope{ns: to.scope.append(ns[:0])}
+	r.scope = scope{ns: ns}
 	r.tok = to.at
 	r.attrs = r.attrs[:0]
 	if r.startTag(to.at) != Start {
@@ -172,10 +170,9 @@ func (r *Reader) follow() Kind {
 	r.space, r.local = name.Space, name.Local
 	e := &r.open[len(r.open)-1]
 	e.space, e.local = name.Space, name.Local
-	for _, a := range own { // such as its position in an array
-		if _, there := r.Attr(a.Name.Space, a.Name.Local); !there && a.Name.Local != "href" && a.Name.Local != "ref" {
-			r.attrs = append(r.attrs, a)
-		}
+	r.attrs = slices.DeleteFunc(r.attrs, func(a xml.Attr) bool { return a.Name == namePosition })
+	if placed {
+		r.attrs = append(r.attrs, xml.Attr{Name: namePosition, Value: position})
 	}
 	return Start
 }
@@ -195,7 +192,7 @@ func (r *Reader) findTargets() map[string]target {
 	d := &Reader{lim: r.lim, refs: &refs{still: true, soap12: r.refs.soap12}}
 	d.init(r.doc)
 	all := map[string]target{}
-	scope := &scopeNode{decls: slices.Clone(d.ns), size: len(d.ns)}
+	scope := &scopeNode{decls: slices.Clone(d.ns)}
 	type level struct {
 		id    string
 		at    int
@@ -212,7 +209,7 @@ func (r *Reader) findTargets() map[string]target {
 		case Start:
 			l := level{at: d.tok, outer: scope}
 			if e := d.open[len(d.open)-1]; e.ns < len(d.ns) {
-				scope = &scopeNode{scope, slices.Clone(d.ns[e.ns:]), len(d.ns)}
+				scope = &scopeNode{scope, slices.Clone(d.ns[e.ns:])}
 			}
 			if id, ok := d.id(); ok && d.tok > r.refs.from {
 				l.id = id
@@ -281,12 +278,12 @@ func (r *Reader) copyStart(w *Writer) {
 		switch a.Name {
 		case xml.Name{Local: "id"}, xml.Name{Space: SOAPEnc12, Local: "id"}: // led here
 			continue
-		case xsiType, xml.Name{Space: SOAPEnc12, Local: "itemType"}:
+		case xsiType, nameItemType:
 			if q, err := r.QName(a.Value); err == nil {
 				w.AttrQName(a.Name, q)
 				continue
 			}
-		case xml.Name{Space: SOAPEnc11, Local: "arrayType"}:
+		case nameArrayType:
 			name, size, _ := strings.Cut(a.Value, "[")
 			if q, err := r.QName(name); err == nil {
 				w.BeginAttr(a.Name)
