@@ -204,7 +204,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, s := range res.Services {
 		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
 		for _, op := range s.Operations {
-			o.Operations = append(o.Operations, operation(op))
+			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults})
 		}
 		out.Services = append(out.Services, o)
 	}
