@@ -77,7 +77,7 @@ A password is asked for on the terminal, or taken from ` + passwordVariable + ` 
 	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: that of the code in DIR, or made of DIR's or the service's name)")
 	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
 	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
-	fl.BoolVar(&f.allowBroken, "allow-broken", false, "leave out operations that refer to what the WSDL lacks, instead of failing")
+	fl.BoolVar(&f.allowBroken, "allow-broken", false, "go on although documents that the WSDL imports cannot be read")
 	return cmd
 }
 
@@ -190,7 +190,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		return nil, err
 	}
 	command := generateCommand(module)
-	if len(d.Dropped) > 0 {
+	if f.allowBroken {
 		command += " --allow-broken"
 	}
 	line := directive(command, source, dir, res)
@@ -228,7 +228,7 @@ func (f *generateFlags) explain(source string, err error) error {
 	var mistakes *wsdl.Error
 	switch {
 	case errors.As(err, &mistakes) && mistakes.Broken:
-		return withRemedy(err, "mend the WSDL, or leave those operations out with --allow-broken")
+		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
