@@ -103,18 +103,19 @@ func (l *loader) judgeMissing(usable bool) {
 
 // captureWarnings runs f and returns what it warns of, without recording that.
 func (l *loader) captureWarnings(f func()) []Problem {
-	saved := l.warn
+	warn, unresolved := l.warn, l.unresolved
 	l.warn = problems{}
 	f()
 	found := l.warn.list
-	l.warn = saved
+	l.warn, l.unresolved = warn, unresolved
 	return found
 }
 
 // drop records why an operation of a SOAP binding cannot be used.
 func (l *loader) drop(pos Position, format string, args ...any) {
-	if len(l.dropped) < maxDropped {
-		l.dropped = append(l.dropped, Problem{Pos: pos, Text: fmt.Sprintf(format, args...)})
+	p := Problem{Pos: pos, Text: fmt.Sprintf(format, args...)}
+	if len(l.dropped) < maxDropped && !slices.Contains(l.dropped, p) { // several bindings have the operation
+		l.dropped = append(l.dropped, p)
 	}
 }
 
@@ -198,8 +199,8 @@ func (l *loader) messagesOf(op *Operation, n *node, messages map[*symbol]*Messag
 // messageOf returns a copy of the message n refers to, with the label given
 // there. An operation is lost without its message, unless that is of a fault.
 func (l *loader) messageOf(op *Operation, n *node, messages map[*symbol]*Message) *Message {
-	ref, ok := n.attr("message")
-	if !ok {
+	ref := n.get("message")
+	if ref == "" {
 		l.warn.add(n.pos, nil, "operation %s: wsdl:%s without message is taken for an empty one", clip(op.Name), n.name.Local)
 		return &Message{Name: QName{targetNamespace(n, nil), op.Name}, Label: n.get("name"), Pos: n.pos, node: n, use: n}
 	}
@@ -308,6 +309,7 @@ func (l *loader) warnOf(op *Operation) {
 			continue
 		}
 		for _, p := range m.warns {
+			l.unresolved++
 			l.warn.add(p.Pos, p.Err, "operation %s: %s", clip(op.Name), p.Text)
 		}
 	}

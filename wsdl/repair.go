@@ -151,6 +151,12 @@ func (l *loader) typeRef(n *node, s *schema, ref string) *Type {
 		l.warn.add(n.pos, nil, "%s; the type of XML Schema is taken", why)
 		return b
 	}
+	if sym := l.syms[symKey{kindElement, q}]; sym != nil {
+		if e := l.elementOf(sym); e.Type != nil { // nil while it is being built
+			l.warn.add(n.pos, nil, "%s; that of the element is taken", why)
+			return e.Type
+		}
+	}
 	l.absent(n, why, anyXML)
 	return nil
 }
@@ -172,8 +178,14 @@ func (l *loader) elementRef(n *node, s *schema, ref string) *Element {
 			return nil
 		}
 	}
+	e := l.standIn(n, q)
+	if sym := l.syms[symKey{kindType, q}]; sym != nil {
+		l.warn.add(n.pos, nil, "%s; one of the type of that name is taken", why)
+		e.Type = l.typeOf(sym)
+		return e
+	}
 	l.absent(n, why, anyXML)
-	return l.standIn(n, q)
+	return e
 }
 
 // standIn makes an element of any content.

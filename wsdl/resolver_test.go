@@ -200,6 +200,7 @@ func TestMissingDocument(t *testing.T) {
 		needed       bool
 	}{
 		{"not needed", inline + `<xs:schema><xs:import namespace="urn:x" schemaLocation="gone.xsd"/></xs:schema>`, false},
+		{"needed by an unused message only", inline + `<xs:schema><xs:include schemaLocation="gone.xsd"/></xs:schema></types><message name="unused"><part name="p" element="e:gone"/></message><types>`, false},
 		{"no XML", inline + `<xs:schema><xs:import namespace="urn:x" schemaLocation="bad.xsd"/></xs:schema>`, false},
 		{"no schema", inline + `<xs:schema><xs:include schemaLocation="page.xsd"/></xs:schema>`, false},
 		{"needed", `<xs:schema targetNamespace="urn:e" xmlns:x="urn:x"><xs:import namespace="urn:x" schemaLocation="gone.xsd"/><xs:element name="in" type="x:t"/></xs:schema>`, true},
