@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,11 +141,16 @@ func (s *Service) Operations() []*soap.Operation {
 }
 
 // choose returns the operation for a body and the actions that the request
-// names, or the fault to answer with, then beside the only operation that takes
-// the body if there is one.
-func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fault) {
-	action := ""
-	for _, a := range actions {
+// names, in SOAPAction headers (SOAP 1.1 6.1.1) and as a parameter (RFC 3902 2),
+// or the fault to answer with, then beside the only operation that takes the
+// body if there is one.
+func (s *Service) choose(body xml.Name, headers []string, param string) (*operation, *soap.Fault) {
+	action := param
+	for _, a := range headers {
+		a = strings.TrimSpace(a)
+		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
+			a = a[1 : n-1]
+		}
 		if a != "" && action != "" && a != action {
 			return nil, soap.Faultf(soap.CodeClient, "the request names two different actions, %q and %q", shorten(action), shorten(a))
 		}
@@ -185,20 +189,6 @@ func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fau
 		return nil, f
 	}
 	return list[0], f
-}
-
-// actions returns what the request says its action is: the SOAPAction headers
-// (SOAP 1.1 6.1.1) and the action parameter (RFC 3902 2).
-func actions(r *http.Request, param string) []string {
-	as := []string{param}
-	for _, a := range r.Header["Soapaction"] {
-		a = strings.TrimSpace(a)
-		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
-			a = a[1 : n-1]
-		}
-		as = append(as, a)
-	}
-	return as
 }
 
 func (s *Service) logger() *slog.Logger {

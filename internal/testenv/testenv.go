@@ -63,6 +63,10 @@ var packages = map[string]string{
 	"smbd":                                 "samba-ad-dc", // which depends on samba
 	"wbinfo":                               "winbind",
 	"winbindd":                             "winbind",
+	"soapcpp2":                             "gsoap",
+	"wrk":                                  "wrk",
+	"wsdl2h":                               "gsoap",
+	"/usr/include/stdsoap2.h":              "libgsoap-dev",
 	"squid":                                "squid",
 	"/etc/gss/mech.d/mech.ntlmssp.conf":    "gss-ntlmssp",
 	"/usr/include/gssapi/gssapi_krb5.h":    "libkrb5-dev",

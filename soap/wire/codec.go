@@ -25,7 +25,7 @@ func (r *Reader) Child() bool {
 		case Start:
 			return true
 		case Text:
-			if r.strict && !isBlank(r.chars) {
+			if r.strict && !isBlank(r.Chars()) {
 				r.Fail(errText)
 				return false
 			}
@@ -86,6 +86,9 @@ func (r *Reader) Text() string { return r.Keep(r.content()) }
 // content consumes the current element and returns its characters, which may
 // share memory with the message.
 func (r *Reader) content() string {
+	if s, ok := r.leaf(); ok {
+		return s
+	}
 	var s string
 	var joined []byte
 	at := r.tok
@@ -94,11 +97,11 @@ func (r *Reader) content() string {
 		case Text:
 			switch pieces++; pieces {
 			case 1:
-				s = r.chars
+				s = r.Chars()
 			case 2:
-				joined = append(append(joined, s...), r.chars...)
+				joined = append(append(joined, s...), r.Chars()...)
 			default:
-				joined = append(joined, r.chars...)
+				joined = append(joined, r.Chars()...)
 			}
 		case End:
 			r.tok = at // what is wrong with the value is wrong there
@@ -115,13 +118,48 @@ func (r *Reader) content() string {
 	}
 }
 
+// leaf is content for most elements: short text that stands for itself, then the
+// end tag. It reports false, and does nothing, for all others.
+func (r *Reader) leaf() (s string, ok bool) {
+	if r.err != nil || r.kind != Start || r.empty {
+		return "", false
+	}
+	p := r.pos
+	n, plain := plainText(r.doc[p:])
+	if !plain {
+		return "", false
+	}
+	name := r.qname()
+	rest := r.doc[p+n+1:]
+	if len(rest) < len(name)+2 || rest[0] != '/' || rest[1+len(name)] != '>' || rest[1:1+len(name)] != name {
+		return "", false
+	}
+	r.pos = p + n + len(name) + 3
+	r.attrs = r.attrs[:0]
+	r.pop()
+	return r.doc[p : p+n], true
+}
+
+// holdsText reports whether a value of type T may hold on to the string that it
+// was parsed from.
+func holdsText[T any]() bool {
+	switch any((*T)(nil)).(type) {
+	case *bool, *int8, *int16, *int32, *int64, *uint8, *uint16, *uint32, *uint64, *float32, *float64, *[]byte:
+		return false
+	}
+	return true
+}
+
 // Value consumes the current element and returns its characters parsed. parse
-// must not keep the string it is given; the functions of package soap/xsd are
-// meant here.
+// may keep the string it is given. The functions of package soap/xsd are meant
+// here.
 func Value[T any](r *Reader, parse func(string) (T, error)) (v T) {
 	s := r.content()
 	if r.err != nil {
 		return v
+	}
+	if holdsText[T]() {
+		s = r.Keep(s)
 	}
 	v, err := parse(s)
 	if err != nil {
@@ -132,13 +170,16 @@ func Value[T any](r *Reader, parse func(string) (T, error)) (v T) {
 	return v
 }
 
-// AttrValue returns the value of an attribute parsed. parse must not keep the
-// string it is given.
+// AttrValue returns the value of an attribute parsed, like Value.
 func AttrValue[T any](r *Reader, a xml.Attr, parse func(string) (T, error)) (v T) {
 	if r.err != nil {
 		return v
 	}
-	v, err := parse(a.Value)
+	s := a.Value
+	if holdsText[T]() {
+		s = r.Keep(s)
+	}
+	v, err := parse(s)
 	if err != nil {
 		var zero T
 		r.stop(&ValueError{Pos: r.Pos(), Name: a.Name, Err: err})

@@ -70,7 +70,7 @@ func (x Raw) Text() string {
 	for {
 		switch r.Next() {
 		case Text:
-			s.WriteString(r.chars)
+			s.WriteString(r.Chars())
 		case Start:
 			r.Skip()
 		default:
@@ -167,7 +167,7 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 		return
 	}
 	text := r.doc[start:r.pos]
-	head := 1 + len(e.qname)
+	head := 1 + e.to - e.from
 	b.WriteString(text[:head])
 	before := b.Len()
 	own := r.ns[e.ns:inScope] // Skip cut the slice; nothing has overwritten it yet

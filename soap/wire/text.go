@@ -6,20 +6,38 @@ import (
 	"unicode/utf8"
 )
 
+// textSpecial holds what may not be taken as it is in text: < & ] CR.
+var textSpecial = [256]bool{'<': true, '&': true, ']': true, '\r': true}
+
+// plainText returns how long the text at the start of s is if it is short and
+// stands for itself, as most text does.
+func plainText(s string) (n int, ok bool) {
+	const short = 64
+	for n < len(s) && n < short && !textSpecial[s[n]] {
+		n++
+	}
+	return n, n < len(s) && s[n] == '<'
+}
+
 // text makes a Text of the characters s found at offset p.
 func (r *Reader) text(s string, p int) Kind {
 	// XML 1.0 2.4: "]]>" does not stand in character data.
-	if i := strings.Index(s, "]]>"); i >= 0 {
-		return r.syntax(p+i, "]]> in text")
+	if strings.IndexByte(s, ']') >= 0 {
+		if i := strings.Index(s, "]]>"); i >= 0 {
+			return r.syntax(p+i, "]]> in text")
+		}
 	}
 	if strings.IndexByte(s, '&') >= 0 || r.hasCR && strings.IndexByte(s, '\r') >= 0 {
 		b, ok := r.appendValue(r.scratch[:0], s, p, false)
 		if !ok {
 			return EOF
 		}
-		s = r.keepScratch(b)
+		r.kind = Text
+		r.makeChars(r.keepScratch(b))
+		return Text
 	}
-	r.kind, r.chars = Text, s
+	r.kind = Text
+	r.setChars(p, p+len(s))
 	return Text
 }
 
@@ -142,13 +160,13 @@ func (r *Reader) declaration() {
 		r.syntax(0, "XML declaration does not end")
 		return
 	}
-	attrs, ok := pseudoAttrs(r.doc[len(open):end])
-	if !ok || len(attrs) == 0 || attrs[0].name != "version" {
+	attrs, n, ok := pseudoAttrs(r.doc[len(open):end])
+	if !ok || n == 0 || attrs[0].name != "version" {
 		r.syntax(0, "malformed XML declaration")
 		return
 	}
 	next := 0
-	for _, a := range attrs {
+	for _, a := range attrs[:n] {
 		switch {
 		case a.name == "version" && next == 0:
 			if a.value != "1.0" {
@@ -183,26 +201,27 @@ func isEncName(s string) bool {
 
 type pseudoAttr struct{ name, value string }
 
-// pseudoAttrs splits the inside of an XML declaration.
-func pseudoAttrs(s string) (as []pseudoAttr, ok bool) {
+// pseudoAttrs splits the inside of an XML declaration into n parts.
+func pseudoAttrs(s string) (as [3]pseudoAttr, n int, ok bool) {
 	for {
 		t := strings.TrimLeft(s, " \t\r\n")
 		if t == "" {
-			return as, true
+			return as, n, true
 		}
-		if len(t) == len(s) || len(as) == 3 {
-			return nil, false // no space before it
+		if len(t) == len(s) || n == len(as) {
+			return as, 0, false // no space before it, or too many
 		}
 		name, rest, found := strings.Cut(t, "=")
 		rest = strings.TrimLeft(rest, " \t\r\n")
 		if !found || rest == "" || rest[0] != '"' && rest[0] != '\'' {
-			return nil, false
+			return as, 0, false
 		}
 		i := strings.IndexByte(rest[1:], rest[0])
 		if i < 0 {
-			return nil, false
+			return as, 0, false
 		}
-		as = append(as, pseudoAttr{strings.TrimRight(name, " \t\r\n"), rest[1 : 1+i]})
+		as[n] = pseudoAttr{strings.TrimRight(name, " \t\r\n"), rest[1 : 1+i]}
+		n++
 		s = rest[i+2:]
 	}
 }
