@@ -81,15 +81,20 @@ func (r *Reader) Unknown() {
 }
 
 // Text consumes the current element and returns a copy of its characters.
-func (r *Reader) Text() string { return r.Keep(r.content()) }
-
-// content consumes the current element and returns its characters, which may
-// share memory with the message.
-func (r *Reader) content() string {
-	if s, ok := r.leaf(); ok {
+func (r *Reader) Text() string {
+	s, own := r.content()
+	if own {
 		return s
 	}
-	var s string
+	return r.Keep(s)
+}
+
+// content consumes the current element and returns its characters. They share
+// memory with the message unless own is true.
+func (r *Reader) content() (s string, own bool) {
+	if s, own, ok := r.leaf(); ok {
+		return s, own
+	}
 	var joined []byte
 	at := r.tok
 	for pieces := 0; ; {
@@ -97,7 +102,7 @@ func (r *Reader) content() string {
 		case Text:
 			switch pieces++; pieces {
 			case 1:
-				s = r.Chars()
+				s, own = r.Chars(), r.isMade
 			case 2:
 				joined = append(append(joined, s...), r.Chars()...)
 			default:
@@ -106,38 +111,53 @@ func (r *Reader) content() string {
 		case End:
 			r.tok = at // what is wrong with the value is wrong there
 			if joined != nil {
-				return string(joined)
+				return string(joined), true
 			}
-			return s
+			return s, own
 		case Start:
 			r.Fail(errElement)
-			return ""
+			return "", false
 		default:
-			return ""
+			return "", false
 		}
 	}
 }
 
-// leaf is content for most elements: short text that stands for itself, then the
-// end tag. It reports false, and does nothing, for all others.
-func (r *Reader) leaf() (s string, ok bool) {
+// leaf is content for most elements: text in one piece, then the end tag. It
+// reports false, and moves nowhere, for all others.
+func (r *Reader) leaf() (s string, own, ok bool) {
 	if r.err != nil || r.kind != Start || r.empty {
-		return "", false
+		return "", false, false
 	}
 	p := r.pos
 	n, plain := plainText(r.doc[p:])
 	if !plain {
-		return "", false
+		if n == len(r.doc)-p || r.doc[p+n] != '&' {
+			return "", false, false
+		}
+		m := strings.IndexByte(r.doc[p+n:], '<')
+		if m < 0 || strings.IndexByte(r.doc[p+n:p+n+m], ']') >= 0 {
+			return "", false, false
+		}
+		n += m
 	}
 	name := r.qname()
 	rest := r.doc[p+n+1:]
 	if len(rest) < len(name)+2 || rest[0] != '/' || rest[1+len(name)] != '>' || rest[1:1+len(name)] != name {
-		return "", false
+		return "", false, false
+	}
+	s = r.doc[p : p+n]
+	if !plain {
+		b, ok := r.appendValue(r.scratch[:0], s, p, false)
+		if !ok {
+			return "", false, true
+		}
+		s = r.keepScratch(b)
 	}
 	r.pos = p + n + len(name) + 3
 	r.attrs = r.attrs[:0]
 	r.pop()
-	return r.doc[p : p+n], true
+	return s, !plain, true
 }
 
 // holdsText reports whether a value of type T may hold on to the string that it
@@ -154,11 +174,11 @@ func holdsText[T any]() bool {
 // may keep the string it is given. The functions of package soap/xsd are meant
 // here.
 func Value[T any](r *Reader, parse func(string) (T, error)) (v T) {
-	s := r.content()
+	s, own := r.content()
 	if r.err != nil {
 		return v
 	}
-	if holdsText[T]() {
+	if !own && holdsText[T]() {
 		s = r.Keep(s)
 	}
 	v, err := parse(s)
@@ -227,7 +247,7 @@ func (r *Reader) QName(s string) (xml.Name, error) {
 // it.
 func (r *Reader) QNameValue() xml.Name {
 	scope := r.Scope()
-	s := r.content()
+	s, _ := r.content()
 	if r.err != nil {
 		return xml.Name{}
 	}

@@ -100,7 +100,11 @@ type receiver struct {
 	src io.LimitedReader
 }
 
-var receivers = sync.Pool{New: func() any { return new(receiver) }}
+var receivers = sync.Pool{New: func() any {
+	v := new(receiver)
+	v.buf.Grow(8 << 10)
+	return v
+}}
 
 // ReadFrom reads src to its end and returns a Reader over it, or the error of
 // src. It reads at most one byte more than Limits allow.

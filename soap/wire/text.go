@@ -46,8 +46,14 @@ func (r *Reader) text(s string, p int) Kind {
 // made a space (3.3.3).
 func (r *Reader) appendValue(dst []byte, s string, p int, attr bool) ([]byte, bool) {
 	dst = slices.Grow(dst, len(s)) // it only gets shorter
+	done := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		if c > '&' || c == ' ' {
+			continue
+		}
+		from := i
+		var ch rune
 		switch {
 		case c == '&':
 			n := strings.IndexByte(s[i:min(len(s), i+maxRef)], ';')
@@ -55,28 +61,30 @@ func (r *Reader) appendValue(dst []byte, s string, p int, attr bool) ([]byte, bo
 				r.syntax(p+i, "malformed reference")
 				return nil, false
 			}
-			ch, msg := reference(s[i+1 : i+n])
-			if msg != "" {
+			var msg string
+			if ch, msg = reference(s[i+1 : i+n]); msg != "" {
 				r.syntax(p+i, msg)
 				return nil, false
 			}
-			dst = utf8.AppendRune(dst, ch)
 			i += n
 		case c == '\r':
 			if i+1 < len(s) && s[i+1] == '\n' {
 				i++
 			}
-			dst = append(dst, lineEnd(attr))
+			ch = lineEnd(attr)
 		case attr && (c == '\n' || c == '\t'):
-			dst = append(dst, ' ')
+			ch = ' '
 		default:
-			dst = append(dst, c)
+			continue
 		}
+		dst = append(dst, s[done:from]...)
+		dst = utf8.AppendRune(dst, ch)
+		done = i + 1
 	}
-	return dst, true
+	return append(dst, s[done:]...), true
 }
 
-func lineEnd(attr bool) byte {
+func lineEnd(attr bool) rune {
 	if attr {
 		return ' '
 	}
