@@ -25,6 +25,9 @@ type Content struct {
 
 // ParseContentType takes a Content-Type apart.
 func ParseContentType(header string) Content {
+	if c, ok := usualContentType(header); ok {
+		return c
+	}
 	mt, params, err := mime.ParseMediaType(header)
 	if errors.Is(err, mime.ErrInvalidMediaParameter) {
 		params = looseParams(header)
@@ -41,6 +44,34 @@ func ParseContentType(header string) Content {
 		c.Version, c.Action = V12, params["action"]
 	}
 	return c
+}
+
+// usualContentType knows what most senders send: a type in small letters and a
+// charset, or not even that.
+func usualContentType(header string) (c Content, ok bool) {
+	typ, rest, more := strings.Cut(header, ";")
+	switch typ {
+	case V11.MediaType():
+		c = Content{Type: typ, Version: V11}
+	case V12.MediaType():
+		c = Content{Type: typ, Version: V12}
+	default:
+		return c, false
+	}
+	if !more {
+		return c, true
+	}
+	c.Charset, ok = strings.CutPrefix(strings.TrimPrefix(rest, " "), "charset=")
+	if n := len(c.Charset); n >= 2 && c.Charset[0] == '"' && c.Charset[n-1] == '"' {
+		c.Charset = c.Charset[1 : n-1]
+	}
+	for i := 0; i < len(c.Charset); i++ { // a token, RFC 9110 5.6.2, of the characters that a charset has
+		b := c.Charset[i]
+		if b != '-' && b != '_' && (b < '0' || b > '9') && (b < 'A' || b > 'Z') && (b < 'a' || b > 'z') {
+			return c, false
+		}
+	}
+	return c, ok && c.Charset != ""
 }
 
 // looseParams reads parameters of senders that forget the quotes around

@@ -102,6 +102,20 @@ func FromContext(ctx context.Context) *Call {
 	return c
 }
 
+// callContext is the context of a request with its Call in it.
+type callContext struct {
+	context.Context
+	call *Call
+}
+
+// Value implements context.Context.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
 // content returns what the request says of its body. It reports false for
 // anything but XML, above all for what a page in a browser can send to another
 // site without asking it first (text/plain, forms): the browser would add the
@@ -135,7 +149,7 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.version = m.Version
-	o, f := x.choose(m, actions(r, c.Action))
+	o, f := x.choose(m, r.Header["Soapaction"], c.Action)
 	if o != nil {
 		x.op = o.op
 	}
@@ -156,17 +170,18 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		x.fault(requestFault(err))
 		return
 	}
-	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers, Addressing: x.addressed}
+	x.call = Call{Operation: o.op, Version: m.Version, Headers: m.Headers, Addressing: x.addressed}
+	x.ctx = callContext{r.Context(), &x.call}
 	fn := o.fn
 	for _, ic := range slices.Backward(s.Interceptors) {
 		fn = ic(fn)
 	}
-	res, err := fn(context.WithValue(r.Context(), callKey{}, call), o.op, req)
+	res, err := fn(&x.ctx, o.op, req)
 	if err != nil {
 		x.fault(err)
 		return
 	}
-	x.answer(call, res)
+	x.answer(res)
 }
 
 // read reads the body of a request under its limits.
@@ -182,8 +197,12 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (
 	if r.ContentLength > o.Limits.Bytes {
 		return nil, tooLarge()
 	}
-	// MaxBytesReader also tells the server to give up the connection.
-	var body io.Reader = http.MaxBytesReader(w, r.Body, o.Limits.Bytes)
+	var body io.Reader = r.Body
+	if r.ContentLength < 0 {
+		// Open has the same bound, but this also tells the server to give up the
+		// connection.
+		body = http.MaxBytesReader(w, r.Body, o.Limits.Bytes)
+	}
 	switch ce := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); ce {
 	case "", "identity":
 	case "gzip", "x-gzip":
@@ -283,6 +302,8 @@ type exchange struct {
 	version soap.Version
 	begin   time.Time
 	written bool
+	call    Call
+	ctx     callContext // holds call
 
 	addressed *addressing.Message // of the request; may be nil
 }
@@ -298,8 +319,8 @@ func release(w *wire.Writer) {
 	}
 }
 
-func (x *exchange) answer(call *Call, res any) {
-	headers, wanted := x.replyHeaders(call)
+func (x *exchange) answer(res any) {
+	headers, wanted := x.replyHeaders(&x.call)
 	if x.op.OneWay || !wanted {
 		x.accepted()
 		return
@@ -328,9 +349,8 @@ func (x *exchange) answer(call *Call, res any) {
 func (x *exchange) write(status int, b []byte) {
 	x.written = true
 	h := x.w.Header()
-	h.Set("Content-Type", x.version.ContentType(""))
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("X-Content-Type-Options", "nosniff")
+	values := [...]string{x.version.ContentType(""), strconv.Itoa(len(b)), "nosniff"} // as Set does it, but all at once
+	h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	x.w.WriteHeader(status)
 	_, _ = x.w.Write(b) // a peer that has gone away is told nothing
 }

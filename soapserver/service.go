@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,7 +138,7 @@ func (s *Service) add(op *soap.Operation, newReq func() wire.Unmarshaler, fn Fun
 		}
 	}
 	s.byInput[op.Input] = append(s.byInput[op.Input], o)
-	for _, a := range distinct([]string{op.Action, op.ActionFor(soap.V12), op.WantAction()}) {
+	for _, a := range distinct(nil, op.Action, op.ActionFor(soap.V12), op.WantAction()) {
 		s.byAction[a] = append(s.byAction[a], o)
 	}
 }
@@ -157,13 +156,22 @@ func (s *Service) Operations() []*soap.Operation {
 }
 
 // choose returns the operation for a message, or the fault to answer with, then
-// beside the only operation that takes the body if there is one. said are the
-// actions that HTTP names.
-func (x *exchange) choose(m *soap.Message, said []string) (*operation, *soap.Fault) {
-	named := distinct(said)
+// beside the only operation that takes the body if there is one. headers and
+// param are the actions that HTTP names, in SOAPAction headers (SOAP 1.1 6.1.1)
+// and as a parameter (RFC 3902 2).
+func (x *exchange) choose(m *soap.Message, headers []string, param string) (*operation, *soap.Fault) {
+	var room [2]string
+	named := distinct(room[:0], param)
+	for _, a := range headers {
+		a = strings.TrimSpace(a)
+		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
+			a = a[1 : n-1]
+		}
+		named = distinct(named, a)
+	}
 	inHTTP := len(named) > 0
 	if len(m.Headers) > 0 {
-		named = distinct(append(named, addressing.Actions(m.Headers)...))
+		named = distinct(named, addressing.Actions(m.Headers)...)
 	}
 	o, f, disagree := x.s.choose(m.Body, named)
 	if disagree && len(m.Headers) > 0 {
@@ -172,15 +180,14 @@ func (x *exchange) choose(m *soap.Message, said []string) (*operation, *soap.Fau
 	return o, f
 }
 
-// distinct returns the actions that are not empty, each once.
-func distinct(actions []string) []string {
-	var all []string
+// distinct appends the actions that are not empty and not there yet.
+func distinct(to []string, actions ...string) []string {
 	for _, a := range actions {
-		if a != "" && !slices.Contains(all, a) {
-			all = append(all, a)
+		if a != "" && !slices.Contains(to, a) {
+			to = append(to, a)
 		}
 	}
-	return all
+	return to
 }
 
 // choose returns the operation for a body and the actions that the request
@@ -239,20 +246,6 @@ func pick(list []*operation, named []string) *operation {
 		}
 	}
 	return nil
-}
-
-// actions returns what the request says its action is: the SOAPAction headers
-// (SOAP 1.1 6.1.1) and the action parameter (RFC 3902 2).
-func actions(r *http.Request, param string) []string {
-	as := []string{param}
-	for _, a := range r.Header["Soapaction"] {
-		a = strings.TrimSpace(a)
-		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
-			a = a[1 : n-1]
-		}
-		as = append(as, a)
-	}
-	return as
 }
 
 func (s *Service) logger() *slog.Logger {

@@ -80,7 +80,7 @@ func (x Raw) Text() string {
 	for {
 		switch r.Next() {
 		case Text:
-			s.WriteString(r.chars)
+			s.WriteString(r.Chars())
 		case Start:
 			r.Skip()
 		default:
@@ -181,7 +181,7 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 		return
 	}
 	text := r.doc[start:r.pos]
-	head := 1 + len(e.qname)
+	head := 1 + e.to - e.from
 	b.WriteString(text[:head])
 	before := b.Len()
 	own := r.ns[e.ns:inScope] // Skip cut the slice; nothing has overwritten it yet
