@@ -12,6 +12,7 @@ import (
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/addressing"
+	"github.com/soapward/soapward/soap/stdxml"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -104,6 +105,19 @@ func Call[Req, Res any, In interface {
 	}
 	res := new(Res)
 	if err := c.do(ctx, op, In(req), Out(res), opts); err != nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, err)
+	}
+	return res, nil
+}
+
+// CallXML is Call for types with encoding/xml tags. New code uses generated
+// types instead.
+func CallXML[Req, Res any](ctx context.Context, c *Client, op *soap.Operation, req *Req, opts ...CallOption) (*Res, error) {
+	if req == nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, errNilRequest)
+	}
+	res := new(Res)
+	if err := c.do(ctx, op, &stdxml.Message{V: req}, &stdxml.Message{V: res}, opts); err != nil {
 		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, err)
 	}
 	return res, nil
@@ -214,14 +228,7 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 	case !ct.IsXML():
 		return statusError(resp, nil)
 	}
-	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
-	if o.Limits.Bytes == 0 {
-		o.Limits.Bytes = defaultBytes
-	}
-	if o.Limits.Elements == 0 {
-		o.Limits.Elements = defaultElements
-	}
-	r, err := ct.Open(resp.Body, o)
+	r, err := ct.Open(resp.Body, c.wireOptions())
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
@@ -262,6 +269,18 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil
+}
+
+// wireOptions says how an answer is read.
+func (c *Client) wireOptions() wire.Options {
+	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
+	if o.Limits.Bytes == 0 {
+		o.Limits.Bytes = defaultBytes
+	}
+	if o.Limits.Elements == 0 {
+		o.Limits.Elements = defaultElements
+	}
+	return o
 }
 
 // outputName returns the name under which the answer's element is accepted.

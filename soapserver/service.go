@@ -99,7 +99,7 @@ func Handle[Req, Res any, In interface {
 				return nil, err
 			}
 			if res == nil {
-				return nil, fmt.Errorf("soapserver: the handler of %s returned neither answer nor error", op.Name)
+				return nil, errNoAnswer(op)
 			}
 			return Out(res), nil
 		})
