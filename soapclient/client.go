@@ -25,8 +25,12 @@ type Doer interface {
 // it is safe for concurrent use.
 type Client struct {
 	URL     string
-	HTTP    Doer         // nil means http.DefaultClient
 	Version soap.Version // zero means SOAP 1.1
+
+	// HTTP sends the requests. Nil means http.DefaultClient. An *http.Client
+	// follows only those redirects that send the same message to the same origin
+	// again.
+	HTTP Doer
 
 	// Limits bound an answer. Zero fields mean 64 MiB, 4194304 elements and
 	// otherwise the defaults of wire.Limits.
@@ -43,6 +47,16 @@ type Client struct {
 	// method Validate() error if they have one. Generated types have it where
 	// the schema restricts values.
 	Validate bool
+
+	// Gzip compresses requests that are larger than a packet. Not every server
+	// can read them. Answers may be compressed in any case.
+	Gzip bool
+
+	// ExpectAbove is the size in bytes from which a request first asks whether
+	// it is welcome (Expect: 100-continue), so that a login or a refusal does not
+	// cost sending it in vain. Zero never asks. The http.Transport must have an
+	// ExpectContinueTimeout, as http.DefaultTransport does.
+	ExpectAbove int64
 
 	// Interceptors wrap each call, the first outermost.
 	Interceptors []Interceptor
@@ -169,15 +183,14 @@ func (c *Client) once(ctx context.Context, op *soap.Operation, req wire.Marshale
 	if err != nil {
 		return err
 	}
-	var d Doer = http.DefaultClient
-	if c.HTTP != nil {
-		d = c.HTTP
-	}
-	resp, err := d.Do(hr)
+	resp, err := c.doer().Do(hr)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	if err := decompress(resp); err != nil {
+		return err
+	}
 	if err := c.answer(resp, op, res, &k); err != nil {
 		return err
 	}
@@ -200,9 +213,19 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	if err != nil {
 		return nil, err
 	}
+	b, encoding, err := c.compress(b)
+	if err != nil {
+		return nil, err
+	}
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(b))
 	if err != nil {
 		return nil, err
+	}
+	if encoding != "" {
+		hr.Header.Set("Content-Encoding", encoding)
+	}
+	if c.ExpectAbove > 0 && int64(len(b)) >= c.ExpectAbove {
+		hr.Header.Set("Expect", "100-continue")
 	}
 	hr.Header.Set("Content-Type", v.ContentType(op.Action))
 	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related")
