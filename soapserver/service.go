@@ -66,6 +66,12 @@ type Service struct {
 	// address that the client used.
 	URL string
 
+	// AllowForwarded takes that address from X-Forwarded-Host and
+	// X-Forwarded-Proto. Set it only behind a proxy that overwrites both: else
+	// anybody chooses where the description sends clients, and a cache on the
+	// way may give it to others.
+	AllowForwarded bool
+
 	// Logger gets one line per fault. Nil means slog.Default().
 	Logger *slog.Logger
 

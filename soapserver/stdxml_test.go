@@ -149,8 +149,10 @@ type (
 		A(*getPrice) error
 		B(*getPrice) error
 	}
-	noError interface{ C(*getPrice) *getPriceResponse }
-	pair    struct{}
+	noError interface {
+		C(*getPrice) *getPriceResponse
+	}
+	pair struct{}
 )
 
 func (pair) A(*getPrice) error             { return nil }
