@@ -31,6 +31,9 @@ type Facets struct {
 // Facet is one restriction, with the name it has in a schema.
 type Facet struct{ Name, Value string }
 
+// AnyText reports whether every text is a value of a built-in type.
+func AnyText(base string) bool { return lexicals[base] == nil }
+
 // Compile returns an error if the facets cannot be checked: a pattern that is
 // none, a bound that is no value, a facet that does not fit the type.
 func (f *Facets) Compile() error {

@@ -163,7 +163,9 @@ func ofSpace(q wsdl.QName) string {
 }
 
 // fieldScope reserves the methods of generated structs.
-func fieldScope() *scope { return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName") }
+func fieldScope() *scope {
+	return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName", "Validate")
+}
 
 // fillAll fills structs until none is left.
 func (g *generator) fillAll() {

@@ -88,6 +88,8 @@ type value struct {
 	slice  bool   // nil means absent
 	st     *structT
 	iface  *iface
+	typ    *wsdl.Type   // of text: where its facets are
+	simple *wsdl.Simple // of text
 }
 
 // enumT is a named string type with constants.

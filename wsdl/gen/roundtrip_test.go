@@ -97,6 +97,11 @@ func trip(pkg, file string) (string, error) {
 	if err := r.Decode(v); err != nil {
 		return "", err
 	}
+	if c, ok := v.(interface{ Validate() error }); ok { // the samples obey their schemas
+		if err := c.Validate(); err != nil {
+			return "", err
+		}
+	}
 	b, err := wire.Marshal(v, name)
 	return string(b), err
 }
@@ -122,7 +127,7 @@ func buildRoundTrip(t *testing.T, gens map[string]*generator, results map[string
 	var imports, roots []string
 	for id, r := range results {
 		for _, f := range r.Files {
-			if f.Name == "types.gen.go" || f.Name == "codec.gen.go" {
+			if f.Name == "types.gen.go" || f.Name == "codec.gen.go" || f.Name == "validate.gen.go" {
 				put(id+"/"+f.Name, f.Data)
 			}
 		}
@@ -310,7 +315,7 @@ func sameText(a, b string) bool {
 }
 
 // TestCorpusRoundTrip reads and writes messages made from the schemas of real
-// descriptions: nothing may be lost or changed.
+// descriptions: nothing may be lost or changed, and none be called invalid.
 func TestCorpusRoundTrip(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a lot of code: skipped with -short")
