@@ -12,7 +12,7 @@ type runeSet []runeRange
 
 type runeRange struct{ lo, hi rune }
 
-// of puts ranges in order.
+// setOf puts ranges in order and joins them.
 func setOf(ranges ...runeRange) runeSet {
 	slices.SortFunc(ranges, func(a, b runeRange) int { return int(a.lo) - int(b.lo) })
 	var s runeSet
@@ -66,30 +66,21 @@ func (s runeSet) String() string {
 
 func tableSet(tables ...*unicode.RangeTable) runeSet {
 	var all []runeRange
+	add := func(lo, hi, stride rune) {
+		if stride == 1 {
+			all = append(all, runeRange{lo, hi})
+			return
+		}
+		for c := lo; c <= hi; c += stride {
+			all = append(all, runeRange{c, c})
+		}
+	}
 	for _, t := range tables {
 		for _, r := range t.R16 {
-			for c := rune(r.Lo); ; c += rune(r.Stride) {
-				hi := c
-				if r.Stride == 1 {
-					hi = rune(r.Hi)
-				}
-				all = append(all, runeRange{c, hi})
-				if hi >= rune(r.Hi) {
-					break
-				}
-			}
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
 		}
 		for _, r := range t.R32 {
-			for c := rune(r.Lo); ; c += rune(r.Stride) {
-				hi := c
-				if r.Stride == 1 {
-					hi = rune(r.Hi)
-				}
-				all = append(all, runeRange{c, hi})
-				if hi >= rune(r.Hi) {
-					break
-				}
-			}
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
 		}
 	}
 	return setOf(all...)

@@ -207,7 +207,7 @@ func (p *patternParser) quantify(atom string) (string, int, error) {
 		return "", 0, p.fail("not a quantity")
 	case m > maxRepeat:
 		return "", 0, p.fail("a quantity of more than " + strconv.Itoa(maxRepeat))
-	case int(m/goRepeat+1)*len(atom) > maxTranslated:
+	case 2*int(m/goRepeat+1)*len(atom) > maxTranslated:
 		return "", 0, p.fail("too complex")
 	}
 	p.at += len(text) + 2
@@ -217,14 +217,26 @@ func (p *patternParser) quantify(atom string) (string, int, error) {
 	return "(?:" + repeat(atom, int(n), int(m)) + ")", int(m), nil
 }
 
-// repeat writes a quantity in steps that package regexp takes.
+// repeat writes a quantity in steps that package regexp takes: first what must
+// be there, then what may.
 func repeat(atom string, n, m int) string {
 	var b strings.Builder
-	for m > 0 {
-		hi := min(m, goRepeat)
-		lo := min(n, hi)
-		fmt.Fprintf(&b, "%s{%d,%d}", atom, lo, hi)
-		n, m = n-lo, m-hi
+	may := m - n
+	for n > 0 {
+		step := min(n, goRepeat)
+		fmt.Fprintf(&b, "%s{%d}", atom, step)
+		n -= step
 	}
+	// One step after the other, each with an end: x{0,1000}x{0,1000} would leave
+	// open which of the two a character belongs to, at a cost for each.
+	ends := 0
+	for ; may > goRepeat; may -= goRepeat {
+		fmt.Fprintf(&b, "(?:%s{0,%d}|%s{%d}", atom, goRepeat-1, atom, goRepeat)
+		ends++
+	}
+	if may > 0 {
+		fmt.Fprintf(&b, "%s{0,%d}", atom, may)
+	}
+	b.WriteString(strings.Repeat(")", ends))
 	return b.String()
 }

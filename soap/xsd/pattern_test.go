@@ -106,6 +106,23 @@ func TestPatternLongValue(t *testing.T) {
 	}
 }
 
+// A long quantity does not cost more than its length.
+func TestPatternLongQuantity(t *testing.T) {
+	t.Parallel()
+	p, err := CompilePattern(`[a-z]{0,40000}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 999, 1000, 1001, 39_999, 40_000} {
+		if !p.Match(strings.Repeat("x", n)) || p.Match(strings.Repeat("x", n)+"-") {
+			t.Errorf("%d", n)
+		}
+	}
+	if p.Match(strings.Repeat("x", 40_001)) {
+		t.Error("one too many")
+	}
+}
+
 func FuzzPattern(f *testing.F) {
 	for _, s := range []string{`[A-Z]{3}-\d+`, `[\i-[:]][\c-[:]]*`, `\p{IsGreek}|\P{L}+`, `(a|b){2,}`, `[^-a\]]`} {
 		f.Add(s, "ABC-1")
