@@ -80,4 +80,6 @@ func (o *Operation) defaultAction(suffix string) string {
 
 // HasAction reports whether a request for the operation may say that a is its
 // action, in the SOAPAction header or in wsa:Action.
-func (o *Operation) HasAction(a string) bool { return a == o.Action || a == o.WantAction() }
+func (o *Operation) HasAction(a string) bool {
+	return a == o.Action || a == o.ActionFor(V12) || a == o.WantAction()
+}

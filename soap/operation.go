@@ -12,6 +12,9 @@ type Operation struct {
 	Name    string // local name of the operation
 	Action  string // SOAPAction; may be empty
 
+	// Action12 is the action in SOAP 1.2. Nil means that it is Action.
+	Action12 *string
+
 	// Input and Output name the elements in Body. The zero Name means that the
 	// message has no element of its own: its type reads and writes the whole
 	// Body (no part, or several).
@@ -20,6 +23,10 @@ type Operation struct {
 	// RPC says that the operation is of rpc style, where the name of the answer's
 	// element means nothing (SOAP 1.1 7.1).
 	RPC bool
+
+	// Encoded says that the messages are in SOAP encoding (SOAP 1.1 5, SOAP 1.2
+	// Part 2 3). Their types must be able to write it, as generated ones are.
+	Encoded bool
 
 	// OneWay operations have no answer.
 	OneWay bool
@@ -61,6 +68,14 @@ func (o *Operation) String() string {
 	return o.Name
 }
 
+// ActionFor returns the action of the operation in a version of SOAP.
+func (o *Operation) ActionFor(v Version) string {
+	if v == V12 && o.Action12 != nil {
+		return *o.Action12
+	}
+	return o.Action
+}
+
 // Detail is the typed detail of a fault, an element that the WSDL declares.
 // Generated code implements it. A handler returns one, alone or wrapped, to
 // answer with that fault; a caller finds it with errors.As.
@@ -74,12 +89,19 @@ type Detail interface {
 	DetailName() xml.Name
 }
 
+// EncodedDetail is a Detail that is sent in SOAP encoding.
+type EncodedDetail interface {
+	Detail
+	EncodedDetail()
+}
+
 // Header is one header block.
 type Header struct {
 	Name           xml.Name
 	MustUnderstand bool
 	Role           string // SOAP 1.1 actor; empty means the ultimate receiver
 	Relay          bool   // SOAP 1.2 only
+	Encoded        bool   // of a block to send: write Value in SOAP encoding
 
 	// Value is what to send. If it is nil, Raw is sent as it is.
 	Value wire.Marshaler
@@ -127,5 +149,9 @@ func (h *Header) write(w *wire.Writer, v Version) {
 	if h.Relay && v == V12 {
 		w.NextAttr(xml.Name{Space: env, Local: "relay"}, "1")
 	}
+	if h.Encoded {
+		beginEncoded(w, v)
+	}
 	h.Value.MarshalWire(w, h.Name)
+	w.Literal()
 }

@@ -65,6 +65,19 @@ type Client struct {
 	Options []CallOption
 }
 
+// At returns a Client like c that calls url in version v, where c leaves that
+// open. Generated code uses it for what the description says.
+func (c *Client) At(url string, v soap.Version) *Client {
+	d := *c
+	if d.URL == "" {
+		d.URL = url
+	}
+	if d.Version == 0 {
+		d.Version = v
+	}
+	return &d
+}
+
 const (
 	defaultBytes    = 64 << 20
 	defaultElements = 1 << 22
@@ -227,10 +240,10 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	if c.ExpectAbove > 0 && int64(len(b)) >= c.ExpectAbove {
 		hr.Header.Set("Expect", "100-continue")
 	}
-	hr.Header.Set("Content-Type", v.ContentType(op.Action))
+	hr.Header.Set("Content-Type", v.ContentType(op.ActionFor(v)))
 	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related")
 	if v == soap.V11 {
-		hr.Header.Set("SOAPAction", soap.QuoteAction(op.Action))
+		hr.Header.Set("SOAPAction", soap.QuoteAction(op.ActionFor(v)))
 	}
 	for key, vs := range k.http {
 		hr.Header[key] = vs
@@ -288,6 +301,7 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 		_, err := m.Raw()
 		return err
 	}
+	m.Encoded = op.Encoded
 	if err := m.Decode(c.outputName(op, m), res); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}

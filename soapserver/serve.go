@@ -150,6 +150,7 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		x.fault(f)
 		return
 	}
+	m.Encoded = o.op.Encoded
 	req := o.new()
 	if err := m.Decode(o.op.Input, req); err != nil {
 		x.fault(requestFault(err))

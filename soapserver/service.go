@@ -85,6 +85,12 @@ type operation struct {
 	fn  Func
 }
 
+// takes reports whether a request with that action means the operation. Clients
+// that mix up the actions of the SOAP versions still mean it.
+func (o *operation) takes(action string) bool {
+	return action == o.op.Action || action == o.op.ActionFor(soap.V12)
+}
+
 // Handle adds an operation. It panics if the Service could not tell the
 // operation from one that it has already.
 func Handle[Req, Res any, In interface {
@@ -132,14 +138,14 @@ func (s *Service) add(op *soap.Operation, newReq func() wire.Unmarshaler, fn Fun
 		s.byInput = map[xml.Name][]*operation{}
 		s.byAction = map[string][]*operation{}
 	}
-	for _, o := range s.byInput[op.Input] {
-		if o.op.Action == op.Action {
-			panic("soapserver: " + o.op.String() + " and " + op.String() + " take the same body and action")
+	o := &operation{op, newReq, fn}
+	for _, old := range s.byInput[op.Input] {
+		if old.takes(op.Action) || old.takes(op.ActionFor(soap.V12)) {
+			panic("soapserver: " + old.op.String() + " and " + op.String() + " take the same body and action")
 		}
 	}
-	o := &operation{op, newReq, fn}
 	s.byInput[op.Input] = append(s.byInput[op.Input], o)
-	for _, a := range distinct([]string{op.Action, op.WantAction()}) {
+	for _, a := range distinct([]string{op.Action, op.ActionFor(soap.V12), op.WantAction()}) {
 		s.byAction[a] = append(s.byAction[a], o)
 	}
 }
@@ -229,9 +235,9 @@ func (s *Service) choose(body xml.Name, named []string) (o *operation, f *soap.F
 func pick(list []*operation, named []string) *operation {
 	for _, exact := range []bool{true, false} {
 		for _, o := range list {
-			fits := len(named) > 0 || o.op.Action == ""
+			fits := len(named) > 0 || o.takes("")
 			for _, a := range named {
-				fits = fits && (a == o.op.Action || !exact && o.op.HasAction(a))
+				fits = fits && (o.takes(a) || !exact && o.op.HasAction(a))
 			}
 			if fits {
 				return o

@@ -155,7 +155,7 @@ func (l *loader) portType(sym *symbol, messages map[*symbol]*Message) *PortType 
 		if (n.name != QName{nsWSDL, "operation"}) {
 			continue
 		}
-		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos, node: n}
+		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos, node: n, ParameterOrder: strings.Fields(n.get("parameterOrder"))}
 		if op.Name == "" {
 			l.probs.add(n.pos, nil, "operation without name")
 			continue
@@ -349,7 +349,7 @@ func (l *loader) bound(op *Operation, n *node, space string, style Style, messag
 		for _, k := range n.kids {
 			if (k.name == QName{nsWSDL, "fault"}) && k.get("name") == f.Name {
 				if sf := k.child(space, "fault"); sf != nil {
-					bf.Use = l.useOf(sf)
+					bf.Use, bf.Namespace = l.useOf(sf), sf.get("namespace")
 				}
 			}
 		}
@@ -432,7 +432,7 @@ func (l *loader) header(bm *BoundMessage, n *node, messages map[*symbol]*Message
 	name := n.get("part")
 	for _, p := range messages[sym].Parts {
 		if p.Name == name {
-			bm.Headers = append(bm.Headers, &Header{Message: sym.key.name, Part: p, Use: l.useOf(n)})
+			bm.Headers = append(bm.Headers, &Header{Message: sym.key.name, Part: p, Use: l.useOf(n), Namespace: n.get("namespace")})
 			if sym.key.name == bm.Message.Name {
 				own[name] = true
 			}

@@ -140,6 +140,10 @@ type Operation struct {
 	Output *Message // nil for one-way operations
 	Faults []*FaultMessage
 
+	// ParameterOrder names parts in the order of a signature (WSDL 1.1 2.4.6).
+	// A part of the output that it does not name is the return value.
+	ParameterOrder []string
+
 	node  *node
 	probs []Problem
 }
@@ -228,15 +232,17 @@ type BoundMessage struct {
 
 // Header is a SOAP header an operation declares.
 type Header struct {
-	Message QName
-	Part    *Part
-	Use     Use
+	Message   QName
+	Part      *Part
+	Use       Use
+	Namespace string // of the block, if the part has a type
 }
 
 // BoundFault is a fault as a SOAP binding sends it.
 type BoundFault struct {
 	*FaultMessage
-	Use Use
+	Use       Use
+	Namespace string // of the detail, if the part has a type
 
 	// Action is the WS-Addressing action of the fault, as for BoundMessage.
 	Action string
@@ -278,6 +284,10 @@ type Type struct {
 	// Attributes are all attributes, of the bases too, without prohibited ones.
 	Attributes   []*Attribute
 	AnyAttribute *Wildcard
+
+	// Array says that the type is an array of SOAP encoding. It is nil for
+	// others.
+	Array *Array
 
 	// Derived are the types directly derived from this one, in document order.
 	Derived []*Type

@@ -45,6 +45,8 @@ var ours = rules{
 		"./wsdl":            {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
 		"./wsdl/gen":        {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
 
+		"./wsdl/message": {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
+
 		"./authn":               {standardOnly: true},
 		"./authn/spnego":        {imports: []string{"./authn"}},
 		"./authn/ntlm":          {imports: []string{"./authn"}},
@@ -73,15 +75,20 @@ var ours = rules{
 		"./internal/kdc":      {imports: []string{"./internal/krb5/..."}},
 		"./internal/demo":     {imports: everything},
 
+		// A judge of the generator that uses what users use.
+		"./internal/corpus":      {standardOnly: true, imports: []string{"./wsdl", "./wsdl/gen", "./internal/corpus/trip"}},
+		"./internal/corpus/trip": {standardOnly: true, imports: []string{"./soap/wire"}},
+
 		"./internal/tokentext": {imports: []string{"./authn/kerberos", "./authn/ntlm", "./authn/spnego", "./internal/krb5/..."}},
 
-		"./internal/archtest":   {standardOnly: true},
-		"./internal/testenv":    {standardOnly: true},
-		"./internal/adtest":     {standardOnly: true, imports: []string{"./internal/testenv"}},
-		"./internal/mittest":    {standardOnly: true, imports: []string{"./internal/testenv"}},
-		"./internal/e2e/...":    {imports: everything},
-		"./internal/bench":      {imports: everything},
-		"./internal/gokrb5test": {standardOnly: true}, // tests only
+		"./internal/archtest":    {standardOnly: true},
+		"./internal/testenv":     {standardOnly: true},
+		"./internal/adtest":      {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/mittest":     {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/e2e/...":     {imports: everything},
+		"./internal/bench":       {imports: everything},
+		"./internal/interop/...": {imports: everything}, // tests only, and what they generate
+		"./internal/gokrb5test":  {standardOnly: true},  // tests only
 
 		"./examples/...": {imports: everything},
 		"./cmd/soapward": {imports: everything},
@@ -127,5 +134,6 @@ var ours = rules{
 	tests: []string{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
 		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
+		"./internal/interop/...",
 	},
 }

@@ -28,8 +28,11 @@ type generator struct {
 	faults    map[*wsdl.Element]*structT
 	ports     []*portT
 
-	reach     map[*wsdl.Type]bool
-	reachList []*wsdl.Type
+	literal   map[*wsdl.Type]bool // types that literal messages reach
+	encoded   map[*wsdl.Type]bool // types that encoded messages reach
+	arrays    map[*wsdl.Type]*arrayT
+	arrayList []*arrayT
+	loose     map[looseElement]*wsdl.Element
 	queue     []*structT // to be filled
 	particles int
 	empty     map[*wsdl.Particle]bool // see emptyContent
@@ -51,17 +54,24 @@ func plain(t *wsdl.Type) bool { return t.Complex && !t.Builtin }
 
 // mark finds the types a message needs: content, attributes, and the types
 // derived from those, which xsi:type may name.
-func (g *generator) mark(t *wsdl.Type) {
+func (g *generator) mark(t *wsdl.Type, use wsdl.Use) {
+	reach := g.literal
+	if use == wsdl.Encoded {
+		reach = g.encoded
+	}
 	stack := []*wsdl.Type{t}
 	for len(stack) > 0 {
 		t := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if t == nil || t.Builtin || g.reach[t] {
+		if t == nil || t.Builtin || reach[t] {
 			continue
 		}
-		g.reach[t] = true
-		g.reachList = append(g.reachList, t)
-		if !t.Complex {
+		reach[t] = true
+		switch {
+		case !t.Complex || use == wsdl.Encoded && isEncodedSimple(t):
+			continue
+		case use == wsdl.Encoded && t.Array != nil:
+			stack = append(stack, t.Array.Item)
 			continue
 		}
 		stack = append(stack, t.Derived...)
@@ -96,7 +106,7 @@ func (g *generator) elements(p *wsdl.Particle, depth int, f func(*wsdl.Element))
 // so that they change as little as possible when a description grows.
 func (g *generator) nameTypes() {
 	for _, t := range g.d.Types {
-		if g.reach[t] && t.Complex && !t.Builtin {
+		if t.Complex && !t.Builtin && (g.literal[t] || g.encoded[t] && t.Array == nil && !isEncodedSimple(t)) {
 			g.typeName(t.Name, "Type")
 		}
 	}
@@ -140,7 +150,7 @@ func (g *generator) structOf(t *wsdl.Type) *structT {
 	if s := g.structs[t]; s != nil {
 		return s
 	}
-	s := &structT{typ: t, names: fieldScope()}
+	s := &structT{typ: t, names: fieldScope(), encoded: g.encoded[t], encOnly: g.encoded[t] && !g.literal[t]}
 	if t.Name.IsZero() {
 		base := g.outerName(t)
 		s.name = g.pkg.take(base, base+"Element")
@@ -164,7 +174,7 @@ func ofSpace(q wsdl.QName) string {
 
 // fieldScope reserves the methods of generated structs.
 func fieldScope() *scope {
-	return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName", "Validate")
+	return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName", "EncodedDetail", "Validate")
 }
 
 // fillAll fills structs until none is left.
@@ -185,6 +195,7 @@ func (g *generator) fill(s *structT) {
 	if s.fault == nil { // it has no methods of an error
 		delete(s.names.used, "Error")
 		delete(s.names.used, "DetailName")
+		delete(s.names.used, "EncodedDetail")
 	}
 	for _, a := range t.Attributes {
 		g.attribute(s, a)
@@ -236,8 +247,12 @@ func simpleOf(t *wsdl.Type) *wsdl.Simple {
 	return &wsdl.Simple{Atom: &wsdl.Type{Name: wsdl.QName{Space: xsdSpace, Local: "string"}, Builtin: true}}
 }
 
-// valueOf says how the content of an element appears in Go.
-func (g *generator) valueOf(t *wsdl.Type) *value {
+// valueOf says how the content of an element appears in Go. encoded says that
+// it does so in encoded messages.
+func (g *generator) valueOf(t *wsdl.Type, encoded bool) *value {
+	if encoded {
+		return g.encodedValue(t)
+	}
 	switch {
 	case t.Builtin && (t.Simple == nil || t.Name.Local == "anySimpleType" || t.Name.Local == "anyAtomicType"):
 		return &value{kind: anyValue, goType: "wire.Any"}
@@ -289,8 +304,8 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 
 // rootStruct returns the struct of an element that is a message by itself, or
 // nil for xs:anyType.
-func (g *generator) rootStruct(e *wsdl.Element) *structT {
-	if plain(e.Type) && !g.polymorphic(e.Type) {
+func (g *generator) rootStruct(e *wsdl.Element, encoded bool) *structT {
+	if plain(e.Type) && !g.polymorphic(e.Type) && !g.isSlice(e.Type) {
 		s := g.structOf(e.Type)
 		if e.Type.Name.IsZero() && len(s.doc) == 2 && e.Doc != e.Type.Doc {
 			s.doc = append(s.doc, e.Doc)
@@ -306,7 +321,7 @@ func (g *generator) rootStruct(e *wsdl.Element) *structT {
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.names.take("Value")
 		g.structs[e] = s
-		s.simple = g.valueOf(e.Type)
+		s.simple = g.valueOf(e.Type, encoded)
 		g.order = append(g.order, s)
 		return s
 	}

@@ -16,14 +16,17 @@ func (g *generator) emitClient() {
 }
 
 func (g *generator) emitOperations(p *portT) {
-	g.p("// Operations of %s.", p.pt.Name.Local)
+	g.p("// Operations of %s.", p.called())
 	g.p("var (")
 	for _, op := range p.ops {
 		g.p("\t%s = &soap.Operation{", op.varName)
 		g.p("\t\tService: %q,", "{"+p.pt.Name.Space+"}"+p.pt.Name.Local)
 		g.p("\t\tName: %q,", op.op.Name)
-		if op.op.Action != "" {
-			g.p("\t\tAction: %q,", op.op.Action)
+		if op.action != "" {
+			g.p("\t\tAction: %q,", op.action)
+		}
+		if op.action12 != nil {
+			g.p("\t\tAction12: new(%q),", *op.action12)
 		}
 		if !op.in.elem.IsZero() {
 			g.p("\t\tInput: %s,", g.name(op.in.elem))
@@ -36,6 +39,9 @@ func (g *generator) emitOperations(p *portT) {
 		}
 		if op.op.Style == wsdl.RPCStyle {
 			g.p("\t\tRPC: true,")
+		}
+		if op.op.In.Use == wsdl.Encoded || op.op.Out != nil && op.op.Out.Use == wsdl.Encoded {
+			g.p("\t\tEncoded: true,")
 		}
 		var headers []string
 		for _, h := range op.headers {
@@ -67,38 +73,13 @@ func (g *generator) emitOperations(p *portT) {
 }
 
 func (g *generator) emitPortClient(p *portT) {
-	if p.location != "" {
-		g.p("// %sURL is the address that the description gives.", p.name)
-		g.p("const %sURL = %q\n", p.name, p.location)
-	}
+	g.emitAddresses(p)
 	c := p.name + "Client"
-	g.comment("", c+" calls "+p.pt.Name.Local+". It is safe for concurrent use.", p.pt.Doc)
+	g.comment("", c+" calls "+p.called()+". It is safe for concurrent use.", p.pt.Doc)
 	g.p("type %s struct {", c)
 	g.p("\tsoap *soapclient.Client")
 	g.p("}\n")
-	doc := "New" + c + " returns a client that sends its calls through c."
-	if p.location != "" {
-		doc += " Without a URL in c, calls go to " + p.name + "URL."
-	}
-	g.comment("", doc)
-	g.p("func New%s(c *soapclient.Client) *%s {", c, c)
-	if p.location != "" || p.version == wsdl.SOAP12 {
-		g.p("\td := *c")
-		if p.location != "" {
-			g.p("\tif d.URL == \"\" {")
-			g.p("\t\td.URL = %sURL", p.name)
-			g.p("\t}")
-		}
-		if p.version == wsdl.SOAP12 {
-			g.p("\tif d.Version == 0 {")
-			g.p("\t\td.Version = soap.V12")
-			g.p("\t}")
-		}
-		g.p("\treturn &%s{&d}", c)
-	} else {
-		g.p("\treturn &%s{c}", c)
-	}
-	g.p("}\n")
+	g.emitConstructors(p)
 	for _, op := range p.ops {
 		g.comment("", op.doc()...)
 		if op.out == nil {
@@ -111,6 +92,79 @@ func (g *generator) emitPortClient(p *portT) {
 		g.p("}\n")
 	}
 }
+
+// emitAddresses writes a constant for each address.
+func (g *generator) emitAddresses(p *portT) {
+	if len(p.ends) == 0 {
+		return
+	}
+	if len(p.ends) == 1 {
+		g.p("// %sURL is the address that the description gives.", p.name)
+		g.p("const %sURL = %q\n", p.name, p.ends[0].port.Location)
+		return
+	}
+	g.p("// Addresses that the description gives for %s.", p.pt.Name.Local)
+	g.p("const (")
+	if first := p.first(0); first.url != p.name+"URL" {
+		g.p("\t%sURL = %s", p.name, first.url)
+	}
+	for _, e := range p.ends {
+		g.p("\t%s = %q // SOAP %s", e.url, e.port.Location, e.port.Binding.Version)
+	}
+	g.p(")\n")
+}
+
+// emitConstructors writes functions that make clients: one that follows the
+// version in the soapclient.Client, and one for each port if there are several.
+func (g *generator) emitConstructors(p *portT) {
+	c := p.name + "Client"
+	doc := "New" + c + " returns a client that sends its calls through c."
+	first, v := p.first(0), wsdl.SOAP11
+	if !p.speaks(v) {
+		v = wsdl.SOAP12
+	}
+	url := `""`
+	if first != nil {
+		url = p.name + "URL"
+		doc += " Without a URL in c, calls go to " + url
+	}
+	other := p.first(wsdl.SOAP12)
+	if !p.speaks(wsdl.SOAP11) || other == first {
+		other = nil
+	}
+	switch {
+	case other != nil:
+		doc += ", or to " + other.url + " if the Version of c is soap.V12."
+	case first != nil:
+		doc += "."
+	}
+	if p.speaks(wsdl.SOAP11) && p.speaks(wsdl.SOAP12) && other == nil {
+		doc += " The Version of c may be soap.V12 as well."
+	}
+	g.comment("", doc)
+	g.p("func New%s(c *soapclient.Client) *%s {", c, c)
+	if other != nil {
+		g.p("\tif c.Version == soap.V12 {")
+		g.p("\t\treturn &%s{c.At(%s, soap.V12)}", c, other.url)
+		g.p("\t}")
+	}
+	g.p("\treturn &%s{c.At(%s, soap.V%s)}", c, url, goVersion(v))
+	g.p("}\n")
+	for _, e := range p.ends {
+		if e.function == "New"+c {
+			continue
+		}
+		v := e.port.Binding.Version
+		g.comment("", e.function+" returns a client for the port "+e.port.Name+": it speaks SOAP "+v.String()+" to "+e.url+
+			", unless c has a Version or a URL.")
+		g.p("func %s(c *soapclient.Client) *%s {", e.function, c)
+		g.p("\treturn &%s{c.At(%s, soap.V%s)}", c, e.url, goVersion(v))
+		g.p("}\n")
+	}
+}
+
+// goVersion is the end of the name of a soap.Version.
+func goVersion(v wsdl.SOAPVersion) string { return strings.ReplaceAll(v.String(), ".", "") }
 
 // doc is the comment of an operation's method.
 func (op *operation) doc() []string {
@@ -139,7 +193,11 @@ func (g *generator) emitHeaderOptions() {
 				n := g.name(h.elem)
 				g.p("// With%s adds the header block %s to a call.", h.method, h.elem.Local)
 				g.p("func With%s(v *%s) soapclient.CallOption {", h.method, h.goType)
-				g.p("\treturn soapclient.WithHeader(soap.Header{Name: %s, Value: v})", n)
+				encoded := ""
+				if h.encoded {
+					encoded = ", Encoded: true"
+				}
+				g.p("\treturn soapclient.WithHeader(soap.Header{Name: %s, Value: v%s})", n, encoded)
 				g.p("}\n")
 				g.p("// Find%s returns the header block %s among those received, or nil.", h.method, h.elem.Local)
 				g.p("func Find%s(headers []soap.Header) (*%s, error) {", h.method, h.goType)
@@ -167,8 +225,7 @@ func (g *generator) emitServer() {
 				if h.method == "" || h.out {
 					continue
 				}
-				g.p("// %sFrom returns the header block %s of the request that a handler serves,", h.method, h.elem.Local)
-				g.p("// or nil.")
+				g.comment("", h.method+"From returns the header block "+h.elem.Local+" of the request that a handler serves, or nil.")
 				g.p("func %sFrom(ctx context.Context) (*%s, error) {", h.method, h.goType)
 				g.p("\tcall := soapserver.FromContext(ctx)")
 				g.p("\tif call == nil {")
@@ -183,10 +240,10 @@ func (g *generator) emitServer() {
 
 func (g *generator) emitPortServer(p *portT) {
 	server, none := p.name+"Server", "Unimplemented"+p.name
-	g.comment("", server+" is what a service implements. Embed "+none+
+	g.comment("", server+" is what a service for "+p.called()+" implements. Embed "+none+
 		" to stay compatible with operations that are added later.", p.pt.Doc)
 	g.p("type %s interface {", server)
-	for i, op := range p.ops {
+	for i, op := range p.served() {
 		if i > 0 {
 			g.p("")
 		}
@@ -202,7 +259,7 @@ func (g *generator) emitPortServer(p *portT) {
 	g.p("}\n")
 	g.comment("", "Register"+p.name+" adds the operations of h to s, and the description unless s has one.")
 	g.p("func Register%s(s *soapserver.Service, h %s) {", p.name, server)
-	for _, op := range p.ops {
+	for _, op := range p.served() {
 		if op.out == nil {
 			g.p("\tsoapserver.HandleOneWay(s, %s, h.%s)", op.varName, op.method)
 		} else {
@@ -213,10 +270,9 @@ func (g *generator) emitPortServer(p *portT) {
 	g.p("\t\ts.WSDL, s.WSDLFile = WSDL(), WSDLFile")
 	g.p("\t}")
 	g.p("}\n")
-	g.p("// %s answers each operation with a fault that says it is not", none)
-	g.p("// implemented.")
+	g.comment("", none+" answers each operation with a fault that says it is not implemented.")
 	g.p("type %s struct{}\n", none)
-	for _, op := range p.ops {
+	for _, op := range p.served() {
 		g.p("// %s implements %s.", op.method, server)
 		fault := `soap.Faultf(soap.CodeServer, "operation ` + op.op.Name + ` is not implemented")`
 		if op.out == nil {

@@ -31,7 +31,9 @@ func (g *generator) emitTypes() {
 func (g *generator) services() string {
 	var names []string
 	for _, p := range g.ports {
-		names = append(names, p.pt.Name.Local+ofSpace(p.pt.Name))
+		if n := p.pt.Name.Local + ofSpace(p.pt.Name); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
 	}
 	return strings.Join(names, " and ")
 }
@@ -167,6 +169,12 @@ func (g *generator) emitFault(s *structT) {
 	}
 	g.p("\treturn %q", s.fault.Name.Local)
 	g.p("}\n")
+	if s.faultEncoded {
+		g.p("// EncodedDetail implements soap.EncodedDetail.")
+		g.p("func (*%s) EncodedDetail() {}\n", s.name)
+		g.p("var _ soap.EncodedDetail = (*%s)(nil)\n", s.name)
+		return
+	}
 	g.p("var _ soap.Detail = (*%s)(nil)\n", s.name)
 }
 

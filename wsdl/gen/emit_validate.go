@@ -105,14 +105,14 @@ type restriction struct {
 }
 
 func (c *checker) facetsOf(v *value) *restriction {
-	k := c.known[v.typ]
+	k := c.known[v.of]
 	if k == nil {
 		k = new(restriction)
-		k.facets, k.notes = facetsOf(v.typ, v.simple)
+		k.facets, k.notes = facetsOf(v.of, v.simple)
 		if f := k.facets; f != nil && v.kind == scalarValue && len(f.Rules)+len(f.Enum) == 0 && f.Item != nil && len(f.Item.Rules)+len(f.Item.Enum) == 0 {
 			k.facets = nil // the Go type of the items says it all
 		}
-		c.known[v.typ] = k
+		c.known[v.of] = k
 	}
 	return k
 }
@@ -292,16 +292,16 @@ func (c *checker) emitIface(i *iface) {
 // facetsVar returns the variable with the facets of a type. hint names those of
 // a type without name.
 func (c *checker) facetsVar(v *value, hint string) string {
-	if name, ok := c.facets[v.typ]; ok {
+	if name, ok := c.facets[v.of]; ok {
 		return name
 	}
 	k := c.facetsOf(v)
 	base, of := hint, hint
-	if !v.typ.Name.IsZero() {
-		base, of = exported(v.typ.Name.Local), v.typ.Name.Local+ofSpace(v.typ.Name)
+	if !v.of.Name.IsZero() {
+		base, of = exported(v.of.Name.Local), v.of.Name.Local+ofSpace(v.of.Name)
 	}
 	name := c.g.pkg.take("facets"+base, "facets"+hint)
-	c.facets[v.typ] = name
+	c.facets[v.of] = name
 	var decl out
 	paragraphs := []string{name + " are the facets of " + of + "."}
 	for _, n := range k.notes {

@@ -130,6 +130,23 @@ func TestLeftOut(t *testing.T) {
 	if len(r.Skipped) != 1 || r.Skipped[0].Pos.Line == 0 || !strings.Contains(r.Skipped[0].Text, "operation Old is left out") {
 		t.Errorf("left out: %v", r.Skipped)
 	}
+	// Of bindings that are alike in part, each part that is lost is listed.
+	r, err = Generate(open(t, "testdata/ports/ports.wsdl"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"binding SearchGet is left out: it is not one of SOAP", "operation Stop is left out of the server: it takes the same body and action"}
+	if len(r.Skipped) != len(want) {
+		t.Errorf("left out: %v", r.Skipped)
+	}
+	for i, p := range r.Skipped {
+		if !strings.Contains(p.Text, want[i]) || p.Pos.Line == 0 {
+			t.Errorf("left out: %v, want %q", p, want[i])
+		}
+	}
+	if s := r.Services[0]; s.SOAP != "1.1 and 1.2" || len(s.Ports) != 3 || s.URL != "http://127.0.0.1:8080/search" {
+		t.Errorf("service %+v", s)
+	}
 	d := describe(t, `<xs:element name="in" abstract="true"/>`)
 	if _, err := Generate(d, Options{}); !errors.Is(err, ErrNoOperations) || !strings.Contains(err.Error(), "is abstract") {
 		t.Errorf("got %v, want ErrNoOperations and the reason", err)

@@ -22,6 +22,8 @@ var golden = []struct{ pkg, file string }{
 	{"names", "testdata/names/names.wsdl"},
 	{"odd", "testdata/odd/odd.wsdl"},
 	{"facets", "testdata/facets/facets.wsdl"},
+	{"ports", "testdata/ports/ports.wsdl"},
+	{"encoded", "testdata/encoded/encoded.wsdl"},
 }
 
 func open(t *testing.T, file string) *wsdl.Definitions {

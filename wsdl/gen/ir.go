@@ -30,6 +30,11 @@ type structT struct {
 	wraps    bool // embeds the type named by simple
 	optEmpty bool // of choiceStruct: no alternative at all is fine
 	built    bool
+
+	encoded      bool // used by encoded operations
+	encOnly      bool // and by no literal one: what SOAP encoding allows is allowed
+	faultEncoded bool // the fault is
+	anyName      int  // 1 + index of the field whose element may have any name, or 0
 }
 
 type fieldKind int
@@ -58,6 +63,9 @@ type field struct {
 	card     card
 	min, max int
 	nillable bool
+	nilSlice bool // a slice: nil is written as xsi:nil
+	nilAway  bool // read as nillable, written as optional: in SOAP encoding both mean the same
+	lax      bool // reading does not insist on it
 	val      *value
 	ptr      bool     // required struct behind a pointer, since it contains itself
 	nested   *structT // of nestedField
@@ -76,6 +84,7 @@ const (
 	structValue
 	ifaceValue
 	anyValue // wire.Any
+	arrayValue
 )
 
 // value is how one value appears in Go.
@@ -88,7 +97,12 @@ type value struct {
 	slice  bool   // nil means absent
 	st     *structT
 	iface  *iface
-	typ    *wsdl.Type   // of text: where its facets are
+	array  *arrayT
+
+	encoded bool       // may be nil in a message
+	typ     wsdl.QName // what Typed writes in encoded messages; zero: nothing
+
+	of     *wsdl.Type   // of text: where its facets are
 	simple *wsdl.Simple // of text
 }
 
@@ -119,26 +133,39 @@ type message struct {
 }
 
 type operation struct {
-	op      *wsdl.BoundOperation
-	method  string
-	varName string
-	in, out *message
-	faults  []*structT
-	headers []*headerT
+	op         *wsdl.BoundOperation // of the first binding that has it
+	also       []*wsdl.BoundOperation
+	action     string
+	action12   *string // of SOAP 1.2, if it differs
+	method     string
+	varName    string
+	in, out    *message
+	faults     []*structT
+	headers    []*headerT
+	clientOnly bool // a server could not tell it from another one
 }
 
 type headerT struct {
-	elem   wsdl.QName
-	goType string
-	method string
-	out    bool
+	elem    wsdl.QName
+	goType  string
+	method  string
+	out     bool
+	encoded bool
 }
 
-// portT is a port type with its operations.
+// portT is a port type, or those of its bindings that send the same bodies.
 type portT struct {
 	pt       *wsdl.PortType
+	bindings []*wsdl.Binding
+	second   bool   // not the first of its port type
 	name     string // Go name
-	version  wsdl.SOAPVersion
 	ops      []*operation
-	location string
+	ends     []*endpoint
+}
+
+// endpoint is a wsdl:port.
+type endpoint struct {
+	port          *wsdl.Port
+	service       *wsdl.Service
+	url, function string // Go names of its constant and its constructor
 }

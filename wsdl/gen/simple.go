@@ -51,7 +51,7 @@ func textParse(atom *wsdl.Type) string {
 // or the simple content of a complex type.
 func (g *generator) simpleValue(t *wsdl.Type, s *wsdl.Simple) *value {
 	v := g.simpleShape(t, s)
-	v.typ, v.simple = t, s
+	v.of, v.simple = t, s
 	return v
 }
 

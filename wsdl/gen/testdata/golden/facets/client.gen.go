@@ -32,11 +32,7 @@ type FacetsClient struct {
 // NewFacetsClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to FacetsURL.
 func NewFacetsClient(c *soapclient.Client) *FacetsClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = FacetsURL
-	}
-	return &FacetsClient{&d}
+	return &FacetsClient{c.At(FacetsURL, soap.V11)}
 }
 
 // Order calls the operation Order.

@@ -9,8 +9,8 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// FacetsServer is what a service implements. Embed UnimplementedFacets to stay
-// compatible with operations that are added later.
+// FacetsServer is what a service for Facets implements. Embed
+// UnimplementedFacets to stay compatible with operations that are added later.
 type FacetsServer interface {
 	// Order serves the operation Order.
 	Order(ctx context.Context, req *Order) (*Plain, error)

@@ -44,11 +44,7 @@ type NamesClient struct {
 // NewNamesClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to NamesURL.
 func NewNamesClient(c *soapclient.Client) *NamesClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = NamesURL
-	}
-	return &NamesClient{&d}
+	return &NamesClient{c.At(NamesURL, soap.V11)}
 }
 
 // Func calls the operation func.

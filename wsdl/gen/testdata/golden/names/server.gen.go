@@ -9,8 +9,8 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// NamesServer is what a service implements. Embed UnimplementedNames to stay
-// compatible with operations that are added later.
+// NamesServer is what a service for names implements. Embed UnimplementedNames
+// to stay compatible with operations that are added later.
 //
 // Names that are trouble in Go. //go:build never */ package oops
 type NamesServer interface {

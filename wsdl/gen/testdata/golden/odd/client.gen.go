@@ -72,11 +72,7 @@ type OddClient struct {
 // NewOddClient returns a client that sends its calls through c. Without a URL
 // in c, calls go to OddURL.
 func NewOddClient(c *soapclient.Client) *OddClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = OddURL
-	}
-	return &OddClient{&d}
+	return &OddClient{c.At(OddURL, soap.V11)}
 }
 
 // One calls the operation one.

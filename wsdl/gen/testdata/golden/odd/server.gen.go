@@ -10,8 +10,8 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// OddServer is what a service implements. Embed UnimplementedOdd to stay
-// compatible with operations that are added later.
+// OddServer is what a service for odd implements. Embed UnimplementedOdd to
+// stay compatible with operations that are added later.
 type OddServer interface {
 	// One serves the operation one.
 	//

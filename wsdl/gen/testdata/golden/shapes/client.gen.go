@@ -73,14 +73,7 @@ type ShapesClient struct {
 // NewShapesClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to ShapesURL.
 func NewShapesClient(c *soapclient.Client) *ShapesClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = ShapesURL
-	}
-	if d.Version == 0 {
-		d.Version = soap.V12
-	}
-	return &ShapesClient{&d}
+	return &ShapesClient{c.At(ShapesURL, soap.V12)}
 }
 
 // Echo calls the operation Echo.
@@ -130,11 +123,7 @@ type AdderClient struct {
 // NewAdderClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to AdderURL.
 func NewAdderClient(c *soapclient.Client) *AdderClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = AdderURL
-	}
-	return &AdderClient{&d}
+	return &AdderClient{c.At(AdderURL, soap.V11)}
 }
 
 // Add calls the operation Add.

@@ -10,8 +10,8 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// ShapesServer is what a service implements. Embed UnimplementedShapes to stay
-// compatible with operations that are added later.
+// ShapesServer is what a service for Shapes implements. Embed
+// UnimplementedShapes to stay compatible with operations that are added later.
 type ShapesServer interface {
 	// Echo serves the operation Echo.
 	//
@@ -68,8 +68,8 @@ func (UnimplementedShapes) Notify(context.Context, *Notify) error {
 
 var _ ShapesServer = UnimplementedShapes{}
 
-// AdderServer is what a service implements. Embed UnimplementedAdder to stay
-// compatible with operations that are added later.
+// AdderServer is what a service for Adder implements. Embed UnimplementedAdder
+// to stay compatible with operations that are added later.
 type AdderServer interface {
 	// Add serves the operation Add.
 	Add(ctx context.Context, req *Add) (*AddResponse, error)
@@ -95,8 +95,8 @@ func (UnimplementedAdder) Add(context.Context, *Add) (*AddResponse, error) {
 
 var _ AdderServer = UnimplementedAdder{}
 
-// SessionFrom returns the header block session of the request that a handler serves,
-// or nil.
+// SessionFrom returns the header block session of the request that a handler
+// serves, or nil.
 func SessionFrom(ctx context.Context) (*Session, error) {
 	call := soapserver.FromContext(ctx)
 	if call == nil {
