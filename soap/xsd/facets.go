@@ -236,7 +236,10 @@ func (f *Facets) counted(name string, n int, must func(bool, string) error) func
 	case "totalDigits":
 		return func(s string) error { t, _ := digitsOf(s); return must(t <= n, "more than "+unit+" digits") }
 	}
-	return func(s string) error { _, d := digitsOf(s); return must(d <= n, "more than "+unit+" digits behind the point") }
+	return func(s string) error {
+		_, d := digitsOf(s)
+		return must(d <= n, "more than "+unit+" digits behind the point")
+	}
 }
 
 // length returns the function that counts what the length of the type is in. It
