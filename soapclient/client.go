@@ -12,6 +12,7 @@ import (
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/addressing"
+	"github.com/soapward/soapward/soap/stdxml"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -24,8 +25,12 @@ type Doer interface {
 // it is safe for concurrent use.
 type Client struct {
 	URL     string
-	HTTP    Doer         // nil means http.DefaultClient
 	Version soap.Version // zero means SOAP 1.1
+
+	// HTTP sends the requests. Nil means http.DefaultClient. An *http.Client
+	// follows only those redirects that send the same message to the same origin
+	// again.
+	HTTP Doer
 
 	// Limits bound an answer. Zero fields mean 64 MiB, 4194304 elements and
 	// otherwise the defaults of wire.Limits.
@@ -42,6 +47,16 @@ type Client struct {
 	// method Validate() error if they have one. Generated types have it where
 	// the schema restricts values.
 	Validate bool
+
+	// Gzip compresses requests that are larger than a packet. Not every server
+	// can read them. Answers may be compressed in any case.
+	Gzip bool
+
+	// ExpectAbove is the size in bytes from which a request first asks whether
+	// it is welcome (Expect: 100-continue), so that a login or a refusal does not
+	// cost sending it in vain. Zero never asks. The http.Transport must have an
+	// ExpectContinueTimeout, as http.DefaultTransport does.
+	ExpectAbove int64
 
 	// Interceptors wrap each call, the first outermost.
 	Interceptors []Interceptor
@@ -122,6 +137,19 @@ func Call[Req, Res any, In interface {
 	return res, nil
 }
 
+// CallXML is Call for types with encoding/xml tags. New code uses generated
+// types instead.
+func CallXML[Req, Res any](ctx context.Context, c *Client, op *soap.Operation, req *Req, opts ...CallOption) (*Res, error) {
+	if req == nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, errNilRequest)
+	}
+	res := new(Res)
+	if err := c.do(ctx, op, &stdxml.Message{V: req}, &stdxml.Message{V: res}, opts); err != nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, err)
+	}
+	return res, nil
+}
+
 // Send sends req to a one-way operation. A nil error means that the server has
 // accepted it.
 func Send[Req any, In interface {
@@ -168,15 +196,14 @@ func (c *Client) once(ctx context.Context, op *soap.Operation, req wire.Marshale
 	if err != nil {
 		return err
 	}
-	var d Doer = http.DefaultClient
-	if c.HTTP != nil {
-		d = c.HTTP
-	}
-	resp, err := d.Do(hr)
+	resp, err := c.doer().Do(hr)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	if err := decompress(resp); err != nil {
+		return err
+	}
 	if err := c.answer(resp, op, res, &k); err != nil {
 		return err
 	}
@@ -199,9 +226,19 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	if err != nil {
 		return nil, err
 	}
+	b, encoding, err := c.compress(b)
+	if err != nil {
+		return nil, err
+	}
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(b))
 	if err != nil {
 		return nil, err
+	}
+	if encoding != "" {
+		hr.Header.Set("Content-Encoding", encoding)
+	}
+	if c.ExpectAbove > 0 && int64(len(b)) >= c.ExpectAbove {
+		hr.Header.Set("Expect", "100-continue")
 	}
 	hr.Header.Set("Content-Type", v.ContentType(op.ActionFor(v)))
 	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related")
@@ -227,14 +264,7 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 	case !ct.IsXML():
 		return statusError(resp, nil)
 	}
-	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
-	if o.Limits.Bytes == 0 {
-		o.Limits.Bytes = defaultBytes
-	}
-	if o.Limits.Elements == 0 {
-		o.Limits.Elements = defaultElements
-	}
-	r, err := ct.Open(resp.Body, o)
+	r, err := ct.Open(resp.Body, c.wireOptions())
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
@@ -276,6 +306,18 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil
+}
+
+// wireOptions says how an answer is read.
+func (c *Client) wireOptions() wire.Options {
+	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
+	if o.Limits.Bytes == 0 {
+		o.Limits.Bytes = defaultBytes
+	}
+	if o.Limits.Elements == 0 {
+		o.Limits.Elements = defaultElements
+	}
+	return o
 }
 
 // outputName returns the name under which the answer's element is accepted.

@@ -7,6 +7,9 @@
 //   - Interceptor wraps every call. LogCalls, Observe and Retry are ready-made;
 //     nothing is sent twice without Retry.
 //
+// CallXML and StubHTTP serve types and stubs that were written for encoding/xml,
+// such as those of gowsdl.
+//
 // A fault comes back as a *soap.Fault. If the operation declares its detail,
 // errors.As finds that too:
 //

@@ -65,6 +65,12 @@ type Service struct {
 	// address that the client used.
 	URL string
 
+	// AllowForwarded takes that address from X-Forwarded-Host and
+	// X-Forwarded-Proto. Set it only behind a proxy that overwrites both: else
+	// anybody chooses where the description sends clients, and a cache on the
+	// way may give it to others.
+	AllowForwarded bool
+
 	// Logger gets one line per fault. Nil means slog.Default().
 	Logger *slog.Logger
 
@@ -104,7 +110,7 @@ func Handle[Req, Res any, In interface {
 				return nil, err
 			}
 			if res == nil {
-				return nil, fmt.Errorf("soapserver: the handler of %s returned neither answer nor error", op.Name)
+				return nil, errNoAnswer(op)
 			}
 			return Out(res), nil
 		})

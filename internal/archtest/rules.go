@@ -38,6 +38,7 @@ var ours = rules{
 		"./soap":            {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
 		"./soap/wire":       {standardOnly: true},
 		"./soap/addressing": {standardOnly: true, imports: []string{"./soap", "./soap/wire"}},
+		"./soap/stdxml":     {standardOnly: true, imports: []string{"./soap/wire"}},
 		"./soap/xsd":        {standardOnly: true, imports: []string{"./soap/wire"}},
 		"./soapserver":      {standardOnly: true, imports: []string{"./soap/..."}},
 		"./soapclient":      {standardOnly: true, imports: []string{"./soap/..."}},

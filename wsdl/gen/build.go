@@ -174,7 +174,7 @@ func ofSpace(q wsdl.QName) string {
 
 // fieldScope reserves the methods of generated structs.
 func fieldScope() *scope {
-	return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName", "EncodedDetail")
+	return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName", "EncodedDetail", "Validate")
 }
 
 // fillAll fills structs until none is left.

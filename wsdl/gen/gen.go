@@ -21,6 +21,11 @@
 // A declared fault is an error type, returned by handlers and found by callers
 // with errors.As.
 //
+// Where the schema restricts values (facets, choices, how often an element may
+// be there), types have a method Validate. Nothing calls it by itself:
+// soapclient.Client.Validate and the interceptor soapserver.Validate do. A facet
+// that cannot be checked is named in a comment in validate.gen.go.
+//
 // # SOAP encoding
 //
 // In the types of rpc/encoded operations an array is a slice, an array of two
@@ -173,10 +178,14 @@ func (g *generator) write() (*Result, error) {
 		{"codec.gen.go", g.emitCodec},
 		{"client.gen.go", g.emitClient},
 		{"server.gen.go", g.emitServer},
+		{"validate.gen.go", g.emitValidate},
 		{"schema.gen.go", func() { g.emitSchema(docs, main) }},
 	} {
 		g.reset()
 		f.emit()
+		if g.body.Len() == 0 {
+			continue // nothing to validate
+		}
 		src := g.source(g.opt.Package)
 		data, err := format.Source(src)
 		if err != nil {

@@ -21,6 +21,7 @@ var golden = []struct{ pkg, file string }{
 	{"shapes", "testdata/shapes/shapes.wsdl"},
 	{"names", "testdata/names/names.wsdl"},
 	{"odd", "testdata/odd/odd.wsdl"},
+	{"facets", "testdata/facets/facets.wsdl"},
 	{"ports", "testdata/ports/ports.wsdl"},
 	{"encoded", "testdata/encoded/encoded.wsdl"},
 }

@@ -101,6 +101,9 @@ type value struct {
 
 	encoded bool       // may be nil in a message
 	typ     wsdl.QName // what Typed writes in encoded messages; zero: nothing
+
+	of     *wsdl.Type   // of text: where its facets are
+	simple *wsdl.Simple // of text
 }
 
 // enumT is a named string type with constants.

@@ -50,6 +50,12 @@ func textParse(atom *wsdl.Type) string {
 // simpleValue says how a simple type appears in Go. s is the simple type of t,
 // or the simple content of a complex type.
 func (g *generator) simpleValue(t *wsdl.Type, s *wsdl.Simple) *value {
+	v := g.simpleShape(t, s)
+	v.of, v.simple = t, s
+	return v
+}
+
+func (g *generator) simpleShape(t *wsdl.Type, s *wsdl.Simple) *value {
 	switch s.Variety {
 	case wsdl.Union:
 		return &value{kind: textValue, goType: "string"}
