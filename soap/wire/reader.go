@@ -24,6 +24,13 @@ type binding struct {
 	outer         int // the binding that it hides, or -1; see Reader.enter
 }
 
+// scope is what prefixes mean at a place.
+type scope struct {
+	ns      []binding
+	index   map[string]int // of prefixes in ns[:entered]
+	entered int
+}
+
 type element struct {
 	qname, space, local string
 	ns                  int // len(Reader.ns) before the element's declarations
@@ -52,10 +59,8 @@ type Reader struct {
 	elements     int
 	added        int64 // bytes that references and captured elements have got more than they are
 
-	open    []element
-	ns      []binding
-	index   map[string]int // of prefixes in ns[:entered]
-	entered int
+	open []element
+	scope
 	use     []int  // of needed
 	decided []bool // likewise
 

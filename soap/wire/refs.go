@@ -45,6 +45,7 @@ type target struct {
 type scopeNode struct {
 	outer *scopeNode
 	decls []binding
+	size  int // declarations, those of the ancestors included
 }
 
 // jump is an element that is being read in the place of a reference.
@@ -52,11 +53,7 @@ type jump struct {
 	at    int // of the target
 	depth int // len(Reader.open) outside of it
 	pos   int // where reading goes on after it
-
-	// What prefixes mean there; see Reader.
-	ns      []binding
-	index   map[string]int
-	entered int
+	scope
 }
 
 // Encoded tells the Reader that what follows, up to the end of the message, is
@@ -134,15 +131,10 @@ func (r *Reader) follow() Kind {
 		r.Fail(errCycle)
 		return EOF
 	}
-	var ns []binding
-	if n := len(x.spare) - 1; n >= 0 {
-		ns, x.spare = x.spare[n], x.spare[:n]
-	}
-	ns = to.scope.append(ns[:0])
 	// What references add is bounded, so that ten lines which refer to each
-	// other ten times do not become a billion. Many prefixes cost time as well.
-	const perPrefix = 32
-	r.added += int64(to.end-to.at) + perPrefix*int64(max(0, len(ns)-few))
+	// other ten times do not become a billion.
+	// So is the work of entering scopes with many declarations.
+	r.added += int64(to.end-to.at) + 16*int64(max(0, to.scope.size-few))
 	if r.added > r.lim.References {
 		return r.limit("references", r.lim.References, r.tok)
 	}
@@ -160,8 +152,12 @@ func (r *Reader) follow() Kind {
 			return EOF
 		}
 	}
-	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.ns, r.index, r.entered})
-	r.ns, r.index, r.entered = ns, nil, 0
+	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.scope})
+	var ns []binding
+	if n := len(x.spare) - 1; n >= 0 {
+		ns, x.spare = x.spare[n], x.spare[:n]
+	}
+	r.scope = scope{ns: to.scope.append(ns[:0])}
 	r.tok = to.at
 	r.attrs = r.attrs[:0]
 	if r.startTag(to.at) != Start {
@@ -186,8 +182,7 @@ func (r *Reader) back() {
 	x := r.refs
 	if n := len(x.jumps) - 1; n >= 0 && x.jumps[n].depth == len(r.open) {
 		x.spare = append(x.spare, r.ns)
-		j := &x.jumps[n]
-		r.pos, r.ns, r.index, r.entered = j.pos, j.ns, j.index, j.entered
+		r.pos, r.scope = x.jumps[n].pos, x.jumps[n].scope
 		x.jumps = x.jumps[:n]
 	}
 }
@@ -197,7 +192,7 @@ func (r *Reader) findTargets() map[string]target {
 	d := &Reader{lim: r.lim, refs: &refs{still: true, soap12: r.refs.soap12}}
 	d.init(r.doc)
 	all := map[string]target{}
-	scope := &scopeNode{decls: slices.Clone(d.ns)}
+	scope := &scopeNode{decls: slices.Clone(d.ns), size: len(d.ns)}
 	type level struct {
 		id    string
 		at    int
@@ -214,7 +209,7 @@ func (r *Reader) findTargets() map[string]target {
 		case Start:
 			l := level{at: d.tok, outer: scope}
 			if e := d.open[len(d.open)-1]; e.ns < len(d.ns) {
-				scope = &scopeNode{scope, slices.Clone(d.ns[e.ns:])}
+				scope = &scopeNode{scope, slices.Clone(d.ns[e.ns:]), len(d.ns)}
 			}
 			if id, ok := d.id(); ok && d.tok > r.refs.from {
 				l.id = id
