@@ -155,8 +155,7 @@ func (l *loader) portType(sym *symbol, messages map[*symbol]*Message) *PortType 
 		if (n.name != QName{nsWSDL, "operation"}) {
 			continue
 		}
-		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos, node: n,
-			ParameterOrder: strings.Fields(n.get("parameterOrder"))}
+		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos, node: n, ParameterOrder: strings.Fields(n.get("parameterOrder"))}
 		if op.Name == "" {
 			l.probs.add(n.pos, nil, "operation without name")
 			continue

@@ -45,7 +45,6 @@ type target struct {
 type scopeNode struct {
 	outer *scopeNode
 	decls []binding
-	size  int // declarations, those of the ancestors included
 }
 
 // jump is an element that is being read in the place of a reference.
@@ -131,10 +130,15 @@ func (r *Reader) follow() Kind {
 		r.Fail(errCycle)
 		return EOF
 	}
+	var ns []binding
+	if n := len(x.spare) - 1; n >= 0 {
+		ns, x.spare = x.spare[n], x.spare[:n]
+	}
+	ns = to.scope.append(ns[:0])
 	// What references add is bounded, so that ten lines which refer to each
-	// other ten times do not become a billion.
-	// So is the work of entering scopes with many declarations.
-	r.added += int64(to.end-to.at) + 16*int64(max(0, to.scope.size-few))
+	// other ten times do not become a billion. Many prefixes cost time as well.
+	const perPrefix = 32
+	r.added += int64(to.end-to.at) + perPrefix*int64(max(0, len(ns)-few))
 	if r.added > r.lim.References {
 		return r.limit("references", r.lim.References, r.tok)
 	}
@@ -153,11 +157,7 @@ func (r *Reader) follow() Kind {
 		}
 	}
 	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.scope})
-	var ns []binding
-	if n := len(x.spare) - 1; n >= 0 {
-		ns, x.spare = x.spare[n], x.spare[:n]
-	}
-	r.scope = scope{ns: to.scope.append(ns[:0])}
+	r.scope = scope{ns: ns}
 	r.tok = to.at
 	r.attrs = r.attrs[:0]
 	if r.startTag(to.at) != Start {
@@ -192,7 +192,7 @@ func (r *Reader) findTargets() map[string]target {
 	d := &Reader{lim: r.lim, refs: &refs{still: true, soap12: r.refs.soap12}}
 	d.init(r.doc)
 	all := map[string]target{}
-	scope := &scopeNode{decls: slices.Clone(d.ns), size: len(d.ns)}
+	scope := &scopeNode{decls: slices.Clone(d.ns)}
 	type level struct {
 		id    string
 		at    int
@@ -209,7 +209,7 @@ func (r *Reader) findTargets() map[string]target {
 		case Start:
 			l := level{at: d.tok, outer: scope}
 			if e := d.open[len(d.open)-1]; e.ns < len(d.ns) {
-				scope = &scopeNode{scope, slices.Clone(d.ns[e.ns:]), len(d.ns)}
+				scope = &scopeNode{scope, slices.Clone(d.ns[e.ns:])}
 			}
 			if id, ok := d.id(); ok && d.tok > r.refs.from {
 				l.id = id
