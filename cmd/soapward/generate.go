@@ -76,7 +76,7 @@ A password is asked for on the terminal, or taken from ` + passwordVariable + ` 
 	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: that of the code in DIR, or made of DIR's or the service's name)")
 	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
 	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
-	fl.BoolVar(&f.allowBroken, "allow-broken", false, "leave out operations that refer to what the WSDL lacks, instead of failing")
+	fl.BoolVar(&f.allowBroken, "allow-broken", false, "go on although documents that the WSDL imports cannot be read")
 	return cmd
 }
 
@@ -189,7 +189,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		return nil, err
 	}
 	command := generateCommand(module)
-	if len(d.Dropped) > 0 {
+	if f.allowBroken {
 		command += " --allow-broken"
 	}
 	line := directive(command, source, dir, res)
@@ -203,7 +203,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, s := range res.Services {
 		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
 		for _, op := range s.Operations {
-			o.Operations = append(o.Operations, operation{Name: op.Name, In: op.In, Out: op.Out, Faults: op.Faults})
+			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults})
 		}
 		out.Services = append(out.Services, o)
 	}
@@ -227,7 +227,7 @@ func (f *generateFlags) explain(source string, err error) error {
 	var mistakes *wsdl.Error
 	switch {
 	case errors.As(err, &mistakes) && mistakes.Broken:
-		return withRemedy(err, "mend the WSDL, or leave those operations out with --allow-broken")
+		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
