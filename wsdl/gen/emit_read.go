@@ -94,6 +94,12 @@ func (g *generator) readField(f *field, ind string) {
 			g.p("%s\t%s = v", ind, x)
 		}
 		g.p("%s}", ind)
+	case byMethod(v) && gt == t && v.encoded && v.kind == structValue: // of a type that is literal as well
+		g.p("%sif r.Nil() {", ind)
+		g.p("%s\tr.Skip()", ind)
+		g.p("%s} else {", ind)
+		g.p("%s\t%s.UnmarshalWire(r)", ind, x)
+		g.p("%s}", ind)
 	case byMethod(v) && gt == t:
 		g.p("%s%s.UnmarshalWire(r)", ind, x)
 	case byMethod(v):
@@ -327,6 +333,9 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 			g.p("\t\tcase %s:", labels)
 			for _, d := range ds {
 				cond := g.isSpace(d.name.Space)
+				if s.encoded && !s.encOnly && d.name.Space != "" {
+					cond = "(" + cond + ` || r.Space() == "")` // accessors of encoded messages have none
+				}
 				if ordered {
 					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
 				} else if s.encOnly && len(ds) == 1 {
