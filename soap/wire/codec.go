@@ -90,6 +90,13 @@ func (r *Reader) Text() string { return r.Keep(r.content()) }
 // content consumes the current element and returns its characters, which may
 // share memory with the message.
 func (r *Reader) content() string {
+	if r.xop {
+		s, href, included := r.contentOrPart()
+		if included {
+			return r.loadText(href)
+		}
+		return s
+	}
 	var s string
 	var joined []byte
 	at := r.tok

@@ -70,12 +70,17 @@ type Reader struct {
 	seen     map[xml.Name]struct{}
 	scratch  []byte
 	copies   strings.Builder
+
+	parts  Parts
+	xop    bool // xop:Include stands for a part
+	inside bool // an xop:Include
+	href   string
 }
 
 // NewReader returns a Reader over doc. It keeps no reference to doc. Trouble
 // with the encoding is reported by the first call to Next, like all other.
 func NewReader(doc []byte, o Options) *Reader {
-	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict}
+	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict, parts: o.Parts, xop: o.XOP && o.Parts != nil}
 	if int64(len(doc)) > r.lim.Bytes {
 		r.limit("bytes", r.lim.Bytes, 0)
 		return r
@@ -164,7 +169,12 @@ func (r *Reader) Is(space, local string) bool { return r.local == local && r.spa
 
 // Chars returns the characters of a Text, references resolved and line ends
 // normalised. Neighbouring pieces of text may come as several Texts.
-func (r *Reader) Chars() string { return r.chars }
+func (r *Reader) Chars() string {
+	if r.included() {
+		return r.loadText(r.href)
+	}
+	return r.chars
+}
 
 // Attrs returns the attributes of the element the Reader is at the start of,
 // without namespace declarations. The slice is valid until the next move.

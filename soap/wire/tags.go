@@ -226,6 +226,9 @@ func (r *Reader) push(p int, qname string, colon, base int) Kind {
 	r.open = append(r.open, element{qname, space, local, base})
 	r.rooted = true
 	r.kind = Start
+	if r.xop && local == xopInclude.Local && space == xopSpace {
+		return r.include(p)
+	}
 	if r.refs != nil {
 		return r.follow()
 	}
