@@ -34,8 +34,12 @@ type Service struct {
 	Interceptors []Interceptor
 
 	// MaxBody bounds a request in bytes, after decompression. Zero means
-	// 10 MiB.
+	// 10 MiB. Of a multipart request it bounds the envelope.
 	MaxBody int64
+
+	// Attachments bound what travels beside the envelope of a request. A zero
+	// Total means MaxBody.
+	Attachments soap.AttachmentLimits
 
 	// Limits bound the XML of a request. Bytes is ignored: MaxBody counts.
 	Limits wire.Limits
