@@ -22,6 +22,7 @@ var golden = []struct{ pkg, file string }{
 	{"names", "testdata/names/names.wsdl"},
 	{"odd", "testdata/odd/odd.wsdl"},
 	{"ports", "testdata/ports/ports.wsdl"},
+	{"binary", "testdata/binary/binary.wsdl"},
 	{"encoded", "testdata/encoded/encoded.wsdl"},
 }
 
