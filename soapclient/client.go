@@ -36,6 +36,10 @@ type Client struct {
 	// otherwise the defaults of wire.Limits.
 	Limits wire.Limits
 
+	// Attachments bound what travels beside the envelope of an answer. A zero
+	// Total means Limits.Bytes.
+	Attachments soap.AttachmentLimits
+
 	// Strict refuses what the schema does not allow in an answer.
 	Strict bool
 
@@ -92,6 +96,10 @@ type call struct {
 	got     *[]soap.Header
 
 	addressed *addressing.Message // of the request; nil without WS-Addressing
+
+	mtom   bool
+	attach []soap.Attachment
+	parts  **soap.Attachments
 }
 
 // WithHeader adds a header block to the request.
@@ -119,7 +127,8 @@ func ReceiveHeaders(dst *[]soap.Header) CallOption {
 var errNilRequest = errors.New("the request is nil")
 
 // Call sends req and returns the answer. The result is non-nil if and only if
-// the error is nil. ctx bounds the whole exchange.
+// the error is nil. ctx bounds the whole exchange, the reading of the result's
+// wire.Binary fields included: those must be read or closed.
 func Call[Req, Res any, In interface {
 	*Req
 	wire.Marshaler
@@ -200,35 +209,40 @@ func (c *Client) once(ctx context.Context, op *soap.Operation, req wire.Marshale
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
 	if err := decompress(resp); err != nil {
+		_ = resp.Body.Close()
 		return err
 	}
-	if err := c.answer(resp, op, res, &k); err != nil {
+	parts, err := c.answer(resp, op, res, &k)
+	if err == nil && res != nil {
+		err = c.validate("answer", res)
+	}
+	if parts == nil || err != nil || res == nil {
+		_ = parts.Close() // what it still held counts no more
+		_ = resp.Body.Close()
 		return err
 	}
-	if res == nil {
-		return nil
-	}
-	return c.validate("answer", res)
+	k.hold(ctx, resp, parts)
+	return nil
 }
 
 // request encodes the message. The request can be replayed, which
-// authentication over several legs needs: NewRequest sets GetBody.
+// authentication over several legs needs: NewRequest sets GetBody, or multipart
+// does if the binaries allow it.
 func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marshaler, k *call) (*http.Request, error) {
 	v := c.Version
 	if v == 0 {
 		v = soap.V11
 	}
-	w := wire.NewWriter(make([]byte, 0, 1024))
-	soap.Write(w, v, op, k.headers, op.Input, req)
-	b, err := w.Bytes()
+	b, pk, err := k.encode(v, op, req)
 	if err != nil {
 		return nil, err
 	}
-	b, encoding, err := c.compress(b)
-	if err != nil {
-		return nil, err
+	encoding := ""
+	if pk == nil { // binaries hardly get smaller
+		if b, encoding, err = c.compress(b); err != nil {
+			return nil, err
+		}
 	}
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(b))
 	if err != nil {
@@ -237,11 +251,14 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	if encoding != "" {
 		hr.Header.Set("Content-Encoding", encoding)
 	}
-	if c.ExpectAbove > 0 && int64(len(b)) >= c.ExpectAbove {
+	if c.ExpectAbove > 0 && (pk != nil || int64(len(b)) >= c.ExpectAbove) {
 		hr.Header.Set("Expect", "100-continue")
 	}
 	hr.Header.Set("Content-Type", v.ContentType(op.ActionFor(v)))
-	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related")
+	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related, application/xop+xml")
+	if pk != nil {
+		multipart(hr, pk)
+	}
 	if v == soap.V11 {
 		hr.Header.Set("SOAPAction", soap.QuoteAction(op.ActionFor(v)))
 	}
@@ -251,32 +268,32 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	return hr, nil
 }
 
-// answer judges a response.
-func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmarshaler, k *call) error {
+// answer judges a response. What it returns may still be read from resp.Body.
+func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmarshaler, k *call) (*soap.Attachments, error) {
 	ct := soap.ParseContentType(resp.Header.Get("Content-Type"))
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	silent := ok && (res == nil || op.Output == xml.Name{}) // an empty answer will do
 	switch {
 	case ok && res == nil && resp.StatusCode != http.StatusOK:
-		return drain(resp.Body) // WS-I Basic Profile 1.1 R1112: 202
+		return nil, drain(resp.Body) // WS-I Basic Profile 1.1 R1112: 202
 	case silent && ct.Type == "" && resp.ContentLength == 0:
-		return nil
+		return nil, nil
 	case !ct.IsXML():
-		return statusError(resp, nil)
+		return nil, statusError(resp, nil)
 	}
-	r, err := ct.Open(resp.Body, c.wireOptions())
+	r, parts, err := ct.OpenParts(resp.Body, c.wireOptions(), c.Attachments)
 	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
 	if silent && r.Document() == "" && r.Err() == nil {
-		return nil
+		return parts, nil
 	}
 	m, err := soap.Read(r)
 	if err != nil {
 		if !ok {
-			return excerptError(resp, []byte(r.Document()), nil)
+			return parts, excerptError(resp, []byte(r.Document()), nil)
 		}
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
 	if k.got != nil {
 		*k.got = m.Headers
@@ -285,27 +302,27 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 	case m.IsFault():
 		f, err := m.Fault(op)
 		if err != nil {
-			return fmt.Errorf("read fault: %w", err)
+			return parts, fmt.Errorf("read fault: %w", err)
 		}
 		if needsLogin(resp.StatusCode) {
-			return statusError(resp, f)
+			return parts, statusError(resp, f)
 		}
-		return f
+		return parts, f
 	case !ok:
-		return statusError(resp, errors.New("the answer is a SOAP message, but no fault"))
+		return parts, statusError(resp, errors.New("the answer is a SOAP message, but no fault"))
 	}
 	if err := c.checkAddressing(m.Headers, k); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
 	if res == nil {
 		_, err := m.Raw()
-		return err
+		return parts, err
 	}
 	m.Encoded = op.Encoded
 	if err := m.Decode(c.outputName(op, m), res); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
-	return nil
+	return parts, nil
 }
 
 // wireOptions says how an answer is read.

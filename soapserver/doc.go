@@ -8,6 +8,12 @@
 //   - HandleXML and RegisterXML serve types and interfaces that were written for
 //     encoding/xml, such as those of gowsdl.
 //
+// A wire.Binary in a request is read from the connection while the handler runs,
+// and is gone when it returns; one in the answer is read, and closed, while the
+// answer is sent. What a handler leaves unread is read past before that, up to
+// the limits: if the message turns out to be malformed there, the caller gets a
+// fault, whatever the handler has returned.
+//
 // A Service knows nothing of authentication: put a middleware in front of it.
 //
 //	s := &soapserver.Service{}

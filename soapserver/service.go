@@ -33,8 +33,12 @@ type Service struct {
 	Interceptors []Interceptor
 
 	// MaxBody bounds a request in bytes, after decompression. Zero means
-	// 10 MiB.
+	// 10 MiB. Of a multipart request it bounds the envelope.
 	MaxBody int64
+
+	// Attachments bound what travels beside the envelope of a request. A zero
+	// Total means MaxBody.
+	Attachments soap.AttachmentLimits
 
 	// Limits bound the XML of a request. Bytes is ignored: MaxBody counts.
 	Limits wire.Limits
@@ -163,11 +167,11 @@ func (s *Service) Operations() []*soap.Operation {
 
 // choose returns the operation for a message, or the fault to answer with, then
 // beside the only operation that takes the body if there is one. headers and
-// param are the actions that HTTP names, in SOAPAction headers (SOAP 1.1 6.1.1)
-// and as a parameter (RFC 3902 2).
-func (x *exchange) choose(m *soap.Message, headers []string, param string) (*operation, *soap.Fault) {
+// params are the actions that HTTP names, in SOAPAction headers (SOAP 1.1 6.1.1)
+// and as parameters of content types (RFC 3902 2).
+func (x *exchange) choose(m *soap.Message, headers, params []string) (*operation, *soap.Fault) {
 	var room [2]string
-	named := distinct(room[:0], param)
+	named := distinct(room[:0], params...)
 	for _, a := range headers {
 		a = strings.TrimSpace(a)
 		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {

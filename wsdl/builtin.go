@@ -16,6 +16,7 @@ const (
 	nsSOAPEnc11 = "http://schemas.xmlsoap.org/soap/encoding/"
 	nsSOAPEnc12 = "http://www.w3.org/2003/05/soap-encoding"
 	nsXMIME     = "http://www.w3.org/2005/05/xmlmime"
+	nsSwaRef    = "http://ws-i.org/profiles/basic/1.1/xsd"
 	nsXOP       = "http://www.w3.org/2004/08/xop/include"
 	nsWSA       = "http://www.w3.org/2005/08/addressing"
 	nsMSSerial  = "http://schemas.microsoft.com/2003/10/Serialization/"
@@ -41,6 +42,7 @@ var builtinSchemas = map[string]string{
 	nsSOAPEnc12: "builtin/soapenc12.xsd",
 	nsXMIME:     "builtin/xmlmime.xsd",
 	nsXMIME2004: "builtin/xmlmime2004.xsd",
+	nsSwaRef:    "builtin/swaref.xsd",
 	nsXOP:       "builtin/xop.xsd",
 	nsWSA:       "builtin/addressing.xsd",
 	nsMSSerial:  "builtin/serialization.xsd",

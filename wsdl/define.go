@@ -405,6 +405,7 @@ func (l *loader) useOf(n *node) Use {
 func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*symbol]*Message) *BoundMessage {
 	bm := &BoundMessage{Message: m}
 	header := map[string]bool{}
+	attached := map[string]*Attached{}
 	var body *node
 	var walk func(n *node, depth int)
 	walk = func(n *node, depth int) {
@@ -417,8 +418,13 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 			case k.name == QName{space, "header"}:
 				l.header(bm, k, messages, header)
 			case k.name.Space == nsMIME && depth < 3:
-				if k.name.Local == "multipartRelated" {
+				switch k.name.Local {
+				case "multipartRelated":
 					bm.Multipart = true
+				case "content":
+					if bm.Multipart {
+						addContent(attached, k)
+					}
 				}
 				walk(k, depth+1)
 			}
@@ -439,6 +445,11 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 		}
 	}
 	for _, p := range m.Parts {
+		if a := attached[p.Name]; a != nil && !only[p.Name] {
+			a.Part = p
+			bm.Attached = append(bm.Attached, a)
+			continue
+		}
 		if only != nil && !only[p.Name] || only == nil && header[p.Name] {
 			continue
 		}
@@ -446,6 +457,22 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 	}
 	return bm
 }
+
+// addContent notes a mime:content. Several for one part are alternatives (WSDL
+// 1.1 5.1).
+func addContent(attached map[string]*Attached, n *node) {
+	name := n.get("part")
+	a := attached[name]
+	if a == nil {
+		a = &Attached{}
+		attached[name] = a
+	}
+	if t := n.get("type"); t != "" && t != "*/*" && len(a.Types) < maxMediaTypes {
+		a.Types = append(a.Types, t)
+	}
+}
+
+const maxMediaTypes = 16 // of one attachment
 
 // header adds a soap:header. own collects the parts of the message itself that
 // travel as headers.

@@ -226,9 +226,19 @@ type BoundMessage struct {
 	Headers   []*Header
 	Multipart bool // a mime:multipartRelated binding
 
+	// Attached are the parts that travel beside the envelope (WSDL 1.1 5,
+	// Attachments Profile 1.0 3).
+	Attached []*Attached
+
 	// Action is the WS-Addressing action of the message: the one written
 	// there, or the default (WS-Addressing Metadata 4.4). Never empty.
 	Action string
+}
+
+// Attached is a part of a message that travels as an attachment.
+type Attached struct {
+	Part  *Part
+	Types []string // media types it may have; empty: any
 }
 
 // Header is a SOAP header an operation declares.

@@ -33,6 +33,7 @@ type generateFlags struct {
 	check        bool
 	allowPrivate bool
 	allowBroken  bool
+	streamBinary bool
 
 	needsTool bool // a module that was written to cannot run the go:generate line
 }
@@ -77,6 +78,7 @@ A password is asked for on the terminal, or taken from ` + passwordVariable + ` 
 	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
 	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
 	fl.BoolVar(&f.allowBroken, "allow-broken", false, "go on although documents that the WSDL imports cannot be read")
+	fl.BoolVar(&f.streamBinary, "stream-binary", false, "stream all base64Binary elements (wire.Binary), not only those meant for MTOM")
 	return cmd
 }
 
@@ -166,7 +168,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 			return nil, err
 		}
 	}
-	res, err := gen.Generate(d, gen.Options{Package: pkg})
+	res, err := gen.Generate(d, gen.Options{Package: pkg, StreamBinary: f.streamBinary})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
@@ -192,8 +194,11 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	if f.allowBroken {
 		command += " --allow-broken"
 	}
+	if f.streamBinary {
+		command += " --stream-binary"
+	}
 	line := directive(command, source, dir, res)
-	if res, err = gen.Generate(d, gen.Options{Package: pkg, Directive: line}); err != nil {
+	if res, err = gen.Generate(d, gen.Options{Package: pkg, Directive: line, StreamBinary: f.streamBinary}); err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	if module != nil && module.path != modulePath && !module.hasTool() {

@@ -25,7 +25,7 @@ func (r *Reader) Child() bool {
 		case Start:
 			return true
 		case Text:
-			if r.strict && !isBlank(r.Chars()) {
+			if r.strict && !isBlank(r.piece()) {
 				r.Fail(errText)
 				return false
 			}
@@ -99,6 +99,13 @@ func (r *Reader) content() (s string, own bool) {
 	if s, own, ok := r.leaf(); ok {
 		return s, own
 	}
+	if r.xop {
+		s, href, included := r.contentOrPart()
+		if included {
+			s = r.loadText(href)
+		}
+		return s, included
+	}
 	var joined []byte
 	at := r.tok
 	for pieces := 0; ; {
@@ -106,11 +113,11 @@ func (r *Reader) content() (s string, own bool) {
 		case Text:
 			switch pieces++; pieces {
 			case 1:
-				s, own = r.Chars(), r.isMade
+				s, own = r.piece(), r.isMade
 			case 2:
-				joined = append(append(joined, s...), r.Chars()...)
+				joined = append(append(joined, s...), r.piece()...)
 			default:
-				joined = append(joined, r.Chars()...)
+				joined = append(joined, r.piece()...)
 			}
 		case End:
 			r.tok = at // what is wrong with the value is wrong there

@@ -151,7 +151,11 @@ func (r *Reader) Content() Raw {
 		case Start:
 			r.appendRaw(&b)
 		case Text:
-			b.WriteString(r.doc[r.tok:r.pos])
+			if r.included() {
+				b.WriteString(r.loadText(r.href))
+			} else {
+				b.WriteString(r.doc[r.tok:r.pos])
+			}
 		case End:
 			return Raw{b.String()}
 		default:
@@ -176,7 +180,7 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	e := r.open[len(r.open)-1]
 	start := r.tok
 	inScope := len(r.ns) // the element's own declarations included
-	r.Skip()
+	found := r.skip()
 	if r.err != nil {
 		return
 	}
@@ -203,7 +207,7 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 		r.limit("bytes", r.lim.Bytes, start)
 		return
 	}
-	b.WriteString(text[head:])
+	r.replaced(b, start+head, found)
 }
 
 // needed returns which of the bindings in scope an element may use, in a name or

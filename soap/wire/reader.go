@@ -73,6 +73,11 @@ type Reader struct {
 
 	refs *refs // of a message in SOAP encoding
 
+	parts  Parts
+	xop    bool // xop:Include stands for a part
+	inside bool // an xop:Include
+	href   string
+
 	places  []attrPlace // of attrs
 	seen    map[xml.Name]struct{}
 	scratch []byte
@@ -88,7 +93,7 @@ type Reader struct {
 // NewReader returns a Reader over doc. It keeps no reference to doc. Trouble
 // with the encoding is reported by the first call to Next, like all other.
 func NewReader(doc []byte, o Options) *Reader {
-	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict}
+	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict, parts: o.Parts, xop: o.XOP && o.Parts != nil}
 	if int64(len(doc)) > r.lim.Bytes {
 		r.limit("bytes", r.lim.Bytes, 0)
 		return r
@@ -199,6 +204,14 @@ func (r *Reader) Is(space, local string) bool { return r.Local() == local && r.s
 // Chars returns the characters of a Text, references resolved and line ends
 // normalised. Neighbouring pieces of text may come as several Texts.
 func (r *Reader) Chars() string {
+	if r.included() {
+		return r.loadText(r.href)
+	}
+	return r.piece()
+}
+
+// piece is Chars, but for an xop:Include the element itself.
+func (r *Reader) piece() string {
 	if r.isMade {
 		return r.made
 	}

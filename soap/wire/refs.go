@@ -159,7 +159,7 @@ func (r *Reader) follow() Kind {
 		switch {
 		case k == EOF:
 			return EOF
-		case k == Start, !isBlank(r.Chars()):
+		case k == Start, !isBlank(r.piece()):
 			r.rename(name)
 			r.Fail(errFilled)
 			return EOF

@@ -246,6 +246,9 @@ func (r *Reader) push(e element) Kind {
 	r.open = append(r.open, e)
 	r.rooted = true
 	r.kind = Start
+	if r.xop && r.Is(xopSpace, xopInclude.Local) {
+		return r.include(p)
+	}
 	if r.refs != nil {
 		return r.follow()
 	}

@@ -30,6 +30,10 @@ type Writer struct {
 
 	next     []pendingAttr
 	encoding string // namespace of the SOAP encoding of an encoded message
+
+	attach  Attacher
+	media   string // xmime:contentType of the element whose name begins at mediaAt
+	mediaAt int
 }
 
 // openTag is where the name of an open element stands in buf.
@@ -159,6 +163,8 @@ func wellKnown(space string) string {
 		return "xsi"
 	case XSD:
 		return "xsd"
+	case xopSpace:
+		return "xop"
 	case SOAPEnc11, SOAPEnc12:
 		return "enc"
 	}
@@ -272,6 +278,9 @@ func (w *Writer) Attr(name xml.Name, value string) {
 	w.BeginAttr(name)
 	w.Text(value)
 	w.EndAttr()
+	if name.Local == "contentType" && name.Space == xmimeSpace && len(w.open) > 0 {
+		w.media, w.mediaAt = value, w.open[len(w.open)-1].from
+	}
 }
 
 // AttrQName writes an attribute whose value is a qualified name.

@@ -35,6 +35,8 @@ type generator struct {
 	loose     map[looseElement]*wsdl.Element
 	queue     []*structT // to be filled
 	particles int
+	stream    bool                    // all base64 elements are streamed
+	media     map[*wsdl.Type]bool     // those whose content is
 	empty     map[*wsdl.Particle]bool // see emptyContent
 
 	probs   []wsdl.Problem
@@ -78,6 +80,7 @@ func (g *generator) mark(t *wsdl.Type, use wsdl.Use) {
 		if !t.Mixed {
 			g.elements(t.Content, 0, func(e *wsdl.Element) {
 				stack = append(stack, e.Type)
+				g.noteMedia(e)
 				for _, m := range e.Members {
 					stack = append(stack, m.Type)
 				}
@@ -205,7 +208,7 @@ func (g *generator) fill(s *structT) {
 	}
 	switch {
 	case t.Simple != nil:
-		s.simple = g.simpleValue(t, t.Simple)
+		s.simple = g.contentValue(t)
 		s.names.take("Value")
 	case t.Mixed:
 		s.mixed = true
@@ -321,7 +324,7 @@ func (g *generator) rootStruct(e *wsdl.Element, encoded bool) *structT {
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.names.take("Value")
 		g.structs[e] = s
-		s.simple = g.valueOf(e.Type, encoded)
+		s.simple = g.elementValue(e, encoded)
 		g.order = append(g.order, s)
 		return s
 	}
@@ -378,6 +381,8 @@ func (f *field) accepts() (names []wsdl.QName, wild []*wsdl.Wildcard) {
 		return f.nested.accepts()
 	case anyField:
 		return nil, []*wsdl.Wildcard{f.wild}
+	case bodyField, attachedField:
+		return nil, nil
 	}
 	return []wsdl.QName{f.elem}, nil
 }

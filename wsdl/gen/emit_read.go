@@ -17,7 +17,12 @@ func readExpr(v *value) string {
 	}
 	switch v.kind {
 	case scalarValue, textListValue:
+		if v.base64 && !v.encoded {
+			return "r.Base64()"
+		}
 		return value + "(r, " + v.parse + ")"
+	case refValue:
+		return "r.Ref()"
 	case arrayValue:
 		return "read" + v.array.name + "(r)"
 	case qnameValue:
@@ -36,7 +41,9 @@ func readExpr(v *value) string {
 }
 
 // byMethod reports whether values are read by UnmarshalWire into place.
-func byMethod(v *value) bool { return v.kind == structValue || v.kind == anyValue }
+func byMethod(v *value) bool {
+	return v.kind == structValue || v.kind == anyValue || v.kind == binaryValue
+}
 
 // readField writes the statements that consume the current element as a field.
 func (g *generator) readField(f *field, ind string) {
@@ -126,7 +133,7 @@ func (f *field) withDefault() *value {
 		return f.val
 	}
 	v := *f.val
-	v.parse = fmt.Sprintf("wire.Default(%s, %q)", v.parse, *f.def)
+	v.parse, v.base64 = fmt.Sprintf("wire.Default(%s, %q)", v.parse, *f.def), false
 	return &v
 }
 

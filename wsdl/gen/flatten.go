@@ -114,7 +114,7 @@ func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field 
 		s.fields = append(s.fields, f)
 		return f
 	}
-	f.val = g.valueOf(e.Type, s.encoded)
+	f.val = g.elementValue(e, s.encoded)
 	g.encodedField(s, f, e)
 	f.name = s.takeField(exported(e.Name.Local))
 	s.fields = append(s.fields, f)

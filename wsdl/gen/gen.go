@@ -14,7 +14,8 @@
 // a repeated one a slice; one that may be nil is a pointer, or a wire.Nillable
 // if it may be absent too. A choice is a struct of pointers of which exactly
 // one is set. An enumeration is a named string type that keeps values it does
-// not know. An element whose type has derived types is an interface that those
+// not know. Binary content that the description expects to be large is a
+// wire.Binary, which is streamed. An element whose type has derived types is an interface that those
 // types implement. Numbers, dates and durations that Go has no exact type for
 // are those of package xsd. xs:any keeps the XML it finds.
 //
@@ -61,6 +62,12 @@ type Options struct {
 
 	// Directive is written as a go:generate line. Empty writes none.
 	Directive string
+
+	// StreamBinary makes a wire.Binary of every element of type
+	// xs:base64Binary. Without it those are one whose description expects media
+	// types (xmime:expectedContentTypes), or whose service takes MTOM; the
+	// others are []byte.
+	StreamBinary bool
 }
 
 // File is one generated file. Name uses slashes and is relative to the
@@ -123,6 +130,7 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 		enums: map[*wsdl.Type]*enumT{}, ifaces: map[*wsdl.Type]*iface{}, faults: map[*wsdl.Element]*structT{},
 		literal: map[*wsdl.Type]bool{}, encoded: map[*wsdl.Type]bool{}, arrays: map[*wsdl.Type]*arrayT{},
 		loose: map[looseElement]*wsdl.Element{}, empty: map[*wsdl.Particle]bool{},
+		media: map[*wsdl.Type]bool{}, stream: o.StreamBinary,
 	}
 	if g.opt.Package == "" {
 		g.opt.Package = defaultPackage(d)

@@ -23,6 +23,7 @@ var golden = []struct{ pkg, file string }{
 	{"odd", "testdata/odd/odd.wsdl"},
 	{"facets", "testdata/facets/facets.wsdl"},
 	{"ports", "testdata/ports/ports.wsdl"},
+	{"binary", "testdata/binary/binary.wsdl"},
 	{"encoded", "testdata/encoded/encoded.wsdl"},
 }
 

@@ -40,10 +40,12 @@ type structT struct {
 type fieldKind int
 
 const (
-	elemField   fieldKind = iota
-	anyField              // xs:any
-	nestedField           // a choiceStruct or groupStruct
-	constField            // a fixed value: no Go field
+	elemField     fieldKind = iota
+	anyField                // xs:any
+	nestedField             // a choiceStruct or groupStruct
+	constField              // a fixed value: no Go field
+	bodyField               // the element of a message that has attachments too
+	attachedField           // an attachment; elem.Local is its part in the WSDL
 )
 
 type card int
@@ -83,7 +85,9 @@ const (
 	textListValue // slice of strings
 	structValue
 	ifaceValue
-	anyValue // wire.Any
+	anyValue    // wire.Any
+	binaryValue // wire.Binary
+	refValue    // wire.Binary by reference: ref:swaRef
 	arrayValue
 )
 
@@ -95,6 +99,7 @@ type value struct {
 	app    string // of scalarValue
 	enum   *enumT // of textValue: a named type
 	slice  bool   // nil means absent
+	base64 bool   // of scalarValue: []byte that may travel in a part of its own
 	st     *structT
 	iface  *iface
 	array  *arrayT
@@ -130,6 +135,7 @@ type iface struct {
 type message struct {
 	goType string
 	elem   wsdl.QName // zero: an empty body
+	st     *structT   // of its parts, if there is one
 }
 
 type operation struct {

@@ -14,6 +14,7 @@ func (g *generator) skip(pos wsdl.Position, format string, args ...any) {
 
 func (g *generator) markPart(p *wsdl.Part, use wsdl.Use) {
 	if p.Element != nil {
+		g.noteMedia(p.Element)
 		g.mark(p.Element.Type, use)
 	} else {
 		g.mark(p.Type, use)
@@ -109,12 +110,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 	case !rpc && len(m.Body) == 1:
 		r.goType = "wire.Any"
 	default: // a struct of the parts
-		base := op.method
-		if reply {
-			base += "Response"
-		}
-		s := &structT{name: g.pkg.take(base, p.name+base, base+"Message"), names: fieldScope(), built: true}
-		s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
+		s := g.messageStruct(p, op, reply)
 		s.encoded = m.Use == wsdl.Encoded
 		s.encOnly = s.encoded
 		if s.encoded && reply {
@@ -128,9 +124,9 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 			}
 			g.element(s, &wsdl.Particle{Kind: wsdl.ElementParticle, Min: 1, Max: 1, Element: e, Pos: part.Pos}, false)
 		}
-		g.order = append(g.order, s)
-		r.goType = s.name
+		r.st, r.goType = s, s.name
 	}
+	g.withAttachments(p, op, m, r, reply)
 	return r
 }
 

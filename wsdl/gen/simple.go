@@ -74,7 +74,7 @@ func (g *generator) simpleShape(t *wsdl.Type, s *wsdl.Simple) *value {
 	default:
 		if b, ok := builtins[local]; ok {
 			return &value{kind: scalarValue, goType: b[0], parse: "xsd.Parse" + b[1],
-				app: appendName(b[0], b[1]), slice: b[0] == "[]byte"}
+				app: appendName(b[0], b[1]), slice: b[0] == "[]byte", base64: local == "base64Binary"}
 		}
 	}
 	return &value{kind: textValue, goType: "string", parse: textParse(atom)}

@@ -789,7 +789,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 		case "picture":
 			if r.Space() == ns1 {
 				r.Once(&seen[22])
-				x.Picture = wire.Value(r, xsd.ParseBase64)
+				x.Picture = r.Base64()
 				more = r.Child()
 				continue
 			}
@@ -958,7 +958,7 @@ func (x *Order) MarshalWire(w *wire.Writer, name xml.Name) {
 		wire.Put(w, nameReading, xsd.AppendFloat64, v)
 	}
 	wire.Put(w, nameActive, xsd.AppendBool, x.Active)
-	wire.Put(w, namePicture, xsd.AppendBase64, x.Picture)
+	w.Base64(namePicture, x.Picture)
 	wire.Put(w, nameChecksum, xsd.AppendHex, x.Checksum)
 	w.Element(nameLink, x.Link)
 	w.QNameElement(nameKind, x.Kind)
