@@ -70,6 +70,9 @@ func (f foreignClient) check(t *testing.T) {
 		c.echo(t, "GetParcel "+name, "EchoParcel "+name, p)
 	}
 	c.checkRest(t)
+	if v := s.versions; len(v) != 1 || v[f.version] == 0 {
+		t.Errorf("calls by SOAP version: %v, want all by %v", v, f.version)
+	}
 }
 
 type clientRun struct {

@@ -43,6 +43,8 @@ type service struct {
 	mu    sync.Mutex
 	calls map[string]view // by operation and id
 	last  view
+
+	versions map[soap.Version]int // calls of the catalog
 }
 
 func (s *service) remember(call string, v any) {
@@ -50,6 +52,16 @@ func (s *service) remember(call string, v any) {
 	defer s.mu.Unlock()
 	s.last, _ = viewOf(v)
 	s.calls[call] = s.last
+}
+
+// countVersions is an interceptor.
+func (s *service) countVersions(next soapserver.Func) soapserver.Func {
+	return func(ctx context.Context, op *soap.Operation, req any) (any, error) {
+		s.mu.Lock()
+		s.versions[soapserver.FromContext(ctx).Version]++
+		s.mu.Unlock()
+		return next(ctx, op, req)
+	}
 }
 
 // seen returns what the service understood of a call.
@@ -73,13 +85,12 @@ func (s *service) EchoOrder(_ context.Context, req *catalog.EchoOrder) (*catalog
 	return &catalog.EchoOrderResponse{Order: req.Order}, nil
 }
 
-func (s *service) GetParcel(_ context.Context, req *catalog.GetParcel) (*catalog.Parcel, error) {
+func (s *service) GetParcel(_ context.Context, req *catalog.GetParcel) (*catalog.GetParcelResponse, error) {
 	parcel, ok := parcels[req.Which]
 	if !ok {
 		return nil, soap.Faultf(soap.CodeClient, "there is no parcel %q", req.Which)
 	}
-	p := parcel()
-	return &p, nil
+	return &catalog.GetParcelResponse{Parcel: parcel()}, nil
 }
 
 func (s *service) EchoParcel(_ context.Context, req *catalog.Parcel) (*catalog.Parcel, error) {
@@ -186,9 +197,10 @@ func (s *ourServer) inventoryURL() string { return s.url + "/inventory" }
 
 func startOurs(t *testing.T) *ourServer {
 	t.Helper()
-	s := &service{calls: map[string]view{}}
+	s := &service{calls: map[string]view{}, versions: map[soap.Version]int{}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	c, i := &soapserver.Service{Logger: logger}, &soapserver.Service{Logger: logger}
+	c.Interceptors = []soapserver.Interceptor{s.countVersions}
 	catalog.RegisterCatalog(c, s)
 	inventory.RegisterInventory(i, s)
 	mux := http.NewServeMux()
