@@ -62,7 +62,7 @@ func (f foreignServer) check(t *testing.T) {
 		session := catalog.Session{User: hardText, Calls: 41}
 		var got []soap.Header
 		answer, err := c.Ping(t.Context(), &catalog.Ping{Text: "hello"}, soapclient.ReceiveHeaders(&got),
-			soapclient.WithHeader(soap.Header{Name: sessionName, Value: &session}))
+			soapclient.WithHeader(soap.Header{Name: sessionName, MustUnderstand: true, Value: &session}))
 		if err != nil {
 			return err
 		}
