@@ -24,8 +24,7 @@ func TestMono(t *testing.T) {
 			t.Parallel()
 			addr := freeAddress(t)
 			_, port, _ := strings.Cut(addr, ":")
-			env := []string{"HARD=" + hardText, "TZ=UTC", "LC_ALL=C.UTF-8"}
-			startServer(t, addr, env, mono, filepath.Join(app, "bin", "server.dll"), app, port)
+			startServer(t, addr, []string{"HARD=" + hardText}, mono, filepath.Join(app, "bin", "server.dll"), app, port)
 			monoServer(addr, v).check(t)
 		})
 	}
@@ -106,7 +105,7 @@ var (
 func monoClient(mono, program string, v soap.Version) foreignClient {
 	due := view{"due": "2026-12-24"}
 	return foreignClient{
-		argv: []string{mono, program}, env: []string{"TZ=UTC", "LC_ALL=C.UTF-8"}, version: v,
+		argv: []string{mono, program}, version: v,
 		sees: map[string]view{
 			"GetOrder full":      monoFull,
 			"GetOrder sparse":    monoDefaults,

@@ -129,18 +129,14 @@ func (s *service) Seen(context.Context, *catalog.Seen) (*catalog.SeenResponse, e
 }
 
 func (s *service) Ping(ctx context.Context, req *catalog.Ping) (*catalog.PingResponse, error) {
-	call := soapserver.FromContext(ctx)
-	for _, h := range call.Headers {
-		if h.Name.Local != "Session" || h.Name.Space != ordersSpace {
-			continue
-		}
-		var session catalog.Session
-		if err := h.Decode(&session); err != nil {
-			return nil, err
-		}
-		s.remember("Ping", session)
+	session, err := catalog.SessionFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if session != nil {
+		s.remember("Ping", *session)
 		session.Calls++
-		call.Reply(soap.Header{Name: h.Name, Value: &session})
+		soapserver.FromContext(ctx).Reply(soap.Header{Name: sessionName, Value: session})
 	}
 	return &catalog.PingResponse{Text: req.Text}, nil
 }

@@ -44,7 +44,7 @@ public final class Client {
 	}
 
 	private static void declared(String step, String reason, Object detail) {
-		Map<String, String> view = new TreeMap<>(Map.of("code", "(none)", "reason", reason, "detail.@name", detail.getClass().getSimpleName()));
+		Map<String, String> view = new TreeMap<>(Map.of("reason", reason, "detail.@name", detail.getClass().getSimpleName()));
 		try {
 			View.of(detail).forEach((path, text) -> view.put("detail." + path, text));
 			report(step, view, null);
