@@ -191,11 +191,12 @@ type ourServer struct {
 func (s *ourServer) catalogURL() string   { return s.url + "/catalog" }
 func (s *ourServer) inventoryURL() string { return s.url + "/inventory" }
 
+// startOurs starts a server that takes only what the schema allows.
 func startOurs(t *testing.T) *ourServer {
 	t.Helper()
 	s := &service{calls: map[string]view{}, versions: map[soap.Version]int{}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	c, i := &soapserver.Service{Logger: logger}, &soapserver.Service{Logger: logger}
+	c, i := &soapserver.Service{Logger: logger, Strict: true}, &soapserver.Service{Logger: logger, Strict: true}
 	c.Interceptors = []soapserver.Interceptor{s.countVersions}
 	catalog.RegisterCatalog(c, s)
 	inventory.RegisterInventory(i, s)
