@@ -11,7 +11,7 @@ import (
 
 func TestGSOAP(t *testing.T) {
 	t.Parallel()
-	program := buildGSOAP(t)
+	program := buildCatalogGSOAP(t)
 	for _, v := range versions {
 		t.Run("client "+v.String(), func(t *testing.T) {
 			t.Parallel()
@@ -27,8 +27,8 @@ func TestGSOAP(t *testing.T) {
 	}
 }
 
-// buildGSOAP generates and compiles the program of testdata/gsoap.
-func buildGSOAP(t *testing.T) string {
+// buildCatalogGSOAP generates and compiles the program of testdata/gsoap.
+func buildCatalogGSOAP(t *testing.T) string {
 	t.Helper()
 	wsdl2h, soapcpp2, compiler := testenv.Need(t, "wsdl2h"), testenv.Need(t, "soapcpp2"), testenv.Need(t, "g++")
 	testenv.NeedFile(t, "/usr/include/stdsoap2.h")

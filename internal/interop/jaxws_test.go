@@ -17,7 +17,7 @@ func TestJAXWS(t *testing.T) {
 	t.Parallel()
 	java := []string{testenv.Need(t, "java"), "-XX:TieredStopAtLevel=1",
 		"-Dcom.sun.xml.ws.monitoring.endpoint=false", "-Dcom.sun.xml.ws.monitoring.client=false", // needs what Debian lacks
-		"-cp", buildJAXWS(t) + ":" + jaxwsRuntime}
+		"-cp", buildCatalogJAXWS(t) + ":" + jaxwsRuntime}
 	for _, v := range versions {
 		t.Run("client "+v.String(), func(t *testing.T) {
 			t.Parallel()
@@ -33,8 +33,8 @@ func TestJAXWS(t *testing.T) {
 	}
 }
 
-// buildJAXWS generates and compiles the programs of testdata/jaxws.
-func buildJAXWS(t *testing.T) (classes string) {
+// buildCatalogJAXWS generates and compiles the programs of testdata/jaxws.
+func buildCatalogJAXWS(t *testing.T) (classes string) {
 	t.Helper()
 	wsimport, javac := testenv.Need(t, "wsimport"), testenv.Need(t, "javac")
 	testenv.NeedFile(t, jaxwsRuntime)

@@ -14,7 +14,7 @@ import (
 func TestMono(t *testing.T) {
 	t.Parallel()
 	mono := testenv.Need(t, "mono")
-	client, app := buildMono(t)
+	client, app := buildCatalogMono(t)
 	for _, v := range versions {
 		t.Run("client "+v.String(), func(t *testing.T) {
 			t.Parallel()
@@ -30,9 +30,9 @@ func TestMono(t *testing.T) {
 	}
 }
 
-// buildMono generates and compiles the programs of testdata/mono: the client,
+// buildCatalogMono generates and compiles the programs of testdata/mono: the client,
 // and the server as an application of ASP.NET's, in a directory.
-func buildMono(t *testing.T) (client, app string) {
+func buildCatalogMono(t *testing.T) (client, app string) {
 	t.Helper()
 	wsdl, mcs := testenv.Need(t, "wsdl"), testenv.Need(t, "mcs")
 	dir := t.TempDir()
