@@ -276,7 +276,7 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 	switch {
 	case ok && res == nil && resp.StatusCode != http.StatusOK:
 		return nil, drain(resp.Body) // WS-I Basic Profile 1.1 R1112: 202
-	case silent && ct.Type == "" && resp.ContentLength == 0:
+	case silent && resp.ContentLength == 0: // whatever its type: Mono 6.8's ASP.NET says text/html
 		return nil, nil
 	case !ct.IsXML():
 		return nil, statusError(resp, nil)

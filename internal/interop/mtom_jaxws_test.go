@@ -45,8 +45,8 @@ func compileJAXWS(t *testing.T) (java, dir string) {
 	return java, dir
 }
 
-// TestJAXWS: MTOM, swaRef and attachments of the WSDL, both directions.
-func TestJAXWS(t *testing.T) {
+// TestMTOMJAXWS: MTOM, swaRef and attachments of the WSDL, both directions.
+func TestMTOMJAXWS(t *testing.T) {
 	t.Parallel()
 	java, dir := compileJAXWS(t)
 	peer := func(args ...string) *exec.Cmd {

@@ -44,6 +44,15 @@ func (x *GetOrderResponse) check(v *xsd.Validation) {
 }
 
 // Validate reports what in x the schema does not allow, as an *xsd.InvalidError.
+func (x *GetParcelResponse) Validate() error { return xsd.Validate("GetParcelResponse", x.check) }
+
+func (x *GetParcelResponse) check(v *xsd.Validation) {
+	v.Enter("Parcel", -1)
+	x.Parcel.check(v)
+	v.Leave()
+}
+
+// Validate reports what in x the schema does not allow, as an *xsd.InvalidError.
 func (x *InvalidOrder) Validate() error { return xsd.Validate("InvalidOrder", x.check) }
 
 func (x *InvalidOrder) check(v *xsd.Validation) {
