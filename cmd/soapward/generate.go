@@ -19,7 +19,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/wsdl"
 	"github.com/soapward/soapward/wsdl/gen"
 )
@@ -159,7 +158,7 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source string, several bool, from map[string]string) (*generated, error) {
 	d, err := resolver.Open(ctx, source)
 	if err != nil {
-		return nil, f.explain(source, err)
+		return nil, explain("soapward generate", source, f.login, err)
 	}
 	pkg := f.pkg
 	if f.output != "" && !several {
@@ -219,48 +218,6 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	}
 	out.Changed, err = write(dir, res.Files, f.check)
 	return out, err
-}
-
-// explain adds what the reader can do about an error of the resolver.
-func (f *generateFlags) explain(source string, err error) error {
-	var status *wsdl.StatusError
-	var refused *authclient.RefusedError
-	var mistakes *wsdl.Error
-	switch {
-	case errors.As(err, &mistakes) && mistakes.Broken:
-		return withRemedy(err, "mend the WSDL, or leave those operations out with --allow-broken")
-	case errors.As(err, &refused):
-		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
-	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
-		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: soapward generate ... '%s'", source, status.URI))
-	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && f.login.user == "" && !f.login.negotiate:
-		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
-	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
-		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
-	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
-		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
-	case isRemote(source) && !strings.Contains(source, "?") &&
-		(errors.As(err, &status) && status.Code == http.StatusMethodNotAllowed || errors.As(err, &mistakes) && mistakes.NotWSDL):
-		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
-	case errors.Is(err, wsdl.ErrOrigin):
-		return withRemedy(err, "save the documents to files and generate from those, or add --allow-private-imports if you trust their source")
-	case errors.Is(err, fs.ErrNotExist):
-		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
-	}
-	return err
-}
-
-// isRemote reports whether a description is fetched over HTTP.
-func isRemote(source string) bool {
-	u, err := url.Parse(source)
-	return err == nil && (strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https"))
-}
-
-// sameOrigin reports whether two URLs have scheme, host and port in common.
-func sameOrigin(a, b string) bool {
-	u, errA := url.Parse(a)
-	v, errB := url.Parse(b)
-	return errA == nil && errB == nil && authclient.TargetOf(u).Origin() == authclient.TargetOf(v).Origin()
 }
 
 // directive returns the command that generates the package again from within

@@ -145,6 +145,8 @@ func TestFromArgs(t *testing.T) {
 		{"nested and repeated", append(base, "line[1].sku=AB-002", "line[1].count=1"), `"count": 1`, ""},
 		{"file", append(base, "scan=@scan.pdf"), `"scan": "AP8lUERG"`, ""},
 		{"@ itself", append(base, "note=@@home = a.b"), `"note": "@home = a.b"`, ""},
+		{"text and attribute", append(base, "line[0].price=1.50", "line[0].price.@currency=EUR"), "\"@currency\": \"EUR\",\n        \"#text\": 1.50", ""},
+		{"attribute and text", append(base, "line[0].price.@currency=EUR", "line[0].price=1.50"), "\"@currency\": \"EUR\",\n        \"#text\": 1.50", ""},
 		{"JSON", append(base, "note:=null"), `"note": null`, ""},
 		{"twice is repeated", append(base[:3:3], `line:={"sku":"AB-001","count":1}`, `line:={"sku":"AB-002","count":2}`, "pickup=2026-01-31"), `"sku": "AB-002"`, ""},
 		{"namespace", append(base, "{urn:shop}note=x.y"), `"note": "x.y"`, ""},
