@@ -39,8 +39,8 @@ func (w withDC) Run() int { return adtest.Main(w.m) }
 // The scripts find a service behind a login at $PROTECTED, and a server that
 // redirects there at $REDIRECT. $WEBPAGE answers with HTML, $POSTONLY with 405,
 // $ECHO with what it is sent, but accepts silently at $ECHO/accept. $EVILWSDL
-// is a description that names another server. A service
-// of the demo is at $LEDGER; $DEMOKRB5 is the krb5.conf of its domain.
+// is a description that names another server. $PROXY is
+// a proxy that wants a login. A service of the demo is at $LEDGER; $DEMOKRB5 is the krb5.conf of its domain.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	url := protected(t)
@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(echo.Close)
 	evil := httptest.NewServer(http.HandlerFunc(evilWSDL))
 	t.Cleanup(evil.Close)
+	proxy := loginProxy(t)
 	ledger, krb5conf := demoServices(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("WEBPAGE", page.URL+"/library")
 			e.Setenv("POSTONLY", post.URL+"/library")
 			e.Setenv("ECHO", echo.URL)
+			e.Setenv("PROXY", proxy)
 			e.Setenv("EVILWSDL", evil.URL+"/expenses.wsdl")
 			e.Setenv("LEDGER", ledger)
 			e.Setenv("DEMOKRB5", krb5conf)
