@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +30,8 @@ type generateFlags struct {
 	check        bool
 	allowPrivate bool
 	allowBroken  bool
+
+	progress *progress
 
 	needsTool bool // a module that was written to cannot run the go:generate line
 }
@@ -91,6 +91,9 @@ type generated struct {
 	Services []service `json:"services"`
 	LeftOut  []string  `json:"left_out,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
+
+	Program *firstProgram `json:"program,omitempty"`
+	fresh   bool          // nothing was generated there before
 }
 
 type service struct {
@@ -130,6 +133,9 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 			resolver.HTTP = &http.Client{Transport: t, Timeout: fetchTimeout}
 		}
 	}
+	f.progress = newProgress(cmd.ErrOrStderr())
+	defer f.progress.clear()
+	resolver.OnDocument = f.progress.document
 	var results []generated
 	stale := false
 	from := map[string]string{} // directory -> document
@@ -141,12 +147,15 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 		results = append(results, *r)
 		stale = stale || len(r.Changed) > 0
 	}
+	f.progress.clear()
 	if wantJSON(cmd) {
 		if err := printJSON(cmd.OutOrStdout(), results); err != nil {
 			return err
 		}
 	} else {
-		f.print(cmd.OutOrStdout(), results)
+		if err := f.print(cmd.OutOrStdout(), results); err != nil {
+			return err
+		}
 	}
 	if f.check && stale {
 		return withRemedy(errors.New("generated files are not up to date"), "run the command again without --check")
@@ -166,6 +175,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 			return nil, err
 		}
 	}
+	f.progress.show(fmt.Sprintf("generate from %d documents with %d types", len(d.Documents), len(d.Types)))
 	res, err := gen.Generate(d, gen.Options{Package: pkg})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
@@ -215,6 +225,14 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	}
 	for _, file := range res.Files {
 		out.Files = append(out.Files, file.Name)
+	}
+	ours, err := previous(dir)
+	if err != nil {
+		return nil, err
+	}
+	out.fresh = len(ours) == 0 && !f.check
+	if out.Program, err = newProgram(dir, module, res, f.login.asInProgram()); err != nil {
+		return nil, err
 	}
 	out.Changed, err = write(dir, res.Files, f.check)
 	return out, err
@@ -337,51 +355,4 @@ func previous(dir string) (map[string]bool, error) {
 		}
 	}
 	return ours, nil
-}
-
-// print writes the summary.
-func (f *generateFlags) print(w io.Writer, results []generated) {
-	for i, r := range results {
-		if i > 0 {
-			fmt.Fprintln(w)
-		}
-		state := fmt.Sprintf("%d files written", len(r.Changed))
-		switch {
-		case len(r.Changed) == 0:
-			state = "up to date"
-		case f.check:
-			state = "not up to date: " + strings.Join(r.Changed, ", ")
-		}
-		fmt.Fprintf(w, "%s: package %s, %d types, %s\n", filepath.ToSlash(r.Dir), r.Package, r.Types, state)
-		for _, s := range r.Services {
-			fmt.Fprintf(w, "\n%s (SOAP %s)", s.Name, s.SOAP)
-			if s.URL != "" {
-				fmt.Fprintf(w, " %s", s.URL)
-			}
-			fmt.Fprintln(w)
-			tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(tw, "  operation\tin\tout\tfaults")
-			for _, op := range s.Operations {
-				out := op.Out
-				if out == "" {
-					out = "(one-way)"
-				}
-				faults := "-"
-				if len(op.Faults) > 0 {
-					faults = strings.Join(op.Faults, ", ")
-				}
-				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", op.Name, op.In, out, faults)
-			}
-			_ = tw.Flush() // w reports its own errors when the program ends
-		}
-		for _, s := range r.LeftOut {
-			fmt.Fprintf(w, "left out: %s\n", s)
-		}
-		for _, s := range r.Warnings {
-			fmt.Fprintf(w, "warning: %s\n", s)
-		}
-	}
-	if f.needsTool && !f.check {
-		fmt.Fprintf(w, "\nto run it again with go generate: go get -tool %s\n", commandPath)
-	}
 }
