@@ -152,7 +152,7 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	op, err := catalog.Find(f.query(args[1]))
 	if err != nil {
-		return withRemedy(err, "soapward call "+shellWord(source))
+		return withRemedy(withDropped(err, d, args[1]), "soapward call "+shellWord(source))
 	}
 	if f.template != "" {
 		return f.printTemplate(cmd, op)
@@ -166,6 +166,17 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 		return withRemedy(err, fmt.Sprintf("soapward call --template %s %s", shellWord(source), shellWord(args[1])))
 	}
 	return f.call(cmd, source, client, op, req)
+}
+
+// withDropped adds to err why an operation is missing that the description
+// has, but with mistakes.
+func withDropped(err error, d *wsdl.Definitions, name string) error {
+	for _, p := range d.Dropped {
+		if strings.Contains(p.Text, "operation "+name+":") {
+			err = fmt.Errorf("%w\nwsdl: %s", err, p.String())
+		}
+	}
+	return err
 }
 
 func (f *callFlags) query(name string) message.Query {

@@ -54,20 +54,20 @@ func listOperations(cmd *cobra.Command, port string, c *message.Catalog) error {
 	p := &terminal.Printer{Style: styleOf(cmd.OutOrStdout()), W: cmd.OutOrStdout()}
 	for i := 0; i < len(all); {
 		first := all[i]
-		var rows []terminal.Row
+		var rows []methodRow
 		for ; i < len(all) && all[i].Service == first.Service && all[i].Port == first.Port; i++ {
 			o := all[i]
 			name := o.Name
 			if times[o.Service+"/"+o.Port+"/"+o.Name] > 1 {
 				name += ":" + o.Label
 			}
-			rows = append(rows, terminal.Row{Cells: []string{name, orText(o.In, "(several)"), outText(o), o.Doc}})
+			rows = append(rows, methodRow{name, orText(o.In, "(several)"), outText(o), o.Doc, o.Doc})
 		}
 		if i > len(rows) {
 			p.Line("")
 		}
 		portHead(p, first)
-		p.Table([]string{"operation", "in", "out", "about"}, rows)
+		printRows(p, "about", rows)
 	}
 	return p.Err
 }

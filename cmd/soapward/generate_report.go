@@ -60,37 +60,66 @@ func (f *generateFlags) printOne(p *terminal.Printer, r *generated) {
 	}
 }
 
-// printMethods prints the operations of a service: in columns where they fit,
-// else with their types in one column that is wrapped.
+// printMethods prints the operations of a service.
 func printMethods(p *terminal.Printer, ops []operation) {
-	head := []string{"operation", "in", "out", "faults"}
-	var rows, narrow []terminal.Row
-	widths := make([]int, len(head))
+	var rows []methodRow
 	for _, op := range ops {
 		out, faults := op.Out, "-"
 		if out == "" {
 			out = "(one-way)"
 		}
-		about := op.In + " → " + out
+		about := ""
 		if len(op.Faults) > 0 {
 			faults = strings.Join(op.Faults, ", ")
-			about += "; faults " + faults
+			about = "faults " + faults
 		}
-		rows = append(rows, terminal.Row{Cells: []string{op.Name, op.In, out, faults}})
-		narrow = append(narrow, terminal.Row{Cells: []string{op.Name, about}})
+		rows = append(rows, methodRow{op.Name, op.In, out, faults, about})
 	}
-	for _, r := range append([]terminal.Row{{Cells: head}}, rows...) {
+	printRows(p, "faults", rows)
+}
+
+// methodRow is an operation in a table: with last in a column of its own, or
+// where there is no room with about behind the types.
+type methodRow struct{ name, in, out, last, about string }
+
+// printRows prints operations in as many columns as fit: four, or two with the
+// types in one, or each operation in a paragraph of its own. Names are not
+// broken, unless one is wider than the terminal.
+func printRows(p *terminal.Printer, last string, rows []methodRow) {
+	four := []terminal.Row{{Cells: []string{"operation", "in", "out", last}}}
+	two := []terminal.Row{{Cells: []string{"operation", "in → out"}}}
+	widths := [4]int{}
+	word := 0
+	for _, r := range rows {
+		types := r.in + " → " + r.out
+		if r.about != "" {
+			types += "; " + r.about
+		}
+		four = append(four, terminal.Row{Cells: []string{r.name, r.in, r.out, r.last}})
+		two = append(two, terminal.Row{Cells: []string{r.name, types}})
+		for _, w := range strings.Fields(types) {
+			word = max(word, utf8.RuneCountInString(w))
+		}
+	}
+	for _, r := range four {
 		for i, c := range r.Cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
-	// The last column is wrapped, but not to less than its widest word is likely
-	// to need.
-	if widths[0]+widths[1]+widths[2]+min(widths[3], 20)+8 <= p.Columns() {
-		p.Table(head, rows)
-		return
+	const gaps, least = 8, 25 // a last column as narrow as that is still read
+	switch room := p.Columns() - widths[0]; {
+	case widths[1]+widths[2]+min(widths[3], least)+gaps <= room:
+		p.Table(four[0].Cells, four[1:])
+	case word+4 <= room:
+		p.Table(two[0].Cells, two[1:])
+	default:
+		for _, r := range two[1:] {
+			p.Line("  " + r.Cells[0])
+			for _, l := range terminal.Wrap(r.Cells[1], p.Columns()-6) {
+				p.Line("      " + l)
+			}
+		}
 	}
-	p.Table([]string{"operation", "in → out"}, narrow)
 }
 
 // printProblem prints a problem with its position: on one line, for programs,
