@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -299,8 +299,8 @@ func (f *callFlags) call(cmd *cobra.Command, source string, client *http.Client,
 	switch {
 	case !isRemote(address):
 		return withRemedy(fmt.Errorf("the WSDL has no http address for port %s: %q", op.Port, address), "add --url URL")
-	case f.url == "" && f.login.wanted() && isRemote(source) && !sameOrigin(source, address):
-		return withRemedy(fmt.Errorf("the WSDL names another server, %s, and the login stays with that of the WSDL", address),
+	case f.url == "" && (f.login.wanted() || len(f.headers)+len(f.soapHeaders) > 0) && isRemote(source) && !sameOrigin(source, address):
+		return withRemedy(fmt.Errorf("the WSDL names another server, %s, and login and headers stay with that of the WSDL", address),
 			fmt.Sprintf("--url %s, if you trust that server", shellWord(address)))
 	}
 	opts, err := f.options()
@@ -357,6 +357,7 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 func (f *callFlags) explainCall(source, address string, op *message.Operation, err error) error {
 	var fault *soap.Fault
 	var status *soapclient.StatusError
+	var slow net.Error
 	switch {
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !f.login.wanted():
 		return withRemedy(fmt.Errorf("%s answered 401 Unauthorized and offers %s", address, strings.Join(schemes(status.Challenges), ", ")),
@@ -365,7 +366,7 @@ func (f *callFlags) explainCall(source, address string, op *message.Operation, e
 		return &faultError{fault, op}
 	case errors.As(err, &status) && status.Code == http.StatusNotFound && f.url == "":
 		return withRemedy(err, "the address in the WSDL may be out of date: add --url URL")
-	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
+	case errors.As(err, &slow) && slow.Timeout():
 		return withRemedy(err, "add --timeout 5m, or check that the service runs at "+address)
 	}
 	return explain("soapward call", source, f.login, err)

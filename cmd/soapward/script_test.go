@@ -89,6 +89,10 @@ func echoRequest(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode xmlns:x="urn:x">x:Full</faultcode>`+
 			"<faultstring>no\u009bmore</faultstring><detail><Echo xmlns='urn:e'><size>3</size></Echo><other/></detail></s:Fault></s:Body></s:Envelope>")
 		return
+	case "/hang":
+		_, _ = io.Copy(io.Discard, r.Body) // or the end of the connection is not noticed
+		<-r.Context().Done()
+		return
 	case "/moved":
 		http.Redirect(w, r, "/", http.StatusFound)
 		return

@@ -2,7 +2,9 @@ package message
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/wire"
@@ -29,8 +31,13 @@ func (o *Operation) Call(ctx context.Context, c *soapclient.Client, req *Request
 	return res.Content, nil
 }
 
-// Headers takes header blocks apart that were given as XML.
+// declaration is what a document may begin with.
+var declaration = regexp.MustCompile(`^\x{FEFF}?\s*(<\?xml[^>]{0,200}\?>)?`)
+
+// Headers takes header blocks apart that were given as XML in UTF-8: one or
+// several elements.
 func Headers(data []byte) ([]soap.Header, error) {
+	data = data[len(declaration.Find(data)):]
 	r := wire.NewReader(append(append([]byte("<x>"), data...), "</x>"...), ample(len(data)))
 	r.Next()
 	var all []soap.Header
@@ -41,11 +48,14 @@ func Headers(data []byte) ([]soap.Header, error) {
 		}
 		all = append(all, soap.Header{Name: raw.Name(), Raw: raw})
 	}
+	if r.Err() == nil && r.Next() != wire.EOF {
+		return nil, errors.New("message: header blocks: more than elements")
+	}
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("message: header blocks: %w", err)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("message: header blocks: no element")
+		return nil, errors.New("message: header blocks: no element")
 	}
 	return all, nil
 }
