@@ -126,7 +126,7 @@ func TestFirstCall(t *testing.T) {
 	dir := t.TempDir()
 	env := append(os.Environ(),
 		"GOPROXY="+moduleProxy(t)+",file://"+filepath.Join(strings.TrimSpace(string(cache)), "cache", "download")+",off",
-		"GOMODCACHE="+filepath.Join(t.TempDir(), "mod"), "GOFLAGS=-modcacherw -trimpath", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "NO_COLOR=1")
+		"GOMODCACHE="+filepath.Join(t.TempDir(), "mod"), "GOFLAGS=-modcacherw -ldflags=-w", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "NO_COLOR=1")
 	shell := func(dir, script string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", "set -e\n"+script)
 		cmd.Dir, cmd.Env = dir, env
@@ -183,7 +183,7 @@ func startServer(t *testing.T, cmd *exec.Cmd, addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Stop() })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // it is compiled first
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute) // it is compiled first
 	defer cancel()
 	if err := p.WaitListening(ctx, addr); err != nil {
 		t.Fatalf("%v\n%s", err, &out)

@@ -56,8 +56,12 @@ The line runs "go tool soapward", so this program must be a tool of the module:
 Operations that are not supported yet (rpc/encoded, notifications) are left out
 and listed. One that refers to what the WSDL does not have is an error.
 
+The first time, a program is printed at the end that calls the first operation,
+with the login that was used here, to be pasted into a shell.
+
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
---password-file.`,
+--password-file. Proxies are those of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or
+that of --proxy.`,
 		Example: `  soapward generate -o internal/expenses expenses.wsdl
   soapward generate -o gen orders.wsdl stock.wsdl
   soapward generate -u 'CORP\alice' -o internal/hr 'https://host.corp.test/HR.svc?wsdl'
@@ -152,10 +156,8 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 		if err := printJSON(cmd.OutOrStdout(), results); err != nil {
 			return err
 		}
-	} else {
-		if err := f.print(cmd.OutOrStdout(), results); err != nil {
-			return err
-		}
+	} else if err := f.print(cmd.OutOrStdout(), results); err != nil {
+		return err
 	}
 	if f.check && stale {
 		return withRemedy(errors.New("generated files are not up to date"), "run the command again without --check")

@@ -34,9 +34,9 @@ func newRootCommand() *cobra.Command {
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
-and server, from WSDL, calls services from the shell, makes the computer account that NTLM logins are verified
-with, finds out why Kerberos logins fail, and says in words what is in a login
-token.`,
+and server, from WSDL, calls services from the shell, makes the computer account
+that NTLM logins are verified with, finds out why Kerberos logins fail, and says
+in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
