@@ -28,6 +28,10 @@ type generator struct {
 	faults    map[*wsdl.Element]*structT
 	ports     []*portT
 
+	kept    map[string]*namesItem // of an earlier run
+	members map[string]*scope     // by the key of what they are members of
+	roots   map[*wsdl.Type]wsdl.QName
+
 	reach     map[*wsdl.Type]bool
 	reachList []*wsdl.Type
 	queue     []*structT // to be filled
@@ -108,7 +112,7 @@ func (g *generator) typeName(q wsdl.QName, suffix string) string {
 		return n
 	}
 	base := exported(q.Local)
-	n := g.pkg.take(base, base+suffix, base+spaceSuffix(q.Space))
+	n := g.pkg.pick("type "+clark(q), base, base+suffix, base+spaceSuffix(q.Space))
 	g.typeNames[q] = n
 	return n
 }
@@ -128,10 +132,15 @@ func (g *generator) outerName(t *wsdl.Type) string {
 	default:
 		outer = exported(o.Owner)
 	}
-	if strings.HasSuffix(outer, exported(t.Owner)) && !o.Name.IsZero() {
+	own := exported(t.Owner)
+	stem, reply := strings.CutSuffix(outer, "Response")
+	switch {
+	case strings.HasSuffix(outer, own) && !o.Name.IsZero():
 		return outer
+	case reply && stem != "" && strings.HasPrefix(own, stem) && !g.pkg.used[own]: // GetListResult in GetListResponse
+		return own
 	}
-	return outer + exported(t.Owner)
+	return outer + own
 }
 
 // structOf returns the struct of a complex type. It is filled later, so that
@@ -140,13 +149,15 @@ func (g *generator) structOf(t *wsdl.Type) *structT {
 	if s := g.structs[t]; s != nil {
 		return s
 	}
-	s := &structT{typ: t, names: fieldScope()}
+	s := &structT{typ: t}
 	if t.Name.IsZero() {
 		base := g.outerName(t)
-		s.name = g.pkg.take(base, base+"Element")
+		g.nameStruct(s, g.typeKey(t), base, base+"Element")
 		s.doc = []string{s.name + " is the content of the element " + t.Owner + ".", t.Doc}
 	} else {
 		s.name = g.typeName(t.Name, "Type")
+		s.key = g.typeKey(t)
+		s.names = g.memberScope(s.key, structNames...)
 		s.doc = []string{s.name + " is the type " + t.Name.Local + ofSpace(t.Name) + ".", t.Doc}
 	}
 	g.structs[t] = s
@@ -162,8 +173,47 @@ func ofSpace(q wsdl.QName) string {
 	return " of " + q.Space
 }
 
-// fieldScope reserves the methods of generated structs.
-func fieldScope() *scope { return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName") }
+// structNames are the methods of generated structs, of faults the last two.
+var structNames = []string{"MarshalWire", "UnmarshalWire", "Error", "DetailName"}
+
+// nameStruct names a struct by what it is in the description.
+func (g *generator) nameStruct(s *structT, key string, candidates ...string) {
+	s.key = g.pkg.unique(key)
+	s.name = g.pkg.pick(s.key, candidates...)
+	s.names = g.memberScope(s.key, structNames...)
+}
+
+// typeKey says what a type is in the description.
+func (g *generator) typeKey(t *wsdl.Type) string {
+	switch {
+	case !t.Name.IsZero():
+		return "type " + clark(t.Name)
+	case g.structs[t] != nil && g.structs[t].key != "":
+		return g.structs[t].key
+	case t.OwnerType() != nil:
+		return g.typeKey(t.OwnerType()) + "/" + t.Owner
+	}
+	if g.roots == nil {
+		g.roots = map[*wsdl.Type]wsdl.QName{}
+		for _, e := range g.d.Elements {
+			if e.Type.Name.IsZero() && e.Head == nil {
+				g.roots[e.Type] = e.Name
+			}
+		}
+	}
+	if q, ok := g.roots[t]; ok {
+		return "element " + clark(q)
+	}
+	return "anonymous " + t.Owner
+}
+
+// clark writes a name as {namespace}local.
+func clark(q wsdl.QName) string {
+	if q.Space == "" {
+		return q.Local
+	}
+	return "{" + q.Space + "}" + q.Local
+}
 
 // fillAll fills structs until none is left.
 func (g *generator) fillAll() {
@@ -174,29 +224,53 @@ func (g *generator) fillAll() {
 	}
 }
 
+// nameNil names the fields of structs that may be nil and have attributes even
+// so (XML Schema 1 2.6.2).
+func (g *generator) nameNil() {
+	for _, s := range g.order {
+		if s.nilled && (len(s.attrs) > 0 || s.anyAttr) {
+			s.nilField = s.takeField("xsi:nil", "Nil")
+		}
+	}
+}
+
+// nilAttrs reports whether what a field holds may be nil and have attributes.
+func (f *field) nilAttrs() bool {
+	switch f.val.kind {
+	case structValue:
+		return f.val.st.nilField != ""
+	case ifaceValue:
+		return slices.ContainsFunc(f.val.iface.impls, func(s *structT) bool { return s.nilField != "" })
+	}
+	return f.val.kind == anyValue
+}
+
 func (g *generator) fill(s *structT) {
 	t := s.typ
 	if s.built || t == nil {
 		return
 	}
 	s.built = true
-	if s.fault == nil { // it has no methods of an error
-		delete(s.names.used, "Error")
-		delete(s.names.used, "DetailName")
+	for _, method := range structNames[2:] {
+		if s.fault != nil {
+			s.names.fixed(method)
+		} else if !s.names.keeps(method) {
+			delete(s.names.used, method)
+		}
 	}
 	for _, a := range t.Attributes {
 		g.attribute(s, a)
 	}
 	if s.anyAttr = t.AnyAttribute != nil; s.anyAttr {
-		s.names.take("Attrs")
+		s.names.fixed("Attrs")
 	}
 	switch {
 	case t.Simple != nil:
 		s.simple = g.simpleValue(t, t.Simple)
-		s.names.take("Value")
+		s.names.fixed("Value")
 	case t.Mixed:
 		s.mixed = true
-		s.names.take("Content")
+		s.names.fixed("Content")
 	default:
 		g.particle(s, t.Content, false, 0)
 	}
@@ -204,7 +278,7 @@ func (g *generator) fill(s *structT) {
 	for _, f := range s.attrs {
 		if f.kind != constField {
 			n := exported(f.elem.Local)
-			f.name = s.names.take(n, n+"Attr")
+			f.name = s.names.pick(s.names.unique("@"+clark(f.elem)), n, n+"Attr")
 		}
 	}
 }
@@ -261,7 +335,7 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 	}
 	base := g.structOf(t)
 	i := &iface{base: base}
-	i.name = g.pkg.take("Any" + base.name)
+	i.name = g.pkg.pick("any "+base.key, "Any"+base.name)
 	i.marker = "is" + base.name
 	g.ifaces[t] = i
 	g.ifaceList = append(g.ifaceList, i)
@@ -300,9 +374,10 @@ func (g *generator) rootStruct(e *wsdl.Element) *structT {
 			return s
 		}
 		base := exported(e.Name.Local)
-		s := &structT{name: g.pkg.take(base, base+"Element"), names: fieldScope(), built: true}
+		s := &structT{built: true}
+		g.nameStruct(s, "element "+clark(e.Name), base, base+"Element")
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
-		s.names.take("Value")
+		s.names.fixed("Value")
 		g.structs[e] = s
 		s.simple = g.valueOf(e.Type)
 		g.order = append(g.order, s)

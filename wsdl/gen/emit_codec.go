@@ -77,6 +77,13 @@ func (g *generator) emitUnmarshal(s *structT) {
 	g.p("func (x *%s) UnmarshalWire(r *wire.Reader) {", s.name)
 	g.p("\t*x = %s{}", s.name)
 	g.readAttrs(s)
+	if s.nilField != "" {
+		g.p("\tif r.Nil() {")
+		g.p("\t\tx.%s = true", s.nilField)
+		g.p("\t\tr.Skip()")
+		g.p("\t\treturn")
+		g.p("\t}")
+	}
 	switch {
 	case s.simple != nil && byMethod(s.simple):
 		g.p("\tx.Value.UnmarshalWire(r)")
@@ -107,6 +114,12 @@ func (g *generator) emitMarshal(s *structT) {
 		g.p("\t\tw.Attr(a.Name, a.Value)")
 		g.p("\t}")
 	}
+	if s.nilField != "" {
+		g.p("\tif x.%s {", s.nilField)
+		g.p("\t\tw.EndNil()")
+		g.p("\t\treturn")
+		g.p("\t}")
+	}
 	switch {
 	case s.simple != nil:
 		g.writeText(s.simple, "x.Value", "\t")
@@ -128,6 +141,8 @@ func (g *generator) writeText(v *value, x, ind string) {
 		g.p("%swire.PutText(w, %s, %s)", ind, v.app, x)
 	case qnameValue:
 		g.p("%sw.QName(%s)", ind, x)
+	case qnameListValue:
+		g.p("%sw.QNameList(%s)", ind, x)
 	case textListValue:
 		g.p("%sw.Text(wire.TextList(%s))", ind, x)
 	default:
@@ -159,6 +174,10 @@ func (g *generator) writeAttr(f *field) {
 		g.p("%swire.PutAttr(w, %s, %s, %s)", ind, n, f.val.app, x)
 	case qnameValue:
 		g.p("%sw.AttrQName(%s, %s)", ind, n, x)
+	case qnameListValue:
+		g.p("%sw.BeginAttr(%s)", ind, n)
+		g.p("%sw.QNameList(%s)", ind, x)
+		g.p("%sw.EndAttr()", ind)
 	case textListValue:
 		g.p("%sw.Attr(%s, wire.TextList(%s))", ind, n, x)
 	default:
@@ -186,6 +205,10 @@ func (g *generator) writeElement(v *value, n, x string, ptr bool, ind string) {
 		g.p("%swire.Put(w, %s, %s, %s)", ind, n, v.app, x)
 	case qnameValue:
 		g.p("%sw.QNameElement(%s, %s)", ind, n, x)
+	case qnameListValue:
+		g.p("%sw.Start(%s)", ind, n)
+		g.p("%sw.QNameList(%s)", ind, x)
+		g.p("%sw.End()", ind)
 	case textListValue:
 		g.p("%sw.Element(%s, wire.TextList(%s))", ind, n, x)
 	case ifaceValue:

@@ -16,7 +16,7 @@ func (g *generator) emitNestedRead(s *structT) {
 		g.p("// child then.")
 		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
 		// No loop: switchLocal is indented for one, which gofmt puts right.
-		g.switchLocal(s, false, func(i int, ind string) {
+		g.switchLocal(s, false, nil, func(i int, ind string) {
 			f := s.fields[i]
 			if f.kind == nestedField {
 				e := g.enter(f, ind)
@@ -72,13 +72,9 @@ func (g *generator) emitNestedRead(s *structT) {
 		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
 	}
 	g.p("\tfor at := 0; ; {")
-	g.switchLocal(s, true, func(i int, ind string) {
+	g.switchLocal(s, true, nil, func(i int, ind string) {
 		f := s.fields[i]
-		if f.card == many {
-			g.p("%sat = %d", ind, i)
-		} else {
-			g.p("%sat = %d", ind, i+1)
-		}
+		g.p("%sat = %d", ind, f.after(i))
 		if n := slices.Index(required, i); n >= 0 {
 			g.p("%sseen[%d] = true", ind, n)
 		}

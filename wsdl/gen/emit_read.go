@@ -16,6 +16,8 @@ func readExpr(v *value) string {
 		return "wire.Value(r, " + v.parse + ")"
 	case qnameValue:
 		return "r.QNameValue()"
+	case qnameListValue:
+		return "r.QNameList()"
 	case ifaceValue:
 		return "read" + v.iface.name + "(r)"
 	}
@@ -48,9 +50,13 @@ func (g *generator) readField(f *field, ind string) {
 		return
 	}
 	v, t := f.withDefault(), f.val.goType
+	isNil := "r.Nil()"
+	if f.nilAttrs() {
+		isNil = "r.NilOnly()"
+	}
 	switch gt := f.goType(); {
 	case f.card == many && f.nillable && v.kind != ifaceValue:
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s\t%s = append(%s, nil)", ind, x, x)
 		g.p("%s} else {", ind)
@@ -58,7 +64,7 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s\t%s = append(%s, v)", ind, x, x)
 		g.p("%s}", ind)
 	case f.card == many && f.nillable:
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s\t%s = append(%s, nil)", ind, x, x)
 		g.p("%s} else {", ind)
@@ -70,7 +76,7 @@ func (g *generator) readField(f *field, ind string) {
 	case f.card == many:
 		g.p("%s%s = append(%s, %s)", ind, x, x, readExpr(v))
 	case strings.HasPrefix(gt, "wire.Nillable["):
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s\t%s = %s{Nil: true}", ind, x, gt)
 		g.p("%s} else {", ind)
@@ -78,7 +84,7 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s\t%s = %s{Value: v}", ind, x, gt)
 		g.p("%s}", ind)
 	case f.nillable:
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s} else {", ind)
 		if v.kind == ifaceValue {
@@ -221,6 +227,27 @@ func (f *field) single() bool {
 	return (f.kind == elemField || f.kind == constField) && f.card != many
 }
 
+// after returns which field may come next when a part of field i was read.
+func (f *field) after(i int) int {
+	if f.card == many || f.kind == nestedField && !f.nested.whole() {
+		return i
+	}
+	return i + 1
+}
+
+// whole reports whether readChild reads all that an occurrence of s can have.
+func (s *structT) whole() bool {
+	if s.kind == groupStruct {
+		return true
+	}
+	for _, f := range s.fields {
+		if f.kind != elemField && f.card == many || f.kind == nestedField && !f.nested.whole() {
+			return false
+		}
+	}
+	return true
+}
+
 // readContent writes the loop that reads the children of a complex struct.
 func (g *generator) readContent(s *structT) {
 	ordered := s.ordered()
@@ -247,13 +274,7 @@ func (g *generator) readContent(s *structT) {
 	emit := func(i int, ind string) {
 		f := s.fields[i]
 		if ordered {
-			if f.card == many {
-				g.p("%sat = %d", ind, i)
-			} else if f.kind != nestedField {
-				g.p("%sat = %d", ind, i+1)
-			} else {
-				g.p("%sat = %d", ind, i)
-			}
+			g.p("%sat = %d", ind, f.after(i))
 		}
 		if n, ok := flags[i]; ok {
 			g.p("%sr.Once(&seen[%d])", ind, n)
@@ -269,7 +290,7 @@ func (g *generator) readContent(s *structT) {
 		}
 		g.p("%s%s", ind, next)
 	}
-	g.switchLocal(s, ordered, emit)
+	g.switchLocal(s, ordered, flags, emit)
 	g.p("\t\tr.Unknown()")
 	if nested {
 		g.p("\t\tmore = r.Child()")
@@ -295,8 +316,9 @@ func (g *generator) readContent(s *structT) {
 
 // switchLocal writes the switch over the local name of the current element,
 // then the tests for wildcards. emit writes what happens for a field and must
-// leave the place.
-func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind string)) {
+// leave the place. What a wildcard allows as well belongs to a field with a flag
+// once only.
+func (g *generator) switchLocal(s *structT, ordered bool, flags map[int]int, emit func(i int, ind string)) {
 	locals, by, wild := s.dispatches()
 	if len(locals) > 0 {
 		g.p("\t\tswitch r.Local() {")
@@ -318,6 +340,9 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 				cond := g.isSpace(d.name.Space)
 				if ordered {
 					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
+				}
+				if n, ok := flags[d.field]; ok && !ordered && s.allowsAny(wild, d.name.Space) {
+					cond += fmt.Sprintf(" && !seen[%d]", n)
 				}
 				g.p("\t\t\tif %s {", cond)
 				emit(d.field, "\t\t\t\t")
@@ -350,6 +375,17 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 		emit(i, "\t\t\t")
 		g.p("\t\t}")
 	}
+}
+
+// allowsAny reports whether a repeated wildcard among the fields allows a
+// namespace.
+func (s *structT) allowsAny(fields []int, space string) bool {
+	for _, i := range fields {
+		if f := s.fields[i]; f.kind == anyField && f.wild.Allows(space) {
+			return true
+		}
+	}
+	return false
 }
 
 // readAttrs writes the loop over attributes.
@@ -424,6 +460,8 @@ func readAttr(v *value) string {
 		return "wire.AttrValue(r, a, " + v.parse + ")"
 	case qnameValue:
 		return "r.AttrQName(a)"
+	case qnameListValue:
+		return "r.AttrQNameList(a)"
 	}
 	e := "r.Keep(a.Value)"
 	if v.parse != "" {

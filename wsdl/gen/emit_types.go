@@ -74,6 +74,9 @@ func (g *generator) emitStruct(s *structT) {
 	if s.anyAttr {
 		g.p("\tAttrs []xml.Attr // any others")
 	}
+	if s.nilField != "" {
+		g.p("\t%s bool // xsi:nil: the attributes count, the content does not", s.nilField)
+	}
 	g.p("}\n")
 	for _, f := range s.attrs {
 		g.emitDefault(s, f)
@@ -146,7 +149,7 @@ func (g *generator) emitDefault(s *structT, f *field) {
 	if f.def == nil || f.card != opt || f.kind != elemField || f.val.kind != textValue {
 		return
 	}
-	m := s.names.take(f.name + "OrDefault")
+	m := s.names.pick(s.names.unique("@"+clark(f.elem)+" or default"), f.name+"OrDefault")
 	g.p("// %s returns %s, or its default if it is absent.", m, f.name)
 	g.p("func (x *%s) %s() %s {", s.name, m, f.val.goType)
 	g.p("\tif x.%s == nil {", f.name)

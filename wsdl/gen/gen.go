@@ -47,6 +47,12 @@ type Options struct {
 
 	// Directive is written as a go:generate line. Empty writes none.
 	Directive string
+
+	// FreezeNames adds NamesFile to the files. Names is one of an earlier run:
+	// what it names keeps its name, whatever else is in the description now,
+	// and the file is brought up to date.
+	FreezeNames bool
+	Names       []byte
 }
 
 // File is one generated file. Name uses slashes and is relative to the
@@ -106,13 +112,18 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 	g := &generator{
 		d: d, opt: o, pkg: packageScope(), typeNames: map[wsdl.QName]string{}, structs: map[any]*structT{},
 		enums: map[*wsdl.Type]*enumT{}, ifaces: map[*wsdl.Type]*iface{}, faults: map[*wsdl.Element]*structT{},
-		reach: map[*wsdl.Type]bool{}, empty: map[*wsdl.Particle]bool{},
+		reach: map[*wsdl.Type]bool{}, empty: map[*wsdl.Particle]bool{}, members: map[string]*scope{},
 	}
 	if g.opt.Package == "" {
 		g.opt.Package = defaultPackage(d)
 	}
 	if err := CheckPackage(g.opt.Package); err != nil {
 		return nil, nil, fmt.Errorf("gen: %w", err)
+	}
+	if o.Names != nil {
+		if err := g.keep(o.Names); err != nil {
+			return nil, nil, err
+		}
 	}
 	g.pickPorts()
 	if len(g.ports) == 0 {
@@ -126,6 +137,7 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 	g.bindMessages()
 	g.fillAll()
 	g.breakCycles()
+	g.nameNil()
 	g.nameConstants()
 	if len(g.probs) > 0 {
 		return nil, nil, &wsdl.Error{Problems: g.probs}
@@ -174,6 +186,13 @@ func (g *generator) write() (*Result, error) {
 		r.Files = append(r.Files, File{f.name, data})
 	}
 	r.Files = append(r.Files, docs...)
+	if g.opt.FreezeNames || g.opt.Names != nil {
+		data, err := g.names()
+		if err != nil {
+			return nil, err
+		}
+		r.Files = append(r.Files, File{NamesFile, data})
+	}
 	slices.SortFunc(r.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range g.ports {
 		s := Service{Name: p.name, SOAP: p.versions()}

@@ -16,6 +16,7 @@ const (
 type structT struct {
 	kind   structKind
 	name   string
+	key    string   // what it is in the description: see NamesFile
 	doc    []string // paragraphs
 	typ    *wsdl.Type
 	fields []*field
@@ -29,6 +30,8 @@ type structT struct {
 	fault    *wsdl.Element
 	wraps    bool // embeds the type named by simple
 	optEmpty bool // of choiceStruct: no alternative at all is fine
+	nilled   bool // of an element that may be nil: see nameNil
+	nilField string
 	built    bool
 }
 
@@ -73,6 +76,7 @@ const (
 	scalarValue                  // parsed and appended by functions
 	qnameValue
 	textListValue // slice of strings
+	qnameListValue
 	structValue
 	ifaceValue
 	anyValue // wire.Any
@@ -93,6 +97,7 @@ type value struct {
 // enumT is a named string type with constants.
 type enumT struct {
 	name   string
+	key    string
 	doc    []string
 	values []enumValue
 	parse  string
@@ -122,6 +127,7 @@ type operation struct {
 	action     string
 	action12   *string // of SOAP 1.2, if it differs
 	method     string
+	key        string
 	varName    string
 	in, out    *message
 	faults     []*structT
@@ -142,6 +148,7 @@ type portT struct {
 	bindings []*wsdl.Binding
 	second   bool   // not the first of its port type
 	name     string // Go name
+	key      string
 	ops      []*operation
 	ends     []*endpoint
 }

@@ -114,7 +114,12 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		if reply {
 			base += "Response"
 		}
-		s := &structT{name: g.pkg.take(base, p.name+base, base+"Message"), names: fieldScope(), built: true}
+		direction := "input"
+		if reply {
+			direction = "output"
+		}
+		s := &structT{built: true}
+		g.nameStruct(s, direction+" of "+p.key+"/"+op.key, base, p.name+base, base+"Message")
 		s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
 		for _, part := range m.Body {
 			// Part accessors have no namespace (WS-I Basic Profile 1.1 R2735).
@@ -153,12 +158,12 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 	if plain(e.Type) && !e.Type.Name.IsZero() && !g.polymorphic(e.Type) || !plain(e.Type) && e.Type.Builtin && e.Type.Simple == nil {
 		// A named type may serve elsewhere as well: wrap it.
 		base := exported(e.Name.Local)
-		s = &structT{names: fieldScope(), built: true}
+		s = &structT{built: true}
 		inner := "wire.Any"
 		if plain(e.Type) {
 			inner = g.structOf(e.Type).name
 		}
-		s.name = g.pkg.take(base, base+"Fault", base+"Error")
+		g.nameStruct(s, "fault "+clark(e.Name), base, base+"Fault", base+"Error")
 		s.doc = []string{s.name + " is the fault " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.simple = &value{goType: inner} // embedded
 		s.wraps = true
@@ -191,20 +196,7 @@ func (g *generator) headers(op *operation, m *wsdl.BoundMessage, reply bool, see
 			continue
 		}
 		seen[e.Name] = true
-		base := exported(e.Name.Local)
-		for i := 1; ; i++ {
-			n := base
-			if i > 1 {
-				n = fmt.Sprint(base, i)
-			}
-			if !g.pkg.used["With"+n] && !g.pkg.used[n+"From"] && !g.pkg.used["Find"+n] {
-				g.pkg.take("With" + n)
-				g.pkg.take(n + "From")
-				g.pkg.take("Find" + n)
-				t.method = n
-				break
-			}
-		}
+		t.method = g.pkg.pick("header "+clark(e.Name), exported(e.Name.Local))
 	}
 }
 

@@ -83,8 +83,8 @@ func (g *generator) listValue(item *wsdl.Type) *value {
 	case scalarValue:
 		return &value{kind: scalarValue, goType: "[]" + v.goType, slice: true,
 			parse: "xsd.ParseList(" + v.parse + ")", app: "xsd.AppendList(" + v.app + ")"}
-	case qnameValue: // prefixes are kept as written
-		return &value{kind: textValue, goType: "string"}
+	case qnameValue:
+		return &value{kind: qnameListValue, goType: "[]xml.Name", slice: true}
 	}
 	return &value{kind: textListValue, goType: "[]" + v.goType, slice: true, parse: "wire.ParseTextList[" + v.goType + "]"}
 }
@@ -99,11 +99,19 @@ func (g *generator) enum(t *wsdl.Type, s *wsdl.Simple) *enumT {
 		return e
 	}
 	e := &enumT{parse: textParse(s.Atom)}
-	if !t.Name.IsZero() {
+	switch {
+	case t.Complex: // the type itself is a struct, for its attributes
+		outer := g.structOf(t).name
+		e.key = g.structOf(t).key + "/value"
+		e.name = g.pkg.pick(e.key, outer+"Value", outer+"Enum")
+		e.doc = []string{e.name + " is the enumeration that " + outer + " holds."}
+	case !t.Name.IsZero():
+		e.key = g.typeKey(t)
 		e.name = g.typeName(t.Name, "Type")
 		e.doc = []string{e.name + " is an enumeration" + ofSpace(t.Name) + ".", t.Doc}
-	} else {
-		e.name = g.pkg.take(g.outerName(t))
+	default:
+		e.key = g.pkg.unique(g.typeKey(t))
+		e.name = g.pkg.pick(e.key, g.outerName(t))
 		e.doc = []string{e.name + " is the enumeration of " + t.Owner + ".", t.Doc}
 	}
 	g.enums[t] = e
@@ -151,7 +159,7 @@ func (g *generator) nameConstants() {
 			if len(label) > 60 {
 				label = strings.ToValidUTF8(label[:60], "")
 			}
-			v.name = g.pkg.take(e.name+label, e.name+label+"Value")
+			v.name = g.pkg.pick(e.key+"="+v.text, e.name+label, e.name+label+"Value")
 		}
 	}
 }

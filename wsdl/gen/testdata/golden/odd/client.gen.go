@@ -50,12 +50,12 @@ var (
 		Name:    "untyped",
 		Action:  "6",
 	}
-	opOddRpc = &soap.Operation{
+	opOddRPC = &soap.Operation{
 		Service:    "{urn:odd}odd",
 		Name:       "rpc",
 		Action:     "4",
-		Input:      nameRpc,
-		Output:     nameRpcResponse,
+		Input:      nameRPC,
+		Output:     nameRPCResponse,
 		RPC:        true,
 		Namespaces: []string{ns3},
 	}
@@ -102,9 +102,9 @@ func (c *OddClient) Untyped(ctx context.Context, req *wire.Any, opts ...soapclie
 	return soapclient.Call[wire.Any, wire.Any](ctx, c.soap, opOddUntyped, req, opts...)
 }
 
-// Rpc calls the operation rpc.
-func (c *OddClient) Rpc(ctx context.Context, req *Rpc, opts ...soapclient.CallOption) (*RpcResponse, error) {
-	return soapclient.Call[Rpc, RpcResponse](ctx, c.soap, opOddRpc, req, opts...)
+// RPC calls the operation rpc.
+func (c *OddClient) RPC(ctx context.Context, req *RPC, opts ...soapclient.CallOption) (*RPCResponse, error) {
+	return soapclient.Call[RPC, RPCResponse](ctx, c.soap, opOddRPC, req, opts...)
 }
 
 // WithHead adds the header block head to a call.

@@ -55,8 +55,8 @@ var (
 	nameBase        = xml.Name{Space: ns1, Local: "Base"}
 	nameDerived     = xml.Name{Space: ns1, Local: "Derived"}
 	nameIn          = xml.Name{Space: ns1, Local: "in"}
-	nameRpc         = xml.Name{Space: ns3, Local: "rpc"}
-	nameRpcResponse = xml.Name{Space: ns3, Local: "rpcResponse"}
+	nameRPC         = xml.Name{Space: ns3, Local: "rpc"}
+	nameRPCResponse = xml.Name{Space: ns3, Local: "rpcResponse"}
 )
 
 // UnmarshalWire implements wire.Unmarshaler.
@@ -200,7 +200,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "zn":
 			if at <= 13 && r.Space() == ns1 {
 				at = 14
-				if r.Nil() {
+				if r.NilOnly() {
 					r.Skip()
 					x.Zn = wire.Nillable[wire.Any]{Nil: true}
 				} else {
@@ -663,8 +663,8 @@ func (x *Parts) MarshalWire(w *wire.Writer, name xml.Name) {
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
-func (x *Rpc) UnmarshalWire(r *wire.Reader) {
-	*x = Rpc{}
+func (x *RPC) UnmarshalWire(r *wire.Reader) {
+	*x = RPC{}
 	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
@@ -695,7 +695,7 @@ func (x *Rpc) UnmarshalWire(r *wire.Reader) {
 }
 
 // MarshalWire implements wire.Marshaler.
-func (x *Rpc) MarshalWire(w *wire.Writer, name xml.Name) {
+func (x *RPC) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	putAnyBase(w, nameA2, x.A)
 	x.B.MarshalWire(w, nameB2)
@@ -705,8 +705,8 @@ func (x *Rpc) MarshalWire(w *wire.Writer, name xml.Name) {
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
-func (x *RpcResponse) UnmarshalWire(r *wire.Reader) {
-	*x = RpcResponse{}
+func (x *RPCResponse) UnmarshalWire(r *wire.Reader) {
+	*x = RPCResponse{}
 	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
@@ -737,7 +737,7 @@ func (x *RpcResponse) UnmarshalWire(r *wire.Reader) {
 }
 
 // MarshalWire implements wire.Marshaler.
-func (x *RpcResponse) MarshalWire(w *wire.Writer, name xml.Name) {
+func (x *RPCResponse) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	putAnyBase(w, nameA2, x.A)
 	x.B.MarshalWire(w, nameB2)

@@ -115,15 +115,15 @@ type Parts struct {
 	Head []E
 }
 
-// Rpc holds the parts of the message of rpc.
-type Rpc struct {
+// RPC holds the parts of the message of rpc.
+type RPC struct {
 	A AnyBase
 	B wire.Any
 	C E
 }
 
-// RpcResponse holds the parts of the message of rpc.
-type RpcResponse struct {
+// RPCResponse holds the parts of the message of rpc.
+type RPCResponse struct {
 	A AnyBase
 	B wire.Any
 	C E

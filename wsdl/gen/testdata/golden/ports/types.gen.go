@@ -32,13 +32,13 @@ type Found struct {
 	Value string
 }
 
-// SearchRpcCount holds the parts of the message of Count.
-type SearchRpcCount struct {
+// SearchRPCCount holds the parts of the message of Count.
+type SearchRPCCount struct {
 	Of string
 }
 
-// SearchRpcCountResponse holds the parts of the message of Count.
-type SearchRpcCountResponse struct {
+// SearchRPCCountResponse holds the parts of the message of Count.
+type SearchRPCCountResponse struct {
 	N int32
 }
 
