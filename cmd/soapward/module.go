@@ -7,10 +7,12 @@ import (
 	"go/build"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/soapward/soapward/wsdl/gen"
 )
@@ -23,6 +25,7 @@ const (
 // goModule is what a go.mod file says that matters here.
 type goModule struct {
 	path  string
+	dir   string
 	tools []string // packages of tool directives
 }
 
@@ -40,7 +43,9 @@ func moduleOf(dir string) (*goModule, error) {
 		name := filepath.Join(dir, "go.mod")
 		b, err := os.ReadFile(name)
 		if err == nil {
-			return parseModule(string(b)), nil
+			m := parseModule(string(b))
+			m.dir = dir
+			return m, nil
 		}
 		if fi, statErr := os.Stat(name); !errors.Is(err, fs.ErrNotExist) && (statErr != nil || !fi.IsDir()) {
 			return nil, fmt.Errorf("find the module: %w", err)
@@ -90,6 +95,28 @@ func parseModule(text string) *goModule {
 		}
 	}
 	return m
+}
+
+// importPath returns the import path of a directory in the module, "" if it
+// cannot be imported.
+func (m *goModule) importPath(dir string) string {
+	dir, err := filepath.Abs(dir)
+	if err != nil || m == nil || m.path == "" {
+		return ""
+	}
+	rel, err := filepath.Rel(m.dir, dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	// https://go.dev/ref/mod#go-mod-file-ident
+	legal := func(r rune) bool {
+		return r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~/", r))
+	}
+	p := path.Join(m.path, filepath.ToSlash(rel))
+	if strings.ContainsFunc(p, func(r rune) bool { return !legal(r) }) {
+		return ""
+	}
+	return p
 }
 
 // generateCommand is what a go:generate line in a package of m runs. In a

@@ -43,11 +43,7 @@ type ExpensesClient struct {
 // NewExpensesClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to ExpensesURL.
 func NewExpensesClient(c *soapclient.Client) *ExpensesClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = ExpensesURL
-	}
-	return &ExpensesClient{&d}
+	return &ExpensesClient{c.At(ExpensesURL, soap.V11)}
 }
 
 // SubmitExpense calls the operation SubmitExpense.

@@ -9,8 +9,9 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// ExpensesServer is what a service implements. Embed UnimplementedExpenses to
-// stay compatible with operations that are added later.
+// ExpensesServer is what a service for Expenses implements. Embed
+// UnimplementedExpenses to stay compatible with operations that are added
+// later.
 type ExpensesServer interface {
 	// SubmitExpense serves the operation SubmitExpense.
 	//
@@ -35,8 +36,8 @@ func RegisterExpenses(s *soapserver.Service, h ExpensesServer) {
 	}
 }
 
-// UnimplementedExpenses answers each operation with a fault that says it is not
-// implemented.
+// UnimplementedExpenses answers each operation with a fault that says it is
+// not implemented.
 type UnimplementedExpenses struct{}
 
 // SubmitExpense implements ExpensesServer.

@@ -54,11 +54,7 @@ type LedgerClient struct {
 // NewLedgerClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to LedgerURL.
 func NewLedgerClient(c *soapclient.Client) *LedgerClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = LedgerURL
-	}
-	return &LedgerClient{&d}
+	return &LedgerClient{c.At(LedgerURL, soap.V11)}
 }
 
 // Post calls the operation Post.

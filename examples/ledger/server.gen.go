@@ -9,8 +9,8 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// LedgerServer is what a service implements. Embed UnimplementedLedger to stay
-// compatible with operations that are added later.
+// LedgerServer is what a service for Ledger implements. Embed
+// UnimplementedLedger to stay compatible with operations that are added later.
 type LedgerServer interface {
 	// Post serves the operation Post.
 	//

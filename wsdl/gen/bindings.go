@@ -8,8 +8,8 @@ import (
 	"github.com/soapward/soapward/wsdl"
 )
 
-// pickPorts decides which port types and operations are generated, reserves
-// their names and marks their types.
+// pickPorts decides which port types and operations are generated, and marks
+// their types.
 //
 // The bindings of a port type that send the same bodies become one client and
 // one server, whatever their SOAP versions. One that sends others becomes a
@@ -21,6 +21,10 @@ func (g *generator) pickPorts() {
 	for _, pt := range g.d.PortTypes {
 		g.ports = append(g.ports, g.portsOf(pt)...)
 	}
+}
+
+// namePorts reserves the names of clients and servers.
+func (g *generator) namePorts() {
 	for _, p := range g.ports {
 		g.namePort(p)
 	}
@@ -152,8 +156,8 @@ func (g *generator) separate(p *portT) {
 		for _, k := range keys {
 			if old := seen[k]; old != nil && !op.clientOnly {
 				op.clientOnly = true
-				g.skip(op.op.Pos, "operation %s is left out of the server: it takes the same body and action as the one at %s",
-					op.op.Name, old.op.Pos)
+				g.skip(op.op.Pos, "operation %s is left out of the server: it takes the same body and action as %s (line %d)",
+					op.op.Name, old.op.Name, old.op.Pos.Line)
 			}
 		}
 		if !op.clientOnly {

@@ -28,6 +28,9 @@ type generator struct {
 	faults    map[*wsdl.Element]*structT
 	ports     []*portT
 
+	root    *pkgT
+	bySpace map[string]*pkgT
+
 	kept    map[string]*namesItem // of an earlier run
 	members map[string]*scope     // by the key of what they are members of
 	roots   map[*wsdl.Type]wsdl.QName
@@ -112,7 +115,7 @@ func (g *generator) typeName(q wsdl.QName, suffix string) string {
 		return n
 	}
 	base := exported(q.Local)
-	n := g.pkg.pick("type "+clark(q), base, base+suffix, base+spaceSuffix(q.Space))
+	n := g.packageOf(q.Space).scope.pick("type "+clark(q), base, base+suffix, base+spaceSuffix(q.Space))
 	g.typeNames[q] = n
 	return n
 }
@@ -137,7 +140,7 @@ func (g *generator) outerName(t *wsdl.Type) string {
 	switch {
 	case strings.HasSuffix(outer, own) && !o.Name.IsZero():
 		return outer
-	case reply && stem != "" && strings.HasPrefix(own, stem) && !g.pkg.used[own]: // GetListResult in GetListResponse
+	case reply && stem != "" && strings.HasPrefix(own, stem) && !g.packageOf(g.spaceOf(t)).scope.used[own]: // GetListResult in GetListResponse
 		return own
 	}
 	return outer + own
@@ -149,7 +152,7 @@ func (g *generator) structOf(t *wsdl.Type) *structT {
 	if s := g.structs[t]; s != nil {
 		return s
 	}
-	s := &structT{typ: t}
+	s := &structT{typ: t, pkg: g.packageOf(g.spaceOf(t))}
 	if t.Name.IsZero() {
 		base := g.outerName(t)
 		g.nameStruct(s, g.typeKey(t), base, base+"Element")
@@ -178,8 +181,8 @@ var structNames = []string{"MarshalWire", "UnmarshalWire", "Error", "DetailName"
 
 // nameStruct names a struct by what it is in the description.
 func (g *generator) nameStruct(s *structT, key string, candidates ...string) {
-	s.key = g.pkg.unique(key)
-	s.name = g.pkg.pick(s.key, candidates...)
+	s.key = s.pkg.scope.unique(key)
+	s.name = s.pkg.scope.pick(s.key, candidates...)
 	s.names = g.memberScope(s.key, structNames...)
 }
 
@@ -193,18 +196,24 @@ func (g *generator) typeKey(t *wsdl.Type) string {
 	case t.OwnerType() != nil:
 		return g.typeKey(t.OwnerType()) + "/" + t.Owner
 	}
+	if q := g.rootElement(t); !q.IsZero() {
+		return "element " + clark(q)
+	}
+	return "anonymous " + t.Owner
+}
+
+// rootElement returns the name of the global element that an anonymous type is
+// written in.
+func (g *generator) rootElement(t *wsdl.Type) wsdl.QName {
 	if g.roots == nil {
 		g.roots = map[*wsdl.Type]wsdl.QName{}
 		for _, e := range g.d.Elements {
-			if e.Type.Name.IsZero() && e.Head == nil {
+			if _, ok := g.roots[e.Type]; !ok && e.Type.Name.IsZero() && e.Type.OwnerType() == nil && e.Type.Owner == e.Name.Local {
 				g.roots[e.Type] = e.Name
 			}
 		}
 	}
-	if q, ok := g.roots[t]; ok {
-		return "element " + clark(q)
-	}
-	return "anonymous " + t.Owner
+	return g.roots[t]
 }
 
 // clark writes a name as {namespace}local.
@@ -317,10 +326,10 @@ func (g *generator) valueOf(t *wsdl.Type) *value {
 		return g.simpleValue(t, t.Simple)
 	case g.polymorphic(t):
 		i := g.ifaceOf(t)
-		return &value{kind: ifaceValue, goType: i.name, iface: i}
+		return &value{kind: ifaceValue, goType: g.ref(i.base.pkg, i.name), iface: i}
 	}
 	s := g.structOf(t)
-	return &value{kind: structValue, goType: s.name, st: s}
+	return &value{kind: structValue, goType: g.ref(s.pkg, s.name), st: s}
 }
 
 // polymorphic reports whether an element of type t may hold other types.
@@ -335,8 +344,13 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 	}
 	base := g.structOf(t)
 	i := &iface{base: base}
-	i.name = g.pkg.pick("any "+base.key, "Any"+base.name)
+	i.name = base.pkg.scope.pick("any "+base.key, "Any"+base.name)
 	i.marker = "is" + base.name
+	i.read, i.put = "read"+i.name, "put"+i.name
+	if g.opt.PerNamespace { // others need them
+		i.read, i.put = g.ref(base.pkg, "Read"+i.name), g.ref(base.pkg, "Put"+i.name)
+		base.pkg.scope.used["Read"+i.name], base.pkg.scope.used["Put"+i.name] = true, true
+	}
 	g.ifaces[t] = i
 	g.ifaceList = append(g.ifaceList, i)
 	seen := map[*wsdl.Type]bool{}
@@ -374,7 +388,7 @@ func (g *generator) rootStruct(e *wsdl.Element) *structT {
 			return s
 		}
 		base := exported(e.Name.Local)
-		s := &structT{built: true}
+		s := &structT{built: true, pkg: g.packageOf(e.Name.Space)}
 		g.nameStruct(s, "element "+clark(e.Name), base, base+"Element")
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.names.fixed("Value")

@@ -12,7 +12,7 @@ import (
 // the names they use, so their declarations come last.
 func (g *generator) emitCodec() {
 	for _, s := range g.sortedStructs() {
-		if s.wraps {
+		if s.wraps || s.pkg != g.at {
 			continue
 		}
 		if s.kind == complexStruct {
@@ -26,11 +26,17 @@ func (g *generator) emitCodec() {
 	ifaces := slices.Clone(g.ifaceList)
 	slices.SortFunc(ifaces, func(a, b *iface) int { return cmp.Compare(a.name, b.name) })
 	for _, i := range ifaces {
-		g.emitIfaceCodec(i)
+		if i.base.pkg == g.at {
+			g.emitIfaceCodec(i)
+		}
 	}
 	// Names the client and server need are collected here too, so that one
 	// list serves the package.
-	for _, p := range g.ports {
+	ports := g.ports
+	if g.at != g.root {
+		ports = nil
+	}
+	for _, p := range ports {
 		for _, op := range p.ops {
 			for _, m := range []*message{op.in, op.out} {
 				if m != nil && !m.elem.IsZero() {
@@ -46,7 +52,9 @@ func (g *generator) emitCodec() {
 		}
 	}
 	body := g.body.String()
+	refs := g.refs
 	g.reset()
+	g.refs = refs
 	g.p("// The runtime this code was generated for. If it is undefined, run soapward")
 	g.p("// generate again with the release of soapward that go.mod names.")
 	g.p("const _ = soap.GeneratedV1\n")
@@ -59,6 +67,7 @@ func (g *generator) emitCodec() {
 		g.p(")\n")
 	}
 	if len(g.nameList) > 0 {
+		g.p("// Names of elements, attributes and types.")
 		g.p("var (")
 		for _, q := range g.nameList {
 			if q.Space == "" {
@@ -212,7 +221,7 @@ func (g *generator) writeElement(v *value, n, x string, ptr bool, ind string) {
 	case textListValue:
 		g.p("%sw.Element(%s, wire.TextList(%s))", ind, n, x)
 	case ifaceValue:
-		g.p("%sput%s(w, %s, %s)", ind, v.iface.name, n, x)
+		g.p("%s%s(w, %s, %s)", ind, v.iface.put, n, x)
 	default:
 		if v.enum != nil {
 			x = "string(" + x + ")"
@@ -309,8 +318,8 @@ func (g *generator) writeSlice(f *field, n string) {
 }
 
 func (g *generator) emitIfaceCodec(i *iface) {
-	g.p("// read%s reads the type that xsi:type names.", i.name)
-	g.p("func read%s(r *wire.Reader) %s {", i.name, i.name)
+	g.p("// %s reads the type that xsi:type names.", i.read)
+	g.p("func %s(r *wire.Reader) %s {", i.read, i.name)
 	base := i.base.typ
 	g.p("\tt, ok := r.Type()")
 	if base.Abstract {
@@ -338,8 +347,8 @@ func (g *generator) emitIfaceCodec(i *iface) {
 	g.p("\treturn nil")
 	g.p("}\n")
 
-	g.p("// put%s writes v with its xsi:type.", i.name)
-	g.p("func put%s(w *wire.Writer, name xml.Name, v %s) {", i.name, i.name)
+	g.p("// %s writes v with its xsi:type.", i.put)
+	g.p("func %s(w *wire.Writer, name xml.Name, v %s) {", i.put, i.name)
 	g.p("\tswitch v := v.(type) {")
 	for _, s := range i.impls {
 		g.p("\tcase *%s:", s.name)

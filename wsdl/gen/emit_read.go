@@ -19,14 +19,14 @@ func readExpr(v *value) string {
 	case qnameListValue:
 		return "r.QNameList()"
 	case ifaceValue:
-		return "read" + v.iface.name + "(r)"
+		return v.iface.read + "(r)"
 	}
 	e := "r.Text()"
 	if v.parse != "" {
 		e = "wire.Value(r, " + v.parse + ")"
 	}
 	if v.enum != nil {
-		e = v.enum.name + "(" + e + ")"
+		e = v.goType + "(" + e + ")"
 	}
 	return e
 }
@@ -468,7 +468,7 @@ func readAttr(v *value) string {
 		e = "wire.AttrValue(r, a, " + v.parse + ")"
 	}
 	if v.enum != nil {
-		e = v.enum.name + "(" + e + ")"
+		e = v.goType + "(" + e + ")"
 	}
 	return e
 }

@@ -8,23 +8,33 @@ import (
 
 // emitTypes writes the declarations of all types.
 func (g *generator) emitTypes() {
-	g.comment("", "Package "+g.opt.Package+" calls and serves "+g.services()+".", g.d.Doc)
-	g.body.WriteString(packageMark)
-	if g.opt.Directive != "" {
-		g.p("//go:generate %s\n", g.opt.Directive)
+	if g.at != g.root {
+		g.emitPartDoc(g.at)
+	} else {
+		g.comment("", "Package "+g.opt.Package+" calls and serves "+g.services()+".", g.d.Doc)
+		g.body.WriteString(packageMark)
+		if g.opt.Directive != "" {
+			g.p("//go:generate %s\n", g.opt.Directive)
+		}
 	}
 	for _, st := range g.sortedStructs() {
-		g.emitStruct(st)
+		if st.pkg == g.at {
+			g.emitStruct(st)
+		}
 	}
 	ifaces := slices.Clone(g.ifaceList)
 	slices.SortFunc(ifaces, func(a, b *iface) int { return cmp.Compare(a.name, b.name) })
 	for _, i := range ifaces {
-		g.emitIface(i)
+		if i.base.pkg == g.at {
+			g.emitIface(i)
+		}
 	}
 	enums := slices.Clone(g.enumList)
 	slices.SortFunc(enums, func(a, b *enumT) int { return cmp.Compare(a.name, b.name) })
 	for _, e := range enums {
-		g.emitEnum(e)
+		if e.pkg == g.at {
+			g.emitEnum(e)
+		}
 	}
 }
 
@@ -192,7 +202,7 @@ func (g *generator) faultText(s *structT) (expr, cond string) {
 			}
 			sel := "x." + f.name
 			if s.wraps {
-				sel = "x." + s.simple.goType + "." + f.name
+				sel = "x." + s.simple.st.name + "." + f.name
 			}
 			switch f.goType() {
 			case "string":

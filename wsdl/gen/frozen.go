@@ -55,18 +55,22 @@ func (g *generator) keep(data []byte) error {
 		return fail(fmt.Errorf("format %d is not known; use the release of soapward that wrote it", d.Format))
 	}
 	g.kept = d.Names
-	g.pkg.kept = map[string]string{}
+	kept := map[string]string{}
+	for _, p := range g.packages {
+		p.scope.kept = kept
+	}
 	for _, key := range slices.Sorted(maps.Keys(d.Names)) {
 		item := d.Names[key]
 		if item == nil {
 			return fail(fmt.Errorf("%q has no name", key))
 		}
+		scope := g.scopeOf(key)
 		for _, n := range formsOf(key)(item.Go) {
-			if err := g.pkg.reserve(n); err != nil {
+			if err := scope.reserve(n); err != nil {
 				return fail(fmt.Errorf("%q: %w", key, err))
 			}
 		}
-		g.pkg.kept[key] = item.Go
+		kept[key] = item.Go
 		members := newScope("MarshalWire", "UnmarshalWire")
 		for _, k := range slices.Sorted(maps.Keys(item.Members)) {
 			if err := members.reserve(item.Members[k]); err != nil {
@@ -75,6 +79,21 @@ func (g *generator) keep(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// scopeOf returns the scope for the name of a key: that of the package of its
+// namespace, or of the root for what belongs to clients and servers.
+func (g *generator) scopeOf(key string) *scope {
+	kind, rest, _ := strings.Cut(key, " ")
+	switch kind {
+	case "client", "port", "header", "input", "output":
+		return g.pkg
+	}
+	space := ""
+	if _, in, ok := strings.Cut(rest, "{"); ok {
+		space, _, _ = strings.Cut(in, "}")
+	}
+	return g.packageOf(space).scope
 }
 
 // reserve takes a name that somebody may have written by hand.
@@ -93,7 +112,11 @@ func (s *scope) reserve(name string) error {
 func (g *generator) names() ([]byte, error) {
 	d := namesDoc{Generator: namesGenerator, Format: 1, Names: map[string]*namesItem{}}
 	maps.Copy(d.Names, g.kept)
-	for key, name := range g.pkg.made {
+	made := map[string]string{}
+	for _, p := range g.packages {
+		maps.Copy(made, p.scope.made)
+	}
+	for key, name := range made {
 		item := &namesItem{Go: name, Members: map[string]string{}}
 		if old := g.kept[key]; old != nil {
 			maps.Copy(item.Members, old.Members)

@@ -141,7 +141,7 @@ func TestLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"binding SearchGet is left out: it is not one of SOAP", "operation Stop is left out of the server: it takes the same body and action"}
+	want := []string{"binding SearchGet is left out: it is not one of SOAP", "operation Stop is left out of the server: it takes the same body and action as Reset (line 34)"}
 	if len(r.Skipped) != len(want) {
 		t.Errorf("left out: %v", r.Skipped)
 	}

@@ -15,6 +15,7 @@ const (
 // structT is a Go struct.
 type structT struct {
 	kind   structKind
+	pkg    *pkgT
 	name   string
 	key    string   // what it is in the description: see NamesFile
 	doc    []string // paragraphs
@@ -96,6 +97,7 @@ type value struct {
 
 // enumT is a named string type with constants.
 type enumT struct {
+	pkg    *pkgT
 	name   string
 	key    string
 	doc    []string
@@ -110,6 +112,8 @@ type enumValue struct {
 // iface is what a value of a type with derived types appears as.
 type iface struct {
 	name   string // AnyShape
+	read   string // readAnyShape, seen from anywhere
+	put    string
 	marker string // isShape
 	base   *structT
 	impls  []*structT // base first, unless abstract

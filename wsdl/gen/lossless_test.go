@@ -36,14 +36,18 @@ func TestLossless(t *testing.T) {
 	for _, group := range [][]lossless{losslessContent, losslessTypes, losslessNames} {
 		all = append(all, group...)
 	}
-	for i, c := range all {
-		pkg := "p" + strconv.Itoa(i)
-		g, r, err := generate(describe(t, c.schema), Options{Package: pkg})
+	for i := range 2 * len(all) { // each twice, the second time in packages by namespace
+		c, pkg := all[i/2], "p"+strconv.Itoa(i)
+		o := Options{Package: pkg, ImportPath: modulePath + "wsdl/gen/roundtrip/" + pkg, PerNamespace: i%2 == 1}
+		if o.PerNamespace {
+			c.name += ", by namespace"
+		}
+		g, r, err := generate(describe(t, c.schema), o)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if err := compile(t, r); err != nil {
+		if err := compile(t, r); err != nil && !o.PerNamespace { // which imports what is compiled below
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}

@@ -32,7 +32,7 @@ func packageScope() *scope {
 	return newScope(
 		"bool", "byte", "error", "float32", "float64", "int", "int8", "int16", "int32", "int64", "string",
 		"uint", "uint8", "uint16", "uint32", "uint64", "any", "true", "false", "nil", "append", "len", "new",
-		"init", "main", "context", "embed", "errors", "http", "WSDL", "WSDLFile", "soap", "soapclient", "soapserver", "wire", "xml", "xsd",
+		"init", "main", "context", "embed", "errors", "fmt", "http", "log", "WSDL", "WSDLFile", "soap", "soapclient", "soapserver", "wire", "xml", "xsd",
 		"r", "w", "x", "v", "a", "q", "name", "more", "seen", "ctx", "req", "opts", "client", "_")
 }
 

@@ -3,6 +3,7 @@ package gen
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,8 +13,13 @@ import (
 
 // out collects the source of one file.
 type out struct {
-	body    bytes.Buffer
-	imports map[string]bool
+	body bytes.Buffer
+	self string // import path of the package, for its example
+
+	packages []*pkgT
+	at       *pkgT        // the current one
+	refs     map[int]bool // packages that the file refers to
+	path     string       // import path of the root
 
 	nameVars   map[wsdl.QName]string // of package level, all files
 	nameList   []wsdl.QName
@@ -22,14 +28,21 @@ type out struct {
 	codecScope *scope
 }
 
+// begin turns to the files of a package.
+func (o *out) begin(p *pkgT) {
+	o.at = p
+	o.nameVars, o.nameList, o.spaceVars, o.spaceList = nil, nil, nil, nil
+}
+
 func (o *out) reset() {
 	o.body.Reset()
-	o.imports = map[string]bool{}
+	o.self = ""
+	o.refs = map[int]bool{}
 }
 
 // p appends source.
 func (o *out) p(format string, args ...any) {
-	fmt.Fprintf(&o.body, format, args...)
+	o.body.WriteString(o.resolve(fmt.Sprintf(format, args...)))
 	o.body.WriteByte('\n')
 }
 
@@ -37,7 +50,7 @@ const modulePath = "github.com/soapward/soapward/"
 
 // importPaths are the packages generated files may use, by name.
 var importPaths = map[string]string{
-	"context": "context", "embed": "embed", "fs": "io/fs", "xml": "encoding/xml",
+	"context": "context", "embed": "embed", "fmt": "fmt", "fs": "io/fs", "http": "net/http", "log": "log", "xml": "encoding/xml",
 	"soap": modulePath + "soap", "wire": modulePath + "soap/wire", "xsd": modulePath + "soap/xsd",
 	"soapclient": modulePath + "soapclient", "soapserver": modulePath + "soapserver",
 }
@@ -47,14 +60,22 @@ var importPaths = map[string]string{
 func (o *out) source(pkg string) []byte {
 	body := o.body.String()
 	var std, own []string
-	for name, path := range importPaths {
+	for name, p := range importPaths {
 		if !usesPackage(body, name) {
 			continue
 		}
-		if strings.HasPrefix(path, modulePath) {
-			own = append(own, path)
+		if strings.HasPrefix(p, modulePath) {
+			own = append(own, p)
 		} else {
-			std = append(std, path)
+			std = append(std, p)
+		}
+	}
+	if o.self != "" {
+		own = append(own, o.self)
+	}
+	for i := range o.refs {
+		if o.packages[i].dir != "" {
+			own = append(own, o.path+"/"+o.packages[i].dir)
 		}
 	}
 	slices.Sort(std)
@@ -80,7 +101,11 @@ func (o *out) source(pkg string) []byte {
 			b.WriteString("\n")
 		}
 		for _, p := range own {
-			fmt.Fprintf(&b, "\t%q\n", p)
+			alias := ""
+			if name := strings.TrimSuffix(pkg, "_test"); p == o.self && path.Base(p) != name {
+				alias = name + " "
+			}
+			fmt.Fprintf(&b, "\t%s%q\n", alias, p)
 		}
 		b.WriteString(")\n\n")
 	}
@@ -153,7 +178,7 @@ func withoutStrings(line string) string {
 func (o *out) comment(indent string, paragraphs ...string) {
 	first := true
 	for _, para := range paragraphs {
-		words := strings.Fields(printable(para))
+		words := strings.Fields(printable(o.seen(para)))
 		if len(words) == 0 {
 			continue
 		}

@@ -106,7 +106,8 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 	case !rpc && len(m.Body) == 1 && m.Body[0].Element != nil:
 		r.goType = g.rootType(m.Body[0].Element)
 	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type):
-		r.goType = g.structOf(m.Body[0].Type).name
+		s := g.structOf(m.Body[0].Type)
+		r.goType = g.ref(s.pkg, s.name)
 	case !rpc && len(m.Body) == 1:
 		r.goType = "wire.Any"
 	default: // a struct of the parts
@@ -114,13 +115,13 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		if reply {
 			base += "Response"
 		}
-		direction := "input"
+		direction, what := "input", "request"
 		if reply {
-			direction = "output"
+			direction, what = "output", "answer"
 		}
-		s := &structT{built: true}
+		s := &structT{built: true, pkg: g.root}
 		g.nameStruct(s, direction+" of "+p.key+"/"+op.key, base, p.name+base, base+"Message")
-		s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
+		s.doc = []string{s.name + " is the " + what + " of the operation " + op.op.Name + ", with a field for each part."}
 		for _, part := range m.Body {
 			// Part accessors have no namespace (WS-I Basic Profile 1.1 R2735).
 			e := &wsdl.Element{Name: wsdl.QName{Local: part.Name}, Type: part.Type, Pos: part.Pos}
@@ -130,7 +131,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 			g.element(s, &wsdl.Particle{Kind: wsdl.ElementParticle, Min: 1, Max: 1, Element: e, Pos: part.Pos}, false)
 		}
 		g.order = append(g.order, s)
-		r.goType = s.name
+		r.goType = g.ref(s.pkg, s.name)
 	}
 	return r
 }
@@ -138,7 +139,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 // rootType returns the Go type of an element that is a message by itself.
 func (g *generator) rootType(e *wsdl.Element) string {
 	if s := g.rootStruct(e); s != nil {
-		return s.name
+		return g.ref(s.pkg, s.name)
 	}
 	return "wire.Any"
 }
@@ -158,14 +159,14 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 	if plain(e.Type) && !e.Type.Name.IsZero() && !g.polymorphic(e.Type) || !plain(e.Type) && e.Type.Builtin && e.Type.Simple == nil {
 		// A named type may serve elsewhere as well: wrap it.
 		base := exported(e.Name.Local)
-		s = &structT{built: true}
-		inner := "wire.Any"
+		s = &structT{built: true, pkg: g.packageOf(e.Name.Space)}
+		s.simple = &value{goType: "wire.Any"} // embedded
 		if plain(e.Type) {
-			inner = g.structOf(e.Type).name
+			st := g.structOf(e.Type)
+			s.simple = &value{goType: g.ref(st.pkg, st.name), st: st}
 		}
 		g.nameStruct(s, "fault "+clark(e.Name), base, base+"Fault", base+"Error")
 		s.doc = []string{s.name + " is the fault " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
-		s.simple = &value{goType: inner} // embedded
 		s.wraps = true
 		g.order = append(g.order, s)
 	} else {

@@ -69,12 +69,14 @@ func TestQuality(t *testing.T) {
 			continue
 		}
 		pkg := fmt.Sprintf("p%d", i)
-		r, err := Generate(d, Options{Package: pkg})
+		r, err := Generate(d, Options{Package: pkg, ImportPath: "scratch/" + pkg})
 		if err != nil || r.Types > 100 && !testenv.All() {
 			continue
 		}
 		for i, f := range r.Files {
-			r.Files[i].Data = bytes.TrimPrefix(f.Data, []byte(generatedLine+"\n"))
+			if !strings.HasSuffix(f.Name, "_test.go") {
+				r.Files[i].Data = bytes.TrimPrefix(f.Data, []byte(generatedLine+"\n"))
+			}
 		}
 		writePackage(t, filepath.Join(dir, pkg), r)
 		n++

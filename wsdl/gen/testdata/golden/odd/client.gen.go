@@ -112,7 +112,8 @@ func WithHead(v *Head) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameHead, Value: v})
 }
 
-// FindHead returns the header block head among those received, or nil.
+// FindHead returns the header block head among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindHead(headers []soap.Header) (*Head, error) {
 	for i := range headers {
 		if headers[i].Name == nameHead {

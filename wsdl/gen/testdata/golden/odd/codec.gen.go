@@ -21,6 +21,7 @@ const (
 	ns3 = "urn:rpc"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameAny         = xml.Name{Space: ns1, Local: "any"}
 	nameFault       = xml.Name{Space: ns1, Local: "fault"}

@@ -109,20 +109,20 @@ type Out struct {
 	Value AnyBase
 }
 
-// Parts holds the parts of the message of parts.
+// Parts is the request of the operation parts, with a field for each part.
 type Parts struct {
 	Lone int32
 	Head []E
 }
 
-// RPC holds the parts of the message of rpc.
+// RPC is the request of the operation rpc, with a field for each part.
 type RPC struct {
 	A AnyBase
 	B wire.Any
 	C E
 }
 
-// RPCResponse holds the parts of the message of rpc.
+// RPCResponse is the answer of the operation rpc, with a field for each part.
 type RPCResponse struct {
 	A AnyBase
 	B wire.Any

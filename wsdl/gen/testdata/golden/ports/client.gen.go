@@ -154,7 +154,8 @@ func WithToken(v *Token) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameToken, Value: v})
 }
 
-// FindToken returns the header block Token among those received, or nil.
+// FindToken returns the header block Token among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindToken(headers []soap.Header) (*Token, error) {
 	for i := range headers {
 		if headers[i].Name == nameToken {
@@ -170,7 +171,8 @@ func WithTrace(v *Trace) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameTrace, Value: v})
 }
 
-// FindTrace returns the header block Trace among those received, or nil.
+// FindTrace returns the header block Trace among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindTrace(headers []soap.Header) (*Trace, error) {
 	for i := range headers {
 		if headers[i].Name == nameTrace {

@@ -21,6 +21,7 @@ const (
 	ns3 = "urn:other"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameOf             = xml.Name{Local: "of"}
 	nameN              = xml.Name{Local: "n"}

@@ -7,12 +7,13 @@ package ports
 
 //go:generate soapward generate x.wsdl
 
-// Count holds the parts of the message of Count.
+// Count is the request of the operation Count, with a field for each part.
 type Count struct {
 	Of string
 }
 
-// CountResponse holds the parts of the message of Count.
+// CountResponse is the answer of the operation Count, with a field for each
+// part.
 type CountResponse struct {
 	N int32
 }
@@ -32,12 +33,14 @@ type Found struct {
 	Value string
 }
 
-// SearchRPCCount holds the parts of the message of Count.
+// SearchRPCCount is the request of the operation Count, with a field for each
+// part.
 type SearchRPCCount struct {
 	Of string
 }
 
-// SearchRPCCountResponse holds the parts of the message of Count.
+// SearchRPCCountResponse is the answer of the operation Count, with a field
+// for each part.
 type SearchRPCCountResponse struct {
 	N int32
 }
