@@ -156,7 +156,7 @@ func (g *generator) readme(main string) []byte {
 	g.p("`*soap.Fault`. A server that wants a login gets one from the `Transport` of package")
 	g.p("`authclient`, as the HTTP client of the `soapclient.Client`.\n")
 	if len(g.skipped) > 0 {
-		g.p("## Left out\n")
+		g.p("## What is missing\n")
 		for _, p := range g.skipped {
 			g.p("- %s:%d: %s", markdown(path.Base(p.Pos.URI)), p.Pos.Line, markdown(p.Text))
 		}

@@ -33,12 +33,7 @@ func unsupported(op *wsdl.BoundOperation) string {
 			return "its messages are encoded (rpc/encoded), only literal ones are supported"
 		}
 		for _, p := range m.Body {
-			switch {
-			case op.Style == wsdl.RPCStyle:
-			case p.Element == nil && (len(m.Body) > 1 || !bodyType(p.Type)):
-				return fmt.Sprintf("part %q has the type %s, which cannot be that of a whole body", p.Name, p.Type.Name)
-			case p.Element == nil:
-			case p.Element.Abstract:
+			if op.Style != wsdl.RPCStyle && p.Element != nil && p.Element.Abstract {
 				return fmt.Sprintf("the element %s of its message is abstract", p.Element.Name)
 			}
 		}
@@ -105,19 +100,18 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		r.goType = "wire.Empty"
 	case !rpc && len(m.Body) == 1 && m.Body[0].Element != nil:
 		r.goType = g.rootType(m.Body[0].Element)
-	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type):
+	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type) && bodyType(m.Body[0].Type):
 		s := g.structOf(m.Body[0].Type)
 		r.goType = g.ref(s.pkg, s.name)
-	case !rpc && len(m.Body) == 1:
+	case !rpc && len(m.Body) == 1 && bodyType(m.Body[0].Type): // xs:anyType
 		r.goType = "wire.Any"
 	default: // a struct of the parts
-		base := op.method
+		// Document style has no rule for several parts with types, or one whose
+		// type cannot be that of a whole body; peers that have such descriptions
+		// send elements named for the parts, as in RPC style.
+		base, direction, what := op.method, "input", "request"
 		if reply {
-			base += "Response"
-		}
-		direction, what := "input", "request"
-		if reply {
-			direction, what = "output", "answer"
+			base, direction, what = base+"Response", "output", "answer"
 		}
 		s := &structT{built: true, pkg: g.root}
 		g.nameStruct(s, direction+" of "+p.key+"/"+op.key, base, p.name+base, base+"Message")
@@ -148,7 +142,11 @@ func (g *generator) rootType(e *wsdl.Element) string {
 // no element as its detail, and so no name to know it by.
 func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 	if f.Use == wsdl.Encoded || len(f.Message.Parts) != 1 || f.Message.Parts[0].Element == nil {
-		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element gets a type", f.Name)
+		hint := ""
+		if len(f.Message.Parts) == 1 && f.Message.Parts[0].Element == nil && plain(f.Message.Parts[0].Type) {
+			hint = "; its detail can be decoded as " + g.structOf(f.Message.Parts[0].Type).name
+		}
+		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element gets a type%s", f.Name, hint)
 		return nil
 	}
 	e := f.Message.Parts[0].Element

@@ -59,6 +59,11 @@ var (
 		RPC:        true,
 		Namespaces: []string{ns3},
 	}
+	opOddTypes = &soap.Operation{
+		Service: "{urn:odd}odd",
+		Name:    "types",
+		Action:  "7",
+	}
 )
 
 // OddURL is the address that the description gives.
@@ -105,6 +110,11 @@ func (c *OddClient) Untyped(ctx context.Context, req *wire.Any, opts ...soapclie
 // RPC calls the operation rpc.
 func (c *OddClient) RPC(ctx context.Context, req *RPC, opts ...soapclient.CallOption) (*RPCResponse, error) {
 	return soapclient.Call[RPC, RPCResponse](ctx, c.soap, opOddRPC, req, opts...)
+}
+
+// Types calls the operation types.
+func (c *OddClient) Types(ctx context.Context, req *Types, opts ...soapclient.CallOption) (*TypesResponse, error) {
+	return soapclient.Call[Types, TypesResponse](ctx, c.soap, opOddTypes, req, opts...)
 }
 
 // WithHead adds the header block head to a call.

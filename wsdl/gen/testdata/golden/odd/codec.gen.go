@@ -49,6 +49,8 @@ var (
 	nameA2          = xml.Name{Local: "a"}
 	nameB2          = xml.Name{Local: "b"}
 	nameC2          = xml.Name{Local: "c"}
+	nameWhy         = xml.Name{Space: ns1, Local: "why"}
+	nameS           = xml.Name{Local: "s"}
 	nameValue       = xml.Name{Local: "Value"}
 	nameQ           = xml.Name{Local: "q"}
 	nameH           = xml.Name{Local: "h"}
@@ -744,6 +746,89 @@ func (x *RPCResponse) MarshalWire(w *wire.Writer, name xml.Name) {
 	x.B.MarshalWire(w, nameB2)
 	w.Require(x.C != "", "C is not set")
 	w.Element(nameC2, string(x.C))
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *Reason) UnmarshalWire(r *wire.Reader) {
+	*x = Reason{}
+	var seen [1]bool
+	for r.Child() {
+		switch r.Local() {
+		case "why":
+			if r.Space() == ns1 {
+				r.Once(&seen[0])
+				x.Why = r.Text()
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element why is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *Reason) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	w.Element(nameWhy, x.Why)
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *Types) UnmarshalWire(r *wire.Reader) {
+	*x = Types{}
+	var seen [2]bool
+	for r.Child() {
+		switch r.Local() {
+		case "a":
+			if r.Space() == "" {
+				r.Once(&seen[0])
+				x.A = wire.Value(r, xsd.ParseInt32)
+				continue
+			}
+		case "b":
+			if r.Space() == "" {
+				r.Once(&seen[1])
+				x.B.UnmarshalWire(r)
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element a is missing")
+	r.Require(seen[1], "element b is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *Types) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	wire.Put(w, nameA2, xsd.AppendInt32, x.A)
+	x.B.MarshalWire(w, nameB2)
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *TypesResponse) UnmarshalWire(r *wire.Reader) {
+	*x = TypesResponse{}
+	var seen [1]bool
+	for r.Child() {
+		switch r.Local() {
+		case "s":
+			if r.Space() == "" {
+				r.Once(&seen[0])
+				x.S = r.Text()
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element s is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *TypesResponse) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	w.Element(nameS, x.S)
 	w.End()
 }
 

@@ -32,6 +32,9 @@ type OddServer interface {
 
 	// RPC serves the operation rpc.
 	RPC(ctx context.Context, req *RPC) (*RPCResponse, error)
+
+	// Types serves the operation types.
+	Types(ctx context.Context, req *Types) (*TypesResponse, error)
 }
 
 // RegisterOdd adds the operations of h to s, and the description unless s has
@@ -43,6 +46,7 @@ func RegisterOdd(s *soapserver.Service, h OddServer) {
 	soapserver.Handle(s, opOddParts, h.Parts)
 	soapserver.Handle(s, opOddUntyped, h.Untyped)
 	soapserver.Handle(s, opOddRPC, h.RPC)
+	soapserver.Handle(s, opOddTypes, h.Types)
 	if s.WSDL == nil {
 		s.WSDL, s.WSDLFile = WSDL(), WSDLFile
 	}
@@ -80,6 +84,11 @@ func (UnimplementedOdd) Untyped(context.Context, *wire.Any) (*wire.Any, error) {
 // RPC implements OddServer.
 func (UnimplementedOdd) RPC(context.Context, *RPC) (*RPCResponse, error) {
 	return nil, soap.Faultf(soap.CodeServer, "operation rpc is not implemented")
+}
+
+// Types implements OddServer.
+func (UnimplementedOdd) Types(context.Context, *Types) (*TypesResponse, error) {
+	return nil, soap.Faultf(soap.CodeServer, "operation types is not implemented")
 }
 
 var _ OddServer = UnimplementedOdd{}

@@ -129,6 +129,23 @@ type RPCResponse struct {
 	C E
 }
 
+// Reason is the type Reason of urn:odd.
+type Reason struct {
+	Why string
+}
+
+// Types is the request of the operation types, with a field for each part.
+type Types struct {
+	A int32
+	B Val
+}
+
+// TypesResponse is the answer of the operation types, with a field for each
+// part.
+type TypesResponse struct {
+	S string
+}
+
 // Val is the type Val of urn:odd.
 type Val struct {
 	Value     E
