@@ -10,7 +10,11 @@ FUZZTIME ?= 30s
 TESTFLAGS ?=
 BENCH ?= ./internal/bench
 
-.PHONY: help demo test short lint generate bench fuzz setup
+# A folder with descriptions for "make corpus" (docs/corpus.md), and more flags.
+DIR ?= ../shared/wsdl
+CORPUSFLAGS ?=
+
+.PHONY: help demo test short lint generate bench corpus fuzz setup
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -35,6 +39,9 @@ generate: ## write the generated code again
 
 bench: ## compare speed with the libraries used today, as ratios
 	go test -run='^$$' -bench=. -benchtime=1x -count=1 $(BENCH)
+
+corpus: ## judge the generator by the descriptions in DIR (../shared/wsdl)
+	go run ./internal/corpus $(CORPUSFLAGS) $(DIR)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)

@@ -92,7 +92,12 @@ func Faultf(c Code, format string, args ...any) *Fault {
 }
 
 // DetailOf returns d as the detail of a fault.
-func DetailOf(d Detail) (wire.Raw, error) { return wire.RawOf(d, d.DetailName()) }
+func DetailOf(d Detail) (wire.Raw, error) {
+	if _, ok := d.(EncodedDetail); ok {
+		return wire.EncodedRawOf(d, d.DetailName())
+	}
+	return wire.RawOf(d, d.DetailName())
+}
 
 func (f *Fault) Error() string {
 	s := "soap: fault " + f.Code.String()

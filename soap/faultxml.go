@@ -197,7 +197,9 @@ func typedDetail(op *Operation, raw wire.Raw) error {
 	}
 	for r := raw.Reader(wire.Options{}); r.Child(); r.Skip() {
 		for _, empty := range op.Faults {
-			if d := empty(); d.DetailName() == r.Name() {
+			d := empty()
+			// An encoded detail has a type; stacks differ in its namespace.
+			if n := d.DetailName(); n == r.Name() || op.Encoded && n.Local == r.Local() {
 				if err := r.Decode(d); err != nil {
 					return err
 				}

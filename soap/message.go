@@ -27,6 +27,12 @@ type Message struct {
 	Headers []Header
 	Body    xml.Name // first element in the body; zero if there is none
 
+	// Encoded makes Decode and Fault read SOAP encoding: references are
+	// followed, and behind the first element of the body others may stand for
+	// them to lead to (SOAP 1.1 5.1). It is that of the Operation; Read leaves
+	// it false.
+	Encoded bool
+
 	r *wire.Reader // at the start of Body
 }
 
@@ -109,6 +115,9 @@ func (m *Message) IsFault() bool {
 // Another element than name is an error.
 func (m *Message) Decode(name xml.Name, v wire.Unmarshaler) error {
 	r := m.r
+	if m.Encoded {
+		r.Encoded(m.Version == V12)
+	}
 	if name == (xml.Name{}) {
 		return m.end(r.Decode(v))
 	}
@@ -124,8 +133,11 @@ func (m *Message) Decode(name xml.Name, v wire.Unmarshaler) error {
 	if err := r.Decode(v); err != nil {
 		return err
 	}
-	if r.Child() {
-		r.Fail(errSecond)
+	for r.Child() {
+		if !r.IsTarget() {
+			r.Fail(errSecond)
+		}
+		r.Skip()
 	}
 	return m.end(r.Err())
 }
@@ -144,6 +156,7 @@ func (m *Message) Fault(op *Operation) (*Fault, error) {
 		return nil, errors.New("soap: the message is not a fault")
 	}
 	f := &Fault{fromPeer: true}
+	m.Encoded = m.Encoded || op != nil && op.Encoded
 	if err := m.Decode(m.Body, (*faultXML)(f)); err != nil {
 		return nil, err
 	}
@@ -176,6 +189,9 @@ func Write(w *wire.Writer, v Version, op *Operation, headers []Header, name xml.
 		body.MarshalWire(w, inBody)
 	} else {
 		w.Start(inBody)
+		if op != nil && op.Encoded {
+			beginEncoded(w, v)
+		}
 		body.MarshalWire(w, name)
 		w.End()
 	}
@@ -197,12 +213,32 @@ func WriteFault(w *wire.Writer, v Version, headers []Header, f *Fault) {
 	w.End()
 }
 
+// beginEncoded makes the next element, and what is in it, an encoded one. SOAP
+// 1.1 4.1.1, SOAP 1.2 Part 1 5.1.1.
+func beginEncoded(w *wire.Writer, v Version) {
+	w.Encoded(v == V12)
+	w.NextAttr(xml.Name{Space: v.Namespace(), Local: "encodingStyle"}, encodingSpace(v))
+}
+
+// encodingSpace is the namespace of SOAP encoding.
+func encodingSpace(v Version) string {
+	if v == V12 {
+		return wire.SOAPEnc12
+	}
+	return wire.SOAPEnc11
+}
+
 func begin(w *wire.Writer, v Version, op *Operation, headers []Header, space string) {
 	env := v.Namespace()
 	w.Declaration()
 	w.Declare("s", env)
 	w.Declare("", space)
 	if op != nil {
+		if op.Encoded {
+			w.Declare("xsi", wire.XSI)
+			w.Declare("xsd", wire.XSD)
+			w.Declare("enc", encodingSpace(v))
+		}
 		for _, ns := range op.Namespaces {
 			w.Declare("", ns)
 		}

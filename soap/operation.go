@@ -24,6 +24,10 @@ type Operation struct {
 	// element means nothing (SOAP 1.1 7.1).
 	RPC bool
 
+	// Encoded says that the messages are in SOAP encoding (SOAP 1.1 5, SOAP 1.2
+	// Part 2 3). Their types must be able to write it, as generated ones are.
+	Encoded bool
+
 	// OneWay operations have no answer.
 	OneWay bool
 
@@ -33,6 +37,21 @@ type Operation struct {
 
 	// Faults makes an empty value of each declared fault detail.
 	Faults []func() Detail
+
+	// Addressing is the WS-Addressing that the description asks for. If it is
+	// set, a client sends these header blocks and a server reads them.
+	Addressing Addressing
+
+	// AddressingRequired says that messages without the blocks are refused.
+	AddressingRequired bool
+
+	// InputAction and OutputAction are the wsa:Action of the request and the
+	// answer. Empty means the one that WantAction tells.
+	InputAction, OutputAction string
+
+	// FaultActions are the wsa:Action of declared faults, by the name of their
+	// detail.
+	FaultActions map[xml.Name]string
 
 	// Namespaces lists those that the messages use. Writing is a little faster
 	// when it knows them; any others are found on the way.
@@ -70,12 +89,19 @@ type Detail interface {
 	DetailName() xml.Name
 }
 
+// EncodedDetail is a Detail that is sent in SOAP encoding.
+type EncodedDetail interface {
+	Detail
+	EncodedDetail()
+}
+
 // Header is one header block.
 type Header struct {
 	Name           xml.Name
 	MustUnderstand bool
 	Role           string // SOAP 1.1 actor; empty means the ultimate receiver
 	Relay          bool   // SOAP 1.2 only
+	Encoded        bool   // of a block to send: write Value in SOAP encoding
 
 	// Value is what to send. If it is nil, Raw is sent as it is.
 	Value wire.Marshaler
@@ -123,5 +149,9 @@ func (h *Header) write(w *wire.Writer, v Version) {
 	if h.Relay && v == V12 {
 		w.NextAttr(xml.Name{Space: env, Local: "relay"}, "1")
 	}
+	if h.Encoded {
+		beginEncoded(w, v)
+	}
 	h.Value.MarshalWire(w, h.Name)
+	w.Literal()
 }

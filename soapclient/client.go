@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/addressing"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -31,6 +33,18 @@ type Client struct {
 
 	// Strict refuses what the schema does not allow in an answer.
 	Strict bool
+
+	// Addressing says whether requests carry WS-Addressing, and of which
+	// version. Zero means what the description asks for.
+	Addressing soap.Addressing
+
+	// Validate checks requests before they are sent, and answers, by their
+	// method Validate() error if they have one. Generated types have it where
+	// the schema restricts values.
+	Validate bool
+
+	// Interceptors wrap each call, the first outermost.
+	Interceptors []Interceptor
 
 	// Options apply to every call, before the call's own.
 	Options []CallOption
@@ -61,6 +75,8 @@ type call struct {
 	headers []soap.Header
 	http    http.Header
 	got     *[]soap.Header
+
+	addressed *addressing.Message // of the request; nil without WS-Addressing
 }
 
 // WithHeader adds a header block to the request.
@@ -123,6 +139,23 @@ func Send[Req any, In interface {
 
 // do makes one call. A nil res expects no answer.
 func (c *Client) do(ctx context.Context, op *soap.Operation, req wire.Marshaler, res wire.Unmarshaler, opts []CallOption) error {
+	if len(c.Interceptors) == 0 {
+		return c.once(ctx, op, req, res, opts)
+	}
+	fn := func(ctx context.Context, op *soap.Operation, req wire.Marshaler, res wire.Unmarshaler) error {
+		return c.once(ctx, op, req, res, opts)
+	}
+	for _, ic := range slices.Backward(c.Interceptors) {
+		fn = ic(fn)
+	}
+	return fn(ctx, op, req, res)
+}
+
+// once sends one request.
+func (c *Client) once(ctx context.Context, op *soap.Operation, req wire.Marshaler, res wire.Unmarshaler, opts []CallOption) error {
+	if err := c.validate("request", req); err != nil {
+		return err
+	}
 	var k call
 	for _, o := range c.Options {
 		o(&k)
@@ -130,6 +163,7 @@ func (c *Client) do(ctx context.Context, op *soap.Operation, req wire.Marshaler,
 	for _, o := range opts {
 		o(&k)
 	}
+	c.address(op, &k)
 	hr, err := c.request(ctx, op, req, &k)
 	if err != nil {
 		return err
@@ -143,7 +177,13 @@ func (c *Client) do(ctx context.Context, op *soap.Operation, req wire.Marshaler,
 		return err
 	}
 	defer resp.Body.Close()
-	return c.answer(resp, op, res, &k)
+	if err := c.answer(resp, op, res, &k); err != nil {
+		return err
+	}
+	if res == nil {
+		return nil
+	}
+	return c.validate("answer", res)
 }
 
 // request encodes the message. The request can be replayed, which
@@ -223,10 +263,15 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 		return f
 	case !ok:
 		return statusError(resp, errors.New("the answer is a SOAP message, but no fault"))
-	case res == nil:
+	}
+	if err := c.checkAddressing(m.Headers, k); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if res == nil {
 		_, err := m.Raw()
 		return err
 	}
+	m.Encoded = op.Encoded
 	if err := m.Decode(c.outputName(op, m), res); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}

@@ -4,6 +4,8 @@
 //   - Call sends a request and decodes the answer, Send expects none.
 //     Generated client methods are one line around them.
 //   - CallOption adds header blocks and HTTP headers to one call.
+//   - Interceptor wraps every call. LogCalls, Observe and Retry are ready-made;
+//     nothing is sent twice without Retry.
 //
 // A fault comes back as a *soap.Fault. If the operation declares its detail,
 // errors.As finds that too:

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -15,8 +17,9 @@ type StatusError struct {
 	Code        int    // HTTP status
 	ContentType string // as the server says
 	Challenges  []string
-	Excerpt     string // the beginning of the body, made printable
-	Err         error  // what else is known, such as a *soap.Fault; may be nil
+	RetryAfter  time.Duration // what the server asks for; zero if nothing
+	Excerpt     string        // the beginning of the body, made printable
+	Err         error         // what else is known, such as a *soap.Fault; may be nil
 }
 
 func (e *StatusError) Error() string {
@@ -66,12 +69,24 @@ func excerptError(resp *http.Response, body []byte, err error) error {
 		Excerpt:     printable(body),
 		Err:         err,
 	}
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	// Only the schemes: a challenge can carry a token.
 	for _, c := range resp.Header.Values("Www-Authenticate") {
 		scheme, _, _ := strings.Cut(strings.TrimSpace(c), " ")
 		e.Challenges = append(e.Challenges, printable([]byte(scheme)))
 	}
 	return e
+}
+
+// retryAfter reads a Retry-After, seconds or a date. RFC 9110 10.2.3.
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return max(t.Sub(now), 0)
+	}
+	return 0
 }
 
 // printable cuts b to its first characters that are safe in a log line.

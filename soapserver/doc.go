@@ -2,7 +2,8 @@
 //
 //   - Service is an http.Handler for the operations of one endpoint.
 //   - Handle and HandleOneWay add an operation; generated code calls them.
-//   - Interceptor wraps every operation: authorization, audit, metrics.
+//   - Interceptor wraps every operation. LogCalls, Observe, RequireRoles,
+//     Timeouts and Validate are ready-made.
 //   - FromContext gives a handler the request's header blocks.
 //
 // A Service knows nothing of authentication: put a middleware in front of it.

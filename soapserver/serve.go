@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/addressing"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -71,6 +72,10 @@ type Call struct {
 	Operation *soap.Operation
 	Version   soap.Version
 	Headers   []soap.Header // of the request
+
+	// Addressing is what the request's header blocks of WS-Addressing say. It is
+	// nil if there are none, or they do not count for the operation.
+	Addressing *addressing.Message
 
 	reply []soap.Header
 }
@@ -130,9 +135,12 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.version = m.Version
-	o, f := s.choose(m.Body, actions(r, c.Action))
+	o, f := x.choose(m, actions(r, c.Action))
 	if o != nil {
 		x.op = o.op
+	}
+	if f == nil {
+		f = x.address(o.op, m.Headers)
 	}
 	if f != nil {
 		x.fault(f)
@@ -142,12 +150,13 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		x.fault(f)
 		return
 	}
+	m.Encoded = o.op.Encoded
 	req := o.new()
 	if err := m.Decode(o.op.Input, req); err != nil {
 		x.fault(requestFault(err))
 		return
 	}
-	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers}
+	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers, Addressing: x.addressed}
 	fn := o.fn
 	for _, ic := range slices.Backward(s.Interceptors) {
 		fn = ic(fn)
@@ -232,7 +241,8 @@ func (s *Service) understand(op *soap.Operation, m *soap.Message) *soap.Fault {
 	var not []xml.Name
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		if h.MustUnderstand && h.ForUs() && !slices.Contains(op.Headers, h.Name) && !slices.Contains(s.Understands, h.Name) {
+		if h.MustUnderstand && h.ForUs() && !slices.Contains(op.Headers, h.Name) &&
+			!slices.Contains(s.Understands, h.Name) && !s.understoodAddressing(op, h) {
 			not = append(not, h.Name)
 		}
 	}
@@ -273,6 +283,8 @@ type exchange struct {
 	version soap.Version
 	begin   time.Time
 	written bool
+
+	addressed *addressing.Message // of the request; may be nil
 }
 
 // writers holds Writers with their buffers.
@@ -287,10 +299,9 @@ func release(w *wire.Writer) {
 }
 
 func (x *exchange) answer(call *Call, res any) {
-	if x.op.OneWay {
-		x.written = true
-		x.w.Header().Set("Content-Length", "0")
-		x.w.WriteHeader(http.StatusAccepted)
+	headers, wanted := x.replyHeaders(call)
+	if x.op.OneWay || !wanted {
+		x.accepted()
 		return
 	}
 	body, ok := res.(wire.Marshaler)
@@ -300,7 +311,7 @@ func (x *exchange) answer(call *Call, res any) {
 	}
 	ww := writers.Get().(*wire.Writer)
 	defer release(ww)
-	soap.Write(ww, x.version, x.op, call.reply, x.op.Output, body)
+	soap.Write(ww, x.version, x.op, headers, x.op.Output, body)
 	b, err := ww.Bytes()
 	if err != nil {
 		x.fault(fmt.Errorf("soapserver: answer of %s: %w", x.op.Name, err))
@@ -328,7 +339,12 @@ func (x *exchange) write(status int, b []byte) {
 func (x *exchange) fault(err error) {
 	f := soap.AsFault(err)
 	x.written = true
-	status := writeFault(x.w, x.version, f)
+	status := http.StatusAccepted
+	if headers, wanted := x.faultHeaders(f); wanted {
+		status = writeFault(x.w, x.version, headers, f)
+	} else {
+		x.accepted()
+	}
 	level := slog.LevelInfo
 	as := []slog.Attr{
 		slog.String("ref", f.Ref), slog.Int("status", status),
@@ -354,14 +370,14 @@ func (x *exchange) fault(err error) {
 // Headers already set in w are kept; the status is that of f.HTTPStatus.
 func WriteFault(w http.ResponseWriter, r *http.Request, f *soap.Fault) {
 	c, _ := content(r)
-	writeFault(w, c.Version, f)
+	writeFault(w, c.Version, nil, f)
 }
 
 // writeFault answers with a fault and returns the status.
-func writeFault(w http.ResponseWriter, v soap.Version, f *soap.Fault) int {
+func writeFault(w http.ResponseWriter, v soap.Version, headers []soap.Header, f *soap.Fault) int {
 	ww := writers.Get().(*wire.Writer)
 	defer release(ww)
-	soap.WriteFault(ww, v, nil, f)
+	soap.WriteFault(ww, v, headers, f)
 	b, err := ww.Bytes()
 	if err != nil { // a text that XML cannot carry
 		ww.Reset()

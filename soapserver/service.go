@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/addressing"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -46,6 +47,12 @@ type Service struct {
 	// reads, so that they may be marked mustUnderstand. Naming one that nobody
 	// obeys breaks a promise to the client.
 	Understands []xml.Name
+
+	// Addressing reads the header blocks of WS-Addressing for operations whose
+	// description does not mention them, too. Without it they count only where
+	// the description says so. An action in them that is not that of the
+	// operation is refused in any case.
+	Addressing bool
 
 	// WSDL holds the service's description, published at ?wsdl, with what it
 	// imports beside it. Nil publishes nothing.
@@ -132,8 +139,7 @@ func (s *Service) add(op *soap.Operation, newReq func() wire.Unmarshaler, fn Fun
 		}
 	}
 	s.byInput[op.Input] = append(s.byInput[op.Input], o)
-	s.byAction[op.Action] = append(s.byAction[op.Action], o)
-	if a := op.ActionFor(soap.V12); a != op.Action {
+	for _, a := range distinct([]string{op.Action, op.ActionFor(soap.V12), op.WantAction()}) {
 		s.byAction[a] = append(s.byAction[a], o)
 	}
 }
@@ -150,50 +156,89 @@ func (s *Service) Operations() []*soap.Operation {
 	return ops
 }
 
-// choose returns the operation for a body and the actions that the request
-// names, or the fault to answer with, then beside the only operation that takes
-// the body if there is one.
-func (s *Service) choose(body xml.Name, actions []string) (*operation, *soap.Fault) {
-	action := ""
-	for _, a := range actions {
-		if a != "" && action != "" && a != action {
-			return nil, soap.Faultf(soap.CodeClient, "the request names two different actions, %q and %q", shorten(action), shorten(a))
-		}
-		action = cmp.Or(action, a)
+// choose returns the operation for a message, or the fault to answer with, then
+// beside the only operation that takes the body if there is one. said are the
+// actions that HTTP names.
+func (x *exchange) choose(m *soap.Message, said []string) (*operation, *soap.Fault) {
+	named := distinct(said)
+	inHTTP := len(named) > 0
+	if len(m.Headers) > 0 {
+		named = distinct(append(named, addressing.Actions(m.Headers)...))
 	}
+	o, f, disagree := x.s.choose(m.Body, named)
+	if disagree && len(m.Headers) > 0 {
+		f = x.disagreement(f, m.Headers, inHTTP)
+	}
+	return o, f
+}
+
+// distinct returns the actions that are not empty, each once.
+func distinct(actions []string) []string {
+	var all []string
+	for _, a := range actions {
+		if a != "" && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// choose returns the operation for a body and the actions that the request
+// names, and for a fault whether they do not agree.
+func (s *Service) choose(body xml.Name, named []string) (o *operation, f *soap.Fault, disagree bool) {
 	list := s.byInput[body]
 	if len(list) == 0 { // those that read the body themselves are known by their action
-		for _, o := range s.byInput[xml.Name{}] {
-			if o.takes(action) {
-				return o, nil
-			}
+		if o := pick(s.byInput[xml.Name{}], named); o != nil {
+			return o, nil, false
 		}
 		if body.Local == "" {
-			return nil, soap.Faultf(soap.CodeClient, "no operation takes an empty body")
+			return nil, soap.Faultf(soap.CodeClient, "no operation takes an empty body"), false
 		}
-		return nil, soap.Faultf(soap.CodeClient, "no operation takes %s", clark(body))
+		return nil, soap.Faultf(soap.CodeClient, "no operation takes %s", clark(body)), false
 	}
-	for _, o := range list {
-		if o.takes(action) {
-			return o, nil
-		}
+	if o := pick(list, named); o != nil {
+		return o, nil, false
+	}
+	if len(named) > 1 {
+		return nil, soap.Faultf(soap.CodeClient, "the request names two different actions, %q and %q", shorten(named[0]), shorten(named[1])), true
+	}
+	action := ""
+	if len(named) == 1 {
+		action = named[0]
 	}
 	// Peers make up actions where the description has none. One that no
 	// operation has cannot have deceived a policy.
 	made := list[0].op.Action == "" && len(s.byAction[action]) == 0
 	if len(list) == 1 && (action == "" || made) {
-		return list[0], nil
+		return list[0], nil, false
 	}
 	var want []string
 	for _, o := range list {
 		want = append(want, strconv.Quote(o.op.Action))
 	}
-	f := soap.Faultf(soap.CodeClient, "SOAPAction %q does not belong to the operation in the body, whose action is %s",
+	f = soap.Faultf(soap.CodeClient, "SOAPAction %q does not belong to the operation in the body, whose action is %s",
 		shorten(action), strings.Join(want, " or "))
 	if len(list) > 1 {
-		return nil, f
+		return nil, f, true
 	}
-	return list[0], f
+	return list[0], f, true
+}
+
+// pick returns the operation that all actions belong to: without any, the one
+// that has none.
+func pick(list []*operation, named []string) *operation {
+	for _, exact := range []bool{true, false} {
+		for _, o := range list {
+			fits := len(named) > 0 || o.takes("")
+			for _, a := range named {
+				fits = fits && (o.takes(a) || !exact && o.op.HasAction(a))
+			}
+			if fits {
+				return o
+			}
+		}
+	}
+	return nil
 }
 
 // actions returns what the request says its action is: the SOAPAction headers

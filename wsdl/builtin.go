@@ -19,7 +19,9 @@ const (
 	nsXOP       = "http://www.w3.org/2004/08/xop/include"
 	nsWSA       = "http://www.w3.org/2005/08/addressing"
 	nsMSSerial  = "http://schemas.microsoft.com/2003/10/Serialization/"
+	nsApache    = "http://xml.apache.org/xml-soap"
 	nsMSArrays  = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
+	nsXMIME2004 = "http://www.w3.org/2004/11/xmlmime"
 	nsWSDL20    = "http://www.w3.org/ns/wsdl"
 	nsXSD1999   = "http://www.w3.org/1999/XMLSchema"
 	nsXSD2000   = "http://www.w3.org/2000/10/XMLSchema"
@@ -41,6 +43,7 @@ var builtinSchemas = map[string]string{
 	nsWSA:       "builtin/addressing.xsd",
 	nsMSSerial:  "builtin/serialization.xsd",
 	nsMSArrays:  "builtin/arrays.xsd",
+	nsApache:    "builtin/apachesoap.xsd", // Map, which Axis and PHP know
 }
 
 // xsdTypes lists the simple types of XML Schema 1.0 with their bases (XML

@@ -53,6 +53,7 @@ func (l *loader) define(main *loaded) *Definitions {
 			d.Services = append(d.Services, l.service(sym, bindings))
 		}
 	}
+	l.attachPolicies(d)
 	l.drain() // types of parts
 	l.substitutions()
 	for _, sym := range l.list {
@@ -123,7 +124,7 @@ func (l *loader) substitutions() {
 }
 
 func (l *loader) message(sym *symbol) *Message {
-	m := &Message{Name: sym.key.name, Doc: doc(sym.node), Pos: sym.node.pos}
+	m := &Message{Name: sym.key.name, Doc: doc(sym.node), Pos: sym.node.pos, node: sym.node}
 	for _, n := range sym.node.kids {
 		if (n.name != QName{nsWSDL, "part"}) {
 			continue
@@ -149,12 +150,12 @@ func (l *loader) message(sym *symbol) *Message {
 }
 
 func (l *loader) portType(sym *symbol, messages map[*symbol]*Message) *PortType {
-	pt := &PortType{Name: sym.key.name, Doc: doc(sym.node), Pos: sym.node.pos}
+	pt := &PortType{Name: sym.key.name, Doc: doc(sym.node), Pos: sym.node.pos, node: sym.node}
 	for _, n := range sym.node.kids {
 		if (n.name != QName{nsWSDL, "operation"}) {
 			continue
 		}
-		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos}
+		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos, node: n, ParameterOrder: strings.Fields(n.get("parameterOrder"))}
 		if op.Name == "" {
 			l.probs.add(n.pos, nil, "operation without name")
 			continue
@@ -203,7 +204,7 @@ func (l *loader) messageOf(n *node, messages map[*symbol]*Message) *Message {
 		return nil
 	}
 	m := *messages[sym]
-	m.Label = n.get("name")
+	m.Label, m.use = n.get("name"), n
 	if s := doc(n); s != "" {
 		m.Doc = s
 	}
@@ -229,6 +230,7 @@ func (l *loader) service(sym *symbol, bindings map[*symbol]*Binding) *Service {
 				p.Location = k.get("location")
 			}
 		}
+		p.node = n
 		s.Ports = append(s.Ports, p)
 	}
 	return s
@@ -240,7 +242,7 @@ func (l *loader) binding(sym *symbol, messages map[*symbol]*Message, portTypes m
 	if ps == nil {
 		return nil
 	}
-	b := &Binding{Name: sym.key.name, Doc: doc(n), Pos: n.pos, PortType: portTypes[ps]}
+	b := &Binding{Name: sym.key.name, Doc: doc(n), Pos: n.pos, PortType: portTypes[ps], node: n}
 	style, space := DocumentStyle, ""
 	for _, k := range n.kids {
 		if k.name.Local == "binding" && (k.name.Space == nsSOAP11 || k.name.Space == nsSOAP12) {
@@ -276,6 +278,7 @@ func (l *loader) binding(sym *symbol, messages map[*symbol]*Message, portTypes m
 			l.dropOperation(op, found)
 			continue
 		}
+		setActions(bo, b.PortType.Name)
 		b.Operations = append(b.Operations, bo)
 	}
 	return b
@@ -330,7 +333,7 @@ func matchOperation(pt *PortType, n *node, taken map[*Operation]bool) *Operation
 }
 
 func (l *loader) bound(op *Operation, n *node, space string, style Style, messages map[*symbol]*Message) *BoundOperation {
-	bo := &BoundOperation{Operation: op, Pos: n.pos, Style: style}
+	bo := &BoundOperation{Operation: op, Pos: n.pos, Style: style, bound: n}
 	if k := n.child(space, "operation"); k != nil {
 		bo.Action = k.get("soapAction")
 		bo.Style = l.style(k, style)
@@ -346,7 +349,7 @@ func (l *loader) bound(op *Operation, n *node, space string, style Style, messag
 		for _, k := range n.kids {
 			if (k.name == QName{nsWSDL, "fault"}) && k.get("name") == f.Name {
 				if sf := k.child(space, "fault"); sf != nil {
-					bf.Use = l.useOf(sf)
+					bf.Use, bf.Namespace = l.useOf(sf), sf.get("namespace")
 				}
 			}
 		}
@@ -429,7 +432,7 @@ func (l *loader) header(bm *BoundMessage, n *node, messages map[*symbol]*Message
 	name := n.get("part")
 	for _, p := range messages[sym].Parts {
 		if p.Name == name {
-			bm.Headers = append(bm.Headers, &Header{Message: sym.key.name, Part: p, Use: l.useOf(n)})
+			bm.Headers = append(bm.Headers, &Header{Message: sym.key.name, Part: p, Use: l.useOf(n), Namespace: n.get("namespace")})
 			if sym.key.name == bm.Message.Name {
 				own[name] = true
 			}

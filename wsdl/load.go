@@ -83,6 +83,7 @@ type loader struct {
 	depth   int
 	nested  int // model groups and types being built inside each other
 	queue   []*Type
+	policy  policies
 }
 
 // read fetches and parses a document once. The error is for the main document;

@@ -59,6 +59,11 @@ type Port struct {
 	Pos      Position
 	Binding  *Binding
 	Location string // address; may be empty
+
+	// Policy is that of the binding with what the port adds. Never nil.
+	Policy *Policy
+
+	node *node
 }
 
 // SOAPVersion tells which SOAP a binding speaks.
@@ -122,6 +127,8 @@ type PortType struct {
 	Doc        string
 	Pos        Position
 	Operations []*Operation
+
+	node *node
 }
 
 // Operation is one operation of a port type. Names may repeat (overloads).
@@ -133,6 +140,11 @@ type Operation struct {
 	Output *Message // nil for one-way operations
 	Faults []*FaultMessage
 
+	// ParameterOrder names parts in the order of a signature (WSDL 1.1 2.4.6).
+	// A part of the output that it does not name is the return value.
+	ParameterOrder []string
+
+	node  *node
 	probs []Problem
 }
 
@@ -147,6 +159,8 @@ type Message struct {
 	Pos   Position
 	Parts []*Part
 
+	node  *node // wsdl:message
+	use   *node // wsdl:input, wsdl:output or wsdl:fault of a port type
 	probs []Problem
 }
 
@@ -173,6 +187,12 @@ type Binding struct {
 	Version    SOAPVersion
 	Transport  string // URI of the transport
 	Operations []*BoundOperation
+
+	// Policy is what the binding asks for; of its port too, if it has just
+	// one. Never nil.
+	Policy *Policy
+
+	node *node
 }
 
 // BoundOperation is an operation as a SOAP binding sends it.
@@ -188,6 +208,12 @@ type BoundOperation struct {
 	// Wrapped reports the document/literal wrapped convention: one part, an
 	// element named like the operation, whose type is a plain sequence.
 	Wrapped bool
+
+	// Policy is that of the binding with what the operation and its messages
+	// add. Never nil.
+	Policy *Policy
+
+	bound *node // wsdl:operation of the binding
 }
 
 // BoundMessage is how one direction of an operation travels.
@@ -198,19 +224,28 @@ type BoundMessage struct {
 	Body      []*Part // parts that travel in the body, in order
 	Headers   []*Header
 	Multipart bool // a mime:multipartRelated binding
+
+	// Action is the WS-Addressing action of the message: the one written
+	// there, or the default (WS-Addressing Metadata 4.4). Never empty.
+	Action string
 }
 
 // Header is a SOAP header an operation declares.
 type Header struct {
-	Message QName
-	Part    *Part
-	Use     Use
+	Message   QName
+	Part      *Part
+	Use       Use
+	Namespace string // of the block, if the part has a type
 }
 
 // BoundFault is a fault as a SOAP binding sends it.
 type BoundFault struct {
 	*FaultMessage
-	Use Use
+	Use       Use
+	Namespace string // of the detail, if the part has a type
+
+	// Action is the WS-Addressing action of the fault, as for BoundMessage.
+	Action string
 }
 
 // Derivation says how a type was made from its base.
@@ -249,6 +284,10 @@ type Type struct {
 	// Attributes are all attributes, of the bases too, without prohibited ones.
 	Attributes   []*Attribute
 	AnyAttribute *Wildcard
+
+	// Array says that the type is an array of SOAP encoding. It is nil for
+	// others.
+	Array *Array
 
 	// Derived are the types directly derived from this one, in document order.
 	Derived []*Type
@@ -330,6 +369,10 @@ type Element struct {
 	Abstract bool
 	Default  *string
 	Fixed    *string
+
+	// ContentTypes are the media types expected in a binary element, as
+	// xmime:expectedContentTypes lists them for it or its type. Mostly empty.
+	ContentTypes string
 
 	// Head is the element this one may stand in for, Members the elements
 	// that may stand in for this one, directly or not, in document order.

@@ -189,6 +189,18 @@ func (l *loader) element(e *Element, outer *Type, s *schema, n *node, name QName
 	if e.Type == nil {
 		e.Type = l.types[QName{nsXSD, xsdAnyType}]
 	}
+	if e.ContentTypes = contentTypes(n); e.ContentTypes == "" {
+		e.ContentTypes = contentTypes(e.Type.node)
+	}
+}
+
+// contentTypes reads xmime:expectedContentTypes (Describing Media Content of
+// Binary Data in XML 2.2), which elements and types may carry.
+func contentTypes(n *node) string {
+	if n == nil {
+		return ""
+	}
+	return orString(n.getNS(nsXMIME, "expectedContentTypes"), n.getNS(nsXMIME2004, "expectedContentTypes"))
 }
 
 // typeIn returns the type that n names or contains, or nil.

@@ -92,6 +92,9 @@ func (l *loader) fill(t *Type) bool {
 	t.state = filling
 	if t.Complex {
 		l.fillComplex(t)
+		if isArrayBase(t.Name) {
+			t.Array = &Array{Item: l.types[QName{nsXSD, xsdAnyType}], Rank: 1}
+		}
 	} else {
 		l.fillSimple(t)
 	}
@@ -360,6 +363,9 @@ func (l *loader) complexContent(t *Type, n *node) {
 		t.Mixed = t.Mixed || b.Mixed
 	}
 	l.inherit(t, b, k)
+	if b.Array != nil {
+		t.Array = l.arrayOf(t, own, k)
+	}
 }
 
 // inherit gives t the attributes of its base and then those written in n.

@@ -60,8 +60,7 @@ is there.
 The line runs "go tool soapward", so this program must be a tool of the module:
   go get -tool ` + commandPath + `
 
-Operations that are not supported yet (rpc/encoded, notifications) are left out
-and listed. One that refers to what the WSDL does not have is an error.
+Operations that are not supported (notifications) are left out and listed. One that refers to what the WSDL does not have is an error.
 
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 --password-file.`,
@@ -226,7 +225,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, s := range res.Services {
 		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
 		for _, op := range s.Operations {
-			o.Operations = append(o.Operations, operation(op))
+			o.Operations = append(o.Operations, operation{Name: op.Name, In: op.In, Out: op.Out, Faults: op.Faults})
 		}
 		out.Services = append(out.Services, o)
 	}

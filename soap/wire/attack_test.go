@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // hostile makes messages of about n bytes that are as expensive as the default
@@ -34,20 +35,30 @@ func hostile(n int) map[string]string {
 		"line ends":           "<a>" + fill("\r") + "</a>",
 		"open comment":        "<a>" + fill("<!-") + "</a>",
 		"brackets":            "<a>" + fill("]]") + "</a>",
+		"prefixes in text":    "<a " + decls + "><b>" + fill("p0:p1:p254:") + "</b></a>",
+		"prefixes in a value": "<a " + decls + "><b c='" + fill("p0:p1:p254:") + "'/></a>",
+		"attributes, far":     "<a " + numbered(200, `xmlns:p%d="u%[1]d"`) + ">" + fill("<a "+numbered(200, `p%d:a=""`)+"/>") + "</a>",
 		"utf-16":              "\xFE\xFF\x00<\x00a\x00>" + fill("\x4e\x00") + "\x00<\x00/\x00a\x00>",
 	}
+}
+
+// uses are the ways to read an element whose content is not known beforehand.
+var uses = map[string]func(r *Reader){
+	"read":    func(r *Reader) { r.Next(); r.Skip() },
+	"text":    func(r *Reader) { r.Next(); r.Text() },
+	"capture": func(r *Reader) { r.Next(); r.Raw() },
+	"content": func(r *Reader) { r.Next(); r.Content() },
+	"peek": func(r *Reader) {
+		for r.Next() != EOF {
+			r.Peek()
+		}
+	},
 }
 
 // TestAttackMemory shows that reading a hostile message, or capturing it,
 // allocates no more than a small multiple of its size.
 func TestAttackMemory(t *testing.T) {
-	const size = 2 << 20
-	uses := map[string]func(r *Reader){
-		"read":    func(r *Reader) { r.Next(); r.Skip() },
-		"text":    func(r *Reader) { r.Next(); r.Text() },
-		"capture": func(r *Reader) { r.Next(); r.Raw() },
-		"content": func(r *Reader) { r.Next(); r.Content() },
-	}
+	const size = 1 << 20
 	for name, doc := range hostile(size) {
 		for use, f := range uses {
 			t.Run(name+"/"+use, func(t *testing.T) { // not parallel: it measures
@@ -59,10 +70,37 @@ func TestAttackMemory(t *testing.T) {
 				runtime.ReadMemStats(&after)
 				// What growing buffers allocate in all is several times what is
 				// kept.
-				if used := after.TotalAlloc - before.TotalAlloc; used > 14*size {
+				if used := after.TotalAlloc - before.TotalAlloc; used > 18*size {
 					t.Errorf("%d bytes allocated for %d: %v", used, len(b), r.Err())
 				}
 			})
+		}
+	}
+}
+
+// TestAttackTime shows that no message takes more than time in proportion to its
+// size: sixteen times the message takes about sixteen times as long, where
+// quadratic work would take 256 times.
+func TestAttackTime(t *testing.T) { // not parallel: it measures
+	const small, large, most = 16 << 10, 16 * 16 << 10, 80
+	at := hostile(large)
+	for name, doc := range hostile(small) {
+		for use, f := range uses {
+			took := func(doc string) time.Duration {
+				begin := time.Now()
+				f(NewReader([]byte(doc), Options{}))
+				return max(time.Since(begin), 50*time.Microsecond) // below that a clock says little
+			}
+			a, b := min(took(doc), took(doc)), took(at[name])
+			for range 20 { // the machine may be busy
+				if b <= most*a {
+					break
+				}
+				b = min(b, took(at[name]))
+			}
+			if b > most*a {
+				t.Errorf("%s, %s: %v for %d bytes, %v for %d", name, use, a, len(doc), b, len(at[name]))
+			}
 		}
 	}
 }

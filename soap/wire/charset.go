@@ -15,9 +15,9 @@ func decode(b []byte, charset string) (string, error) {
 	case len(b) >= 3 && string(b[:3]) == "\xEF\xBB\xBF":
 		return string(b[3:]), nil
 	case len(b) >= 2 && b[0] == 0xFE && b[1] == 0xFF:
-		return decodeUTF16(b[2:], true)
+		return decodeUTF16(b, 2, true)
 	case len(b) >= 2 && b[0] == 0xFF && b[1] == 0xFE:
-		return decodeUTF16(b[2:], false)
+		return decodeUTF16(b, 2, false)
 	}
 	// XML 1.0 appendix F: the first characters tell the width.
 	wide := len(b) >= 4 && (b[0] == 0 || b[1] == 0)
@@ -34,12 +34,12 @@ func decode(b []byte, charset string) (string, error) {
 		if !wide {
 			return string(b), nil
 		}
-		return decodeUTF16(b, b[0] == 0)
+		return decodeUTF16(b, 0, b[0] == 0)
 	case "utf-16", "utf-16be", "utf-16le", "utf16", "unicode":
 		if !wide && len(b) >= 2 {
 			return string(b), nil // the label lies, as above
 		}
-		return decodeUTF16(b, len(b) > 0 && b[0] == 0)
+		return decodeUTF16(b, 0, len(b) > 0 && b[0] == 0)
 	case "us-ascii", "ascii":
 		for i, c := range b {
 			if c >= utf8.RuneSelf {
@@ -76,7 +76,8 @@ func declared(b []byte) string {
 	return ""
 }
 
-func decodeUTF16(b []byte, big bool) (string, error) {
+// decodeUTF16 reads b from the given offset on.
+func decodeUTF16(b []byte, from int, big bool) (string, error) {
 	bad := func(i int) error {
 		return &SyntaxError{Pos: Pos{Line: 1, Column: 1, Offset: i}, Msg: "invalid UTF-16"}
 	}
@@ -91,7 +92,7 @@ func decodeUTF16(b []byte, big bool) (string, error) {
 	}
 	var s strings.Builder
 	s.Grow(len(b)/2 + len(b)/8)
-	for i := 0; i < len(b); i += 2 {
+	for i := from; i < len(b); i += 2 {
 		c := unit(i)
 		if utf16.IsSurrogate(c) {
 			if i+3 >= len(b) {

@@ -48,7 +48,8 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 	if r.err != nil {
 		return xml.Name{}, false
 	}
-	r.open, r.ns, r.pos = r.open[:n], r.ns[:e.ns], at
+	r.leave(e.ns)
+	r.open, r.pos = r.open[:n], at
 	r.empty, r.rooted = false, n > 0
 	r.elements = elements - 1 // Next counts it again
 	r.Next()
@@ -57,6 +58,10 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 
 // Skip consumes the current element.
 func (r *Reader) Skip() {
+	if x := r.refs; x != nil && !x.still {
+		x.still = true
+		defer func() { x.still = false }()
+	}
 	for depth := 1; depth > 0; {
 		switch r.Next() {
 		case Start:
@@ -72,7 +77,7 @@ func (r *Reader) Skip() {
 // Unknown consumes an element that the codec does not know: in a strict Reader
 // it is an error.
 func (r *Reader) Unknown() {
-	if r.strict {
+	if r.strict && (r.refs == nil || r.space != SOAPRPC12) { // rpc:result names a part
 		r.Fail(errUnknown)
 		return
 	}
@@ -165,11 +170,13 @@ func (c Scope) QName(s string) (xml.Name, error) {
 	if !IsNCName(local) || ok && !IsNCName(prefix) {
 		return xml.Name{}, errors.New("not a qualified name")
 	}
-	space, ok := lookup(c.ns, prefix)
-	if !ok {
+	if i := find(c.ns, prefix); i >= 0 {
+		return xml.Name{Space: c.ns[i].space, Local: local}, nil
+	}
+	if prefix != "" {
 		return xml.Name{}, fmt.Errorf("undeclared prefix %s", prefix)
 	}
-	return xml.Name{Space: space, Local: local}, nil
+	return xml.Name{Local: local}, nil
 }
 
 // QName resolves a prefixed name found in an attribute of the current element,
@@ -182,6 +189,10 @@ func (r *Reader) QName(s string) (xml.Name, error) {
 // QNameValue consumes the current element and returns the qualified name in
 // it.
 func (r *Reader) QNameValue() xml.Name {
+	if r.refs != nil && r.Nil() { // any value may be nil: SOAP 1.1 5.1
+		r.Skip()
+		return xml.Name{}
+	}
 	scope := r.Scope()
 	s := r.content()
 	if r.err != nil {

@@ -42,7 +42,7 @@ func (e *SyntaxError) Error() string { return "wire: " + e.Msg + ": " + e.Pos.St
 // A LimitError says which of the Limits a message exceeds.
 type LimitError struct {
 	Pos   Pos
-	Limit string // "bytes", "depth", "elements", "attributes", "namespaces", "name"
+	Limit string // "bytes", "depth", "elements", "attributes", "namespaces", "name", "references"
 	Max   int64
 }
 

@@ -8,8 +8,8 @@ import (
 
 // FuzzReader: no input makes the Reader panic; what it accepts means the same
 // after re-encoding, and after being carried as Raw into a document that binds
-// the same prefixes differently; encoding/xml, where it accepts the input too,
-// sees the same.
+// the same prefixes differently. FuzzReaderBesideLibxml2 and
+// FuzzReaderBesideEncodingXML say whether it is the right meaning.
 func FuzzReader(f *testing.F) {
 	for _, s := range []string{
 		`<a/>`,
@@ -28,8 +28,6 @@ func FuzzReader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text := NewReader(doc, Options{}).Document()
-
 		w := NewWriter(nil)
 		rewrite(w, NewReader(doc, Options{}))
 		b, err := w.Bytes()
@@ -61,16 +59,6 @@ func FuzzReader(f *testing.F) {
 			t.Fatalf("carried as %q: %v\n%s\nwant\n%s", b, err, got, want)
 		}
 
-		std, err := stdInfoset(text)
-		if err != nil {
-			return
-		}
-		ours, _ := infoset(NewReader([]byte(text), Options{}))
-		// encoding/xml leaves the white space of attributes alone.
-		fold := strings.NewReplacer(`\n`, " ", `\t`, " ", `\r`, " ")
-		if fold.Replace(std) != fold.Replace(ours) {
-			t.Fatalf("encoding/xml sees\n%s\nwe see\n%s", std, ours)
-		}
 	})
 }
 
@@ -95,7 +83,7 @@ func FuzzParseRaw(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := NewReader(b, Options{Limits: Limits{Depth: 300}})
+		r := NewReader(b, Options{Limits: Limits{Depth: 1 << 20, Elements: 1 << 20, Attributes: 1 << 20, Namespaces: 1 << 20, Name: 1 << 20}}) // ParseRaw has none
 		r.Next()
 		var names []string
 		for r.Child() {

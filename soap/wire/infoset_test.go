@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -33,6 +32,7 @@ func stdInfoset(doc string) (string, error) {
 	d := dump{}
 	depth, roots := 0, 0
 	dec := xml.NewDecoder(strings.NewReader(doc))
+	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // doc is UTF-8
 	for {
 		t, err := dec.Token()
 		if err == io.EOF {
@@ -71,29 +71,27 @@ type dump struct {
 
 func (d *dump) flush() {
 	if d.text.Len() > 0 {
-		fmt.Fprintf(&d.out, "%q\n", d.text.String())
+		fmt.Fprintf(&d.out, "\"%s\"\n", legible(d.text.String()))
 		d.text.Reset()
 	}
 }
 
-// legible makes a name fit in a line.
-func legible(n xml.Name) string {
-	return strings.Trim(strconv.Quote(clark(n)), `"`)
-}
+// legible makes s fit between quotes in a line.
+var legible = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace
 
 func (d *dump) start(n xml.Name, attrs []xml.Attr) {
 	d.flush()
 	as := make([]string, len(attrs))
 	for i, a := range attrs {
-		as[i] = fmt.Sprintf(" %s=%q", legible(a.Name), a.Value)
+		as[i] = fmt.Sprintf(` %s="%s"`, legible(clark(a.Name)), legible(a.Value))
 	}
 	slices.Sort(as)
-	fmt.Fprintf(&d.out, "<%s%s>\n", legible(n), strings.Join(as, ""))
+	fmt.Fprintf(&d.out, "<%s%s>\n", legible(clark(n)), strings.Join(as, ""))
 }
 
 func (d *dump) end(n xml.Name) {
 	d.flush()
-	fmt.Fprintf(&d.out, "</%s>\n", legible(n))
+	fmt.Fprintf(&d.out, "</%s>\n", legible(clark(n)))
 }
 
 // rewrite copies what r sees to w.

@@ -9,6 +9,7 @@ type Limits struct {
 	Attributes int   // of one element, namespace declarations included; 256
 	Namespaces int   // declarations in scope at one place; 256
 	Name       int   // bytes of a name with its prefix, or of a namespace; 2048
+	References int64 // bytes that are read again by references of SOAP encoding; as Bytes
 }
 
 func (l Limits) withDefaults() Limits {
@@ -19,6 +20,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Bytes <= 0 {
 		l.Bytes = 10 << 20
+	}
+	if l.References <= 0 {
+		l.References = l.Bytes
 	}
 	def(&l.Depth, 256)
 	def(&l.Elements, 1<<19)

@@ -39,6 +39,16 @@ func RawOf(v Marshaler, name xml.Name) (Raw, error) {
 	return Raw{string(b)}, err
 }
 
+// EncodedRawOf is RawOf for SOAP encoding, that of SOAP 1.1: it tells the types
+// of what is in v.
+func EncodedRawOf(v Marshaler, name xml.Name) (Raw, error) {
+	var w Writer
+	w.Encoded(false)
+	v.MarshalWire(&w, name)
+	b, err := w.Bytes()
+	return Raw{string(b)}, err
+}
+
 // TextRaw returns s as text.
 func TextRaw(s string) (Raw, error) {
 	b, err := appendEscaped(nil, s, false)
@@ -159,6 +169,10 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	if r.err != nil {
 		return
 	}
+	if r.refs != nil {
+		b.WriteString(r.copyRaw())
+		return
+	}
 	e := r.open[len(r.open)-1]
 	start := r.tok
 	inScope := len(r.ns) // the element's own declarations included
@@ -170,15 +184,15 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	head := 1 + len(e.qname)
 	b.WriteString(text[:head])
 	before := b.Len()
-	bound := r.ns[:inScope] // Skip cut the slice; nothing has overwritten it yet
-	for _, i := range needed(text, bound, e.ns) {
+	own := r.ns[e.ns:inScope] // Skip cut the slice; nothing has overwritten it yet
+	for _, i := range r.needed(text, own) {
 		b.WriteString(" xmlns")
-		if bound[i].prefix != "" {
+		if r.ns[i].prefix != "" {
 			b.WriteByte(':')
-			b.WriteString(bound[i].prefix)
+			b.WriteString(r.ns[i].prefix)
 		}
 		b.WriteString(`="`)
-		s, _ := appendEscaped(nil, bound[i].space, true) // came from a message: legal
+		s, _ := appendEscaped(nil, r.ns[i].space, true) // came from a message: legal
 		b.Write(s)
 		b.WriteByte('"')
 	}
@@ -192,35 +206,27 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	b.WriteString(text[head:])
 }
 
-// needed returns which of the bindings bound[1:outer] an element may use, in a
-// name or in a value that is a qualified name. bound[outer:] are its own. It
-// errs on the side of more.
-func needed(text string, bound []binding, outer int) (use []int) {
-	add := func(prefix string) {
-		for i := len(bound) - 1; i >= 1; i-- {
-			if bound[i].prefix == prefix {
-				if i < outer && !slices.Contains(use, i) && (prefix != "" || bound[i].space != "") {
-					use = append(use, i)
-				}
-				return
-			}
-		}
-	}
-	if outer <= 1 {
+// needed returns which of the bindings in scope an element may use, in a name or
+// in a value that is a qualified name. own are the element's own, which hide
+// them. It errs on the side of more. The result is valid until the next call.
+func (r *Reader) needed(text string, own []binding) []int {
+	r.use = r.use[:0]
+	if len(r.ns) <= 1 { // xml
 		return nil
 	}
-	add("")
+	r.decided = append(r.decided[:0], make([]bool, len(r.ns))...)
+	r.need("", own)
 	if strings.Contains(text, "&#") { // may spell a prefix
-		for i := 1; i < outer; i++ {
-			add(bound[i].prefix)
+		for i := range r.ns {
+			r.need(r.ns[i].prefix, own)
 		}
-		return use
+		return r.use
 	}
 	last := ""
 	for from := 0; ; {
 		i := strings.IndexByte(text[from:], ':')
 		if i < 0 {
-			return use
+			return r.use
 		}
 		i += from
 		at := i
@@ -231,10 +237,23 @@ func needed(text string, bound []binding, outer int) (use []int) {
 			at++
 		}
 		if p := text[at:i]; p != "" && p != last {
-			add(p)
+			r.need(p, own)
 			last = p
 		}
 		from = i + 1
+	}
+}
+
+// need adds the binding of a prefix to what needed returns.
+func (r *Reader) need(prefix string, own []binding) {
+	i := r.find(prefix)
+	if i <= 0 || r.decided[i] {
+		return
+	}
+	r.decided[i] = true
+	hidden := slices.ContainsFunc(own, func(b binding) bool { return b.prefix == prefix })
+	if !hidden && (prefix != "" || r.ns[i].space != "") {
+		r.use = append(r.use, i)
 	}
 }
 
@@ -288,8 +307,12 @@ func (x *Any) UnmarshalWire(r *Reader) {
 
 // MarshalWire implements Marshaler.
 func (x *Any) MarshalWire(w *Writer, name xml.Name) {
-	if x.Type.Local != "" {
+	switch {
+	case x.Type.Local != "":
 		w.NextType(x.Type)
+	case w.encoding != "" && !x.Nil && x.Content.IsZero() && len(x.Attrs) == 0:
+		w.Nil(name) // in SOAP encoding, what is not set
+		return
 	}
 	w.Start(name)
 	if x.Nil {

@@ -19,7 +19,17 @@ const (
 	Text              // characters: Chars
 )
 
-type binding struct{ prefix, space string }
+type binding struct {
+	prefix, space string
+	outer         int // the binding that it hides, or -1; see Reader.enter
+}
+
+// scope is what prefixes mean at a place.
+type scope struct {
+	ns      []binding
+	index   map[string]int // of prefixes in ns[:entered]
+	entered int
+}
 
 type element struct {
 	qname, space, local string
@@ -47,10 +57,14 @@ type Reader struct {
 	rooted       bool // the root element has begun
 	hasCR        bool
 	elements     int
-	added        int64 // bytes that captured elements have got in declarations
+	added        int64 // bytes that references and captured elements have got more than they are
 
 	open []element
-	ns   []binding
+	scope
+	use     []int  // of needed
+	decided []bool // likewise
+
+	refs *refs // of a message in SOAP encoding
 
 	rawAttrs []rawAttr
 	seen     map[xml.Name]struct{}
@@ -112,7 +126,7 @@ func (r *Reader) init(doc string) *Reader {
 		return r
 	}
 	r.hasCR = strings.IndexByte(doc, '\r') >= 0
-	r.ns = append(make([]binding, 0, 8), binding{"xml", XML})
+	r.ns = append(make([]binding, 0, 8), binding{prefix: "xml", space: XML})
 	r.open = make([]element, 0, 8)
 	r.declaration()
 	return r
@@ -284,9 +298,12 @@ func (r *Reader) finish() Kind {
 func (r *Reader) pop() Kind {
 	e := &r.open[len(r.open)-1]
 	r.space, r.local = e.space, e.local
-	r.ns = r.ns[:e.ns]
+	r.leave(e.ns)
 	r.open = r.open[:len(r.open)-1]
 	r.kind = End
+	if r.refs != nil {
+		r.back()
+	}
 	return End
 }
 

@@ -266,14 +266,23 @@ func TestAttackLimits(t *testing.T) {
 // TestAttackEntities shows that nothing of a DTD is ever expanded or fetched.
 func TestAttackEntities(t *testing.T) {
 	t.Parallel()
+	const laughs = `<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><a>&b;</a>`
 	tests := []struct{ name, doc string }{
 		{"external entity", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>`},
 		{"external subset", `<!DOCTYPE a SYSTEM "http://127.0.0.1/evil.dtd"><a/>`},
-		{"billion laughs", `<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><a>&b;</a>`},
+		{"billion laughs", `<?xml version="1.0"?>` + laughs},
 		{"parameter entity", `<!DOCTYPE a [<!ENTITY % p SYSTEM "http://127.0.0.1/"> %p;]><a/>`},
 		{"bare", `<!DOCTYPE a><a/>`},
 		{"after comment", `<!-- --><!DOCTYPE a><a/>`},
 		{"inside", `<a><!DOCTYPE a></a>`},
+		{"UTF-16", "\xFE\xFF" + wide(laughs)},
+		{"UTF-16 little", "\xFF\xFE" + little(laughs)},
+		{"UTF-16 without mark", wide(laughs)},
+		{"UTF-16 little without mark", little(laughs)},
+		{"UTF-16 declared as Latin-1", "\xFF\xFE" + little(`<?xml version="1.0" encoding="iso-8859-1"?>`+laughs)},
+		{"UTF-8 declared as UTF-16", `<?xml version="1.0" encoding="utf-16"?>` + laughs},
+		{"UTF-8 with mark", "\xEF\xBB\xBF" + laughs},
+		{"Windows-1252", `<?xml version="1.0" encoding="windows-1252"?>` + laughs},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -283,6 +292,22 @@ func TestAttackEntities(t *testing.T) {
 				t.Errorf("%v, want a refusal of the document type declaration", err)
 			}
 		})
+	}
+	// Encodings that spell a declaration in other bytes, or that two readers
+	// could take for different things, are not read at all.
+	for _, name := range []string{"utf-7", "utf-32", "ucs-4", "cp037", "hz-gb-2312", "iso-2022-jp", "utf-8,utf-16"} {
+		doc := `<?xml version="1.0" encoding="` + name + `"?><a/>`
+		if _, err := infoset(NewReader([]byte(doc), Options{})); err == nil {
+			t.Errorf("encoding %s accepted", name)
+		}
+		if _, err := infoset(NewReader([]byte("<a/>"), Options{Charset: name})); err == nil {
+			t.Errorf("charset %s accepted", name)
+		}
+	}
+	for _, doc := range []string{"\x00\x00\xFE\xFF\x00\x00\x00<", "\x00\x00\x00<\x00\x00\x00a", "+ADw-a/+AD4-", "\x4C\x6F\xA7\x94"} {
+		if _, err := infoset(NewReader([]byte(doc), Options{})); err == nil {
+			t.Errorf("%q accepted", doc)
+		}
 	}
 }
 

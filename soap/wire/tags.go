@@ -184,24 +184,20 @@ func (r *Reader) declare(qname, space string, p int) bool {
 		return false
 	}
 	// The namespace of a message is compared often: let equal ones share memory.
-	for i := range r.ns {
+	for i := range r.ns[:min(len(r.ns), few)] {
 		if r.ns[i].space == space {
 			space = r.ns[i].space
 			break
 		}
 	}
-	r.ns = append(r.ns, binding{prefix, space})
+	r.ns = append(r.ns, binding{prefix: prefix, space: space})
 	return true
 }
 
 // push resolves the names of a start tag and opens the element.
 func (r *Reader) push(p int, qname string, colon, base int) Kind {
-	for i := base; i < len(r.ns); i++ {
-		for j := base; j < i; j++ {
-			if r.ns[i].prefix == r.ns[j].prefix {
-				return r.syntax(p, "namespace prefix declared twice")
-			}
-		}
+	if len(r.ns) > base && r.declaredTwice(base) {
+		return r.syntax(p, "namespace prefix declared twice")
 	}
 	prefix, local := "", qname
 	if colon >= 0 {
@@ -230,11 +226,13 @@ func (r *Reader) push(p int, qname string, colon, base int) Kind {
 	r.open = append(r.open, element{qname, space, local, base})
 	r.rooted = true
 	r.kind = Start
+	if r.refs != nil {
+		return r.follow()
+	}
 	return Start
 }
 
 func (r *Reader) duplicate() bool {
-	const few = 12
 	if len(r.attrs) <= few {
 		for i := 1; i < len(r.attrs); i++ {
 			for j := 0; j < i; j++ {
@@ -255,13 +253,84 @@ func (r *Reader) duplicate() bool {
 	return len(r.seen) != len(r.attrs)
 }
 
-func (r *Reader) lookup(prefix string) (space string, ok bool) { return lookup(r.ns, prefix) }
+// few is how many bindings or attributes are looked through one by one.
+const few = 12
 
-func lookup(ns []binding, prefix string) (space string, ok bool) {
-	for i := len(ns) - 1; i >= 0; i-- {
-		if ns[i].prefix == prefix {
-			return ns[i].space, true
+// declaredTwice reports whether a prefix occurs twice in ns[base:].
+func (r *Reader) declaredTwice(base int) bool {
+	if len(r.ns)-base > few {
+		r.enter()
+	}
+	for i := base; i < len(r.ns); i++ {
+		if i < r.entered {
+			if r.ns[i].outer >= base {
+				return true
+			}
+			continue
+		}
+		for j := base; j < i; j++ {
+			if r.ns[i].prefix == r.ns[j].prefix {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+// lookup returns what a prefix means.
+func (r *Reader) lookup(prefix string) (space string, ok bool) {
+	if i := r.find(prefix); i >= 0 {
+		return r.ns[i].space, true
+	}
 	return "", prefix == ""
+}
+
+// find returns which binding of a prefix counts, or -1. Where there are many it
+// uses index: a message must not make each name cost a walk through all of them.
+func (r *Reader) find(prefix string) int {
+	if len(r.ns) <= few {
+		return find(r.ns, prefix)
+	}
+	r.enter()
+	if i, ok := r.index[prefix]; ok {
+		return i
+	}
+	return -1
+}
+
+// enter makes index know all bindings.
+func (r *Reader) enter() {
+	if r.index == nil {
+		r.index = make(map[string]int, len(r.ns))
+	}
+	for ; r.entered < len(r.ns); r.entered++ {
+		b := &r.ns[r.entered]
+		b.outer = -1
+		if i, ok := r.index[b.prefix]; ok {
+			b.outer = i
+		}
+		r.index[b.prefix] = r.entered
+	}
+}
+
+// leave forgets the bindings from ns[n] on.
+func (r *Reader) leave(n int) {
+	for ; r.entered > n; r.entered-- {
+		b := &r.ns[r.entered-1]
+		if b.outer < 0 {
+			delete(r.index, b.prefix)
+		} else {
+			r.index[b.prefix] = b.outer
+		}
+	}
+	r.ns = r.ns[:n]
+}
+
+func find(ns []binding, prefix string) int {
+	for i := len(ns) - 1; i >= 0; i-- {
+		if ns[i].prefix == prefix {
+			return i
+		}
+	}
+	return -1
 }

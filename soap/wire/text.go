@@ -156,7 +156,7 @@ func (r *Reader) declaration() {
 				return
 			}
 			next = 1
-		case a.name == "encoding" && next == 1:
+		case a.name == "encoding" && next == 1 && isEncName(a.value):
 			next = 2
 		case a.name == "standalone" && next >= 1 && next < 3 && (a.value == "yes" || a.value == "no"):
 			next = 3
@@ -166,6 +166,19 @@ func (r *Reader) declaration() {
 		}
 	}
 	r.pos = end + 2
+}
+
+// isEncName reports whether s can be the name of an encoding. XML 1.0 4.3.3
+// [81].
+func isEncName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c != '_' && (c >= utf8.RuneSelf || nameClass[c]&nameRest == 0)) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 type pseudoAttr struct{ name, value string }

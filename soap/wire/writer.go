@@ -29,7 +29,8 @@ type Writer struct {
 	late   int       // spaces[late:] are not declared in buf yet
 	root   bool      // the root element has begun
 
-	next []pendingAttr
+	next     []pendingAttr
+	encoding string // namespace of the SOAP encoding of an encoded message
 }
 
 // openTag is where the name of an open element stands in buf.
@@ -124,7 +125,7 @@ func (w *Writer) add(prefix, space string) {
 			prefix = "n" + strconv.Itoa(i)
 		}
 	}
-	w.spaces = append(w.spaces, binding{prefix, space})
+	w.spaces = append(w.spaces, binding{prefix: prefix, space: space})
 }
 
 func (w *Writer) taken(prefix string) bool {
@@ -159,6 +160,8 @@ func wellKnown(space string) string {
 		return "xsi"
 	case XSD:
 		return "xsd"
+	case SOAPEnc11, SOAPEnc12:
+		return "enc"
 	}
 	return ""
 }

@@ -106,15 +106,16 @@ func AppendUint64(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, 
 
 func parseFloat(s, typ string, bits int) (float64, error) {
 	t := trim(s)
-	switch t {
-	case "INF", "+INF":
+	// zeep 4.2 and PHP 8.2 write inf, INF, nan and NAN, JavaScript Infinity.
+	switch strings.ToLower(t) {
+	case "inf", "+inf", "infinity":
 		return math.Inf(1), nil
-	case "-INF":
+	case "-inf", "-infinity":
 		return math.Inf(-1), nil
-	case "NaN":
+	case "nan":
 		return math.NaN(), nil
 	}
-	for i := 0; i < len(t); i++ { // strconv also takes inf, 0x1p4 and 1_0
+	for i := 0; i < len(t); i++ { // strconv also takes 0x1p4 and 1_0
 		switch c := t[i]; {
 		case c-'0' <= 9, c == '.', c == '-', c == '+', c == 'e', c == 'E':
 		default:
@@ -128,13 +129,15 @@ func parseFloat(s, typ string, bits int) (float64, error) {
 	return f, nil
 }
 
-// ParseFloat32 parses an xs:float. 3.2.4.
+// ParseFloat32 parses an xs:float. 3.2.4. INF and NaN may also be spelt as
+// other languages do: inf, Infinity, nan.
 func ParseFloat32(s string) (float32, error) {
 	f, err := parseFloat(s, "float", 32)
 	return float32(f), err
 }
 
-// ParseFloat64 parses an xs:double. 3.2.5.
+// ParseFloat64 parses an xs:double, with the same freedom as ParseFloat32.
+// 3.2.5.
 func ParseFloat64(s string) (float64, error) { return parseFloat(s, "double", 64) }
 
 func appendFloat(dst []byte, v float64, bits int) []byte {

@@ -182,15 +182,15 @@ func (g *generator) markOperation(bo *wsdl.BoundOperation) {
 			continue
 		}
 		for _, part := range m.Body {
-			g.markPart(part)
+			g.markPart(part, m.Use)
 		}
 		for _, h := range m.Headers {
-			g.markPart(h.Part)
+			g.markPart(h.Part, h.Use)
 		}
 	}
 	for _, f := range bo.Faults {
 		for _, part := range f.Message.Parts {
-			g.markPart(part)
+			g.markPart(part, f.Use)
 		}
 	}
 }

@@ -35,8 +35,12 @@ type generator struct {
 	members map[string]*scope     // by the key of what they are members of
 	roots   map[*wsdl.Type]wsdl.QName
 
-	reach     map[*wsdl.Type]bool
 	reachList []*wsdl.Type
+	literal   map[*wsdl.Type]bool // types that literal messages reach
+	encoded   map[*wsdl.Type]bool // types that encoded messages reach
+	arrays    map[*wsdl.Type]*arrayT
+	arrayList []*arrayT
+	loose     map[looseElement]*wsdl.Element
 	queue     []*structT // to be filled
 	particles int
 	empty     map[*wsdl.Particle]bool // see emptyContent
@@ -58,17 +62,27 @@ func plain(t *wsdl.Type) bool { return t.Complex && !t.Builtin }
 
 // mark finds the types a message needs: content, attributes, and the types
 // derived from those, which xsi:type may name.
-func (g *generator) mark(t *wsdl.Type) {
+func (g *generator) mark(t *wsdl.Type, use wsdl.Use) {
+	reach := g.literal
+	if use == wsdl.Encoded {
+		reach = g.encoded
+	}
 	stack := []*wsdl.Type{t}
 	for len(stack) > 0 {
 		t := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if t == nil || t.Builtin || g.reach[t] {
+		if t == nil || t.Builtin || reach[t] {
 			continue
 		}
-		g.reach[t] = true
-		g.reachList = append(g.reachList, t)
-		if !t.Complex {
+		if !g.reached(t) {
+			g.reachList = append(g.reachList, t)
+		}
+		reach[t] = true
+		switch {
+		case !t.Complex || use == wsdl.Encoded && isEncodedSimple(t):
+			continue
+		case use == wsdl.Encoded && t.Array != nil:
+			stack = append(stack, t.Array.Item)
 			continue
 		}
 		stack = append(stack, t.Derived...)
@@ -82,6 +96,9 @@ func (g *generator) mark(t *wsdl.Type) {
 		}
 	}
 }
+
+// reached reports whether any message needs t.
+func (g *generator) reached(t *wsdl.Type) bool { return g.literal[t] || g.encoded[t] }
 
 // elements calls f for each element in a content model.
 func (g *generator) elements(p *wsdl.Particle, depth int, f func(*wsdl.Element)) {
@@ -103,7 +120,7 @@ func (g *generator) elements(p *wsdl.Particle, depth int, f func(*wsdl.Element))
 // so that they change as little as possible when a description grows.
 func (g *generator) nameTypes() {
 	for _, t := range g.d.Types {
-		if g.reach[t] && t.Complex && !t.Builtin {
+		if t.Complex && !t.Builtin && (g.literal[t] || g.encoded[t] && t.Array == nil && !isEncodedSimple(t)) {
 			g.typeName(t.Name, "Type")
 		}
 	}
@@ -152,7 +169,7 @@ func (g *generator) structOf(t *wsdl.Type) *structT {
 	if s := g.structs[t]; s != nil {
 		return s
 	}
-	s := &structT{typ: t, pkg: g.packageOf(g.spaceOf(t))}
+	s := &structT{typ: t, pkg: g.packageOf(g.spaceOf(t)), encoded: g.encoded[t], encOnly: g.encoded[t] && !g.literal[t]}
 	if t.Name.IsZero() {
 		base := g.outerName(t)
 		g.nameStruct(s, g.typeKey(t), base, base+"Element")
@@ -176,54 +193,6 @@ func ofSpace(q wsdl.QName) string {
 	return " of " + q.Space
 }
 
-// structNames are the methods of generated structs, of faults the last two.
-var structNames = []string{"MarshalWire", "UnmarshalWire", "Error", "DetailName"}
-
-// nameStruct names a struct by what it is in the description.
-func (g *generator) nameStruct(s *structT, key string, candidates ...string) {
-	s.key = s.pkg.scope.unique(key)
-	s.name = s.pkg.scope.pick(s.key, candidates...)
-	s.names = g.memberScope(s.key, structNames...)
-}
-
-// typeKey says what a type is in the description.
-func (g *generator) typeKey(t *wsdl.Type) string {
-	switch {
-	case !t.Name.IsZero():
-		return "type " + clark(t.Name)
-	case g.structs[t] != nil && g.structs[t].key != "":
-		return g.structs[t].key
-	case t.OwnerType() != nil:
-		return g.typeKey(t.OwnerType()) + "/" + t.Owner
-	}
-	if q := g.rootElement(t); !q.IsZero() {
-		return "element " + clark(q)
-	}
-	return "anonymous " + t.Owner
-}
-
-// rootElement returns the name of the global element that an anonymous type is
-// written in.
-func (g *generator) rootElement(t *wsdl.Type) wsdl.QName {
-	if g.roots == nil {
-		g.roots = map[*wsdl.Type]wsdl.QName{}
-		for _, e := range g.d.Elements {
-			if _, ok := g.roots[e.Type]; !ok && e.Type.Name.IsZero() && e.Type.OwnerType() == nil && e.Type.Owner == e.Name.Local {
-				g.roots[e.Type] = e.Name
-			}
-		}
-	}
-	return g.roots[t]
-}
-
-// clark writes a name as {namespace}local.
-func clark(q wsdl.QName) string {
-	if q.Space == "" {
-		return q.Local
-	}
-	return "{" + q.Space + "}" + q.Local
-}
-
 // fillAll fills structs until none is left.
 func (g *generator) fillAll() {
 	for len(g.queue) > 0 {
@@ -231,27 +200,6 @@ func (g *generator) fillAll() {
 		g.queue = g.queue[1:]
 		g.fill(s)
 	}
-}
-
-// nameNil names the fields of structs that may be nil and have attributes even
-// so (XML Schema 1 2.6.2).
-func (g *generator) nameNil() {
-	for _, s := range g.order {
-		if s.nilled && (len(s.attrs) > 0 || s.anyAttr) {
-			s.nilField = s.takeField("xsi:nil", "Nil")
-		}
-	}
-}
-
-// nilAttrs reports whether what a field holds may be nil and have attributes.
-func (f *field) nilAttrs() bool {
-	switch f.val.kind {
-	case structValue:
-		return f.val.st.nilField != ""
-	case ifaceValue:
-		return slices.ContainsFunc(f.val.iface.impls, func(s *structT) bool { return s.nilField != "" })
-	}
-	return f.val.kind == anyValue
 }
 
 func (g *generator) fill(s *structT) {
@@ -317,8 +265,12 @@ func simpleOf(t *wsdl.Type) *wsdl.Simple {
 	return &wsdl.Simple{Atom: &wsdl.Type{Name: wsdl.QName{Space: xsdSpace, Local: "string"}, Builtin: true}}
 }
 
-// valueOf says how the content of an element appears in Go.
-func (g *generator) valueOf(t *wsdl.Type) *value {
+// valueOf says how the content of an element appears in Go. encoded says that
+// it does so in encoded messages.
+func (g *generator) valueOf(t *wsdl.Type, encoded bool) *value {
+	if encoded {
+		return g.encodedValue(t)
+	}
 	switch {
 	case t.Builtin && (t.Simple == nil || t.Name.Local == "anySimpleType" || t.Name.Local == "anyAtomicType"):
 		return &value{kind: anyValue, goType: "wire.Any"}
@@ -375,8 +327,8 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 
 // rootStruct returns the struct of an element that is a message by itself, or
 // nil for xs:anyType.
-func (g *generator) rootStruct(e *wsdl.Element) *structT {
-	if plain(e.Type) && !g.polymorphic(e.Type) {
+func (g *generator) rootStruct(e *wsdl.Element, encoded bool) *structT {
+	if plain(e.Type) && !g.polymorphic(e.Type) && !g.isSlice(e.Type) {
 		s := g.structOf(e.Type)
 		if e.Type.Name.IsZero() && len(s.doc) == 2 && e.Doc != e.Type.Doc {
 			s.doc = append(s.doc, e.Doc)
@@ -388,12 +340,12 @@ func (g *generator) rootStruct(e *wsdl.Element) *structT {
 			return s
 		}
 		base := exported(e.Name.Local)
-		s := &structT{built: true, pkg: g.packageOf(e.Name.Space)}
+		s := &structT{built: true, pkg: g.packageOfElement(e)}
 		g.nameStruct(s, "element "+clark(e.Name), base, base+"Element")
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.names.fixed("Value")
 		g.structs[e] = s
-		s.simple = g.valueOf(e.Type)
+		s.simple = g.valueOf(e.Type, encoded)
 		g.order = append(g.order, s)
 		return s
 	}

@@ -40,6 +40,9 @@ func (g *generator) emitOperations(p *portT) {
 		if op.op.Style == wsdl.RPCStyle {
 			g.p("\t\tRPC: true,")
 		}
+		if op.op.In.Use == wsdl.Encoded || op.op.Out != nil && op.op.Out.Use == wsdl.Encoded {
+			g.p("\t\tEncoded: true,")
+		}
 		var headers []string
 		for _, h := range op.headers {
 			if !h.out {
@@ -56,6 +59,7 @@ func (g *generator) emitOperations(p *portT) {
 			}
 			g.p("\t\t},")
 		}
+		g.emitAddressing(p, op)
 		if ns := op.namespaces(); len(ns) > 0 {
 			var vars []string
 			for _, n := range ns {
@@ -189,7 +193,11 @@ func (g *generator) emitHeaderOptions() {
 				n := g.name(h.elem)
 				g.p("// With%s adds the header block %s to a call.", h.method, h.elem.Local)
 				g.p("func With%s(v *%s) soapclient.CallOption {", h.method, h.goType)
-				g.p("\treturn soapclient.WithHeader(soap.Header{Name: %s, Value: v})", n)
+				encoded := ""
+				if h.encoded {
+					encoded = ", Encoded: true"
+				}
+				g.p("\treturn soapclient.WithHeader(soap.Header{Name: %s, Value: v%s})", n, encoded)
 				g.p("}\n")
 				g.comment("", "Find"+h.method+" returns the header block "+h.elem.Local+" among those that soapclient.ReceiveHeaders stored, or nil.")
 				g.p("func Find%s(headers []soap.Header) (*%s, error) {", h.method, h.goType)

@@ -30,6 +30,7 @@ func (g *generator) emitCodec() {
 			g.emitIfaceCodec(i)
 		}
 	}
+	g.emitArrayCodecs()
 	// Names the client and server need are collected here too, so that one
 	// list serves the package.
 	ports := g.ports
@@ -45,6 +46,11 @@ func (g *generator) emitCodec() {
 			}
 			for _, h := range op.headers {
 				g.name(h.elem)
+			}
+			for _, f := range op.faults {
+				if f.pkg == g.at {
+					g.name(f.fault.Name)
+				}
 			}
 			for _, ns := range op.namespaces() {
 				g.space(ns)
@@ -109,10 +115,16 @@ func (g *generator) emitUnmarshal(s *structT) {
 func (g *generator) emitMarshal(s *structT) {
 	g.p("// MarshalWire implements wire.Marshaler.")
 	g.p("func (x *%s) MarshalWire(w *wire.Writer, name xml.Name) {", s.name)
-	if s.simple != nil && (s.simple.kind == ifaceValue || byMethod(s.simple)) { // a root
+	if s.simple != nil && (s.simple.kind == ifaceValue || s.simple.kind == arrayValue || byMethod(s.simple)) { // a root
 		g.writeElement(s.simple, "name", "x.Value", false, "\t")
 		g.p("}\n")
 		return
+	}
+	switch {
+	case s.encoded && s.typ != nil && !s.typ.Name.IsZero():
+		g.p("\tw.Typed(%s)", g.name(s.typ.Name))
+	case s.typ == nil && s.simple != nil && s.simple.encoded && !s.simple.typ.IsZero(): // a root
+		g.p("\tw.Typed(%s)", g.name(s.simple.typ))
 	}
 	g.p("\tw.Start(name)")
 	for _, f := range s.attrs {
@@ -209,7 +221,12 @@ func (g *generator) writeElement(v *value, n, x string, ptr bool, ind string) {
 	if ptr {
 		x = "*" + x
 	}
+	if v.encoded && !v.typ.IsZero() {
+		g.p("%sw.Typed(%s)", ind, g.name(v.typ))
+	}
 	switch v.kind {
+	case arrayValue:
+		g.p("%s%s(w, %s, %s)", ind, v.array.put, n, x)
 	case scalarValue:
 		g.p("%swire.Put(w, %s, %s, %s)", ind, n, v.app, x)
 	case qnameValue:
@@ -263,9 +280,9 @@ func (g *generator) writeField(f *field) {
 		g.p("\t} else if %s.Nil {", x)
 		g.p("\t\tw.Nil(%s)", n)
 		g.p("\t}")
-	case f.nillable:
+	case f.nillable || f.nilSlice:
 		g.p("\tif %s != nil {", x)
-		g.writeElement(v, n, x, v.kind != ifaceValue, "\t\t")
+		g.writeElement(v, n, x, v.kind != ifaceValue && !f.nilSlice, "\t\t")
 		g.p("\t} else {")
 		g.p("\t\tw.Nil(%s)", n)
 		g.p("\t}")

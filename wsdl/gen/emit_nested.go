@@ -40,7 +40,11 @@ func (g *generator) emitNestedRead(s *structT) {
 			if f.max != wsdl.Unbounded {
 				bound = fmt.Sprintf(" || len(x.%s) >= %d", f.name, f.max)
 			}
-			g.p("%s\tif !r.Is(%s, %q)%s {", ind, g.space(f.elem.Space), f.elem.Local, bound)
+			same := fmt.Sprintf("r.Is(%s, %q)", g.space(f.elem.Space), f.elem.Local)
+			if s.encOnly {
+				same = fmt.Sprintf("(r.Local() == %q)", f.elem.Local)
+			}
+			g.p("%s\tif !%s%s {", ind, same, bound)
 			g.p("%s\t\treturn true", ind)
 			g.p("%s\t}", ind)
 			g.p("%s}", ind)

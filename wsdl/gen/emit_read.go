@@ -11,9 +11,15 @@ import (
 // readExpr is an expression that consumes the current element and has its
 // value. Structs and wire.Any are read by their method instead.
 func readExpr(v *value) string {
+	value := "wire.Value"
+	if v.encoded {
+		value = "wire.ValueOrZero"
+	}
 	switch v.kind {
 	case scalarValue, textListValue:
-		return "wire.Value(r, " + v.parse + ")"
+		return value + "(r, " + v.parse + ")"
+	case arrayValue:
+		return v.array.read + "(r)"
 	case qnameValue:
 		return "r.QNameValue()"
 	case qnameListValue:
@@ -23,7 +29,7 @@ func readExpr(v *value) string {
 	}
 	e := "r.Text()"
 	if v.parse != "" {
-		e = "wire.Value(r, " + v.parse + ")"
+		e = value + "(r, " + v.parse + ")"
 	}
 	if v.enum != nil {
 		e = v.goType + "(" + e + ")"
@@ -83,7 +89,7 @@ func (g *generator) readField(f *field, ind string) {
 		g.newValue(v, ind+"\t")
 		g.p("%s\t%s = %s{Value: v}", ind, x, gt)
 		g.p("%s}", ind)
-	case f.nillable:
+	case f.nillable || f.nilAway:
 		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s} else {", ind)
@@ -101,7 +107,7 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s%s.UnmarshalWire(r)", ind, x)
 	case gt == t:
 		g.p("%s%s = %s", ind, x, readExpr(v))
-		if v.slice && f.card == opt {
+		if v.slice && f.card == opt && v.kind != arrayValue {
 			g.p("%sif %s == nil {", ind, x)
 			g.p("%s\t%s = %s{}", ind, x, t)
 			g.p("%s}", ind)
@@ -219,7 +225,7 @@ func (g *generator) allows(f *field) string {
 
 // required reports whether reading must see the element of a field.
 func (f *field) required() bool {
-	return f.kind == elemField && f.card == one
+	return f.kind == elemField && f.card == one && !f.lax
 }
 
 // single reports whether reading may see the element of a field once.
@@ -291,6 +297,11 @@ func (g *generator) readContent(s *structT) {
 		g.p("%s%s", ind, next)
 	}
 	g.switchLocal(s, ordered, flags, emit)
+	if n, ok := flags[s.anyName-1]; ok && !nested && !ordered {
+		g.p("\t\tif !seen[%d] && r.Space() != wire.SOAPRPC12 {", n)
+		emit(s.anyName-1, "\t\t\t")
+		g.p("\t\t}")
+	}
 	g.p("\t\tr.Unknown()")
 	if nested {
 		g.p("\t\tmore = r.Child()")
@@ -340,6 +351,10 @@ func (g *generator) switchLocal(s *structT, ordered bool, flags map[int]int, emi
 				cond := g.isSpace(d.name.Space)
 				if ordered {
 					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
+				} else if s.encOnly && len(ds) == 1 {
+					// Stacks differ in the namespace of accessors.
+					emit(d.field, "\t\t\t")
+					continue
 				}
 				if n, ok := flags[d.field]; ok && !ordered && s.allowsAny(wild, d.name.Space) {
 					cond += fmt.Sprintf(" && !seen[%d]", n)

@@ -182,6 +182,12 @@ func (g *generator) emitFault(s *structT) {
 	}
 	g.p("\treturn %q", s.fault.Name.Local)
 	g.p("}\n")
+	if s.faultEncoded {
+		g.p("// EncodedDetail implements soap.EncodedDetail.")
+		g.p("func (*%s) EncodedDetail() {}\n", s.name)
+		g.p("var _ soap.EncodedDetail = (*%s)(nil)\n", s.name)
+		return
+	}
 	g.p("var _ soap.Detail = (*%s)(nil)\n", s.name)
 }
 

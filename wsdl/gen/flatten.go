@@ -115,7 +115,7 @@ func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field 
 		s.fields = append(s.fields, f)
 		return f
 	}
-	f.val = g.valueOf(e.Type)
+	f.val = g.valueOf(e.Type, s.encoded)
 	if e.Nillable {
 		switch f.val.kind {
 		case structValue:
@@ -126,6 +126,7 @@ func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field 
 			}
 		}
 	}
+	g.encodedField(s, f, e)
 	f.name = s.takeField(clark(e.Name), exported(e.Name.Local))
 	s.fields = append(s.fields, f)
 	return f
@@ -151,7 +152,7 @@ func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
 
 // nest adds a field that holds a struct for a part of a content model.
 func (g *generator) nest(s *structT, kind structKind, c card, label string, p *wsdl.Particle) *structT {
-	n := &structT{kind: kind, built: true, pkg: s.pkg}
+	n := &structT{kind: kind, built: true, pkg: s.pkg, encoded: s.encoded, encOnly: s.encOnly}
 	what := strings.ToLower(label) + " of " + firstName(p, 0)
 	g.nameStruct(n, s.key+"/"+what, s.name+label)
 	n.names = g.memberScope(n.key)

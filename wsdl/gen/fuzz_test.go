@@ -11,7 +11,7 @@ import (
 // FuzzGenerate generates from descriptions of any content: whatever loads is
 // refused or gives code that compiles.
 func FuzzGenerate(f *testing.F) {
-	for _, name := range []string{"testdata/names/names.wsdl", "testdata/odd/odd.wsdl"} {
+	for _, name := range []string{"testdata/names/names.wsdl", "testdata/odd/odd.wsdl", "testdata/encoded/encoded.wsdl"} {
 		b, err := os.ReadFile(filepath.FromSlash(name))
 		if err != nil {
 			f.Fatal(err)

@@ -26,6 +26,7 @@ var golden = []struct {
 	{"odd", "testdata/odd/odd.wsdl", false},
 	{"ports", "testdata/ports/ports.wsdl", false},
 	{"parts", "testdata/parts/parts.wsdl", true},
+	{"encoded", "testdata/encoded/encoded.wsdl", false},
 }
 
 func open(t *testing.T, file string) *wsdl.Definitions {

@@ -34,6 +34,11 @@ type structT struct {
 	nilled   bool // of an element that may be nil: see nameNil
 	nilField string
 	built    bool
+
+	encoded      bool // used by encoded operations
+	encOnly      bool // and by no literal one: what SOAP encoding allows is allowed
+	faultEncoded bool // the fault is
+	anyName      int  // 1 + index of the field whose element may have any name, or 0
 }
 
 type fieldKind int
@@ -62,6 +67,9 @@ type field struct {
 	card     card
 	min, max int
 	nillable bool
+	nilSlice bool // a slice: nil is written as xsi:nil
+	nilAway  bool // read as nillable, written as optional: in SOAP encoding both mean the same
+	lax      bool // reading does not insist on it
 	val      *value
 	ptr      bool     // required struct behind a pointer, since it contains itself
 	nested   *structT // of nestedField
@@ -81,6 +89,7 @@ const (
 	structValue
 	ifaceValue
 	anyValue // wire.Any
+	arrayValue
 )
 
 // value is how one value appears in Go.
@@ -93,6 +102,10 @@ type value struct {
 	slice  bool   // nil means absent
 	st     *structT
 	iface  *iface
+	array  *arrayT
+
+	encoded bool       // may be nil in a message
+	typ     wsdl.QName // what Typed writes in encoded messages; zero: nothing
 }
 
 // enumT is a named string type with constants.
@@ -140,10 +153,11 @@ type operation struct {
 }
 
 type headerT struct {
-	elem   wsdl.QName
-	goType string
-	method string
-	out    bool
+	elem    wsdl.QName
+	goType  string
+	method  string
+	out     bool
+	encoded bool
 }
 
 // portT is a port type, or those of its bindings that send the same bodies.

@@ -91,6 +91,14 @@ func (g *generator) packageOf(space string) *pkgT {
 	return g.root
 }
 
+// packageOfElement returns the package of what an element needs for itself.
+func (g *generator) packageOfElement(e *wsdl.Element) *pkgT {
+	if g.loose[looseElement{e.Name, e.Type}] == e { // of no schema
+		return g.root
+	}
+	return g.packageOf(e.Name.Space)
+}
+
 // divide decides which namespaces share a package. Go packages cannot import
 // each other in a circle, so namespaces that need each other go together: the
 // strongly connected parts of the graph of what needs what. A type needs those
@@ -135,13 +143,16 @@ func (g *generator) divide() {
 		from := g.spaceOf(t)
 		add(from)
 		for _, d := range t.Derived {
-			if g.reach[d] {
+			if g.reached(d) {
 				edge(from, g.spaceOf(d))
 				edge(g.spaceOf(d), from)
 			}
 		}
 		if t.Simple != nil {
 			uses(from, t)
+		}
+		if t.Array != nil {
+			uses(from, t.Array.Item)
 		}
 		for _, a := range t.Attributes {
 			uses(from, a.Type)
@@ -154,7 +165,7 @@ func (g *generator) divide() {
 		})
 	}
 	for _, e := range g.d.Elements {
-		if g.reach[e.Type] || e.Type.Builtin {
+		if g.reached(e.Type) || e.Type.Builtin {
 			uses(e.Name.Space, e.Type)
 			add(e.Name.Space)
 		}

@@ -12,11 +12,11 @@ func (g *generator) skip(pos wsdl.Position, format string, args ...any) {
 	g.skipped = append(g.skipped, wsdl.Problem{Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
-func (g *generator) markPart(p *wsdl.Part) {
+func (g *generator) markPart(p *wsdl.Part, use wsdl.Use) {
 	if p.Element != nil {
-		g.mark(p.Element.Type)
+		g.mark(p.Element.Type, use)
 	} else {
-		g.mark(p.Type)
+		g.mark(p.Type, use)
 	}
 }
 
@@ -29,11 +29,12 @@ func unsupported(op *wsdl.BoundOperation) string {
 		if m == nil {
 			continue
 		}
-		if m.Use == wsdl.Encoded {
-			return "its messages are encoded (rpc/encoded), only literal ones are supported"
-		}
 		for _, p := range m.Body {
-			if op.Style != wsdl.RPCStyle && p.Element != nil && p.Element.Abstract {
+			switch {
+			case op.Style == wsdl.RPCStyle:
+			case p.Element == nil && m.Use == wsdl.Encoded:
+				return fmt.Sprintf("part %q of its message has a type, and in document style nothing says what an encoded one is called", p.Name)
+			case p.Element != nil && p.Element.Abstract:
 				return fmt.Sprintf("the element %s of its message is abstract", p.Element.Name)
 			}
 		}
@@ -99,7 +100,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 	case !rpc && len(m.Body) == 0:
 		r.goType = "wire.Empty"
 	case !rpc && len(m.Body) == 1 && m.Body[0].Element != nil:
-		r.goType = g.rootType(m.Body[0].Element)
+		r.goType = g.rootType(m.Body[0].Element, m.Use)
 	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type) && bodyType(m.Body[0].Type):
 		s := g.structOf(m.Body[0].Type)
 		r.goType = g.ref(s.pkg, s.name)
@@ -116,6 +117,11 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		s := &structT{built: true, pkg: g.root}
 		g.nameStruct(s, direction+" of "+p.key+"/"+op.key, base, p.name+base, base+"Message")
 		s.doc = []string{s.name + " is the " + what + " of the operation " + op.op.Name + ", with a field for each part."}
+		s.encoded = m.Use == wsdl.Encoded
+		s.encOnly = s.encoded
+		if s.encoded && reply {
+			s.anyName = 1 + returnValue(op.op, m)
+		}
 		for _, part := range m.Body {
 			// Part accessors have no namespace (WS-I Basic Profile 1.1 R2735).
 			e := &wsdl.Element{Name: wsdl.QName{Local: part.Name}, Type: part.Type, Pos: part.Pos}
@@ -131,8 +137,8 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 }
 
 // rootType returns the Go type of an element that is a message by itself.
-func (g *generator) rootType(e *wsdl.Element) string {
-	if s := g.rootStruct(e); s != nil {
+func (g *generator) rootType(e *wsdl.Element, use wsdl.Use) string {
+	if s := g.rootStruct(e, use == wsdl.Encoded); s != nil {
 		return g.ref(s.pkg, s.name)
 	}
 	return "wire.Any"
@@ -141,15 +147,18 @@ func (g *generator) rootType(e *wsdl.Element) string {
 // faultStruct returns the error type of a declared fault, nil for one that has
 // no element as its detail, and so no name to know it by.
 func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
-	if f.Use == wsdl.Encoded || len(f.Message.Parts) != 1 || f.Message.Parts[0].Element == nil {
+	var e *wsdl.Element
+	if len(f.Message.Parts) == 1 {
+		e = g.partElement(f.Message.Parts[0], f.Use, f.Namespace)
+	}
+	if e == nil || g.isSlice(e.Type) {
 		hint := ""
-		if len(f.Message.Parts) == 1 && f.Message.Parts[0].Element == nil && plain(f.Message.Parts[0].Type) {
+		if len(f.Message.Parts) == 1 && e == nil && plain(f.Message.Parts[0].Type) {
 			hint = "; its detail can be decoded as " + g.structOf(f.Message.Parts[0].Type).name
 		}
-		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element gets a type%s", f.Name, hint)
+		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element, or encoded, gets a type%s", f.Name, hint)
 		return nil
 	}
-	e := f.Message.Parts[0].Element
 	if s := g.faults[e]; s != nil {
 		return s
 	}
@@ -157,7 +166,7 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 	if plain(e.Type) && !e.Type.Name.IsZero() && !g.polymorphic(e.Type) || !plain(e.Type) && e.Type.Builtin && e.Type.Simple == nil {
 		// A named type may serve elsewhere as well: wrap it.
 		base := exported(e.Name.Local)
-		s = &structT{built: true, pkg: g.packageOf(e.Name.Space)}
+		s = &structT{built: true, pkg: g.packageOfElement(e)}
 		s.simple = &value{goType: "wire.Any"} // embedded
 		if plain(e.Type) {
 			st := g.structOf(e.Type)
@@ -168,9 +177,9 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 		s.wraps = true
 		g.order = append(g.order, s)
 	} else {
-		s = g.rootStruct(e)
+		s = g.rootStruct(e, f.Use == wsdl.Encoded)
 	}
-	s.fault = e
+	s.fault, s.faultEncoded = e, f.Use == wsdl.Encoded
 	g.faults[e] = s
 	return s
 }
@@ -180,15 +189,15 @@ func (g *generator) headers(op *operation, m *wsdl.BoundMessage, reply bool, see
 		return
 	}
 	for _, h := range m.Headers {
-		if h.Part.Element == nil || h.Use == wsdl.Encoded {
-			g.skip(h.Part.Pos, "header %s is left to the program: only literal headers that are elements get a type", h.Part.Name)
+		e := g.partElement(h.Part, h.Use, h.Namespace)
+		if e == nil {
+			g.skip(h.Part.Pos, "header %s is left to the program: only headers that are elements, or encoded, get a type", h.Part.Name)
 			continue
 		}
-		e := h.Part.Element
 		if slices.ContainsFunc(op.headers, func(t *headerT) bool { return t.elem == e.Name && t.out == reply }) {
 			continue // of another binding
 		}
-		t := &headerT{elem: e.Name, goType: g.rootType(e), out: reply}
+		t := &headerT{elem: e.Name, goType: g.rootType(e, h.Use), out: reply, encoded: h.Use == wsdl.Encoded}
 		op.headers = append(op.headers, t)
 		if seen[e.Name] {
 			t.method = ""

@@ -311,18 +311,10 @@ func sameText(a, b string) bool {
 		strings.Join(strings.Fields(a), "") == strings.Join(strings.Fields(b), "")
 }
 
-// TestCorpusRoundTrip reads and writes messages made from the schemas of real
-// descriptions: nothing may be lost or changed.
-func TestCorpusRoundTrip(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a lot of code: skipped with -short")
-	}
-	t.Parallel()
-	roundTripCorpus(t, 2600, func(pkg string) Options { return Options{Package: pkg} })
-}
-
-// TestPerNamespace does the same with packages for namespaces. Large
-// descriptions are left to SOAPWARD_TEST_ALL=1.
+// TestPerNamespace reads and writes messages made from the schemas of real
+// descriptions, with packages for namespaces: nothing may be lost or changed.
+// The corpus command does so with single packages. Large descriptions are left
+// to SOAPWARD_TEST_ALL=1.
 func TestPerNamespace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a lot of code: skipped with -short")
@@ -351,7 +343,7 @@ func roundTripCorpus(t *testing.T, least int, options func(pkg string) Options) 
 		pkg := "p" + PackageName(id)
 		o := options(pkg)
 		g, r, err := generate(d, o)
-		if err != nil || o.PerNamespace && r.Types > 250 && only == "" && !testenv.All() {
+		if err != nil || len(g.encoded) > 0 || o.PerNamespace && r.Types > 250 && only == "" && !testenv.All() {
 			continue
 		}
 		samples, err := filepath.Glob(filepath.Join("..", "..", "..", "shared", "wsdl", "samples", id, "*.xml"))

@@ -25,21 +25,30 @@ var (
 			func() soap.Detail { return new(Busy) },
 			func() soap.Detail { return new(TextFault) },
 		},
+		Addressing: soap.Addressing10,
+		FaultActions: map[xml.Name]string{
+			nameBroken:    "urn:test:shapes:wsdl:Shapes:Echo:Fault:broken",
+			nameBusy:      "urn:test:shapes:wsdl:Shapes:Echo:Fault:busy",
+			nameTextFault: "urn:test:shapes:wsdl:Shapes:Echo:Fault:text",
+		},
 		Namespaces: []string{ns1},
 	}
 	opShapesDraw = &soap.Operation{
-		Service:    "{urn:test:shapes:wsdl}Shapes",
-		Name:       "Draw",
-		Action:     "urn:test:shapes/Draw",
-		Input:      nameDraw,
-		Output:     nameDrawn,
-		Namespaces: []string{ns1},
+		Service:     "{urn:test:shapes:wsdl}Shapes",
+		Name:        "Draw",
+		Action:      "urn:test:shapes/Draw",
+		Input:       nameDraw,
+		Output:      nameDrawn,
+		Addressing:  soap.Addressing10,
+		InputAction: "urn:test:shapes/DrawThis",
+		Namespaces:  []string{ns1},
 	}
 	opShapesPing = &soap.Operation{
 		Service:    "{urn:test:shapes:wsdl}Shapes",
 		Name:       "Ping",
 		Action:     "urn:test:shapes/Ping",
 		Output:     namePong,
+		Addressing: soap.Addressing10,
 		Namespaces: []string{ns1},
 	}
 	opShapesNotify = &soap.Operation{
@@ -48,6 +57,7 @@ var (
 		Action:     "urn:test:shapes/Notify",
 		Input:      nameNotify,
 		OneWay:     true,
+		Addressing: soap.Addressing10,
 		Namespaces: []string{ns1},
 	}
 )
