@@ -7,11 +7,26 @@
 //     Write and WriteFault write one.
 //   - Content is what a Content-Type says of a message. It opens the body, plain
 //     or multipart, as an XML reader.
+//   - Attachments are the parts of a received multipart message, streamed. Parts
+//     collects those of one to send.
 //   - Fault is a SOAP fault, in both directions an error. AsFault is the one
 //     place that decides what a peer learns of an error.
 //
 // soapserver and soapclient carry messages over HTTP; package soap/wire is the
 // XML below.
+//
+// # Attachments
+//
+// Binary content travels beside the envelope in two ways: MTOM, where an element
+// that holds base64 is replaced by a reference (xop:Include), and SOAP with
+// attachments, where the schema or the WSDL knows of the attachment or nobody
+// does. Codecs use wire.Binary for either, or []byte.
+//
+// Parts are read from the connection when somebody reads the Binary. Whoever
+// reads in the order in which the peer sends stores nothing. A part that is
+// passed over on the way to another one is kept: in memory while all of them
+// are small, then in a temporary file, both bounded by AttachmentLimits. What was
+// closed is not kept, and what nobody reads is read past at the end.
 //
 // # What is refused
 //

@@ -252,14 +252,18 @@ func RequestFault(err error) *Fault {
 		limit  *wire.LimitError
 		value  *wire.ValueError
 		mixed  *ContentError
+		ours   *spoolError
 	)
 	switch {
+	case errors.As(err, &ours):
+		return AsFault(err)
 	case errors.Is(err, ErrVersion):
 		f.Code, f.Status = CodeVersionMismatch, 0
 		f.Reason = "the message is not a SOAP 1.1 or 1.2 envelope"
 	case errors.As(err, &limit):
 		f.Reason = strings.TrimPrefix(limit.Error(), "wire: ")
-		if limit.Limit == "bytes" {
+		switch limit.Limit {
+		case "bytes", limitAttachments, limitPart, limitSpool:
 			f.Status = http.StatusRequestEntityTooLarge
 		}
 	case errors.As(err, &syntax):

@@ -129,6 +129,7 @@ func (m *Message) Decode(name xml.Name, v wire.Unmarshaler) error {
 		}
 		return r.Err()
 	}
+	r.Know(name.Space)
 	r.Child()
 	if err := r.Decode(v); err != nil {
 		return err

@@ -24,6 +24,11 @@ type Operation struct {
 	// element means nothing (SOAP 1.1 7.1).
 	RPC bool
 
+	// MTOM says that the service takes MTOM messages, so that binary content is
+	// sent that way. MTOMRequired says that it takes no others, and answers so
+	// as well, be there binary content or not (wsoma:OptimizedMimeSerialization).
+	MTOM, MTOMRequired bool
+
 	// Encoded says that the messages are in SOAP encoding (SOAP 1.1 5, SOAP 1.2
 	// Part 2 3). Their types must be able to write it, as generated ones are.
 	Encoded bool

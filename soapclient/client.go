@@ -12,6 +12,7 @@ import (
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/addressing"
+	"github.com/soapward/soapward/soap/stdxml"
 	"github.com/soapward/soapward/soap/wire"
 )
 
@@ -24,12 +25,20 @@ type Doer interface {
 // it is safe for concurrent use.
 type Client struct {
 	URL     string
-	HTTP    Doer         // nil means http.DefaultClient
 	Version soap.Version // zero means SOAP 1.1
+
+	// HTTP sends the requests. Nil means http.DefaultClient. An *http.Client
+	// follows only those redirects that send the same message to the same origin
+	// again.
+	HTTP Doer
 
 	// Limits bound an answer. Zero fields mean 64 MiB, 4194304 elements and
 	// otherwise the defaults of wire.Limits.
 	Limits wire.Limits
+
+	// Attachments bound what travels beside the envelope of an answer. A zero
+	// Total means Limits.Bytes.
+	Attachments soap.AttachmentLimits
 
 	// Strict refuses what the schema does not allow in an answer.
 	Strict bool
@@ -42,6 +51,16 @@ type Client struct {
 	// method Validate() error if they have one. Generated types have it where
 	// the schema restricts values.
 	Validate bool
+
+	// Gzip compresses requests that are larger than a packet. Not every server
+	// can read them. Answers may be compressed in any case.
+	Gzip bool
+
+	// ExpectAbove is the size in bytes from which a request first asks whether
+	// it is welcome (Expect: 100-continue), so that a login or a refusal does not
+	// cost sending it in vain. Zero never asks. The http.Transport must have an
+	// ExpectContinueTimeout, as http.DefaultTransport does.
+	ExpectAbove int64
 
 	// Interceptors wrap each call, the first outermost.
 	Interceptors []Interceptor
@@ -77,6 +96,10 @@ type call struct {
 	got     *[]soap.Header
 
 	addressed *addressing.Message // of the request; nil without WS-Addressing
+
+	mtom   bool
+	attach []soap.Attachment
+	parts  **soap.Attachments
 }
 
 // WithHeader adds a header block to the request.
@@ -104,7 +127,8 @@ func ReceiveHeaders(dst *[]soap.Header) CallOption {
 var errNilRequest = errors.New("the request is nil")
 
 // Call sends req and returns the answer. The result is non-nil if and only if
-// the error is nil. ctx bounds the whole exchange.
+// the error is nil. ctx bounds the whole exchange, the reading of the result's
+// wire.Binary fields included: those must be read or closed.
 func Call[Req, Res any, In interface {
 	*Req
 	wire.Marshaler
@@ -117,6 +141,19 @@ func Call[Req, Res any, In interface {
 	}
 	res := new(Res)
 	if err := c.do(ctx, op, In(req), Out(res), opts); err != nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, err)
+	}
+	return res, nil
+}
+
+// CallXML is Call for types with encoding/xml tags. New code uses generated
+// types instead.
+func CallXML[Req, Res any](ctx context.Context, c *Client, op *soap.Operation, req *Req, opts ...CallOption) (*Res, error) {
+	if req == nil {
+		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, errNilRequest)
+	}
+	res := new(Res)
+	if err := c.do(ctx, op, &stdxml.Message{V: req}, &stdxml.Message{V: res}, opts); err != nil {
 		return nil, fmt.Errorf("soapclient: %s: %w", op.Name, err)
 	}
 	return res, nil
@@ -168,43 +205,60 @@ func (c *Client) once(ctx context.Context, op *soap.Operation, req wire.Marshale
 	if err != nil {
 		return err
 	}
-	var d Doer = http.DefaultClient
-	if c.HTTP != nil {
-		d = c.HTTP
-	}
-	resp, err := d.Do(hr)
+	resp, err := c.doer().Do(hr)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if err := c.answer(resp, op, res, &k); err != nil {
+	if err := decompress(resp); err != nil {
+		_ = resp.Body.Close()
 		return err
 	}
-	if res == nil {
-		return nil
+	parts, err := c.answer(resp, op, res, &k)
+	if err == nil && res != nil {
+		err = c.validate("answer", res)
 	}
-	return c.validate("answer", res)
+	if parts == nil || err != nil || res == nil {
+		_ = parts.Close() // what it still held counts no more
+		_ = resp.Body.Close()
+		return err
+	}
+	k.hold(ctx, resp, parts)
+	return nil
 }
 
 // request encodes the message. The request can be replayed, which
-// authentication over several legs needs: NewRequest sets GetBody.
+// authentication over several legs needs: NewRequest sets GetBody, or multipart
+// does if the binaries allow it.
 func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marshaler, k *call) (*http.Request, error) {
 	v := c.Version
 	if v == 0 {
 		v = soap.V11
 	}
-	w := wire.NewWriter(make([]byte, 0, 1024))
-	soap.Write(w, v, op, k.headers, op.Input, req)
-	b, err := w.Bytes()
+	b, pk, err := k.encode(v, op, req)
 	if err != nil {
 		return nil, err
+	}
+	encoding := ""
+	if pk == nil { // binaries hardly get smaller
+		if b, encoding, err = c.compress(b); err != nil {
+			return nil, err
+		}
 	}
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
+	if encoding != "" {
+		hr.Header.Set("Content-Encoding", encoding)
+	}
+	if c.ExpectAbove > 0 && (pk != nil || int64(len(b)) >= c.ExpectAbove) {
+		hr.Header.Set("Expect", "100-continue")
+	}
 	hr.Header.Set("Content-Type", v.ContentType(op.ActionFor(v)))
-	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related")
+	hr.Header.Set("Accept", "text/xml, application/soap+xml, multipart/related, application/xop+xml")
+	if pk != nil {
+		multipart(hr, pk)
+	}
 	if v == soap.V11 {
 		hr.Header.Set("SOAPAction", soap.QuoteAction(op.ActionFor(v)))
 	}
@@ -214,39 +268,32 @@ func (c *Client) request(ctx context.Context, op *soap.Operation, req wire.Marsh
 	return hr, nil
 }
 
-// answer judges a response.
-func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmarshaler, k *call) error {
+// answer judges a response. What it returns may still be read from resp.Body.
+func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmarshaler, k *call) (*soap.Attachments, error) {
 	ct := soap.ParseContentType(resp.Header.Get("Content-Type"))
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	silent := ok && (res == nil || op.Output == xml.Name{}) // an empty answer will do
 	switch {
 	case ok && res == nil && resp.StatusCode != http.StatusOK:
-		return drain(resp.Body) // WS-I Basic Profile 1.1 R1112: 202
-	case silent && ct.Type == "" && resp.ContentLength == 0:
-		return nil
+		return nil, drain(resp.Body) // WS-I Basic Profile 1.1 R1112: 202
+	case silent && resp.ContentLength == 0: // whatever its type: Mono 6.8's ASP.NET says text/html
+		return nil, nil
 	case !ct.IsXML():
-		return statusError(resp, nil)
+		return nil, statusError(resp, nil)
 	}
-	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
-	if o.Limits.Bytes == 0 {
-		o.Limits.Bytes = defaultBytes
-	}
-	if o.Limits.Elements == 0 {
-		o.Limits.Elements = defaultElements
-	}
-	r, err := ct.Open(resp.Body, o)
+	r, parts, err := ct.OpenParts(resp.Body, c.wireOptions(), c.Attachments)
 	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
 	if silent && r.Document() == "" && r.Err() == nil {
-		return nil
+		return parts, nil
 	}
 	m, err := soap.Read(r)
 	if err != nil {
 		if !ok {
-			return excerptError(resp, []byte(r.Document()), nil)
+			return parts, excerptError(resp, []byte(r.Document()), nil)
 		}
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
 	if k.got != nil {
 		*k.got = m.Headers
@@ -255,27 +302,39 @@ func (c *Client) answer(resp *http.Response, op *soap.Operation, res wire.Unmars
 	case m.IsFault():
 		f, err := m.Fault(op)
 		if err != nil {
-			return fmt.Errorf("read fault: %w", err)
+			return parts, fmt.Errorf("read fault: %w", err)
 		}
 		if needsLogin(resp.StatusCode) {
-			return statusError(resp, f)
+			return parts, statusError(resp, f)
 		}
-		return f
+		return parts, f
 	case !ok:
-		return statusError(resp, errors.New("the answer is a SOAP message, but no fault"))
+		return parts, statusError(resp, errors.New("the answer is a SOAP message, but no fault"))
 	}
 	if err := c.checkAddressing(m.Headers, k); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
 	if res == nil {
 		_, err := m.Raw()
-		return err
+		return parts, err
 	}
 	m.Encoded = op.Encoded
 	if err := m.Decode(c.outputName(op, m), res); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return parts, fmt.Errorf("read answer: %w", err)
 	}
-	return nil
+	return parts, nil
+}
+
+// wireOptions says how an answer is read.
+func (c *Client) wireOptions() wire.Options {
+	o := wire.Options{Limits: c.Limits, Strict: c.Strict}
+	if o.Limits.Bytes == 0 {
+		o.Limits.Bytes = defaultBytes
+	}
+	if o.Limits.Elements == 0 {
+		o.Limits.Elements = defaultElements
+	}
+	return o
 }
 
 // outputName returns the name under which the answer's element is accepted.

@@ -197,6 +197,7 @@ func TestOneWayAndEmptyAnswers(t *testing.T) {
 		{"204", 204, "", "", "", ""},
 		{"200 empty", 200, "", "", "", ""},
 		{"200 empty with type", 200, ct11, "", "", ""},
+		{"200 empty with another type", 200, "text/html", "", "", ""},
 		{"200 empty envelope", 200, ct11, envelope(ns11, ""), "", ""},
 		{"202 text", 202, "text/plain", "thanks", "", "not a SOAP message"},
 		{"200 text", 200, "text/plain", "thanks", "not a SOAP message", "not a SOAP message"},

@@ -41,7 +41,9 @@ func TestRetry(t *testing.T) {
 	busy := func(after string) func() (*http.Response, error) {
 		return func() (*http.Response, error) { return response(503, "text/plain", "busy", "Retry-After", after), nil }
 	}
-	fail := func(err error) func() (*http.Response, error) { return func() (*http.Response, error) { return nil, err } }
+	fail := func(err error) func() (*http.Response, error) {
+		return func() (*http.Response, error) { return nil, err }
+	}
 	fault := func() (*http.Response, error) {
 		return response(500, ct11, envelope(ns11, "<s:Fault><faultcode>s:Server</faultcode><faultstring>no</faultstring></s:Fault>")), nil
 	}
@@ -141,7 +143,9 @@ func TestClientInterceptors(t *testing.T) {
 		})}
 		c.Interceptors = []soapclient.Interceptor{
 			soapclient.LogCalls(slog.New(slog.NewTextHandler(&log, nil))),
-			soapclient.Observe(func(_ context.Context, o soapclient.Outcome) { results = append(results, o.Operation.Name+" "+o.Result()) }),
+			soapclient.Observe(func(_ context.Context, o soapclient.Outcome) {
+				results = append(results, o.Operation.Name+" "+o.Result())
+			}),
 		}
 		_, _ = soapclient.Call[text, text](t.Context(), c, echo, &text{})
 	}

@@ -77,7 +77,13 @@ type Call struct {
 	// nil if there are none, or they do not count for the operation.
 	Addressing *addressing.Message
 
-	reply []soap.Header
+	// Attachments are the parts of the request behind its envelope, nil if it
+	// is not multipart. They can be read until the handler returns. Its Next
+	// yields those that the message does not refer to.
+	Attachments *soap.Attachments
+
+	reply  []soap.Header
+	attach []soap.Attachment
 }
 
 // Reply adds a header block to the answer.
@@ -102,6 +108,20 @@ func FromContext(ctx context.Context) *Call {
 	return c
 }
 
+// callContext is the context of a request with its Call in it.
+type callContext struct {
+	context.Context
+	call *Call
+}
+
+// Value implements context.Context.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
 // content returns what the request says of its body. It reports false for
 // anything but XML, above all for what a page in a browser can send to another
 // site without asking it first (text/plain, forms): the browser would add the
@@ -123,19 +143,24 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		s.notXML(w, r)
 		return
 	}
-	x.version = c.Version
-	rd, f := s.read(w, r, c)
+	x.version, x.xop = c.Version, takesXOP(r, c)
+	rd, parts, f := s.read(w, r, c)
 	if f != nil {
 		x.fault(f)
 		return
 	}
+	defer parts.Close()
 	m, err := soap.Read(rd)
 	if err != nil {
 		x.fault(requestFault(err))
 		return
 	}
 	x.version = m.Version
-	o, f := x.choose(m, actions(r, c.Action))
+	params := [2]string{c.Action}
+	if parts != nil {
+		params[1] = parts.Action
+	}
+	o, f := x.choose(m, r.Header["Soapaction"], params[:])
 	if o != nil {
 		x.op = o.op
 	}
@@ -156,48 +181,54 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 		x.fault(requestFault(err))
 		return
 	}
-	call := &Call{Operation: o.op, Version: m.Version, Headers: m.Headers, Addressing: x.addressed}
+	x.call = Call{Operation: o.op, Version: m.Version, Headers: m.Headers, Addressing: x.addressed, Attachments: parts}
+	x.ctx = callContext{r.Context(), &x.call}
 	fn := o.fn
 	for _, ic := range slices.Backward(s.Interceptors) {
 		fn = ic(fn)
 	}
-	res, err := fn(context.WithValue(r.Context(), callKey{}, call), o.op, req)
-	if err != nil {
-		x.fault(err)
-		return
-	}
-	x.answer(call, res)
+	res, err := fn(&x.ctx, o.op, req)
+	x.handled(res, err)
 }
 
-// read reads the body of a request under its limits.
-func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (*wire.Reader, *soap.Fault) {
+// read reads the envelope of a request under its limits.
+func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (*wire.Reader, *soap.Attachments, *soap.Fault) {
 	o := wire.Options{Limits: s.Limits, Strict: s.Strict}
 	o.Limits.Bytes = s.MaxBody
 	if o.Limits.Bytes <= 0 {
 		o.Limits.Bytes = defaultMaxBody
 	}
+	most := o.Limits.Bytes
+	if c.Multipart() {
+		// A little more than OpenParts takes, which says better what is too long.
+		most += s.attachments(most) + 64<<10
+	}
 	tooLarge := func() *soap.Fault {
-		return requestFault(&wire.LimitError{Pos: wire.Pos{Line: 1, Column: 1}, Limit: "bytes", Max: o.Limits.Bytes})
+		return requestFault(&wire.LimitError{Pos: wire.Pos{Line: 1, Column: 1}, Limit: "bytes", Max: most})
 	}
-	if r.ContentLength > o.Limits.Bytes {
-		return nil, tooLarge()
+	if r.ContentLength > most {
+		return nil, nil, tooLarge()
 	}
-	// MaxBytesReader also tells the server to give up the connection.
-	var body io.Reader = http.MaxBytesReader(w, r.Body, o.Limits.Bytes)
+	var body io.Reader = r.Body
+	if r.ContentLength < 0 {
+		// OpenParts has the same bound, but this also tells the server to give up
+		// the connection.
+		body = http.MaxBytesReader(w, r.Body, most)
+	}
 	switch ce := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); ce {
 	case "", "identity":
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(body)
 		if err != nil {
-			return nil, unreadable(err)
+			return nil, nil, unreadable(err)
 		}
 		body = z // what comes out is bounded by ReadFrom
 	default:
 		f := soap.Faultf(soap.CodeClient, "content encoding not supported")
 		f.Status = http.StatusUnsupportedMediaType
-		return nil, f
+		return nil, nil, f
 	}
-	rd, err := c.Open(body, o)
+	rd, parts, err := c.OpenParts(body, o, s.Attachments)
 	var (
 		tooLong *http.MaxBytesError
 		limit   *wire.LimitError
@@ -206,13 +237,13 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c soap.Content) (
 	)
 	switch {
 	case errors.As(err, &tooLong):
-		return nil, tooLarge()
+		return nil, nil, tooLarge()
 	case errors.As(err, &limit), errors.As(err, &syntax), errors.As(err, &multi):
-		return nil, requestFault(err)
+		return nil, nil, requestFault(err)
 	case err != nil:
-		return nil, unreadable(err)
+		return nil, nil, unreadable(err)
 	}
-	return rd, nil
+	return rd, parts, nil
 }
 
 // requestFault is soap.RequestFault with the field to change in the log.
@@ -221,8 +252,11 @@ func requestFault(err error) *soap.Fault {
 	var limit *wire.LimitError
 	if errors.As(err, &limit) {
 		field := "Limits"
-		if limit.Limit == "bytes" {
+		switch {
+		case limit.Limit == "bytes":
 			field = "MaxBody"
+		case limit.Pos == (wire.Pos{}):
+			field = "Attachments"
 		}
 		f.Err = fmt.Errorf("%w (set by soapserver.Service.%s)", err, field)
 	}
@@ -281,8 +315,11 @@ type exchange struct {
 	r       *http.Request
 	op      *soap.Operation
 	version soap.Version
+	xop     bool // the peer understands MTOM
 	begin   time.Time
 	written bool
+	call    Call
+	ctx     callContext // holds call
 
 	addressed *addressing.Message // of the request; may be nil
 }
@@ -298,9 +335,13 @@ func release(w *wire.Writer) {
 	}
 }
 
-func (x *exchange) answer(call *Call, res any) {
-	headers, wanted := x.replyHeaders(call)
+func (x *exchange) answer(res any) {
+	headers, wanted := x.replyHeaders(&x.call)
 	if x.op.OneWay || !wanted {
+		if err := x.call.Attachments.Drain(); err != nil {
+			x.fault(requestFault(err))
+			return
+		}
 		x.accepted()
 		return
 	}
@@ -311,13 +352,21 @@ func (x *exchange) answer(call *Call, res any) {
 	}
 	ww := writers.Get().(*wire.Writer)
 	defer release(ww)
-	soap.Write(ww, x.version, x.op, headers, x.op.Output, body)
-	b, err := ww.Bytes()
-	if err != nil {
+	b, pk, err := x.encode(ww, headers, body)
+	lost := x.call.Attachments.Drain()
+	switch {
+	case lost != nil: // whatever the handler has read, the request was not what it seemed
+		pk.Close()
+		x.fault(requestFault(lost))
+		return
+	case err != nil:
 		x.fault(fmt.Errorf("soapserver: answer of %s: %w", x.op.Name, err))
 		return
+	case pk != nil:
+		x.stream(pk)
+	default:
+		x.write(http.StatusOK, b)
 	}
-	x.write(http.StatusOK, b)
 	if l := x.s.logger(); l.Enabled(x.r.Context(), slog.LevelDebug) {
 		l.LogAttrs(x.r.Context(), slog.LevelDebug, "operation served",
 			slog.String("op", x.op.String()), slog.String("peer", x.r.RemoteAddr),
@@ -328,9 +377,8 @@ func (x *exchange) answer(call *Call, res any) {
 func (x *exchange) write(status int, b []byte) {
 	x.written = true
 	h := x.w.Header()
-	h.Set("Content-Type", x.version.ContentType(""))
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("X-Content-Type-Options", "nosniff")
+	values := [...]string{x.version.ContentType(""), strconv.Itoa(len(b)), "nosniff"} // as Set does it, but all at once
+	h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	x.w.WriteHeader(status)
 	_, _ = x.w.Write(b) // a peer that has gone away is told nothing
 }

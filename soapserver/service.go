@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,8 +33,12 @@ type Service struct {
 	Interceptors []Interceptor
 
 	// MaxBody bounds a request in bytes, after decompression. Zero means
-	// 10 MiB.
+	// 10 MiB. Of a multipart request it bounds the envelope.
 	MaxBody int64
+
+	// Attachments bound what travels beside the envelope of a request. A zero
+	// Total means MaxBody.
+	Attachments soap.AttachmentLimits
 
 	// Limits bound the XML of a request. Bytes is ignored: MaxBody counts.
 	Limits wire.Limits
@@ -65,6 +68,12 @@ type Service struct {
 	// URL is the address that the published description gives. Empty means the
 	// address that the client used.
 	URL string
+
+	// AllowForwarded takes that address from X-Forwarded-Host and
+	// X-Forwarded-Proto. Set it only behind a proxy that overwrites both: else
+	// anybody chooses where the description sends clients, and a cache on the
+	// way may give it to others.
+	AllowForwarded bool
 
 	// Logger gets one line per fault. Nil means slog.Default().
 	Logger *slog.Logger
@@ -105,7 +114,7 @@ func Handle[Req, Res any, In interface {
 				return nil, err
 			}
 			if res == nil {
-				return nil, fmt.Errorf("soapserver: the handler of %s returned neither answer nor error", op.Name)
+				return nil, errNoAnswer(op)
 			}
 			return Out(res), nil
 		})
@@ -139,7 +148,7 @@ func (s *Service) add(op *soap.Operation, newReq func() wire.Unmarshaler, fn Fun
 		}
 	}
 	s.byInput[op.Input] = append(s.byInput[op.Input], o)
-	for _, a := range distinct([]string{op.Action, op.ActionFor(soap.V12), op.WantAction()}) {
+	for _, a := range distinct(nil, op.Action, op.ActionFor(soap.V12), op.WantAction()) {
 		s.byAction[a] = append(s.byAction[a], o)
 	}
 }
@@ -157,13 +166,22 @@ func (s *Service) Operations() []*soap.Operation {
 }
 
 // choose returns the operation for a message, or the fault to answer with, then
-// beside the only operation that takes the body if there is one. said are the
-// actions that HTTP names.
-func (x *exchange) choose(m *soap.Message, said []string) (*operation, *soap.Fault) {
-	named := distinct(said)
+// beside the only operation that takes the body if there is one. headers and
+// params are the actions that HTTP names, in SOAPAction headers (SOAP 1.1 6.1.1)
+// and as parameters of content types (RFC 3902 2).
+func (x *exchange) choose(m *soap.Message, headers, params []string) (*operation, *soap.Fault) {
+	var room [2]string
+	named := distinct(room[:0], params...)
+	for _, a := range headers {
+		a = strings.TrimSpace(a)
+		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
+			a = a[1 : n-1]
+		}
+		named = distinct(named, a)
+	}
 	inHTTP := len(named) > 0
 	if len(m.Headers) > 0 {
-		named = distinct(append(named, addressing.Actions(m.Headers)...))
+		named = distinct(named, addressing.Actions(m.Headers)...)
 	}
 	o, f, disagree := x.s.choose(m.Body, named)
 	if disagree && len(m.Headers) > 0 {
@@ -172,15 +190,14 @@ func (x *exchange) choose(m *soap.Message, said []string) (*operation, *soap.Fau
 	return o, f
 }
 
-// distinct returns the actions that are not empty, each once.
-func distinct(actions []string) []string {
-	var all []string
+// distinct appends the actions that are not empty and not there yet.
+func distinct(to []string, actions ...string) []string {
 	for _, a := range actions {
-		if a != "" && !slices.Contains(all, a) {
-			all = append(all, a)
+		if a != "" && !slices.Contains(to, a) {
+			to = append(to, a)
 		}
 	}
-	return all
+	return to
 }
 
 // choose returns the operation for a body and the actions that the request
@@ -239,20 +256,6 @@ func pick(list []*operation, named []string) *operation {
 		}
 	}
 	return nil
-}
-
-// actions returns what the request says its action is: the SOAPAction headers
-// (SOAP 1.1 6.1.1) and the action parameter (RFC 3902 2).
-func actions(r *http.Request, param string) []string {
-	as := []string{param}
-	for _, a := range r.Header["Soapaction"] {
-		a = strings.TrimSpace(a)
-		if n := len(a); n >= 2 && a[0] == '"' && a[n-1] == '"' {
-			a = a[1 : n-1]
-		}
-		as = append(as, a)
-	}
-	return as
 }
 
 func (s *Service) logger() *slog.Logger {

@@ -310,7 +310,7 @@ func TestMultipartRequest(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, body := range []string{request(3000), strings.TrimSuffix(request(3000), "--b--\r\n")} {
-		if w := post(t, s, body, ct, ""); w.Code != 413 || !strings.Contains(w.Body.String(), "the message is larger than 2000 bytes") {
+		if w := post(t, s, body, ct, ""); w.Code != 413 || !strings.Contains(w.Body.String(), "exceeds the limit of 2000 bytes") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
@@ -318,7 +318,7 @@ func TestMultipartRequest(t *testing.T) {
 	chunked.Header.Set("Content-Type", ct)
 	chunked.ContentLength = -1
 	w := httptest.NewRecorder()
-	if s.ServeHTTP(w, chunked); w.Code != 413 || !strings.Contains(w.Body.String(), "the message is larger than 2000 bytes") {
+	if s.ServeHTTP(w, chunked); w.Code != 413 || !strings.Contains(w.Body.String(), "exceeds the limit of 2000 bytes") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

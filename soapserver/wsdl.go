@@ -1,6 +1,9 @@
 package soapserver
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"io/fs"
@@ -8,15 +11,19 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/soapward/soapward/soap/wire"
 )
 
 // get publishes the description: ?wsdl is the main document, ?doc=NAME one
-// that it imports.
+// that it imports. Without query a browser gets a page for people.
 func (s *Service) get(w http.ResponseWriter, r *http.Request) {
+	if s.WSDL != nil && wantsPage(r) {
+		s.page(w, r)
+		return
+	}
 	name, ok := s.document(r.URL.RawQuery)
 	if s.WSDL == nil || !ok {
 		s.notAllowed(w, r)
@@ -43,12 +50,19 @@ func (s *Service) get(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the service description cannot be shown", http.StatusInternalServerError)
 		return
 	}
+	s.serve(w, r, "text/xml; charset=utf-8", b)
+}
+
+// serve answers a GET or HEAD. What it says depends on the address that the
+// client used, so that caches ask each time whether theirs is still right.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, contentType string, b []byte) {
+	sum := sha256.Sum256(b)
 	h := w.Header()
-	h.Set("Content-Type", "text/xml; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(b) // a peer that has gone away is told nothing; net/http drops it for HEAD
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 }
 
 // document returns which document a query asks for, "" for the main one.
@@ -62,9 +76,12 @@ func (s *Service) document(query string) (name string, ok bool) {
 	}
 	for k, v := range q {
 		switch {
-		case k == "doc" && len(v) == 1:
+		case len(v) != 1:
+		case k == "doc":
 			return v[0], true
-		case strings.EqualFold(k, "wsdl") && len(v) == 1 && v[0] == "":
+		case (strings.EqualFold(k, "xsd") || strings.EqualFold(k, "wsdl")) && v[0] != "": // as other servers name theirs
+			return v[0], true
+		case strings.EqualFold(k, "wsdl"):
 			return "", true
 		}
 	}
@@ -93,6 +110,14 @@ func (s *Service) address(r *http.Request) string {
 	u := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path}
 	if r.TLS != nil {
 		u.Scheme = "https"
+	}
+	if s.AllowForwarded {
+		if host := r.Header.Get("X-Forwarded-Host"); host != "" && !strings.Contains(host, ",") {
+			u.Host = strings.TrimSpace(host)
+		}
+		if p := r.Header.Get("X-Forwarded-Proto"); p == "http" || p == "https" {
+			u.Scheme = p
+		}
 	}
 	return u.String()
 }

@@ -54,14 +54,11 @@ func onlyElement(p *Particle) *Element {
 }
 
 // arrayType parses the value of wsdl:arrayType: a name, and brackets of which
-// the last are those of the array itself. What is wrong with it is a warning:
-// the array is one of anything then.
+// the last are those of the array itself. What is wrong with it is a warning: the
+// array is one of anything then.
 func (l *loader) arrayType(t *Type, n *node, ref string) *Array {
 	name, brackets, _ := strings.Cut(ref, "[")
-	var item *Type
-	for _, p := range l.capture(func() { item = l.typeRef(n, t.in, name) }) {
-		l.warn.add(p.Pos, p.Err, "array of anything: %s", p.Text)
-	}
+	item := l.typeRef(n, t.in, name)
 	if item == nil {
 		return nil
 	}

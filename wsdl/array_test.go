@@ -66,8 +66,8 @@ func TestArrays(t *testing.T) {
 		{"derived", `<x:complexType name="A"><x:complexContent><x:restriction base="e:B"/></x:complexContent></x:complexType>` +
 			strings.Replace(restrict("enc:Array", "", "x:string[]"), `"A"`, `"B"`, 1), "string[]", ""},
 		{"nothing said", restrict("enc:Array", "", ""), "anyType[]", ""},
-		{"unknown type", restrict("enc:Array", "", "e:Lost[]"), "anyType[]", "array of anything: there is no type {urn:e}Lost"},
-		{"undeclared prefix", restrict("enc:Array", "", "q:t[]"), "anyType[]", `array of anything: prefix "q"`},
+		{"unknown type", restrict("enc:Array", "", "e:Lost[]"), "anyType[]", "there is no type {urn:e}Lost"},
+		{"undeclared prefix", restrict("enc:Array", "", "q:t[]"), "anyType[]", `prefix "q"`},
 		{"malformed", restrict("enc:Array", "", "x:string[]x"), "anyType[]", "is malformed"},
 		{"letters", restrict("enc:Array", "", "x:string[a]"), "anyType[]", "is malformed"},
 		{"too many", restrict("enc:Array", "", "x:string"+strings.Repeat("[]", 99)), "anyType[]", "is malformed"},

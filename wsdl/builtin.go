@@ -16,15 +16,17 @@ const (
 	nsSOAPEnc11 = "http://schemas.xmlsoap.org/soap/encoding/"
 	nsSOAPEnc12 = "http://www.w3.org/2003/05/soap-encoding"
 	nsXMIME     = "http://www.w3.org/2005/05/xmlmime"
+	nsSwaRef    = "http://ws-i.org/profiles/basic/1.1/xsd"
 	nsXOP       = "http://www.w3.org/2004/08/xop/include"
 	nsWSA       = "http://www.w3.org/2005/08/addressing"
 	nsMSSerial  = "http://schemas.microsoft.com/2003/10/Serialization/"
-	nsApache    = "http://xml.apache.org/xml-soap"
 	nsMSArrays  = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
+	nsMSTypes   = "http://microsoft.com/wsdl/types/"
+	nsApache    = "http://xml.apache.org/xml-soap"
+	nsPolicy12  = "http://schemas.xmlsoap.org/ws/2004/09/policy"
+	nsPolicy15  = "http://www.w3.org/ns/ws-policy"
 	nsXMIME2004 = "http://www.w3.org/2004/11/xmlmime"
 	nsWSDL20    = "http://www.w3.org/ns/wsdl"
-	nsXSD1999   = "http://www.w3.org/1999/XMLSchema"
-	nsXSD2000   = "http://www.w3.org/2000/10/XMLSchema"
 	builtinURI  = "builtin:"
 	xsdAnyType  = "anyType"
 )
@@ -39,11 +41,18 @@ var builtinSchemas = map[string]string{
 	nsSOAPEnc11: "builtin/soapenc11.xsd",
 	nsSOAPEnc12: "builtin/soapenc12.xsd",
 	nsXMIME:     "builtin/xmlmime.xsd",
+	nsXMIME2004: "builtin/xmlmime2004.xsd",
+	nsSwaRef:    "builtin/swaref.xsd",
 	nsXOP:       "builtin/xop.xsd",
 	nsWSA:       "builtin/addressing.xsd",
 	nsMSSerial:  "builtin/serialization.xsd",
 	nsMSArrays:  "builtin/arrays.xsd",
-	nsApache:    "builtin/apachesoap.xsd", // Map, which Axis and PHP know
+	nsMSTypes:   "builtin/mstypes.xsd",
+	nsApache:    "builtin/apache.xsd",
+	nsWSA2004:   "builtin/addressing2004.xsd",
+	nsWSU:       "builtin/utility.xsd",
+	nsPolicy12:  "builtin/policy12.xsd",
+	nsPolicy15:  "builtin/policy15.xsd",
 }
 
 // xsdTypes lists the simple types of XML Schema 1.0 with their bases (XML

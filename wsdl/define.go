@@ -1,6 +1,10 @@
 package wsdl
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // define does pass 2: it builds every component of the description.
 func (l *loader) define(main *loaded) *Definitions {
@@ -26,8 +30,8 @@ func (l *loader) define(main *loaded) *Definitions {
 	for _, sym := range l.list {
 		if sym.key.kind == kindMessage {
 			var m *Message
-			found := l.capture(func() { m = l.message(sym) })
-			m.probs = found
+			warns := l.captureWarnings(func() { m = l.message(sym) })
+			m.warns = warns // said if an operation uses it
 			messages[sym] = m
 		}
 	}
@@ -40,9 +44,7 @@ func (l *loader) define(main *loaded) *Definitions {
 	}
 	for _, sym := range l.list {
 		if sym.key.kind == kindBinding {
-			var b *Binding
-			l.drop(l.capture(func() { b = l.binding(sym, messages, portTypes) }))
-			if b != nil {
+			if b := l.binding(sym, messages, portTypes); b != nil {
 				bindings[sym] = b
 				d.Bindings = append(d.Bindings, b)
 			}
@@ -64,44 +66,56 @@ func (l *loader) define(main *loaded) *Definitions {
 			d.Elements = append(d.Elements, sym.elem)
 		}
 	}
-	d.Warnings = l.warn.list
 	d.Dropped = l.dropped
 	bound := 0
 	for _, b := range d.Bindings {
 		bound += len(b.Operations)
 	}
-	if bound == 0 || !l.r.AllowBroken {
-		l.broken = bound > 0 && len(l.probs.list) == 0 && len(l.dropped) > 0
+	if bound == 0 {
 		for _, p := range l.dropped {
 			l.probs.add(p.Pos, p.Err, "%s", p.Text)
 		}
 	}
+	l.judgeMissing(bound > 0)
+	d.Warnings = l.warn.list
 	return d
 }
 
-// capture runs f and returns the problems it found, without recording them.
-func (l *loader) capture(f func()) []Problem {
-	saved := l.probs
+// judgeMissing decides whether documents that could not be read are mistakes.
+func (l *loader) judgeMissing(usable bool) {
+	if l.unresolved == 0 && len(l.dropped) == 0 || l.r.AllowBroken {
+		for _, p := range l.missing {
+			l.warn.add(p.Pos, p.Err, "%s", p.Text)
+		}
+		return
+	}
+	if len(l.missing) == 0 {
+		return
+	}
+	l.broken = usable && len(l.probs.list) == 0
+	others := l.probs
 	l.probs = problems{}
+	for _, p := range slices.Concat(l.missing, others.list) { // the cause first
+		l.probs.add(p.Pos, p.Err, "%s", p.Text)
+	}
+	l.probs.more += others.more
+}
+
+// captureWarnings runs f and returns what it warns of, without recording that.
+func (l *loader) captureWarnings(f func()) []Problem {
+	warn, unresolved := l.warn, l.unresolved
+	l.warn = problems{}
 	f()
-	found := l.probs.list
-	l.probs = saved
+	found := l.warn.list
+	l.warn, l.unresolved = warn, unresolved
 	return found
 }
 
 // drop records why an operation of a SOAP binding cannot be used.
-func (l *loader) drop(ps []Problem) {
-	for _, p := range ps {
-		if len(l.dropped) < maxDropped {
-			l.dropped = append(l.dropped, p)
-		}
-	}
-}
-
-func (l *loader) dropOperation(op *Operation, ps []Problem) {
-	for _, p := range ps {
-		p.Text = "operation " + clip(op.Name) + ": " + p.Text
-		l.drop([]Problem{p})
+func (l *loader) drop(pos Position, format string, args ...any) {
+	p := Problem{Pos: pos, Text: fmt.Sprintf(format, args...)}
+	if len(l.dropped) < maxDropped && !slices.Contains(l.dropped, p) { // several bindings have the operation
+		l.dropped = append(l.dropped, p)
 	}
 }
 
@@ -131,18 +145,16 @@ func (l *loader) message(sym *symbol) *Message {
 		}
 		p := &Part{Name: n.get("name"), Pos: n.pos}
 		if ref, ok := n.attr("element"); ok {
-			es := l.find(kindElement, n, nil, ref)
-			if es == nil {
+			if p.Element = l.elementRef(n, nil, ref); p.Element == nil {
 				continue
 			}
-			p.Element = l.elementOf(es)
 		} else if ref, ok := n.attr("type"); ok {
-			if p.Type = l.typeRef(n, nil, ref); p.Type == nil {
-				continue
-			}
+			p.Type = l.typeRef(n, nil, ref)
 		} else {
-			l.probs.add(n.pos, nil, "part %q of message %s has neither element nor type", clip(p.Name), m.Name)
-			continue
+			l.absent(n, fmt.Sprintf("part %q of message %s has neither element nor type", clip(p.Name), m.Name), anyXML)
+		}
+		if p.Element == nil && p.Type == nil {
+			p.Type = l.types[QName{nsXSD, xsdAnyType}]
 		}
 		m.Parts = append(m.Parts, p)
 	}
@@ -157,18 +169,10 @@ func (l *loader) portType(sym *symbol, messages map[*symbol]*Message) *PortType 
 		}
 		op := &Operation{Name: n.get("name"), Doc: doc(n), Pos: n.pos, node: n, ParameterOrder: strings.Fields(n.get("parameterOrder"))}
 		if op.Name == "" {
-			l.probs.add(n.pos, nil, "operation without name")
+			l.warn.add(n.pos, nil, "operation without name is ignored")
 			continue
 		}
-		op.probs = l.capture(func() { l.messagesOf(op, n, messages) })
-		for _, m := range []*Message{op.Input, op.Output} {
-			if m != nil {
-				op.probs = append(op.probs, m.probs...)
-			}
-		}
-		for _, f := range op.Faults {
-			op.probs = append(op.probs, f.Message.probs...)
-		}
+		l.messagesOf(op, n, messages)
 		pt.Operations = append(pt.Operations, op)
 	}
 	return pt
@@ -181,26 +185,33 @@ func (l *loader) messagesOf(op *Operation, n *node, messages map[*symbol]*Messag
 		}
 		switch k.name.Local {
 		case "input":
-			op.Input = l.messageOf(k, messages)
+			op.Input = l.messageOf(op, k, messages)
 		case "output":
-			op.Output = l.messageOf(k, messages)
+			op.Output = l.messageOf(op, k, messages)
 		case "fault":
-			if m := l.messageOf(k, messages); m != nil {
+			if m := l.messageOf(op, k, messages); m != nil {
 				op.Faults = append(op.Faults, &FaultMessage{Name: k.get("name"), Message: m})
 			}
 		}
 	}
 }
 
-// messageOf returns a copy of the message n refers to, with the label given there.
-func (l *loader) messageOf(n *node, messages map[*symbol]*Message) *Message {
-	ref, ok := n.attr("message")
-	if !ok {
-		l.probs.add(n.pos, nil, "wsdl:%s without message", n.name.Local)
-		return nil
+// messageOf returns a copy of the message n refers to, with the label given
+// there. An operation is lost without its message, unless that is of a fault.
+func (l *loader) messageOf(op *Operation, n *node, messages map[*symbol]*Message) *Message {
+	ref := n.get("message")
+	if ref == "" {
+		l.warn.add(n.pos, nil, "operation %s: wsdl:%s without message is taken for an empty one", clip(op.Name), n.name.Local)
+		return &Message{Name: QName{targetNamespace(n, nil), op.Name}, Label: n.get("name"), Pos: n.pos, node: n, use: n}
 	}
-	sym := l.find(kindMessage, n, nil, ref)
-	if sym == nil {
+	sym, _, why := l.find(kindMessage, n, nil, ref)
+	switch {
+	case sym != nil:
+	case n.name.Local == "fault":
+		l.absent(n, "operation "+clip(op.Name)+": "+why, "the fault is ignored")
+		return nil
+	default:
+		op.lost = append(op.lost, Problem{Pos: n.pos, Text: why})
 		return nil
 	}
 	m := *messages[sym]
@@ -217,11 +228,12 @@ func (l *loader) service(sym *symbol, bindings map[*symbol]*Binding) *Service {
 		if (n.name != QName{nsWSDL, "port"}) {
 			continue
 		}
-		var bs *symbol
-		for _, p := range l.capture(func() { bs = l.find(kindBinding, n, nil, n.get("binding")) }) {
-			l.warn.add(p.Pos, p.Err, "%s", p.Text)
+		bs, _, why := l.find(kindBinding, n, nil, n.get("binding"))
+		if bs == nil {
+			l.absent(n, why, "the port is ignored")
+			continue
 		}
-		if bs == nil || bindings[bs] == nil {
+		if bindings[bs] == nil {
 			continue
 		}
 		p := &Port{Name: n.get("name"), Doc: doc(n), Pos: n.pos, Binding: bindings[bs]}
@@ -238,11 +250,7 @@ func (l *loader) service(sym *symbol, bindings map[*symbol]*Binding) *Service {
 
 func (l *loader) binding(sym *symbol, messages map[*symbol]*Message, portTypes map[*symbol]*PortType) *Binding {
 	n := sym.node
-	ps := l.find(kindPortType, n, nil, n.get("type"))
-	if ps == nil {
-		return nil
-	}
-	b := &Binding{Name: sym.key.name, Doc: doc(n), Pos: n.pos, PortType: portTypes[ps], node: n}
+	b := &Binding{Name: sym.key.name, Doc: doc(n), Pos: n.pos, node: n}
 	style, space := DocumentStyle, ""
 	for _, k := range n.kids {
 		if k.name.Local == "binding" && (k.name.Space == nsSOAP11 || k.name.Space == nsSOAP12) {
@@ -255,33 +263,56 @@ func (l *loader) binding(sym *symbol, messages map[*symbol]*Message, portTypes m
 			style = l.style(k, DocumentStyle)
 		}
 	}
+	ps, _, why := l.find(kindPortType, n, nil, n.get("type"))
+	if ps == nil {
+		if b.Version != NotSOAP {
+			l.drop(n.pos, "binding %s: %s", clip(b.Name.Local), why)
+		}
+		return nil
+	}
+	b.PortType = portTypes[ps]
 	taken := map[*Operation]bool{}
 	for _, k := range n.kids {
 		if (k.name != QName{nsWSDL, "operation"}) {
 			continue
 		}
 		op := matchOperation(b.PortType, k, taken)
-		if op == nil {
-			l.probs.add(k.pos, nil, "port type %s has no operation %q", b.PortType.Name, clip(k.get("name")))
+		switch {
+		case b.Version == NotSOAP:
+			continue
+		case op == nil:
+			l.drop(k.pos, "operation %s: port type %s has no such operation", clip(k.get("name")), b.PortType.Name)
+			continue
+		case len(op.lost) > 0:
+			for _, p := range op.lost {
+				l.drop(p.Pos, "operation %s: %s", clip(op.Name), p.Text)
+			}
 			continue
 		}
 		taken[op] = true
-		if b.Version == NotSOAP {
-			continue
-		}
-		if len(op.probs) > 0 {
-			l.dropOperation(op, op.probs)
-			continue
-		}
-		var bo *BoundOperation
-		if found := l.capture(func() { bo = l.bound(op, k, space, style, messages) }); len(found) > 0 {
-			l.dropOperation(op, found)
-			continue
-		}
+		l.warnOf(op)
+		bo := l.bound(op, k, space, style, messages)
 		setActions(bo, b.PortType.Name)
 		b.Operations = append(b.Operations, bo)
 	}
 	return b
+}
+
+// warnOf passes on what is odd about the messages of an operation.
+func (l *loader) warnOf(op *Operation) {
+	all := []*Message{op.Input, op.Output}
+	for _, f := range op.Faults {
+		all = append(all, f.Message)
+	}
+	for _, m := range all {
+		if m == nil {
+			continue
+		}
+		for _, p := range m.warns {
+			l.unresolved++
+			l.warn.add(p.Pos, p.Err, "operation %s: %s", clip(op.Name), p.Text)
+		}
+	}
 }
 
 func (l *loader) style(n *node, def Style) Style {
@@ -293,7 +324,7 @@ func (l *loader) style(n *node, def Style) Style {
 	case "rpc":
 		return RPCStyle
 	default:
-		l.probs.add(n.pos, nil, "style %q is neither document nor rpc", clip(v))
+		l.warn.add(n.pos, nil, "style %q is neither document nor rpc; %s is taken", clip(v), def)
 		return def
 	}
 }
@@ -366,7 +397,7 @@ func (l *loader) useOf(n *node) Use {
 	case "encoded":
 		return Encoded
 	default:
-		l.probs.add(n.pos, nil, "use %q is neither literal nor encoded", clip(v))
+		l.warn.add(n.pos, nil, "use %q is neither literal nor encoded; literal is taken", clip(v))
 		return Literal
 	}
 }
@@ -374,6 +405,7 @@ func (l *loader) useOf(n *node) Use {
 func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*symbol]*Message) *BoundMessage {
 	bm := &BoundMessage{Message: m}
 	header := map[string]bool{}
+	attached := map[string]*Attached{}
 	var body *node
 	var walk func(n *node, depth int)
 	walk = func(n *node, depth int) {
@@ -386,8 +418,13 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 			case k.name == QName{space, "header"}:
 				l.header(bm, k, messages, header)
 			case k.name.Space == nsMIME && depth < 3:
-				if k.name.Local == "multipartRelated" {
+				switch k.name.Local {
+				case "multipartRelated":
 					bm.Multipart = true
+				case "content":
+					if bm.Multipart {
+						addContent(attached, k)
+					}
 				}
 				walk(k, depth+1)
 			}
@@ -408,6 +445,11 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 		}
 	}
 	for _, p := range m.Parts {
+		if a := attached[p.Name]; a != nil && !only[p.Name] {
+			a.Part = p
+			bm.Attached = append(bm.Attached, a)
+			continue
+		}
 		if only != nil && !only[p.Name] || only == nil && header[p.Name] {
 			continue
 		}
@@ -416,17 +458,31 @@ func (l *loader) boundMessage(m *Message, n *node, space string, messages map[*s
 	return bm
 }
 
+// addContent notes a mime:content. Several for one part are alternatives (WSDL
+// 1.1 5.1).
+func addContent(attached map[string]*Attached, n *node) {
+	name := n.get("part")
+	a := attached[name]
+	if a == nil {
+		a = &Attached{}
+		attached[name] = a
+	}
+	if t := n.get("type"); t != "" && t != "*/*" && len(a.Types) < maxMediaTypes {
+		a.Types = append(a.Types, t)
+	}
+}
+
+const maxMediaTypes = 16 // of one attachment
+
 // header adds a soap:header. own collects the parts of the message itself that
 // travel as headers.
 //
 // A header that refers to nothing is a warning: a program can still send the
 // block by hand.
 func (l *loader) header(bm *BoundMessage, n *node, messages map[*symbol]*Message, own map[string]bool) {
-	var sym *symbol
-	for _, p := range l.capture(func() { sym = l.find(kindMessage, n, nil, n.get("message")) }) {
-		l.warn.add(p.Pos, p.Err, "header is ignored: %s", p.Text)
-	}
+	sym, _, why := l.find(kindMessage, n, nil, n.get("message"))
 	if sym == nil {
+		l.absent(n, why, "the header is ignored")
 		return
 	}
 	name := n.get("part")

@@ -10,9 +10,18 @@
 // A program that wants Go code uses package wsdl/gen, or the command
 // "soapward generate", instead of this package.
 //
-// Documents are input from strangers: document type declarations are refused,
-// sizes, depths and counts are bounded, a document from the network cannot
-// reach files, and credentials go to the origin of the first document only.
+// A description with mistakes is read as far as it can be understood. What is
+// obviously meant is taken, and what is nowhere may be any XML: both are
+// Warnings, with their places. An operation without a message is Dropped.
+// A document that cannot be read is an error if something of it is needed.
+//
+// Policy, of a Binding, Port or BoundOperation, is what the service asks of its
+// callers: TLS, logins, WS-Addressing, MTOM.
+//
+// Documents are input from strangers: document type declarations are refused
+// or, in schemas, not read, sizes, depths and counts are bounded, a document
+// from the network cannot reach files, and credentials go to the origin of the
+// first document only.
 //
 // Compatibility: the model only describes; fields are added, never given
 // another meaning, within a major version.

@@ -13,13 +13,35 @@ import (
 
 var declaredEncoding = regexp.MustCompile(`^<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["']`)
 
+// asciiBased are encodings whose text other than ASCII is not understood. No
+// byte of the markup appears inside their characters.
+var asciiBased = regexp.MustCompile(`^(gb2312|gbk|gb18030|big5|shift_jis|sjis|windows-31j|euc-(jp|kr|tw|cn)|koi8-[ru]|` +
+	`windows-(125\d|874)|cp125\d|ks_c_5601-1987|iso-8859-\d\d?|tis-620)$`)
+
 // toUTF8 returns a document in UTF-8 without byte order mark. The encoding is
 // found by byte order mark, by the pattern of the first bytes, or by the XML
-// declaration (XML 1.0 appendix F).
-func toUTF8(data []byte) ([]byte, error) {
+// declaration (XML 1.0 appendix F). unread is the name of an encoding of which
+// only ASCII was understood: U+FFFD stands for the rest.
+func toUTF8(data []byte) (text []byte, unread string, err error) {
+	text, err = decode(data)
+	if err != nil {
+		if m := declaredEncoding.FindSubmatch(data[:min(len(data), 300)]); m != nil {
+			if name := strings.ToLower(string(m[1])); asciiBased.MatchString(name) {
+				return toASCII(data), name, nil
+			}
+		}
+	}
+	return text, "", err
+}
+
+func decode(data []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xEF, 0xBB, 0xBF}):
-		data = data[3:]
+		// The mark says UTF-8, whatever the declaration says.
+		if data = data[3:]; !utf8.Valid(data) {
+			return nil, errors.New("the document is not valid UTF-8")
+		}
+		return data, nil
 	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
 		return fromUTF16(data[2:], binary.BigEndian)
 	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
@@ -71,6 +93,23 @@ func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 		i++
 	}
 	return []byte(string(utf16.Decode(units))), nil
+}
+
+// toASCII replaces each character that is not ASCII by U+FFFD. The second byte
+// of a character of two may be one that ASCII has.
+func toASCII(data []byte) []byte {
+	out := make([]byte, 0, len(data)+len(data)/8)
+	for i := 0; i < len(data); i++ {
+		if data[i] < utf8.RuneSelf {
+			out = append(out, data[i])
+			continue
+		}
+		for i+1 < len(data) && data[i+1] >= utf8.RuneSelf {
+			i++
+		}
+		out = utf8.AppendRune(out, utf8.RuneError)
+	}
+	return out
 }
 
 // fromTable decodes a single-byte encoding that is Latin-1 except for table.

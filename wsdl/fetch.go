@@ -180,6 +180,15 @@ func (f *fetcher) get(ctx context.Context, uri, importer string, limit int64) ([
 			return nil, "", fmt.Errorf("a document from the network refers to a file: %w", ErrOrigin)
 		}
 		b, err := readFile(u, limit)
+		if importer != "" && errors.Is(err, fs.ErrNotExist) {
+			// Written where the case of letters does not count in file names.
+			if p := anyCase(filepath.FromSlash(u.Path)); p != "" {
+				other := *u
+				other.Path = filepath.ToSlash(p)
+				b, err = readFile(&other, limit)
+				uri = other.String()
+			}
+		}
 		return b, uri, err
 	case "http", "https":
 		return f.getHTTP(ctx, u, limit)
@@ -210,6 +219,35 @@ func readFile(u *url.URL, limit int64) ([]byte, error) {
 		return nil, errors.New("not a regular file")
 	}
 	return readLimited(file, limit)
+}
+
+// anyCase finds the file that differs from path by the case of letters only, if
+// there is just one. It returns "" otherwise.
+func anyCase(path string) string {
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	if _, err := os.Stat(dir); err != nil {
+		if dir == path || dir == filepath.Dir(dir) {
+			return ""
+		}
+		if dir = anyCase(dir); dir == "" {
+			return ""
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	found := ""
+	for _, e := range entries {
+		if strings.EqualFold(e.Name(), name) {
+			if found != "" {
+				return ""
+			}
+			found = filepath.Join(dir, e.Name())
+		}
+	}
+	return found
 }
 
 func readLimited(r io.Reader, limit int64) ([]byte, error) {

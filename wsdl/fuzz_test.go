@@ -24,7 +24,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc string) {
 		start := time.Now()
 		l := newLoader(&Resolver{MaxDocuments: 1})
-		root, pos, err := parseXML("fuzz", []byte(doc))
+		root, pos, err := parseXML("fuzz", []byte(doc), func(Position, string) {})
 		if err != nil {
 			if pos.URI == "" {
 				t.Error("error without position")

@@ -2,6 +2,7 @@ package wsdl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -84,6 +85,13 @@ type loader struct {
 	nested  int // model groups and types being built inside each other
 	queue   []*Type
 	policy  policies
+
+	missing    []Problem // documents that could not be read
+	unresolved int       // references to what is not there
+	brought    map[string]bool
+	alike      map[likeness][]*symbol
+	aliked     int // how much of list is in alike
+	stand      map[QName]*Element
 }
 
 // read fetches and parses a document once. The error is for the main document;
@@ -100,6 +108,10 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 	d := &loaded{}
 	l.docs[uri] = d
 	fail := func(pos Position, err error, format string, args ...any) (*loaded, error) {
+		if depth > 0 && !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrOrigin) {
+			l.miss(pos, err, format, args...)
+			return d, nil
+		}
 		l.probs.add(pos, err, format, args...)
 		return d, l.probs.err()
 	}
@@ -127,7 +139,7 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 		l.docs[final] = d
 	}
 	l.left -= int64(len(data))
-	root, pos, err := parseXML(shown(final), data)
+	root, pos, err := parseXML(shown(final), data, l.odd)
 	if err != nil {
 		return fail(pos, nil, "%v", err)
 	}
@@ -138,11 +150,21 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 	return d, nil
 }
 
+func (l *loader) odd(pos Position, text string) { l.warn.add(pos, nil, "%s", text) }
+
+// miss records a document that cannot be used. That is a mistake only if
+// something of it is needed.
+func (l *loader) miss(pos Position, err error, format string, args ...any) {
+	if len(l.missing) < maxProblems {
+		l.missing = append(l.missing, Problem{Pos: pos, Err: err, Text: fmt.Sprintf(format, args...)})
+	}
+}
+
 // refer reads what n's location points to, on behalf of doc.
 func (l *loader) refer(ctx context.Context, doc *Document, n *node, location string, depth int) *loaded {
 	uri, err := relative(doc.URI, location)
 	if err != nil {
-		l.probs.add(n.pos, err, "location %q", clip(location))
+		l.miss(n.pos, err, "location %q", clip(location))
 		return nil
 	}
 	d, _ := l.read(ctx, uri, doc.URI, n.pos, depth)
@@ -167,20 +189,19 @@ func (l *loader) wsdl(ctx context.Context, d *loaded, depth int) {
 	root := d.root
 	tns := root.get("targetNamespace")
 	for _, n := range root.kids {
+		if n.name.Space == nsXSD {
+			l.typesItem(ctx, d, n, depth) // not inside wsdl:types, as it should be
+			continue
+		}
 		if n.name.Space != nsWSDL {
 			continue // extensions such as policies
 		}
 		switch n.name.Local {
-		case "import":
+		case "import", "include": // the second is of WSDL 2.0
 			l.wsdlImport(ctx, d, n, depth)
 		case "types":
 			for _, k := range n.kids {
-				switch {
-				case k.name == QName{nsXSD, "schema"}:
-					l.schema(ctx, d, k, k.get("targetNamespace"), depth)
-				case k.name.Local == "schema" && (k.name.Space == nsXSD1999 || k.name.Space == nsXSD2000):
-					l.probs.add(k.pos, nil, "schema of the draft %s, which is not supported", k.name.Space)
-				}
+				l.typesItem(ctx, d, k, depth)
 			}
 		case "message":
 			l.declare(symKey{kindMessage, QName{tns, n.get("name")}}, n, nil)
@@ -197,10 +218,26 @@ func (l *loader) wsdl(ctx context.Context, d *loaded, depth int) {
 	}
 }
 
+// typesItem registers one thing found in wsdl:types.
+func (l *loader) typesItem(ctx context.Context, d *loaded, n *node, depth int) {
+	if n.name.Local == "schema" && (n.name.Space == nsWSDL || n.name.Space == "") {
+		l.warn.add(n.pos, nil, "schema is taken for xs:schema, although its namespace is %q", n.name.Space)
+		n.rename(n.name.Space)
+	}
+	switch n.name {
+	case QName{nsXSD, "schema"}:
+		l.schema(ctx, d, n, n.get("targetNamespace"), depth)
+	case QName{nsXSD, "import"}:
+		l.schemaImport(ctx, d, n, depth)
+	case QName{nsWSDL, "import"}:
+		l.wsdlImport(ctx, d, n, depth)
+	}
+}
+
 func (l *loader) wsdlImport(ctx context.Context, d *loaded, n *node, depth int) {
-	location, ok := n.attr("location")
-	if !ok || location == "" {
-		l.probs.add(n.pos, nil, "wsdl:import without location")
+	location := n.get("location")
+	if location == "" {
+		l.warn.add(n.pos, nil, "wsdl:%s without location is ignored", n.name.Local)
 		return
 	}
 	im := l.refer(ctx, d.doc, n, location, depth+1)
@@ -213,7 +250,7 @@ func (l *loader) wsdlImport(ctx context.Context, d *loaded, n *node, depth int) 
 	case QName{nsXSD, "schema"}: // not allowed, yet written by some
 		l.schema(ctx, im, im.root, im.root.get("targetNamespace"), depth+1)
 	default:
-		l.probs.add(n.pos, nil, "%s is not a WSDL: its document element is %s", shown(im.doc.URI), im.root.name)
+		l.miss(n.pos, nil, "%s is not a WSDL: its document element is %s", shown(im.doc.URI), im.root.name)
 	}
 }
 
@@ -261,7 +298,7 @@ func (l *loader) component(s *schema, n *node, redefine bool) {
 	k, ok := schemaKinds[n.name.Local]
 	if n.name.Space != nsXSD || !ok {
 		if n.name.Space == nsXSD && n.name.Local != "annotation" {
-			l.probs.add(n.pos, nil, "xs:%s is not allowed here", clip(n.name.Local))
+			l.warn.add(n.pos, nil, "xs:%s is not allowed here and ignored", clip(n.name.Local))
 		}
 		return
 	}
@@ -272,7 +309,8 @@ func (l *loader) component(s *schema, n *node, redefine bool) {
 	}
 	prior := l.syms[key]
 	if prior == nil {
-		l.probs.add(n.pos, nil, "xs:redefine of %s %s, which the redefined schema does not have", kindNames[k], key.name)
+		l.warn.add(n.pos, nil, "xs:redefine of %s %s, which the redefined schema does not have", kindNames[k], key.name)
+		l.declare(key, n, s)
 		return
 	}
 	sym := &symbol{key: key, node: n, in: s, prior: prior}
@@ -288,15 +326,15 @@ func (l *loader) component(s *schema, n *node, redefine bool) {
 // unless they say the same.
 func (l *loader) declare(key symKey, n *node, s *schema) {
 	if key.name.Local == "" {
-		l.probs.add(n.pos, nil, "%s without name", kindNames[key.kind])
+		l.warn.add(n.pos, nil, "%s without name is ignored", kindNames[key.kind])
 		return
 	}
 	if strings.ContainsAny(key.name.Local, ": \t\r\n<>&{}\"") {
-		l.probs.add(n.pos, nil, "%q is not a name", clip(key.name.Local))
+		l.warn.add(n.pos, nil, "%s is ignored: %q is not a name", kindNames[key.kind], clip(key.name.Local))
 		return
 	}
 	if old := l.syms[key]; old != nil {
-		if !old.node.equal(n) {
+		if !old.node.equal(n) && !strings.HasPrefix(n.pos.URI, builtinURI) {
 			l.warn.add(n.pos, nil, "%s %s was declared differently at %s, which is used", kindNames[key.kind], key.name, old.node.pos)
 		}
 		return
@@ -326,11 +364,11 @@ func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int
 			return // brought along: no need to ask w3.org
 		}
 	}
-	before := len(l.probs.list)
+	before := len(l.missing)
 	im := l.refer(ctx, d.doc, n, location, depth+1)
 	if im == nil {
-		if known && len(l.probs.list) > before { // the file is missing, but we have our own
-			l.probs.list = l.probs.list[:before]
+		if known { // the file is missing, but we have our own
+			l.missing = l.missing[:before]
 		}
 		return
 	}
@@ -339,14 +377,18 @@ func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int
 	}
 	switch im.root.name {
 	case QName{nsXSD, "schema"}:
-		if got := im.root.get("targetNamespace"); got != space {
+		got := im.root.get("targetNamespace")
+		if got != space {
 			l.warn.add(n.pos, nil, "import of namespace %q found a schema of namespace %q", clip(space), clip(got))
 		}
-		l.schema(ctx, im, im.root, im.root.get("targetNamespace"), depth+1)
+		if got == "" { // taken as if it were included
+			got = space
+		}
+		l.schema(ctx, im, im.root, got, depth+1)
 	case QName{nsWSDL, "definitions"}: // the types of another WSDL
 		l.wsdl(ctx, im, depth+1)
 	default:
-		l.probs.add(n.pos, nil, "%s is not a schema: its document element is %s", shown(im.doc.URI), im.root.name)
+		l.miss(n.pos, nil, "%s is not a schema: its document element is %s", shown(im.doc.URI), im.root.name)
 	}
 }
 
@@ -369,7 +411,7 @@ func hostOf(uri string) string {
 func (l *loader) include(ctx context.Context, d *loaded, s *schema, n *node, depth int) {
 	location := n.get("schemaLocation")
 	if location == "" {
-		l.probs.add(n.pos, nil, "xs:%s without schemaLocation", n.name.Local)
+		l.warn.add(n.pos, nil, "xs:%s without schemaLocation is ignored", n.name.Local)
 		return
 	}
 	in := l.refer(ctx, d.doc, n, location, depth+1)
@@ -377,28 +419,30 @@ func (l *loader) include(ctx context.Context, d *loaded, s *schema, n *node, dep
 		return
 	}
 	if (in.root.name != QName{nsXSD, "schema"}) {
-		l.probs.add(n.pos, nil, "%s is not a schema: its document element is %s", shown(in.doc.URI), in.root.name)
+		l.miss(n.pos, nil, "%s is not a schema: its document element is %s", shown(in.doc.URI), in.root.name)
 		return
 	}
 	if got := in.root.get("targetNamespace"); got != "" && got != s.tns {
-		l.probs.add(n.pos, nil, "xs:%s of a schema of another namespace, %q", n.name.Local, clip(got))
+		l.warn.add(n.pos, nil, "xs:%s of a schema of another namespace, %q, is taken for xs:import", n.name.Local, clip(got))
+		l.schema(ctx, in, in.root, got, depth+1)
 		return
 	}
 	l.schema(ctx, in, in.root, s.tns, depth+1)
 }
 
-// builtin registers the schemas this package brings along for a namespace
-// nobody gave a schema of. It reports whether there is one.
+// builtin registers the schemas this package brings along for a namespace of
+// which something is missing. It reports whether there is one.
 func (l *loader) builtin(space string) bool {
 	file, ok := builtinSchemas[space]
-	if !ok || l.byNS[space] {
+	if !ok || l.brought[space] {
 		return false
 	}
+	l.brought[space] = true
 	data, err := builtinFiles.ReadFile(file)
 	if err != nil {
 		return false
 	}
-	root, _, err := parseXML(builtinURI+space, data)
+	root, _, err := parseXML(builtinURI+space, data, l.odd)
 	if err != nil {
 		l.probs.add(Position{URI: builtinURI + space}, err, "built-in schema")
 		return false
@@ -406,45 +450,4 @@ func (l *loader) builtin(space string) bool {
 	d := &loaded{doc: &Document{URI: builtinURI + space, Schema: true, Namespace: space}, root: root}
 	l.schema(context.Background(), d, root, space, 0)
 	return true
-}
-
-// find resolves a reference made by name in n. It records a problem when there
-// is nothing of that name.
-func (l *loader) find(k kind, n *node, s *schema, ref string) *symbol {
-	q, ok := l.refName(n, s, ref)
-	if !ok {
-		return nil
-	}
-	return l.findName(k, n, q)
-}
-
-// refName resolves the prefix of a reference made in n. It records a problem
-// when that is not declared.
-func (l *loader) refName(n *node, s *schema, ref string) (QName, bool) {
-	q, err := n.qname(ref)
-	if err != nil {
-		l.probs.add(n.pos, nil, "%v", err)
-		return QName{}, false
-	}
-	if s != nil && s.chameleon && q.Space == "" {
-		q.Space = s.tns
-	}
-	return q, true
-}
-
-func (l *loader) findName(k kind, n *node, q QName) *symbol {
-	if sym := l.syms[symKey{k, q}]; sym != nil {
-		return sym
-	}
-	if l.builtin(q.Space) {
-		if sym := l.syms[symKey{k, q}]; sym != nil {
-			return sym
-		}
-	}
-	hint := ""
-	if !l.byNS[q.Space] && q.Space != nsXSD && k <= kindAttributeGroup {
-		hint = "; no schema of that namespace was imported"
-	}
-	l.probs.add(n.pos, nil, "there is no %s %s%s", kindNames[k], q, hint)
-	return nil
 }

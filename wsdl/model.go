@@ -18,12 +18,13 @@ type Definitions struct {
 	Types    []*Type    // global types, in document order
 	Elements []*Element // global elements, in document order
 
-	// Dropped tells why operations of SOAP bindings are missing: they refer to
-	// something that is not there. Without Resolver.AllowBroken, or if none is
-	// left, Open fails instead.
+	// Dropped tells why operations of SOAP bindings are missing: they have no
+	// message that is there. If none is left, Open fails instead.
 	Dropped []Problem
 
-	// Warnings are problems the description can be used in spite of.
+	// Warnings are problems the description can be used in spite of. A type or
+	// element that is not there is xs:anyType, so that any XML can be in its
+	// place.
 	Warnings []Problem
 }
 
@@ -144,8 +145,8 @@ type Operation struct {
 	// A part of the output that it does not name is the return value.
 	ParameterOrder []string
 
-	node  *node
-	probs []Problem
+	node *node
+	lost []Problem // why it cannot be used
 }
 
 // OneWay reports whether the operation has no reply.
@@ -161,7 +162,7 @@ type Message struct {
 
 	node  *node // wsdl:message
 	use   *node // wsdl:input, wsdl:output or wsdl:fault of a port type
-	probs []Problem
+	warns []Problem
 }
 
 // FaultMessage is a fault an operation declares.
@@ -225,9 +226,19 @@ type BoundMessage struct {
 	Headers   []*Header
 	Multipart bool // a mime:multipartRelated binding
 
+	// Attached are the parts that travel beside the envelope (WSDL 1.1 5,
+	// Attachments Profile 1.0 3).
+	Attached []*Attached
+
 	// Action is the WS-Addressing action of the message: the one written
 	// there, or the default (WS-Addressing Metadata 4.4). Never empty.
 	Action string
+}
+
+// Attached is a part of a message that travels as an attachment.
+type Attached struct {
+	Part  *Part
+	Types []string // media types it may have; empty: any
 }
 
 // Header is a SOAP header an operation declares.

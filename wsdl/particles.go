@@ -2,18 +2,37 @@ package wsdl
 
 import "strings"
 
-// content builds the content model written in n, or nil.
+// content builds the content model written in n, or nil. Several particles, or
+// elements without a group, are a sequence; drafts allow that.
 func (l *loader) content(t *Type, n *node) *Particle {
+	var all []*node
+	bare := false
 	for _, k := range n.kids {
 		if k.name.Space != nsXSD {
 			continue
 		}
 		switch k.name.Local {
 		case "sequence", "choice", "all", "group":
-			return l.particle(t, t.in, k)
+			all = append(all, k)
+		case "element", "any":
+			all = append(all, k)
+			bare = true
 		}
 	}
-	return nil
+	switch {
+	case len(all) == 0:
+		return nil
+	case len(all) == 1 && !bare:
+		return l.particle(t, t.in, all[0])
+	}
+	l.warn.add(all[0].pos, nil, "xs:%s has particles outside a group; they are taken for an xs:sequence", n.name.Local)
+	p := &Particle{Kind: Sequence, Min: 1, Max: 1, Pos: all[0].pos}
+	for _, k := range all {
+		if c := l.particle(t, t.in, k); c != nil {
+			p.Children = append(p.Children, c)
+		}
+	}
+	return p
 }
 
 // particle builds one particle, nil for one that may not occur at all or that
@@ -60,7 +79,7 @@ func (l *loader) particle(t *Type, s *schema, n *node) *Particle {
 				p.Children = append(p.Children, c)
 			}
 		default:
-			l.probs.add(k.pos, nil, "xs:%s is not allowed in xs:%s", clip(k.name.Local), n.name.Local)
+			l.warn.add(k.pos, nil, "xs:%s is not allowed in xs:%s and ignored", clip(k.name.Local), n.name.Local)
 		}
 	}
 	return p
@@ -70,15 +89,16 @@ func (l *loader) particle(t *Type, s *schema, n *node) *Particle {
 func (l *loader) groupRef(t *Type, s *schema, n *node, p *Particle) *Particle {
 	ref, ok := n.attr("ref")
 	if !ok {
-		l.probs.add(n.pos, nil, "xs:group without ref")
-		return nil
+		l.absent(n, "xs:group without ref", anyXML)
+		return anyParticle(n.pos)
 	}
-	sym := l.find(kindGroup, n, s, ref)
+	sym, _, why := l.find(kindGroup, n, s, ref)
 	for sym != nil && sym.busy && sym.prior != nil {
 		sym = sym.prior // a redefined group refers to what it was before
 	}
 	if sym == nil {
-		return nil
+		l.absent(n, why, anyXML)
+		return anyParticle(n.pos)
 	}
 	if sym.busy {
 		l.probs.add(n.pos, nil, "group %s contains itself", sym.key.name)
@@ -151,15 +171,11 @@ func (l *loader) elementOf(sym *symbol) *Element {
 
 func (l *loader) localElement(t *Type, s *schema, n *node) *Element {
 	if ref, ok := n.attr("ref"); ok {
-		sym := l.find(kindElement, n, s, ref)
-		if sym == nil {
-			return nil
-		}
-		return l.elementOf(sym)
+		return l.elementRef(n, s, ref)
 	}
 	name := n.get("name")
-	if name == "" || strings.ContainsAny(name, ": \t\r\n<>&{}\"") {
-		l.probs.add(n.pos, nil, "element %q without a proper name", clip(name))
+	if name == "" || strings.ContainsAny(name, badInName) {
+		l.warn.add(n.pos, nil, "element %q without a proper name is ignored", clip(name))
 		return nil
 	}
 	q := QName{"", name}
@@ -174,12 +190,14 @@ func (l *loader) localElement(t *Type, s *schema, n *node) *Element {
 // element fills an element declaration.
 func (l *loader) element(e *Element, outer *Type, s *schema, n *node, name QName) {
 	e.Name, e.Doc, e.Pos = name, doc(n), n.pos
-	e.Nillable = isTrue(n.get("nillable"))
+	e.Nillable = isTrue(n.get("nillable")) || isTrue(n.get("nullable")) // the second is of a draft
 	e.Abstract = isTrue(n.get("abstract"))
 	e.Default, e.Fixed = optional(n, "default"), optional(n, "fixed")
 	if ref, ok := n.attr("substitutionGroup"); ok && e.Global {
-		if sym := l.find(kindElement, n, s, ref); sym != nil {
+		if sym, _, why := l.find(kindElement, n, s, ref); sym != nil {
 			e.Head = l.elementOf(sym)
+		} else {
+			l.absent(n, why, "the element stands for itself only")
 		}
 	}
 	e.Type = l.typeIn(n, s, outer, name.Local)
@@ -244,14 +262,19 @@ func (l *loader) attributesIn(t *Type, s *schema, n *node, groups map[*node]bool
 		case "attributeGroup":
 			ref, ok := k.attr("ref")
 			if !ok {
-				l.probs.add(k.pos, nil, "xs:attributeGroup without ref")
+				l.warn.add(k.pos, nil, "xs:attributeGroup without ref is ignored")
 				continue
 			}
-			sym := l.find(kindAttributeGroup, k, s, ref)
+			sym, _, why := l.find(kindAttributeGroup, k, s, ref)
+			if sym == nil {
+				l.absent(k, why, "any attribute is taken in its place")
+				t.AnyAttribute = &Wildcard{Any: true, Process: "lax"}
+				continue
+			}
 			for sym != nil && sym.prior != nil && sym.node == n {
 				sym = sym.prior // a redefined group refers to what it was before
 			}
-			if sym == nil || groups[sym.node] {
+			if groups[sym.node] {
 				continue // contains itself, or appears twice: once is enough
 			}
 			groups[sym.node] = true
@@ -264,11 +287,10 @@ func (l *loader) attribute(t *Type, s *schema, n *node) {
 	a := &Attribute{Pos: n.pos, Doc: doc(n), Required: n.get("use") == "required",
 		Default: optional(n, "default"), Fixed: optional(n, "fixed")}
 	if ref, ok := n.attr("ref"); ok {
-		sym := l.find(kindAttribute, n, s, ref)
-		if sym == nil {
+		g := l.attributeRef(n, s, ref)
+		if g == nil {
 			return
 		}
-		g := l.attributeOf(sym)
 		a.Name, a.Type = g.Name, g.Type
 		if a.Default == nil && a.Fixed == nil {
 			a.Default, a.Fixed = g.Default, g.Fixed
@@ -278,8 +300,8 @@ func (l *loader) attribute(t *Type, s *schema, n *node) {
 		}
 	} else {
 		name := n.get("name")
-		if name == "" || strings.ContainsAny(name, ": \t\r\n<>&{}\"") {
-			l.probs.add(n.pos, nil, "attribute %q without a proper name", clip(name))
+		if name == "" || strings.ContainsAny(name, badInName) {
+			l.warn.add(n.pos, nil, "attribute %q without a proper name is ignored", clip(name))
 			return
 		}
 		a.Name = QName{"", name}
@@ -320,8 +342,11 @@ func (l *loader) attributeType(n *node, s *schema, outer *Type, name string) *Ty
 	if t == nil {
 		return l.types[QName{nsXSD, "anySimpleType"}]
 	}
+	if t.Complex && !t.Builtin && l.fill(t) && t.Simple != nil && t.Simple.Atom != nil {
+		return t.Simple.Atom // soapenc:int and the like
+	}
 	if t.Complex && (!t.Builtin || t.Name.Local != xsdAnyType) {
-		l.probs.add(n.pos, nil, "attribute %q has type %s, which is not a simple type", clip(name), t.Name)
+		l.warn.add(n.pos, nil, "attribute %q has type %s, which is not a simple type; %s", clip(name), t.Name, anyText)
 		return l.types[QName{nsXSD, "string"}]
 	}
 	return t

@@ -181,7 +181,7 @@ func TestAttackWSDLPolicy(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
 			d := openPolicy(t, "urn:e\">", tt.policies, `type="e:P">`, `<wsp:PolicyReference URI="#p0"/>`)
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 			found := tt.warning == ""

@@ -45,8 +45,8 @@ type Error struct {
 	Problems []Problem // in the order they were found
 	More     int       // how many were found beyond those listed
 
-	// Broken means that each problem is one of Definitions.Dropped, and that
-	// Resolver.AllowBroken would leave something to use.
+	// Broken means that nothing is wrong but that documents cannot be read, and
+	// that Resolver.AllowBroken would leave something to use.
 	Broken bool
 
 	// NotWSDL means that the document at the address is none, but a web page,
@@ -90,6 +90,7 @@ const (
 type problems struct {
 	list []Problem
 	more int
+	max  int // how many are kept; zero means maxProblems
 	seen map[string]bool
 }
 
@@ -99,7 +100,11 @@ func (ps *problems) add(pos Position, err error, format string, args ...any) {
 	if ps.seen[key] {
 		return
 	}
-	if len(ps.list) >= maxProblems {
+	limit := ps.max
+	if limit == 0 {
+		limit = maxProblems
+	}
+	if len(ps.list) >= limit {
 		ps.more++
 		return
 	}

@@ -39,9 +39,10 @@ type Resolver struct {
 	// process send requests inside the network.
 	AllowPrivate bool
 
-	// AllowBroken takes a description whose operations partly refer to what is
-	// not there, and leaves those out: see Definitions.Dropped. Danger: an
-	// operation that was lost by mistake is not noticed.
+	// AllowBroken takes a description although documents it imports and needs
+	// cannot be read. What was in them is taken as any XML, and operations
+	// without a message are left out. Danger: what was lost by mistake is not
+	// noticed.
 	AllowBroken bool
 
 	MaxDocuments int   // zero means DefaultMaxDocuments
@@ -95,6 +96,9 @@ func newLoader(r *Resolver) *loader {
 		schemas: map[schemaKey]*schema{},
 		syms:    map[symKey]*symbol{},
 		byNS:    map[string]bool{},
+		brought: map[string]bool{},
+		stand:   map[QName]*Element{},
+		warn:    problems{max: maxDropped},
 		types:   newBuiltinTypes(),
 		maxDocs: orDefault(r.MaxDocuments, DefaultMaxDocuments),
 		left:    orDefault(r.MaxBytes, DefaultMaxBytes),

@@ -105,9 +105,6 @@ func TestErrors(t *testing.T) {
 		{"bad UTF-16", "\xFE\xFF\xD8\x00", []string{"lone surrogate"}},
 		{"schema", `<schema xmlns="http://www.w3.org/2001/XMLSchema"/>`, []string{"this is an XML schema, not a WSDL"}},
 		{"WSDL 2.0", `<description xmlns="http://www.w3.org/ns/wsdl"/>`, []string{"WSDL 2.0"}},
-		{"draft schema", service(inline + `<s:schema xmlns:s="http://www.w3.org/1999/XMLSchema"/>`), []string{"a.wsdl:2:", "draft"}},
-		{"several", schema("<xs:element name=\"a\" type=\"e:no\"/>\n <xs:element ref=\"e:nope\" name=\"b\" type=\"xs:nothing\"/>\n<xs:element name=\"c\"><xs:complexType><xs:group ref=\"e:g\"/></xs:complexType></xs:element>"),
-			[]string{"a.wsdl:4:1: there is no type {urn:e}no", "a.wsdl:5:2: XML Schema has no type nothing", "a.wsdl:6:38: there is no group {urn:e}g"}},
 		{"own base", schema(`<xs:complexType name="t"><xs:complexContent><xs:extension base="e:t"/></xs:complexContent></xs:complexType>`),
 			[]string{"type {urn:e}t is derived from itself"}},
 		{"circular bases", schema(`<xs:simpleType name="s"><xs:restriction base="e:t"/></xs:simpleType><xs:simpleType name="t"><xs:restriction base="e:s"/></xs:simpleType>`),
@@ -117,13 +114,11 @@ func TestErrors(t *testing.T) {
 		{"circular group", schema(`<xs:group name="g"><xs:sequence><xs:group ref="e:h"/></xs:sequence></xs:group><xs:group name="h"><xs:choice><xs:group ref="e:g"/></xs:choice></xs:group><xs:complexType name="t"><xs:group ref="e:g"/></xs:complexType>`),
 			[]string{"group {urn:e}g contains itself"}},
 		{"circular substitution", schema(`<xs:element name="a" substitutionGroup="e:b"/><xs:element name="b" substitutionGroup="e:a"/>`), []string{"{urn:e}a is in its own substitution group"}},
-		{"occurs", schema(`<xs:complexType name="t"><xs:sequence minOccurs="x"><xs:element name="a" minOccurs="3" maxOccurs="2"/></xs:sequence></xs:complexType>`),
-			[]string{`minOccurs="x" is not a number`, "minOccurs=3 is larger than maxOccurs=2"}},
-		{"complex attribute", schema(`<xs:complexType name="t"><xs:attribute name="a" type="e:t"/></xs:complexType>`), []string{"which is not a simple type"}},
-		{"name with markup", schema(`<xs:complexType name="a&gt;b"/>`), []string{`"a>b" is not a name`}},
-		{"missing import", service(inline + `<xs:schema><xs:import namespace="urn:x" schemaLocation="gone.xsd"/></xs:schema>`),
+		{"several", schema(`<xs:complexType name="t"><xs:complexContent><xs:extension base="e:t"/></xs:complexContent></xs:complexType>` + "\n " + `<xs:simpleType name="s"><xs:list itemType="e:s"/></xs:simpleType>`),
+			[]string{"a.wsdl:4:45: type {urn:e}t is derived from itself", "a.wsdl:5:26: list type {urn:e}s is an item of itself"}},
+		{"missing import that is needed", service(`<xs:schema targetNamespace="urn:e" xmlns:x="urn:x"><xs:import namespace="urn:x" schemaLocation="gone.xsd"/><xs:element name="in" type="x:t"/></xs:schema>`),
 			[]string{"a.wsdl:2:", "cannot read", "gone.xsd: no such file"}},
-		{"nothing left", strings.Replace(service(inline), `element="e:in"`, `element="e:out"`, 1), []string{"a.wsdl:3:20: operation in: there is no element {urn:e}out"}},
+		{"nothing left", strings.Replace(service(inline), `message="e:in"`, `message="e:out"`, 1), []string{"a.wsdl:4:41: operation in: there is no message {urn:e}out"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,20 +160,18 @@ func TestOpenMissing(t *testing.T) {
 }
 
 // TestBrokenOperation has operations that refer to nothing, which were left out
-// without an error. With AllowBroken the rest of the description is kept.
+// without a word once. The rest of the description is kept.
 func TestBrokenOperation(t *testing.T) {
 	t.Parallel()
 	s := strings.Replace(service(inline), `</portType>`, `<operation name="bad"><input message="e:gone"/></operation>
 <operation name="worse"><input message="e:odd"/></operation></portType>`, 1)
-	s = strings.Replace(s, `</binding>`, `<operation name="bad"><input/></operation><operation name="worse"><input/></operation></binding>`, 1)
-	s = strings.Replace(s, `<portType`, `<message name="odd"><part name="p" element="e:Serch"/><part name="q" element="q:in"/></message><portType`, 1)
-	file := filepath.Join(files(t, map[string]string{"a.wsdl": s}), "a.wsdl")
-	want := []string{
-		"operation bad: there is no message {urn:e}gone",
-		"operation worse: there is no element {urn:e}Serch",
-		`operation worse: prefix "q" of "q:in" is not declared`,
+	s = strings.Replace(s, `</binding>`, `<operation name="bad"><input/></operation><operation name="worse"><input/></operation><operation name="no"/></binding>`, 1)
+	s = strings.Replace(s, `<portType`, `<message name="odd"><part name="p" element="e:Serch"/><part name="q" element="q:in"/></message><message name="unused"><part name="p" element="e:gone"/></message><portType`, 1)
+	d, err := (&Resolver{}).Open(t.Context(), filepath.Join(files(t, map[string]string{"a.wsdl": s}), "a.wsdl"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	check := func(ps []Problem) {
+	check := func(ps []Problem, want ...string) {
 		t.Helper()
 		if len(ps) != len(want) {
 			t.Fatalf("got %v, want %q", ps, want)
@@ -189,29 +182,55 @@ func TestBrokenOperation(t *testing.T) {
 			}
 		}
 	}
-	_, err := (&Resolver{}).Open(t.Context(), file)
-	var e *Error
-	if !errors.As(err, &e) || !e.Broken {
-		t.Fatalf("got %v, want an *Error that is Broken", err)
+	ops := d.Bindings[0].Operations
+	if len(ops) != 2 || ops[1].In.Body[0].Element.Name != (QName{"urn:e", "Serch"}) || ops[1].In.Body[0].Element.Type.Name.Local != "anyType" {
+		t.Errorf("got %+v", ops)
 	}
-	check(e.Problems)
+	check(d.Dropped, "operation bad: there is no message {urn:e}gone", "operation no: port type {urn:e}P has no such operation")
+	check(d.Warnings, "operation worse: there is no element {urn:e}Serch; any XML is taken in its place",
+		`operation worse: prefix "q" of "q:in" is not declared; {urn:e}in is taken`)
+}
 
-	d, err := (&Resolver{AllowBroken: true}).Open(t.Context(), file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(d.Bindings[0].Operations); n != 1 {
-		t.Errorf("got %d operations, want 1", n)
-	}
-	check(d.Dropped)
-
-	// Nothing is left, or something else is wrong: there is no help.
-	for old, text := range map[string]string{`message="e:in"`: `message="e:gone"`, `<xs:element name="in"`: `<xs:element name="x" type="e:gone"/><xs:element name="in"`} {
-		file := filepath.Join(files(t, map[string]string{"a.wsdl": strings.Replace(s, old, text, 1)}), "a.wsdl")
-		for _, allow := range []bool{false, true} {
-			if _, err := (&Resolver{AllowBroken: allow}).Open(t.Context(), file); !errors.As(err, &e) || e.Broken {
-				t.Errorf("%s: got %v, want an *Error that is not Broken", text, err)
+// TestMissingDocument is an error only if something of the document is needed,
+// and then AllowBroken does without.
+func TestMissingDocument(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, schema string
+		needed       bool
+	}{
+		{"not needed", inline + `<xs:schema><xs:import namespace="urn:x" schemaLocation="gone.xsd"/></xs:schema>`, false},
+		{"needed by an unused message only", inline + `<xs:schema><xs:include schemaLocation="gone.xsd"/></xs:schema></types><message name="unused"><part name="p" element="e:gone"/></message><types>`, false},
+		{"no XML", inline + `<xs:schema><xs:import namespace="urn:x" schemaLocation="bad.xsd"/></xs:schema>`, false},
+		{"no schema", inline + `<xs:schema><xs:include schemaLocation="page.xsd"/></xs:schema>`, false},
+		{"needed", `<xs:schema targetNamespace="urn:e" xmlns:x="urn:x"><xs:import namespace="urn:x" schemaLocation="gone.xsd"/><xs:element name="in" type="x:t"/></xs:schema>`, true},
+		{"included and needed", `<xs:schema targetNamespace="urn:e"><xs:include schemaLocation="bad.xsd"/></xs:schema>`, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(files(t, map[string]string{"a.wsdl": service(tt.schema), "bad.xsd": "<xs", "page.xsd": "<html/>"}), "a.wsdl")
+			d, err := (&Resolver{}).Open(t.Context(), file)
+			var e *Error
+			if tt.needed && (!errors.As(err, &e) || !e.Broken || len(e.Problems) != 1) {
+				t.Fatalf("got %v, want an *Error that is Broken", err)
+			} else if !tt.needed && (err != nil || len(d.Warnings) != 1) {
+				t.Fatalf("got %v and %v", d, err)
 			}
+			if d, err := (&Resolver{AllowBroken: true}).Open(t.Context(), file); err != nil || len(d.Bindings[0].Operations) != 1 {
+				t.Errorf("allowed: got %v", err)
+			}
+		})
+	}
+	// Nothing is left, or something else is wrong: there is no help.
+	s := service(`<xs:schema targetNamespace="urn:e" xmlns:x="urn:x"><xs:import namespace="urn:x" schemaLocation="gone.xsd"/><xs:element name="in" type="x:t"/></xs:schema>`)
+	for old, text := range map[string]string{`message="e:in"`: `message="e:gone"`, `<xs:element name="in"`: `<xs:simpleType name="l"><xs:list itemType="e:l"/></xs:simpleType><xs:element name="in"`} {
+		file := filepath.Join(files(t, map[string]string{"a.wsdl": strings.Replace(s, old, text, 1)}), "a.wsdl")
+		var e *Error
+		if _, err := (&Resolver{}).Open(t.Context(), file); !errors.As(err, &e) || e.Broken || !strings.Contains(e.Problems[0].Text, "gone.xsd") {
+			t.Errorf("%s: got %v, want an *Error that is not Broken and has the cause first", text, err)
+		}
+		if _, err := (&Resolver{AllowBroken: true}).Open(t.Context(), file); !errors.As(err, &e) || e.Broken {
+			t.Errorf("%s: got %v, want an *Error that is not Broken", text, err)
 		}
 	}
 }

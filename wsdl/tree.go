@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // QName is a name in a namespace. It is comparable.
@@ -112,7 +113,7 @@ func (n *node) qname(s string) (QName, error) {
 	if !ok {
 		return QName{}, fmt.Errorf("prefix %q of %q is not declared", clip(prefix), clip(s))
 	}
-	return QName{space, local}, nil
+	return current(QName{space, local}), nil
 }
 
 // equal reports whether two trees say the same. Positions, documentation and
@@ -166,11 +167,18 @@ func clip(s string) string {
 	return s
 }
 
-// parseXML reads a document into a tree. On failure it returns the position
-// as well.
-func parseXML(uri string, data []byte) (*node, Position, error) {
+// usualPrefixes are those that everybody knows, even where they are not
+// declared.
+var usualPrefixes = map[string]string{
+	"xs": nsXSD, "xsd": nsXSD, "xsi": "http://www.w3.org/2001/XMLSchema-instance", "wsdl": nsWSDL,
+	"soap": nsSOAP11, "soap12": nsSOAP12, "mime": nsMIME, "xmime": nsXMIME, "wsaw": nsWSAW, "wsam": nsWSAM,
+}
+
+// parseXML reads a document into a tree and tells warn what is odd about it.
+// On failure it returns the position as well.
+func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Position, error) {
 	pos := Position{URI: uri, Line: 1, Column: 1}
-	text, err := toUTF8(data)
+	text, unread, err := toUTF8(data)
 	if err != nil {
 		return nil, pos, err
 	}
@@ -181,6 +189,7 @@ func parseXML(uri string, data []byte) (*node, Position, error) {
 	var root, cur *node
 	var chars strings.Builder
 	depth := 0
+	var doctype *Position
 	flush := func() {
 		if s := chars.String(); cur != nil && strings.TrimSpace(s) != "" {
 			cur.text += s
@@ -204,7 +213,7 @@ func parseXML(uri string, data []byte) (*node, Position, error) {
 		switch t := t.(type) {
 		case xml.Directive:
 			if bytes.HasPrefix(bytes.TrimSpace(t), []byte("DOCTYPE")) {
-				return nil, pos, errors.New("document type declarations are refused")
+				doctype = &Position{URI: uri, Line: pos.Line, Column: pos.Column}
 			}
 		case xml.CharData:
 			if cur != nil {
@@ -220,9 +229,17 @@ func parseXML(uri string, data []byte) (*node, Position, error) {
 			if cur == nil && root != nil {
 				return nil, pos, errors.New("not well-formed XML: more than one document element")
 			}
-			n, err := newNode(t, cur, pos)
+			n, err := newNode(t, cur, pos, warn)
 			if err != nil {
 				return nil, pos, err
+			}
+			if unread != "" && !n.isASCII() {
+				return nil, pos, fmt.Errorf("encoding %q is not supported outside documentation; save the document as UTF-8", unread)
+			}
+			// Schemas of the W3C begin with one. Nothing in it is read: an entity
+			// it declares is one that is not known.
+			if cur == nil && doctype != nil && n.name != (QName{nsXSD, "schema"}) {
+				return nil, *doctype, errors.New("document type declarations are refused")
 			}
 			if cur == nil {
 				root = n
@@ -235,7 +252,13 @@ func parseXML(uri string, data []byte) (*node, Position, error) {
 			if cur == nil {
 				return nil, pos, errors.New("not well-formed XML: unexpected end tag")
 			}
-			space, _ := cur.lookup(t.Name.Space)
+			space, ok := cur.lookup(t.Name.Space)
+			if !ok {
+				space = usualPrefixes[t.Name.Space]
+			}
+			if isDraft(space) {
+				space = nsXSD
+			}
 			if (QName{space, t.Name.Local}) != cur.name {
 				return nil, pos, fmt.Errorf("not well-formed XML: end tag %q closes element %q of line %d",
 					clip(t.Name.Local), clip(cur.name.Local), cur.pos.Line)
@@ -247,14 +270,26 @@ func parseXML(uri string, data []byte) (*node, Position, error) {
 	if cur != nil {
 		return nil, pos, fmt.Errorf("not well-formed XML: element %q of line %d is not closed", clip(cur.name.Local), cur.pos.Line)
 	}
+	if root == nil && doctype != nil {
+		return nil, *doctype, errors.New("document type declarations are refused")
+	}
 	if root == nil {
 		return nil, pos, errors.New("the document is empty")
 	}
 	return root, root.pos, nil
 }
 
+// isASCII reports whether nothing of a tag was lost by toASCII.
+func (n *node) isASCII() bool {
+	s := n.name.Local
+	for _, a := range n.attrs {
+		s += a.name.Local + a.value
+	}
+	return !strings.ContainsRune(s, utf8.RuneError)
+}
+
 // newNode makes the node of a start tag and resolves its names.
-func newNode(t xml.StartElement, parent *node, pos Position) (*node, error) {
+func newNode(t xml.StartElement, parent *node, pos Position, warn func(Position, string)) (*node, error) {
 	n := &node{parent: parent, pos: pos}
 	if len(t.Attr) > maxXMLAttrs {
 		return nil, fmt.Errorf("element %q has more than %d attributes", clip(t.Name.Local), maxXMLAttrs)
@@ -267,19 +302,33 @@ func newNode(t xml.StartElement, parent *node, pos Position) (*node, error) {
 			n.decls = append(n.decls, attr{QName{}, a.Value})
 		}
 	}
-	space, ok := n.lookup(t.Name.Space)
-	if !ok {
-		return nil, fmt.Errorf("prefix %q is not declared", clip(t.Name.Space))
+	resolve := func(prefix string) (string, error) {
+		space, ok := n.lookup(prefix)
+		if ok {
+			return space, nil
+		}
+		if space = usualPrefixes[prefix]; space == "" {
+			return "", fmt.Errorf("prefix %q is not declared", clip(prefix))
+		}
+		warn(pos, fmt.Sprintf("prefix %q is not declared; %s is taken", prefix, space))
+		return space, nil
+	}
+	space, err := resolve(t.Name.Space)
+	if err != nil {
+		return nil, err
 	}
 	n.name = QName{space, t.Name.Local}
+	if isDraft(space) {
+		n.name.Space = nsXSD
+	}
 	for _, a := range t.Attr {
 		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
 			continue
 		}
 		q := QName{"", a.Name.Local}
 		if a.Name.Space != "" {
-			if q.Space, ok = n.lookup(a.Name.Space); !ok {
-				return nil, fmt.Errorf("prefix %q is not declared", clip(a.Name.Space))
+			if q.Space, err = resolve(a.Name.Space); err != nil {
+				return nil, err
 			}
 		}
 		for _, b := range n.attrs {

@@ -17,30 +17,6 @@ const (
 // maxNesting bounds recursion through anonymous types and groups.
 const maxNesting = 150
 
-// typeRef resolves a reference to a type by name.
-func (l *loader) typeRef(n *node, s *schema, ref string) *Type {
-	q, ok := l.refName(n, s, ref)
-	if !ok {
-		return nil
-	}
-	return l.typeNamed(n, q)
-}
-
-func (l *loader) typeNamed(n *node, q QName) *Type {
-	if q.Space == nsXSD {
-		if t := l.types[q]; t != nil {
-			return t
-		}
-		l.probs.add(n.pos, nil, "XML Schema has no type %s", q.Local)
-		return nil
-	}
-	sym := l.findName(kindType, n, q)
-	if sym == nil {
-		return nil
-	}
-	return l.typeOf(sym)
-}
-
 // typeOf returns the type of a symbol. It may not be filled yet, so that types
 // can refer to each other in cycles.
 func (l *loader) typeOf(sym *symbol) *Type {
@@ -129,7 +105,7 @@ func (l *loader) base(t *Type, n *node) *Type {
 				return b
 			}
 		}
-		l.probs.add(n.pos, nil, "xs:%s without base", n.name.Local)
+		l.absent(n, "xs:"+n.name.Local+" without base", anyXML)
 		return nil
 	}
 	b := l.typeRef(n, t.in, ref)
@@ -156,6 +132,14 @@ func (l *loader) base(t *Type, n *node) *Type {
 }
 
 func (l *loader) fillSimple(t *Type) {
+	if _, ok := t.node.attr("base"); ok { // of a draft
+		t.Derivation = Restriction
+		if b := l.base(t, t.node); b != nil && b.Simple != nil {
+			t.Base = b
+			t.Simple = l.restrictSimple(b.Simple, t.node)
+		}
+		return
+	}
 	for _, n := range t.node.kids {
 		if n.name.Space != nsXSD {
 			continue
@@ -169,7 +153,8 @@ func (l *loader) fillSimple(t *Type) {
 			}
 			t.Base = b
 			if b.Simple == nil {
-				l.probs.add(n.pos, nil, "a simple type cannot restrict %s, which is not one", b.Name)
+				l.warn.add(n.pos, nil, "a simple type cannot restrict %s, which is not one; %s", b.Name, anyText)
+				t.Base = nil
 				return
 			}
 			t.Simple = l.restrictSimple(b.Simple, n)
@@ -178,7 +163,7 @@ func (l *loader) fillSimple(t *Type) {
 			t.Derivation = ByList
 			item := l.member(t, n, "itemType")
 			if item == nil {
-				return
+				item = l.types[QName{nsXSD, "string"}]
 			}
 			t.Simple = &Simple{Variety: List, Item: item}
 			return
@@ -204,10 +189,10 @@ func (l *loader) fillSimple(t *Type) {
 			return
 		case "annotation":
 		default:
-			l.probs.add(n.pos, nil, "xs:%s is not allowed in xs:simpleType", clip(n.name.Local))
+			l.warn.add(n.pos, nil, "xs:%s is not allowed in xs:simpleType and ignored", clip(n.name.Local))
 		}
 	}
-	l.probs.add(t.Pos, nil, "simple type without restriction, list or union")
+	l.warn.add(t.Pos, nil, "simple type without restriction, list or union; %s", anyText)
 }
 
 // member resolves the item type of a list, by attribute or written inside.
@@ -222,7 +207,7 @@ func (l *loader) member(t *Type, n *node, attr string) *Type {
 			return nil
 		}
 		if m.Simple == nil {
-			l.probs.add(n.pos, nil, "%s cannot be an item of a list: it is not a simple type", m.Name)
+			l.warn.add(n.pos, nil, "%s cannot be an item of a list: it is not a simple type; %s", m.Name, anyText)
 			return nil
 		}
 		return m
@@ -232,7 +217,7 @@ func (l *loader) member(t *Type, n *node, attr string) *Type {
 		l.fill(m)
 		return m
 	}
-	l.probs.add(n.pos, nil, "xs:list without item type")
+	l.warn.add(n.pos, nil, "xs:list without item type; %s", anyText)
 	return nil
 }
 
@@ -264,7 +249,11 @@ func (l *loader) restrictSimple(b *Simple, n *node) *Simple {
 
 func (l *loader) fillComplex(t *Type) {
 	n := t.node
-	t.Mixed = isTrue(n.get("mixed"))
+	t.Mixed = isTrue(n.get("mixed")) || n.get("content") == "mixed" // the second is of a draft
+	if _, ok := n.attr("base"); ok {
+		l.draftDerived(t, n)
+		return
+	}
 	for _, k := range n.kids {
 		if k.name.Space != nsXSD {
 			continue
@@ -296,7 +285,8 @@ func (l *loader) derivation(t *Type, n *node) *node {
 			return k
 		}
 	}
-	l.probs.add(n.pos, nil, "xs:%s without extension or restriction", n.name.Local)
+	l.absent(n, "xs:"+n.name.Local+" without extension or restriction", anyXML)
+	l.open(t)
 	return nil
 }
 
@@ -307,7 +297,7 @@ func (l *loader) simpleContent(t *Type, n *node) {
 	}
 	b := l.base(t, k)
 	if b == nil {
-		return
+		b = l.types[QName{nsXSD, "string"}]
 	}
 	t.Base = b
 	t.Simple = b.Simple
@@ -317,7 +307,7 @@ func (l *loader) simpleContent(t *Type, n *node) {
 		t.Simple = in.Simple
 	}
 	if t.Simple == nil {
-		l.probs.add(k.pos, nil, "xs:simpleContent with base %s, which has elements", b.Name)
+		l.warn.add(k.pos, nil, "xs:simpleContent with base %s, which has elements; %s", b.Name, anyText)
 		t.Simple = &Simple{Atom: l.types[QName{nsXSD, "string"}]}
 	}
 	if t.Derivation == Restriction {
@@ -333,12 +323,20 @@ func (l *loader) complexContent(t *Type, n *node) {
 	}
 	b := l.base(t, k)
 	if b == nil {
-		t.Content = l.content(t, k)
-		l.attributes(t, k)
+		l.open(t)
 		return
 	}
 	t.Base = b
 	own := l.content(t, k)
+	l.derivedContent(t, b, own)
+	l.inherit(t, b, k)
+	if b.Array != nil {
+		t.Array = l.arrayOf(t, own, k)
+	}
+}
+
+// derivedContent joins the content of a base with what its derived type adds.
+func (l *loader) derivedContent(t, b *Type, own *Particle) {
 	switch {
 	case t.Derivation == Restriction:
 		t.Content = own
@@ -361,10 +359,6 @@ func (l *loader) complexContent(t *Type, n *node) {
 	default:
 		t.Content = &Particle{Kind: Sequence, Min: 1, Max: 1, Pos: own.Pos, Children: []*Particle{b.Content, own}}
 		t.Mixed = t.Mixed || b.Mixed
-	}
-	l.inherit(t, b, k)
-	if b.Array != nil {
-		t.Array = l.arrayOf(t, own, k)
 	}
 }
 
@@ -418,7 +412,7 @@ func (l *loader) occurs(n *node) (lo, hi int) {
 	if v, ok := n.attr("minOccurs"); ok {
 		i, err := strconv.Atoi(strings.TrimSpace(v))
 		if err != nil || i < 0 {
-			l.probs.add(n.pos, nil, "minOccurs=%q is not a number", clip(v))
+			l.warn.add(n.pos, nil, "minOccurs=%q is not a number; 1 is taken", clip(v))
 		} else {
 			lo = i
 		}
@@ -427,17 +421,18 @@ func (l *loader) occurs(n *node) (lo, hi int) {
 		v = strings.TrimSpace(v)
 		i, err := strconv.Atoi(v)
 		switch {
-		case v == "unbounded":
+		case v == "unbounded" || v == "*": // the second is of a draft
 			hi = Unbounded
 		case err != nil || i < 0:
-			l.probs.add(n.pos, nil, "maxOccurs=%q is neither a number nor unbounded", clip(v))
+			l.warn.add(n.pos, nil, "maxOccurs=%q is neither a number nor unbounded; unbounded is taken", clip(v))
+			hi = Unbounded
 		default:
 			hi = i
 		}
 	}
 	if hi != Unbounded && hi < lo {
 		if _, ok := n.attr("maxOccurs"); ok {
-			l.probs.add(n.pos, nil, "minOccurs=%d is larger than maxOccurs=%d", lo, hi)
+			l.warn.add(n.pos, nil, "minOccurs=%d is larger than maxOccurs=%d, which is ignored", lo, hi)
 		}
 		hi = lo
 	}

@@ -35,6 +35,7 @@ type generateFlags struct {
 	allowBroken  bool
 	freezeNames  bool
 	perNamespace bool
+	streamBinary bool
 
 	needsTool bool // a module that was written to cannot run the go:generate line
 }
@@ -82,7 +83,8 @@ A password is asked for on the terminal, or taken from ` + passwordVariable + ` 
 	fl.StringVarP(&f.pkg, "package", "p", "", "name of the `PACKAGE` (default: that of the code in DIR, or made of DIR's or the service's name)")
 	fl.BoolVar(&f.check, "check", false, "write nothing; fail unless the files are up to date")
 	fl.BoolVar(&f.allowPrivate, "allow-private-imports", false, "let a WSDL from a public address import from private ones")
-	fl.BoolVar(&f.allowBroken, "allow-broken", false, "leave out operations that refer to what the WSDL lacks, instead of failing")
+	fl.BoolVar(&f.allowBroken, "allow-broken", false, "go on although documents that the WSDL imports cannot be read")
+	fl.BoolVar(&f.streamBinary, "stream-binary", false, "stream all base64Binary elements (wire.Binary), not only those meant for MTOM")
 	fl.BoolVar(&f.freezeNames, "freeze-names", false, "write "+gen.NamesFile+", which keeps Go names when the WSDL changes")
 	fl.BoolVar(&f.perNamespace, "per-namespace", false, "put the types of each XML namespace into a package of its own, below DIR")
 	return cmd
@@ -174,7 +176,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 			return nil, err
 		}
 	}
-	res, err := gen.Generate(d, gen.Options{Package: pkg})
+	res, err := gen.Generate(d, gen.Options{Package: pkg, StreamBinary: f.streamBinary})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
@@ -197,7 +199,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		return nil, err
 	}
 	command := generateCommand(module)
-	if len(d.Dropped) > 0 {
+	if f.allowBroken {
 		command += " --allow-broken"
 	}
 	if f.perNamespace {
@@ -206,7 +208,13 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	if f.perNamespace && module.importPath(dir) == "" {
 		return nil, withRemedy(fmt.Errorf("%s is in no module, so packages there cannot import each other", dir), "go mod init")
 	}
-	o := gen.Options{PerNamespace: f.perNamespace, Package: pkg, Directive: directive(command, source, dir, res), ImportPath: module.importPath(dir), FreezeNames: f.freezeNames}
+	if f.streamBinary {
+		command += " --stream-binary"
+	}
+	o := gen.Options{
+		Package: pkg, Directive: directive(command, source, dir, res), ImportPath: module.importPath(dir),
+		StreamBinary: f.streamBinary, PerNamespace: f.perNamespace, FreezeNames: f.freezeNames,
+	}
 	names := filepath.Join(dir, gen.NamesFile)
 	if o.Names, err = os.ReadFile(names); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -225,7 +233,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, s := range res.Services {
 		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
 		for _, op := range s.Operations {
-			o.Operations = append(o.Operations, operation{Name: op.Name, In: op.In, Out: op.Out, Faults: op.Faults})
+			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults})
 		}
 		out.Services = append(out.Services, o)
 	}
@@ -249,7 +257,7 @@ func (f *generateFlags) explain(source string, err error) error {
 	var mistakes *wsdl.Error
 	switch {
 	case errors.As(err, &mistakes) && mistakes.Broken:
-		return withRemedy(err, "mend the WSDL, or leave those operations out with --allow-broken")
+		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):

@@ -290,7 +290,7 @@ func (x *Receipt) UnmarshalWire(r *wire.Reader) {
 		case "content":
 			if r.Space() == ns1 {
 				r.Once(&seen[1])
-				x.Content = wire.Value(r, xsd.ParseBase64)
+				x.Content = r.Base64()
 				continue
 			}
 		}
@@ -307,7 +307,7 @@ func (x *Receipt) MarshalWire(w *wire.Writer, name xml.Name) {
 		w.Attr(nameMediaType, *x.MediaType)
 	}
 	w.Element(nameFileName, x.FileName)
-	wire.Put(w, nameContent, xsd.AppendBase64, x.Content)
+	w.Base64(nameContent, x.Content)
 	w.End()
 }
 

@@ -27,15 +27,26 @@ import (
 // the machine only adds, by cold caches and shared cores.
 const maxHandshake = 150 * time.Microsecond
 
-// serverRole in the environment makes this program the server that
-// BenchmarkNTLMHandshake measures.
+// serverRole in the environment makes this program a server that a benchmark
+// measures.
 const serverRole = "SOAPWARD_BENCH_SERVER"
 
+// handshakeRole is the role of serveHandshakes.
+const handshakeRole = "handshakes"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(serverRole) == "" {
+	var err error
+	switch role := os.Getenv(serverRole); role {
+	case "":
 		os.Exit(adtest.Main(m))
+	case handshakeRole:
+		err = serveHandshakes()
+	case ordersRole:
+		err = serveOrders()
+	default:
+		err = fmt.Errorf("unknown %s %q", serverRole, role)
 	}
-	if err := serveHandshakes(); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -71,7 +82,7 @@ func serveHandshakes() error {
 
 // serveCPU tells the processor time, user and system, that the process took.
 func serveCPU(w http.ResponseWriter, _ *http.Request) {
-	d, err := processorTime()
+	d, err := testenv.ProcessorTime()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -91,26 +102,9 @@ func startHandshakeServer(b *testing.B) *handshakeServer {
 		b.Fatal(err)
 	}
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), serverRole+"=1")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	p, err := testenv.StartProcess(cmd)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
-	s := new(handshakeServer)
-	if _, err := fmt.Fscan(out, &s.open, &s.closed, &s.clock); err != nil {
-		b.Fatal(err)
-	}
-	return s
+	cmd.Env = append(os.Environ(), serverRole+"="+handshakeRole)
+	_, next := startAnnouncing(b, cmd)
+	return &handshakeServer{open: next(), closed: next(), clock: next()}
 }
 
 // cpu returns how much processor time the server took so far.
@@ -143,7 +137,7 @@ var someChallenge = (&ntlm.Challenge{
 // login. The server is another process, whose processor time the system
 // counts: accepting, the kernel's part, garbage collection and the log included.
 func BenchmarkNTLMHandshake(b *testing.B) {
-	if _, err := processorTime(); err != nil {
+	if _, err := testenv.ProcessorTime(); err != nil {
 		testenv.Skip(b, err.Error())
 	}
 	s := startHandshakeServer(b)

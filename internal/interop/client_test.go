@@ -32,6 +32,10 @@ type foreignClient struct {
 	fails map[string]string
 }
 
+// sameEverywhere is what foreign programs need in their environment to do the
+// same on every machine.
+var sameEverywhere = []string{"TZ=UTC", "LC_ALL=C.UTF-8"}
+
 // report is what a client says of a step: what it understood, or its error.
 type report struct {
 	Step  string
@@ -43,7 +47,7 @@ type report struct {
 func (f foreignClient) check(t *testing.T) {
 	s := startOurs(t)
 	args := append(f.argv[1:len(f.argv):len(f.argv)], s.catalogURL(), s.inventoryURL(), f.version.String(), hardText)
-	out := testenv.Run(t, f.env, "", f.argv[0], args...)
+	out := testenv.Run(t, append(f.env, sameEverywhere...), "", f.argv[0], args...)
 	reports := map[string]report{}
 	for line := range strings.Lines(out) {
 		var r report
@@ -70,6 +74,9 @@ func (f foreignClient) check(t *testing.T) {
 		c.echo(t, "GetParcel "+name, "EchoParcel "+name, p)
 	}
 	c.checkRest(t)
+	if v := s.versions; len(v) != 1 || v[f.version] == 0 {
+		t.Errorf("calls by SOAP version: %v, want all by %v", v, f.version)
+	}
 }
 
 type clientRun struct {

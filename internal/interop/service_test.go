@@ -43,6 +43,8 @@ type service struct {
 	mu    sync.Mutex
 	calls map[string]view // by operation and id
 	last  view
+
+	versions map[soap.Version]int // calls of the catalog
 }
 
 func (s *service) remember(call string, v any) {
@@ -50,6 +52,16 @@ func (s *service) remember(call string, v any) {
 	defer s.mu.Unlock()
 	s.last, _ = viewOf(v)
 	s.calls[call] = s.last
+}
+
+// countVersions is an interceptor.
+func (s *service) countVersions(next soapserver.Func) soapserver.Func {
+	return func(ctx context.Context, op *soap.Operation, req any) (any, error) {
+		s.mu.Lock()
+		s.versions[soapserver.FromContext(ctx).Version]++
+		s.mu.Unlock()
+		return next(ctx, op, req)
+	}
 }
 
 // seen returns what the service understood of a call.
@@ -73,13 +85,12 @@ func (s *service) EchoOrder(_ context.Context, req *catalog.EchoOrder) (*catalog
 	return &catalog.EchoOrderResponse{Order: req.Order}, nil
 }
 
-func (s *service) GetParcel(_ context.Context, req *catalog.GetParcel) (*catalog.Parcel, error) {
+func (s *service) GetParcel(_ context.Context, req *catalog.GetParcel) (*catalog.GetParcelResponse, error) {
 	parcel, ok := parcels[req.Which]
 	if !ok {
 		return nil, soap.Faultf(soap.CodeClient, "there is no parcel %q", req.Which)
 	}
-	p := parcel()
-	return &p, nil
+	return &catalog.GetParcelResponse{Parcel: parcel()}, nil
 }
 
 func (s *service) EchoParcel(_ context.Context, req *catalog.Parcel) (*catalog.Parcel, error) {
@@ -118,18 +129,14 @@ func (s *service) Seen(context.Context, *catalog.Seen) (*catalog.SeenResponse, e
 }
 
 func (s *service) Ping(ctx context.Context, req *catalog.Ping) (*catalog.PingResponse, error) {
-	call := soapserver.FromContext(ctx)
-	for _, h := range call.Headers {
-		if h.Name.Local != "Session" || h.Name.Space != ordersSpace {
-			continue
-		}
-		var session catalog.Session
-		if err := h.Decode(&session); err != nil {
-			return nil, err
-		}
-		s.remember("Ping", session)
+	session, err := catalog.SessionFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if session != nil {
+		s.remember("Ping", *session)
 		session.Calls++
-		call.Reply(soap.Header{Name: h.Name, Value: &session})
+		soapserver.FromContext(ctx).Reply(soap.Header{Name: sessionName, Value: session})
 	}
 	return &catalog.PingResponse{Text: req.Text}, nil
 }
@@ -184,11 +191,13 @@ type ourServer struct {
 func (s *ourServer) catalogURL() string   { return s.url + "/catalog" }
 func (s *ourServer) inventoryURL() string { return s.url + "/inventory" }
 
+// startOurs starts a server that takes only what the schema allows.
 func startOurs(t *testing.T) *ourServer {
 	t.Helper()
-	s := &service{calls: map[string]view{}}
+	s := &service{calls: map[string]view{}, versions: map[soap.Version]int{}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	c, i := &soapserver.Service{Logger: logger}, &soapserver.Service{Logger: logger}
+	c, i := &soapserver.Service{Logger: logger, Strict: true}, &soapserver.Service{Logger: logger, Strict: true}
+	c.Interceptors = []soapserver.Interceptor{s.countVersions}
 	catalog.RegisterCatalog(c, s)
 	inventory.RegisterInventory(i, s)
 	mux := http.NewServeMux()

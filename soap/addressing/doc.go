@@ -13,7 +13,8 @@
 //
 // Nothing here or in the packages that use it ever sends a message to an
 // address found in one: an answer goes back on the connection that the request
-// came on, or nowhere. Other wishes are refused.
+// came on, or nowhere. Other wishes are refused. wsa:To is read and not compared
+// with anything: behind a proxy it is seldom the address that a server knows.
 //
 // Compatibility: exported names keep their meaning within a major version.
 package addressing
@@ -113,11 +114,8 @@ func (m *Message) Answer(action string, at *Endpoint) *Message {
 	return a
 }
 
-// ReplyEndpoint returns where the answer goes, FaultEndpoint where a fault
-// does; nil is the connection. 3.4.
-func (m *Message) ReplyEndpoint() *Endpoint { return m.ReplyTo }
-
-// FaultEndpoint returns where a fault goes; see ReplyEndpoint.
+// FaultEndpoint returns where a fault goes, as ReplyTo says for an answer; nil
+// is the connection. 3.4.
 func (m *Message) FaultEndpoint() *Endpoint {
 	if m.FaultTo != nil {
 		return m.FaultTo

@@ -90,18 +90,24 @@ func isBlank(s string) bool {
 // structure alone.
 func illegal(s string) (int, string) {
 	at, msg := -1, ""
+	i, ascii := control(s)
+	if i >= 0 {
+		at, msg = i, "illegal control character"
+	}
+	if ascii {
+		return at, msg
+	}
 	if !utf8.ValidString(s) {
 		for i := 0; i < len(s); {
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && n == 1 {
-				at, msg = i, "invalid UTF-8"
+				if at < 0 || i < at {
+					at, msg = i, "invalid UTF-8"
+				}
 				break
 			}
 			i += n
 		}
-	}
-	if i := control(s); i >= 0 && (at < 0 || i < at) {
-		at, msg = i, "illegal control character"
 	}
 	for _, bad := range [...]string{"\uFFFE", "\uFFFF"} {
 		if i := strings.Index(s, bad); i >= 0 && (at < 0 || i < at) {
@@ -112,28 +118,32 @@ func illegal(s string) (int, string) {
 }
 
 // control returns the offset of the first control character that XML does not
-// allow, or -1. It looks at eight bytes at a time.
-func control(s string) int {
+// allow, or -1, and whether all of s is ASCII, as far as it looked. It looks at
+// eight bytes at a time.
+func control(s string) (at int, ascii bool) {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
+	var all uint64
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		b := s[i : i+8]
 		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		all |= x
 		// A byte's high bit is set if the byte is below 0x20; a borrow can set
 		// it in the byte above such a one as well, never when there is none.
 		for m := (x - ones*0x20) &^ x & high; m != 0; m &= m - 1 {
 			if j := i + bits.TrailingZeros64(m)/8; isControl(s[j]) {
-				return j
+				return j, all&high == 0
 			}
 		}
 	}
 	for ; i < len(s); i++ {
+		all |= uint64(s[i])
 		if isControl(s[i]) {
-			return i
+			return i, all&high == 0
 		}
 	}
-	return -1
+	return -1, all&high == 0
 }
 
 func isControl(c byte) bool { return c < 0x20 && c != '\t' && c != '\n' && c != '\r' }

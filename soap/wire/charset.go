@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -55,20 +56,26 @@ func decode(b []byte, charset string) (string, error) {
 	return "", &SyntaxError{Pos: Pos{Line: 1, Column: 1}, Msg: fmt.Sprintf("unsupported encoding %.40q", charset)}
 }
 
+// usualDeclaration is what most messages begin with.
+const usualDeclaration = `<?xml version="1.0" encoding="utf-8"?>`
+
 // declared returns the encoding that the XML declaration of an ASCII-compatible
 // document names.
 func declared(b []byte) string {
 	const most = 256 // more than any declaration
-	s := string(b[:min(len(b), most)])
-	if !strings.HasPrefix(s, "<?xml") {
+	if !bytes.HasPrefix(b, []byte("<?xml")) {
 		return ""
 	}
+	if bytes.HasPrefix(b, []byte(usualDeclaration)) {
+		return "utf-8"
+	}
+	s := string(b[:min(len(b), most)])
 	end := strings.Index(s, "?>")
 	if end < 0 {
 		return ""
 	}
-	attrs, _ := pseudoAttrs(s[5:end])
-	for _, a := range attrs {
+	attrs, n, _ := pseudoAttrs(s[5:end])
+	for _, a := range attrs[:n] {
 		if a.name == "encoding" {
 			return a.value
 		}

@@ -25,7 +25,7 @@ func (r *Reader) Child() bool {
 		case Start:
 			return true
 		case Text:
-			if r.strict && !isBlank(r.chars) {
+			if r.strict && !isBlank(r.piece()) {
 				r.Fail(errText)
 				return false
 			}
@@ -85,12 +85,27 @@ func (r *Reader) Unknown() {
 }
 
 // Text consumes the current element and returns a copy of its characters.
-func (r *Reader) Text() string { return r.Keep(r.content()) }
+func (r *Reader) Text() string {
+	s, own := r.content()
+	if own {
+		return s
+	}
+	return r.Keep(s)
+}
 
-// content consumes the current element and returns its characters, which may
-// share memory with the message.
-func (r *Reader) content() string {
-	var s string
+// content consumes the current element and returns its characters. They share
+// memory with the message unless own is true.
+func (r *Reader) content() (s string, own bool) {
+	if s, own, ok := r.leaf(); ok {
+		return s, own
+	}
+	if r.xop {
+		s, href, included := r.contentOrPart()
+		if included {
+			s = r.loadText(href)
+		}
+		return s, included
+	}
 	var joined []byte
 	at := r.tok
 	for pieces := 0; ; {
@@ -98,34 +113,84 @@ func (r *Reader) content() string {
 		case Text:
 			switch pieces++; pieces {
 			case 1:
-				s = r.chars
+				s, own = r.piece(), r.isMade
 			case 2:
-				joined = append(append(joined, s...), r.chars...)
+				joined = append(append(joined, s...), r.piece()...)
 			default:
-				joined = append(joined, r.chars...)
+				joined = append(joined, r.piece()...)
 			}
 		case End:
 			r.tok = at // what is wrong with the value is wrong there
 			if joined != nil {
-				return string(joined)
+				return string(joined), true
 			}
-			return s
+			return s, own
 		case Start:
 			r.Fail(errElement)
-			return ""
+			return "", false
 		default:
-			return ""
+			return "", false
 		}
 	}
 }
 
+// leaf is content for most elements: text in one piece, then the end tag. It
+// reports false, and moves nowhere, for all others.
+func (r *Reader) leaf() (s string, own, ok bool) {
+	if r.err != nil || r.kind != Start || r.empty {
+		return "", false, false
+	}
+	p := r.pos
+	n, plain := plainText(r.doc[p:])
+	if !plain {
+		if n == len(r.doc)-p || r.doc[p+n] != '&' {
+			return "", false, false
+		}
+		m := strings.IndexByte(r.doc[p+n:], '<')
+		if m < 0 || strings.IndexByte(r.doc[p+n:p+n+m], ']') >= 0 {
+			return "", false, false
+		}
+		n += m
+	}
+	name := r.qname()
+	rest := r.doc[p+n+1:]
+	if len(rest) < len(name)+2 || rest[0] != '/' || rest[1+len(name)] != '>' || rest[1:1+len(name)] != name {
+		return "", false, false
+	}
+	s = r.doc[p : p+n]
+	if !plain {
+		b, ok := r.appendValue(r.scratch[:0], s, p, false)
+		if !ok {
+			return "", false, true
+		}
+		s = r.keepScratch(b)
+	}
+	r.pos = p + n + len(name) + 3
+	r.attrs = r.attrs[:0]
+	r.pop()
+	return s, !plain, true
+}
+
+// holdsText reports whether a value of type T may hold on to the string that it
+// was parsed from.
+func holdsText[T any]() bool {
+	switch any((*T)(nil)).(type) {
+	case *bool, *int8, *int16, *int32, *int64, *uint8, *uint16, *uint32, *uint64, *float32, *float64, *[]byte:
+		return false
+	}
+	return true
+}
+
 // Value consumes the current element and returns its characters parsed. parse
-// must not keep the string it is given; the functions of package soap/xsd are
-// meant here.
+// may keep the string it is given. The functions of package soap/xsd are meant
+// here.
 func Value[T any](r *Reader, parse func(string) (T, error)) (v T) {
-	s := r.content()
+	s, own := r.content()
 	if r.err != nil {
 		return v
+	}
+	if !own && holdsText[T]() {
+		s = r.Keep(s)
 	}
 	v, err := parse(s)
 	if err != nil {
@@ -136,13 +201,16 @@ func Value[T any](r *Reader, parse func(string) (T, error)) (v T) {
 	return v
 }
 
-// AttrValue returns the value of an attribute parsed. parse must not keep the
-// string it is given.
+// AttrValue returns the value of an attribute parsed, like Value.
 func AttrValue[T any](r *Reader, a xml.Attr, parse func(string) (T, error)) (v T) {
 	if r.err != nil {
 		return v
 	}
-	v, err := parse(a.Value)
+	s := a.Value
+	if holdsText[T]() {
+		s = r.Keep(s)
+	}
+	v, err := parse(s)
 	if err != nil {
 		var zero T
 		r.stop(&ValueError{Pos: r.Pos(), Name: a.Name, Err: err})
@@ -194,7 +262,7 @@ func (r *Reader) QNameValue() xml.Name {
 		return xml.Name{}
 	}
 	scope := r.Scope()
-	s := r.content()
+	s, _ := r.content()
 	if r.err != nil {
 		return xml.Name{}
 	}

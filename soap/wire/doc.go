@@ -7,6 +7,7 @@
 //     declared once, on the root element.
 //   - Marshaler and Unmarshaler are what a type must do to travel in a message.
 //   - Raw is a piece of XML that keeps its meaning wherever it is written.
+//   - Binary is content that need not fit into memory.
 //
 // Reader and Writer keep the first error. After it their methods do nothing
 // and return zero values, so that codecs read straight down and whoever

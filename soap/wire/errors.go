@@ -42,13 +42,16 @@ func (e *SyntaxError) Error() string { return "wire: " + e.Msg + ": " + e.Pos.St
 // A LimitError says which of the Limits a message exceeds.
 type LimitError struct {
 	Pos   Pos
-	Limit string // "bytes", "depth", "elements", "attributes", "namespaces", "name", "references"
+	Limit string // "bytes", "depth", "elements", "attributes", "namespaces", "name", "references", or one of attachments
 	Max   int64
 }
 
 func (e *LimitError) Error() string {
 	if e.Limit == "bytes" { // of the whole message, which has no place in it
 		return fmt.Sprintf("wire: the message is larger than %d bytes", e.Max)
+	}
+	if e.Pos == (Pos{}) { // behind the XML
+		return fmt.Sprintf("wire: message exceeds the limit of %d %s", e.Max, e.Limit)
 	}
 	return fmt.Sprintf("wire: message exceeds the %s limit of %d: %s", e.Limit, e.Max, e.Pos)
 }

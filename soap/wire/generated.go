@@ -86,7 +86,7 @@ func (w *Writer) EndNil() {
 // it, separated by white space.
 func (r *Reader) QNameList() []xml.Name {
 	scope := r.Scope()
-	s := r.content()
+	s, _ := r.content()
 	if r.err != nil {
 		return nil
 	}
@@ -139,12 +139,13 @@ func Default[T any](parse func(string) (T, error), def string) func(string) (T, 
 	}
 }
 
-// ParseTextList parses a list of strings. XML Schema 2 2.5.1.2.
+// ParseTextList parses a list of strings, which share memory with s. XML Schema 2
+// 2.5.1.2.
 func ParseTextList[T ~string](s string) ([]T, error) {
 	parts := strings.FieldsFunc(s, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
 	list := make([]T, len(parts))
 	for i, p := range parts {
-		list[i] = T(strings.Clone(p))
+		list[i] = T(p)
 	}
 	return list, nil
 }

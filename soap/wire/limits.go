@@ -44,6 +44,13 @@ type Options struct {
 	// allows. Without it they are skipped, as peers with a newer or a sloppier
 	// idea of the schema need.
 	Strict bool
+
+	// Parts are the other parts of a multipart message, nil if it is none.
+	Parts Parts
+
+	// XOP says that an xop:Include stands for one of Parts. Codecs see the
+	// content in its place.
+	XOP bool
 }
 
 // WithDefaults returns o with each limit that is not set at its default.

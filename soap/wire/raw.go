@@ -80,7 +80,7 @@ func (x Raw) Text() string {
 	for {
 		switch r.Next() {
 		case Text:
-			s.WriteString(r.chars)
+			s.WriteString(r.Chars())
 		case Start:
 			r.Skip()
 		default:
@@ -151,7 +151,11 @@ func (r *Reader) Content() Raw {
 		case Start:
 			r.appendRaw(&b)
 		case Text:
-			b.WriteString(r.doc[r.tok:r.pos])
+			if r.included() {
+				b.WriteString(r.loadText(r.href))
+			} else {
+				b.WriteString(r.doc[r.tok:r.pos])
+			}
 		case End:
 			return Raw{b.String()}
 		default:
@@ -176,12 +180,12 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 	e := r.open[len(r.open)-1]
 	start := r.tok
 	inScope := len(r.ns) // the element's own declarations included
-	r.Skip()
+	found := r.skip()
 	if r.err != nil {
 		return
 	}
 	text := r.doc[start:r.pos]
-	head := 1 + len(e.qname)
+	head := 1 + e.to - e.from
 	b.WriteString(text[:head])
 	before := b.Len()
 	own := r.ns[e.ns:inScope] // Skip cut the slice; nothing has overwritten it yet
@@ -203,7 +207,7 @@ func (r *Reader) appendRaw(b *strings.Builder) {
 		r.limit("bytes", r.lim.Bytes, start)
 		return
 	}
-	b.WriteString(text[head:])
+	r.replaced(b, start+head, found)
 }
 
 // needed returns which of the bindings in scope an element may use, in a name or

@@ -31,9 +31,12 @@ type scope struct {
 	entered int
 }
 
+// element is an open element. It holds places instead of strings: these are
+// cheaper to write, and the garbage collector need not look at them.
 type element struct {
-	qname, space, local string
-	ns                  int // len(Reader.ns) before the element's declarations
+	from, local, to int // its name in doc, and the local part of it
+	space           int // the binding of its namespace in Reader.ns, or -1
+	ns              int // len(Reader.ns) before the element's declarations
 }
 
 // Reader reads one message from start to end. It keeps the first error; see
@@ -49,15 +52,19 @@ type Reader struct {
 	strict bool
 	err    error
 
-	kind         Kind
-	space, local string
-	chars        string
-	attrs        []xml.Attr
-	empty        bool // the current start tag was an empty-element tag
-	rooted       bool // the root element has begun
-	hasCR        bool
-	elements     int
-	added        int64 // bytes that references and captured elements have got more than they are
+	kind          Kind
+	space         string // of Name
+	known         string // see Know
+	local, nameTo int    // Local in doc
+	from, to      int    // Chars in doc,
+	made          string // or here if made
+	isMade        bool
+	attrs         []xml.Attr
+	empty         bool // the current start tag was an empty-element tag
+	rooted        bool // the root element has begun
+	hasCR         bool
+	elements      int
+	added         int64 // bytes that references and captured elements have got more than they are
 
 	open []element
 	scope
@@ -66,16 +73,27 @@ type Reader struct {
 
 	refs *refs // of a message in SOAP encoding
 
-	rawAttrs []rawAttr
-	seen     map[xml.Name]struct{}
-	scratch  []byte
-	copies   strings.Builder
+	parts  Parts
+	xop    bool // xop:Include stands for a part
+	inside bool // an xop:Include
+	href   string
+
+	places  []attrPlace // of attrs
+	seen    map[xml.Name]struct{}
+	scratch []byte
+	copies  strings.Builder
+
+	// Where open, ns, attrs and places begin: most messages need no more.
+	someOpen   [8]element
+	someNS     [8]binding
+	someAttrs  [4]xml.Attr
+	somePlaces [4]attrPlace
 }
 
 // NewReader returns a Reader over doc. It keeps no reference to doc. Trouble
 // with the encoding is reported by the first call to Next, like all other.
 func NewReader(doc []byte, o Options) *Reader {
-	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict}
+	r := &Reader{lim: o.Limits.withDefaults(), strict: o.Strict, parts: o.Parts, xop: o.XOP && o.Parts != nil}
 	if int64(len(doc)) > r.lim.Bytes {
 		r.limit("bytes", r.lim.Bytes, 0)
 		return r
@@ -88,25 +106,35 @@ func NewReader(doc []byte, o Options) *Reader {
 	return r.init(s)
 }
 
-// buffers holds what messages are received in before they become strings.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// receiver is what a message is received in before it becomes a string.
+type receiver struct {
+	buf bytes.Buffer
+	src io.LimitedReader
+}
+
+var receivers = sync.Pool{New: func() any {
+	v := new(receiver)
+	v.buf.Grow(8 << 10)
+	return v
+}}
 
 // ReadFrom reads src to its end and returns a Reader over it, or the error of
 // src. It reads at most one byte more than Limits allow.
 func ReadFrom(src io.Reader, o Options) (*Reader, error) {
 	const keep = 1 << 20 // larger buffers are not worth their memory
-	limit := o.Limits.withDefaults().Bytes
-	b := buffers.Get().(*bytes.Buffer)
-	b.Reset()
-	defer func() {
-		if b.Cap() <= keep {
-			buffers.Put(b)
-		}
-	}()
-	if _, err := b.ReadFrom(io.LimitReader(src, limit+1)); err != nil {
-		return nil, err
+	v := receivers.Get().(*receiver)
+	v.src = io.LimitedReader{R: src, N: o.Limits.withDefaults().Bytes + 1}
+	_, err := v.buf.ReadFrom(&v.src)
+	var r *Reader
+	if err == nil {
+		r = NewReader(v.buf.Bytes(), o)
 	}
-	return NewReader(b.Bytes(), o), nil
+	if v.buf.Cap() <= keep {
+		v.buf.Reset()
+		v.src.R = nil
+		receivers.Put(v)
+	}
+	return r, err
 }
 
 // newStringReader reads a document that is UTF-8 and shares its memory.
@@ -126,8 +154,8 @@ func (r *Reader) init(doc string) *Reader {
 		return r
 	}
 	r.hasCR = strings.IndexByte(doc, '\r') >= 0
-	r.ns = append(make([]binding, 0, 8), binding{prefix: "xml", space: XML})
-	r.open = make([]element, 0, 8)
+	r.ns = append(r.someNS[:0], binding{prefix: "xml", space: XML})
+	r.open, r.attrs, r.places = r.someOpen[:0], r.someAttrs[:0], r.somePlaces[:0]
 	r.declaration()
 	return r
 }
@@ -151,20 +179,54 @@ func (r *Reader) Span() (start, end int) { return r.tok, r.pos }
 func (r *Reader) Depth() int { return len(r.open) }
 
 // Name returns the name of the element whose start or end the Reader is at.
-func (r *Reader) Name() xml.Name { return xml.Name{Space: r.space, Local: r.local} }
+func (r *Reader) Name() xml.Name { return xml.Name{Space: r.space, Local: r.Local()} }
 
 // Local returns the local part of Name.
-func (r *Reader) Local() string { return r.local }
+func (r *Reader) Local() string { return r.doc[r.local:r.nameTo] }
 
 // Space returns the namespace of Name, empty if it has none.
 func (r *Reader) Space() string { return r.space }
 
+// Know tells that the message's elements are likely to be in this namespace.
+// Comparing it with Space is a little faster then.
+func (r *Reader) Know(space string) {
+	r.known = space
+	for i := range r.ns {
+		if r.ns[i].space == space {
+			r.ns[i].space = space
+		}
+	}
+}
+
 // Is reports whether the Reader is at an element of that name.
-func (r *Reader) Is(space, local string) bool { return r.local == local && r.space == space }
+func (r *Reader) Is(space, local string) bool { return r.Local() == local && r.space == space }
 
 // Chars returns the characters of a Text, references resolved and line ends
 // normalised. Neighbouring pieces of text may come as several Texts.
-func (r *Reader) Chars() string { return r.chars }
+func (r *Reader) Chars() string {
+	if r.included() {
+		return r.loadText(r.href)
+	}
+	return r.piece()
+}
+
+// piece is Chars, but for an xop:Include the element itself.
+func (r *Reader) piece() string {
+	if r.isMade {
+		return r.made
+	}
+	return r.doc[r.from:r.to]
+}
+
+// setChars sets Chars to doc[from:to].
+func (r *Reader) setChars(from, to int) {
+	r.from, r.to, r.isMade = from, to, false
+}
+
+// makeChars sets Chars to a string that is not in the message.
+func (r *Reader) makeChars(s string) {
+	r.made, r.isMade = s, true
+}
 
 // Attrs returns the attributes of the element the Reader is at the start of,
 // without namespace declarations. The slice is valid until the next move.
@@ -192,7 +254,8 @@ func (r *Reader) stop(err error) Kind {
 	if r.err == nil {
 		r.err = err
 	}
-	r.kind, r.chars, r.attrs = EOF, "", nil
+	r.kind, r.attrs = EOF, nil
+	r.setChars(0, 0)
 	return EOF
 }
 
@@ -224,9 +287,11 @@ func (r *Reader) Next() Kind {
 			return r.finish()
 		}
 		if rest[0] != '<' {
-			i := strings.IndexByte(rest, '<')
-			if i < 0 {
-				i = len(rest)
+			i, plain := plainText(rest)
+			if !plain {
+				if i = strings.IndexByte(rest, '<'); i < 0 {
+					i = len(rest)
+				}
 			}
 			r.pos = p + i
 			if len(r.open) == 0 {
@@ -234,6 +299,11 @@ func (r *Reader) Next() Kind {
 					return r.syntax(p, "text outside the root element")
 				}
 				continue
+			}
+			if plain {
+				r.kind = Text
+				r.setChars(p, p+i)
+				return Text
 			}
 			return r.text(rest[:i], p)
 		}
@@ -267,9 +337,10 @@ func (r *Reader) Next() Kind {
 					return r.syntax(p, "text outside the root element")
 				}
 				r.pos = p + i + 3
-				r.kind, r.chars = Text, rest[9:i]
-				if r.hasCR && strings.IndexByte(r.chars, '\r') >= 0 {
-					r.chars = r.keepScratch(appendLines(r.scratch[:0], r.chars))
+				r.kind = Text
+				r.setChars(p+9, p+i)
+				if r.hasCR && strings.IndexByte(rest[9:i], '\r') >= 0 {
+					r.makeChars(r.keepScratch(appendLines(r.scratch[:0], rest[9:i])))
 				}
 				return Text
 			case strings.HasPrefix(rest, "<!DOCTYPE"):
@@ -287,7 +358,7 @@ func (r *Reader) Next() Kind {
 func (r *Reader) finish() Kind {
 	switch {
 	case len(r.open) > 0:
-		return r.syntax(len(r.doc), "message ends inside element "+r.open[len(r.open)-1].qname)
+		return r.syntax(len(r.doc), "message ends inside element "+r.qname())
 	case !r.rooted:
 		return r.syntax(len(r.doc), "no root element")
 	}
@@ -295,10 +366,18 @@ func (r *Reader) finish() Kind {
 	return EOF
 }
 
+// qname returns the name of the innermost open element as it is written.
+func (r *Reader) qname() string {
+	e := &r.open[len(r.open)-1]
+	return r.doc[e.from:e.to]
+}
+
 func (r *Reader) pop() Kind {
 	e := &r.open[len(r.open)-1]
-	r.space, r.local = e.space, e.local
-	r.leave(e.ns)
+	r.setName(e)
+	if len(r.ns) > e.ns {
+		r.leave(e.ns)
+	}
 	r.open = r.open[:len(r.open)-1]
 	r.kind = End
 	if r.refs != nil {
@@ -307,11 +386,23 @@ func (r *Reader) pop() Kind {
 	return End
 }
 
+// setName makes e the element whose name Name returns.
+func (r *Reader) setName(e *element) {
+	r.local, r.nameTo = e.local, e.to
+	space := ""
+	if e.space >= 0 {
+		space = r.ns[e.space].space
+	}
+	if r.space != space { // mostly it is the same: reading is cheaper than writing
+		r.space = space
+	}
+}
+
 func (r *Reader) endTag(p int) Kind {
 	if len(r.open) == 0 {
 		return r.syntax(p, "end tag without start tag")
 	}
-	name := r.open[len(r.open)-1].qname
+	name := r.qname()
 	rest := r.doc[p+2:]
 	if !strings.HasPrefix(rest, name) {
 		return r.syntax(p, "end tag does not match element "+name)
@@ -350,7 +441,7 @@ func (r *Reader) instruction(p int) bool {
 
 // Copies of short strings are cut from a common block.
 const (
-	copyBlock = 1024
+	copyBlock = 1024 // at most; less for a short message
 	copyShort = 128
 )
 
@@ -383,7 +474,7 @@ func (r *Reader) keepScratch(b []byte) string {
 func (r *Reader) room(n int) int {
 	if r.copies.Cap()-r.copies.Len() < n {
 		r.copies.Reset()
-		r.copies.Grow(copyBlock)
+		r.copies.Grow(min(copyBlock, max(len(r.doc)/4, 64, n)))
 	}
 	return r.copies.Len()
 }

@@ -52,8 +52,17 @@ type jump struct {
 	at    int // of the target
 	depth int // len(Reader.open) outside of it
 	pos   int // where reading goes on after it
+	name  elementName
 	scope
 }
+
+// elementName is what Name returns, the local part as a place in Reader.doc.
+type elementName struct {
+	space     string
+	local, to int
+}
+
+func (r *Reader) rename(n elementName) { r.space, r.local, r.nameTo = n.space, n.local, n.to }
 
 // Encoded tells the Reader that what follows, up to the end of the message, is
 // in SOAP encoding. From then on an element that is a reference (href of SOAP
@@ -142,7 +151,7 @@ func (r *Reader) follow() Kind {
 	if r.added > r.lim.References {
 		return r.limit("references", r.lim.References, r.tok)
 	}
-	name := r.Name()
+	name := elementName{r.space, r.local, r.nameTo}
 	position, placed := r.Attr(SOAPEnc11, "position") // of the array it is in
 	x.still = true
 	defer func() { x.still = false }()
@@ -150,13 +159,13 @@ func (r *Reader) follow() Kind {
 		switch {
 		case k == EOF:
 			return EOF
-		case k == Start, !isBlank(r.chars):
-			r.space, r.local = name.Space, name.Local
+		case k == Start, !isBlank(r.piece()):
+			r.rename(name)
 			r.Fail(errFilled)
 			return EOF
 		}
 	}
-	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, r.scope})
+	x.jumps = append(x.jumps, jump{to.at, len(r.open), r.pos, name, r.scope})
 	r.scope = scope{ns: ns}
 	r.tok = to.at
 	r.attrs = r.attrs[:0]
@@ -167,9 +176,7 @@ func (r *Reader) follow() Kind {
 		r.Fail(errChain)
 		return EOF
 	}
-	r.space, r.local = name.Space, name.Local
-	e := &r.open[len(r.open)-1]
-	e.space, e.local = name.Space, name.Local
+	r.rename(name)
 	r.attrs = slices.DeleteFunc(r.attrs, func(a xml.Attr) bool { return a.Name == namePosition })
 	if placed {
 		r.attrs = append(r.attrs, xml.Attr{Name: namePosition, Value: position})
@@ -183,6 +190,7 @@ func (r *Reader) back() {
 	if n := len(x.jumps) - 1; n >= 0 && x.jumps[n].depth == len(r.open) {
 		x.spare = append(x.spare, r.ns)
 		r.pos, r.scope = x.jumps[n].pos, x.jumps[n].scope
+		r.rename(x.jumps[n].name)
 		x.jumps = x.jumps[:n]
 	}
 }
@@ -248,7 +256,7 @@ func (r *Reader) copyRaw() string {
 		case Start:
 			r.copyStart(&w)
 		case Text:
-			w.Text(r.chars)
+			w.Text(r.Chars())
 		case End:
 			w.End()
 			if len(r.open) == depth {

@@ -5,39 +5,57 @@ import (
 	"strings"
 )
 
-// rawAttr is an attribute before its prefix is resolved.
-type rawAttr struct {
-	qname, value string
-	colon, at    int
-}
+// attrPlace is where an attribute stands, and where in its name the colon does,
+// -1 if it has none.
+type attrPlace struct{ at, colon int }
 
 // name scans a QName at p and returns the offset behind it and that of its
 // colon, -1 if it has none. It returns p if there is no name.
 func (r *Reader) name(p int) (end, colon int) {
-	doc := r.doc
-	colon = -1
-	class := uint8(0)
-	i := p
-	for ; i < len(doc); i++ {
-		c := nameClass[doc[i]]
-		if c == 0 {
-			if doc[i] != ':' || colon >= 0 || i == p || i+1 == len(doc) || nameClass[doc[i+1]]&nameStart == 0 {
-				break
-			}
-			colon = i
-		}
-		class |= c
-	}
-	if i == p || nameClass[doc[p]]&nameStart == 0 || i < len(doc) && doc[i] == ':' {
+	s := r.doc[p:]
+	n, class := ncName(s)
+	if n == 0 {
 		return p, -1
 	}
-	if class&nameHigh != 0 {
-		n := doc[p:i]
-		if colon >= 0 && !IsNCName(doc[p:colon]) || !IsNCName(n[max(colon+1-p, 0):]) {
+	colon = -1
+	if n < len(s) && s[n] == ':' {
+		local, c := ncName(s[n+1:])
+		colon = p + n
+		n += 1 + local
+		class |= c
+		if local == 0 || n < len(s) && s[n] == ':' {
 			return p, -1
 		}
 	}
-	return i, colon
+	end = p + n
+	if class&nameHigh != 0 {
+		first := p
+		if colon >= 0 {
+			if first = colon + 1; !IsNCName(r.doc[p:colon]) {
+				return p, -1
+			}
+		}
+		if !IsNCName(r.doc[first:end]) {
+			return p, -1
+		}
+	}
+	return end, colon
+}
+
+// ncName returns how many bytes at the start of s can be a name without colon,
+// and what they are.
+func ncName(s string) (n int, class uint8) {
+	if s == "" || nameClass[s[0]]&nameStart == 0 {
+		return 0, 0
+	}
+	for ; n < len(s); n++ {
+		c := nameClass[s[n]]
+		if c == 0 {
+			break
+		}
+		class |= c
+	}
+	return n, class
 }
 
 func (r *Reader) startTag(p int) Kind {
@@ -58,9 +76,8 @@ func (r *Reader) startTag(p int) Kind {
 	if j-p-1 > r.lim.Name {
 		return r.limit("name", int64(r.lim.Name), p)
 	}
-	qname := doc[p+1 : j]
-	base := len(r.ns)
-	r.rawAttrs = r.rawAttrs[:0]
+	e := element{from: p + 1, local: max(p, colon) + 1, to: j, ns: len(r.ns)}
+	r.places = r.places[:0]
 	count := 0
 scan:
 	for {
@@ -93,7 +110,7 @@ scan:
 			return EOF
 		}
 	}
-	return r.push(p, qname, colon-p-1, base)
+	return r.push(e)
 }
 
 // attribute scans one attribute at p and returns the offset behind it, or -1.
@@ -157,7 +174,8 @@ func (r *Reader) attribute(p int) int {
 	if colon >= 0 {
 		colon -= p
 	}
-	r.rawAttrs = append(r.rawAttrs, rawAttr{qname, value, colon, p})
+	r.attrs = append(r.attrs, xml.Attr{Name: xml.Name{Local: qname}, Value: value})
+	r.places = append(r.places, attrPlace{p, colon})
 	return j + 1
 }
 
@@ -184,6 +202,9 @@ func (r *Reader) declare(qname, space string, p int) bool {
 		return false
 	}
 	// The namespace of a message is compared often: let equal ones share memory.
+	if space == r.known {
+		space = r.known
+	}
 	for i := range r.ns[:min(len(r.ns), few)] {
 		if r.ns[i].space == space {
 			space = r.ns[i].space
@@ -195,37 +216,39 @@ func (r *Reader) declare(qname, space string, p int) bool {
 }
 
 // push resolves the names of a start tag and opens the element.
-func (r *Reader) push(p int, qname string, colon, base int) Kind {
-	if len(r.ns) > base && r.declaredTwice(base) {
+func (r *Reader) push(e element) Kind {
+	p := e.from - 1
+	if len(r.ns) > e.ns && r.declaredTwice(e.ns) {
 		return r.syntax(p, "namespace prefix declared twice")
 	}
-	prefix, local := "", qname
-	if colon >= 0 {
-		prefix, local = qname[:colon], qname[colon+1:]
+	prefix := ""
+	if e.local > e.from {
+		prefix = r.doc[e.from : e.local-1]
 	}
-	space, ok := r.lookup(prefix)
-	if !ok {
+	if e.space = r.find(prefix); e.space < 0 && prefix != "" {
 		return r.syntax(p, "undeclared prefix "+prefix)
 	}
-	r.space, r.local = space, local
-	for i := range r.rawAttrs {
-		a := &r.rawAttrs[i]
-		n := xml.Name{Local: a.qname}
-		if a.colon >= 0 {
-			// An attribute without prefix has no namespace. Namespaces in XML 6.2.
-			if n.Space, ok = r.lookup(a.qname[:a.colon]); !ok {
-				return r.syntax(a.at, "undeclared prefix "+a.qname[:a.colon])
-			}
-			n.Local = a.qname[a.colon+1:]
+	r.setName(&e)
+	for i, at := range r.places {
+		if at.colon < 0 {
+			continue // no prefix, no namespace: Namespaces in XML 6.2
 		}
-		r.attrs = append(r.attrs, xml.Attr{Name: n, Value: a.value})
+		n := &r.attrs[i].Name
+		b := r.find(n.Local[:at.colon])
+		if b < 0 {
+			return r.syntax(at.at, "undeclared prefix "+n.Local[:at.colon])
+		}
+		n.Space, n.Local = r.ns[b].space, n.Local[at.colon+1:]
 	}
 	if len(r.attrs) > 1 && r.duplicate() {
 		return r.syntax(p, "attribute given twice")
 	}
-	r.open = append(r.open, element{qname, space, local, base})
+	r.open = append(r.open, e)
 	r.rooted = true
 	r.kind = Start
+	if r.xop && r.Is(xopSpace, xopInclude.Local) {
+		return r.include(p)
+	}
 	if r.refs != nil {
 		return r.follow()
 	}
@@ -275,14 +298,6 @@ func (r *Reader) declaredTwice(base int) bool {
 		}
 	}
 	return false
-}
-
-// lookup returns what a prefix means.
-func (r *Reader) lookup(prefix string) (space string, ok bool) {
-	if i := r.find(prefix); i >= 0 {
-		return r.ns[i].space, true
-	}
-	return "", prefix == ""
 }
 
 // find returns which binding of a prefix counts, or -1. Where there are many it

@@ -6,20 +6,38 @@ import (
 	"unicode/utf8"
 )
 
+// textSpecial holds what may not be taken as it is in text: < & ] CR.
+var textSpecial = [256]bool{'<': true, '&': true, ']': true, '\r': true}
+
+// plainText returns how long the text at the start of s is if it is short and
+// stands for itself, as most text does.
+func plainText(s string) (n int, ok bool) {
+	const short = 64
+	for n < len(s) && n < short && !textSpecial[s[n]] {
+		n++
+	}
+	return n, n < len(s) && s[n] == '<'
+}
+
 // text makes a Text of the characters s found at offset p.
 func (r *Reader) text(s string, p int) Kind {
 	// XML 1.0 2.4: "]]>" does not stand in character data.
-	if i := strings.Index(s, "]]>"); i >= 0 {
-		return r.syntax(p+i, "]]> in text")
+	if strings.IndexByte(s, ']') >= 0 {
+		if i := strings.Index(s, "]]>"); i >= 0 {
+			return r.syntax(p+i, "]]> in text")
+		}
 	}
 	if strings.IndexByte(s, '&') >= 0 || r.hasCR && strings.IndexByte(s, '\r') >= 0 {
 		b, ok := r.appendValue(r.scratch[:0], s, p, false)
 		if !ok {
 			return EOF
 		}
-		s = r.keepScratch(b)
+		r.kind = Text
+		r.makeChars(r.keepScratch(b))
+		return Text
 	}
-	r.kind, r.chars = Text, s
+	r.kind = Text
+	r.setChars(p, p+len(s))
 	return Text
 }
 
@@ -28,8 +46,14 @@ func (r *Reader) text(s string, p int) Kind {
 // made a space (3.3.3).
 func (r *Reader) appendValue(dst []byte, s string, p int, attr bool) ([]byte, bool) {
 	dst = slices.Grow(dst, len(s)) // it only gets shorter
+	done := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		if c > '&' || c == ' ' {
+			continue
+		}
+		from := i
+		var ch rune
 		switch {
 		case c == '&':
 			n := strings.IndexByte(s[i:min(len(s), i+maxRef)], ';')
@@ -37,28 +61,30 @@ func (r *Reader) appendValue(dst []byte, s string, p int, attr bool) ([]byte, bo
 				r.syntax(p+i, "malformed reference")
 				return nil, false
 			}
-			ch, msg := reference(s[i+1 : i+n])
-			if msg != "" {
+			var msg string
+			if ch, msg = reference(s[i+1 : i+n]); msg != "" {
 				r.syntax(p+i, msg)
 				return nil, false
 			}
-			dst = utf8.AppendRune(dst, ch)
 			i += n
 		case c == '\r':
 			if i+1 < len(s) && s[i+1] == '\n' {
 				i++
 			}
-			dst = append(dst, lineEnd(attr))
+			ch = lineEnd(attr)
 		case attr && (c == '\n' || c == '\t'):
-			dst = append(dst, ' ')
+			ch = ' '
 		default:
-			dst = append(dst, c)
+			continue
 		}
+		dst = append(dst, s[done:from]...)
+		dst = utf8.AppendRune(dst, ch)
+		done = i + 1
 	}
-	return dst, true
+	return append(dst, s[done:]...), true
 }
 
-func lineEnd(attr bool) byte {
+func lineEnd(attr bool) rune {
 	if attr {
 		return ' '
 	}
@@ -142,13 +168,13 @@ func (r *Reader) declaration() {
 		r.syntax(0, "XML declaration does not end")
 		return
 	}
-	attrs, ok := pseudoAttrs(r.doc[len(open):end])
-	if !ok || len(attrs) == 0 || attrs[0].name != "version" {
+	attrs, n, ok := pseudoAttrs(r.doc[len(open):end])
+	if !ok || n == 0 || attrs[0].name != "version" {
 		r.syntax(0, "malformed XML declaration")
 		return
 	}
 	next := 0
-	for _, a := range attrs {
+	for _, a := range attrs[:n] {
 		switch {
 		case a.name == "version" && next == 0:
 			if a.value != "1.0" {
@@ -183,26 +209,27 @@ func isEncName(s string) bool {
 
 type pseudoAttr struct{ name, value string }
 
-// pseudoAttrs splits the inside of an XML declaration.
-func pseudoAttrs(s string) (as []pseudoAttr, ok bool) {
+// pseudoAttrs splits the inside of an XML declaration into n parts.
+func pseudoAttrs(s string) (as [3]pseudoAttr, n int, ok bool) {
 	for {
 		t := strings.TrimLeft(s, " \t\r\n")
 		if t == "" {
-			return as, true
+			return as, n, true
 		}
-		if len(t) == len(s) || len(as) == 3 {
-			return nil, false // no space before it
+		if len(t) == len(s) || n == len(as) {
+			return as, 0, false // no space before it, or too many
 		}
 		name, rest, found := strings.Cut(t, "=")
 		rest = strings.TrimLeft(rest, " \t\r\n")
 		if !found || rest == "" || rest[0] != '"' && rest[0] != '\'' {
-			return nil, false
+			return as, 0, false
 		}
 		i := strings.IndexByte(rest[1:], rest[0])
 		if i < 0 {
-			return nil, false
+			return as, 0, false
 		}
-		as = append(as, pseudoAttr{strings.TrimRight(name, " \t\r\n"), rest[1 : 1+i]})
+		as[n] = pseudoAttr{strings.TrimRight(name, " \t\r\n"), rest[1 : 1+i]}
+		n++
 		s = rest[i+2:]
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Writer appends one document to a buffer. The zero value is ready. It keeps
@@ -31,6 +30,10 @@ type Writer struct {
 
 	next     []pendingAttr
 	encoding string // namespace of the SOAP encoding of an encoded message
+
+	attach  Attacher
+	media   string // xmime:contentType of the element whose name begins at mediaAt
+	mediaAt int
 }
 
 // openTag is where the name of an open element stands in buf.
@@ -160,6 +163,8 @@ func wellKnown(space string) string {
 		return "xsi"
 	case XSD:
 		return "xsd"
+	case xopSpace:
+		return "xop"
 	case SOAPEnc11, SOAPEnc12:
 		return "enc"
 	}
@@ -175,12 +180,15 @@ func (w *Writer) appendDecl(dst []byte, b binding) []byte {
 	return append(dst, '"')
 }
 
-func (w *Writer) qname(prefix, local string) {
+func appendQName(dst []byte, prefix, local string) []byte {
 	if prefix != "" {
-		w.buf = append(append(w.buf, prefix...), ':')
+		dst = append(dst, prefix...)
+		dst = append(dst, ':')
 	}
-	w.buf = append(w.buf, local...)
+	return append(dst, local...)
 }
+
+func (w *Writer) qname(prefix, local string) { w.buf = appendQName(w.buf, prefix, local) }
 
 // closeTag ends a start tag before content is written.
 func (w *Writer) closeTag() {
@@ -202,9 +210,9 @@ func (w *Writer) Start(name xml.Name) {
 	}
 	w.closeTag()
 	p := w.prefix(name.Space)
-	w.buf = append(w.buf, '<')
-	from := len(w.buf)
-	w.qname(p, name.Local)
+	b := append(w.buf, '<')
+	from := len(b)
+	w.buf = appendQName(b, p, name.Local)
 	w.open = append(w.open, openTag{from, len(w.buf)})
 	w.inTag = true
 	if !w.root {
@@ -260,9 +268,9 @@ func (w *Writer) End() {
 		w.buf = append(w.buf, '/', '>')
 		return
 	}
-	w.buf = append(w.buf, '<', '/')
-	w.buf = append(w.buf, w.buf[t.from:t.to]...)
-	w.buf = append(w.buf, '>')
+	b := append(w.buf, '<', '/')
+	b = append(b, b[t.from:t.to]...)
+	w.buf = append(b, '>')
 }
 
 // Attr writes an attribute of the element just started.
@@ -270,6 +278,9 @@ func (w *Writer) Attr(name xml.Name, value string) {
 	w.BeginAttr(name)
 	w.Text(value)
 	w.EndAttr()
+	if name.Local == "contentType" && name.Space == xmimeSpace && len(w.open) > 0 {
+		w.media, w.mediaAt = value, w.open[len(w.open)-1].from
+	}
 }
 
 // AttrQName writes an attribute whose value is a qualified name.
@@ -346,9 +357,45 @@ func (w *Writer) QName(q xml.Name) {
 
 // Element writes an element that holds s.
 func (w *Writer) Element(name xml.Name, s string) {
+	if s != "" && w.isPlain() {
+		b, from := w.beginLeaf(name)
+		to := len(b)
+		b, err := appendEscaped(append(b, '>'), s, false)
+		if err == nil {
+			w.endLeaf(b, from, to)
+			return
+		} // else what follows fails in the right place
+	}
 	w.Start(name)
 	w.Text(s)
 	w.End()
+}
+
+// isPlain reports whether the next element is like most: not the root, and
+// without attributes that wait for it. Such an element can be written in one go
+// if it has no attributes and only text in it.
+func (w *Writer) isPlain() bool {
+	return w.err == nil && !w.inAttr && len(w.open) > 0 && len(w.next) == 0
+}
+
+// beginLeaf begins such an element and returns the buffer with it and where its
+// name is in it. Nothing has happened until endLeaf.
+func (w *Writer) beginLeaf(name xml.Name) (b []byte, from int) {
+	p := w.prefix(name.Space)
+	b = w.buf
+	if w.inTag {
+		b = append(b, '>')
+	}
+	b = append(b, '<')
+	from = len(b)
+	return appendQName(b, p, name.Local), from
+}
+
+func (w *Writer) endLeaf(b []byte, from, to int) {
+	b = append(b, '<', '/')
+	b = append(b, b[from:to]...)
+	w.buf = append(b, '>')
+	w.inTag = false
 }
 
 // QNameElement writes an element that holds a qualified name.
@@ -381,6 +428,12 @@ func (w *Writer) Raw(x Raw) {
 // Put writes an element that holds v. app appends the lexical form of v, which
 // must not need escaping; the functions of package soap/xsd are meant here.
 func Put[T any](w *Writer, name xml.Name, app func([]byte, T) []byte, v T) {
+	if w.isPlain() {
+		b, from := w.beginLeaf(name)
+		to := len(b)
+		w.endLeaf(app(append(b, '>'), v), from, to)
+		return
+	}
 	w.Start(name)
 	PutText(w, app, v)
 	w.End()
@@ -406,74 +459,4 @@ func PutText[T any](w *Writer, app func([]byte, T) []byte, v T) {
 		w.closeTag()
 	}
 	w.buf = app(w.buf, v)
-}
-
-// Escaping classes of bytes.
-const (
-	escText   = 1 << iota // replaced in text
-	escAttr               // replaced in attributes
-	escRefuse             // not a character
-	escHigh               // part of a longer character
-)
-
-var escClass = func() (t [256]uint8) {
-	for c := range t {
-		switch {
-		case isControl(byte(c)):
-			t[c] = escRefuse
-		case c >= utf8.RuneSelf:
-			t[c] = escHigh
-		}
-	}
-	t['&'], t['<'], t['>'], t['\r'] = escText|escAttr, escText|escAttr, escText|escAttr, escText|escAttr
-	t['"'], t['\n'], t['\t'] = escAttr, escAttr, escAttr
-	return t
-}()
-
-// appendEscaped appends s as text, or as an attribute value. A carriage return
-// would be read back as a line feed, and white space in an attribute as a
-// space (XML 1.0 2.11, 3.3.3), so those are written as references.
-func appendEscaped(dst []byte, s string, attr bool) ([]byte, error) {
-	mask := uint8(escText | escRefuse | escHigh)
-	if attr {
-		mask = escAttr | escRefuse | escHigh
-	}
-	done, high := 0, false
-	for i := 0; i < len(s); i++ {
-		c := escClass[s[i]] & mask
-		if c == 0 {
-			continue
-		}
-		if c&escHigh != 0 {
-			high = true
-			continue
-		}
-		if c&escRefuse != 0 {
-			return dst, fmt.Errorf("character U+%04X cannot be written in XML", s[i])
-		}
-		dst = append(dst, s[done:i]...)
-		done = i + 1
-		switch s[i] {
-		case '&':
-			dst = append(dst, "&amp;"...)
-		case '<':
-			dst = append(dst, "&lt;"...)
-		case '>':
-			dst = append(dst, "&gt;"...)
-		case '"':
-			dst = append(dst, "&quot;"...)
-		case '\r':
-			dst = append(dst, "&#xD;"...)
-		case '\n':
-			dst = append(dst, "&#xA;"...)
-		case '\t':
-			dst = append(dst, "&#x9;"...)
-		}
-	}
-	if high {
-		if at, msg := illegal(s); at >= 0 {
-			return dst, fmt.Errorf("%s at byte %d cannot be written in XML", msg, at)
-		}
-	}
-	return append(dst, s[done:]...), nil
 }

@@ -175,7 +175,7 @@ func parseMoment(s, typ, layout string) (moment, error) {
 	if _, ok := scan(t, layout); !ok || len(t) > 256 {
 		return moment{}, bad(typ, s)
 	}
-	return moment{strings.Clone(t)}, nil
+	return moment{t}, nil
 }
 
 func (m moment) or(zero string) string {

@@ -60,7 +60,7 @@ func parseInteger(s, typ string, ok func(sign int) bool) (Integer, error) {
 	if !ok(signOf(t)) {
 		return Integer{}, bad(typ, s)
 	}
-	return Integer{strings.Clone(t)}, nil
+	return Integer{t}, nil
 }
 
 // ParseInteger parses an xs:integer.
@@ -152,7 +152,7 @@ func ParseDecimal(s string) (Decimal, error) {
 	if u != "" || whole+frac == 0 || whole+frac > maxDigits {
 		return Decimal{}, bad("decimal", s)
 	}
-	return Decimal{strings.Clone(t)}, nil
+	return Decimal{t}, nil
 }
 
 // AppendDecimal appends an xs:decimal.

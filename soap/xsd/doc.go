@@ -12,8 +12,8 @@
 //   - Duration has years and months, which time.Duration has not.
 //
 // The types are comparable by lexical form, their zero values are valid, and
-// they implement encoding.TextMarshaler and encoding.TextUnmarshaler. Parse
-// functions never keep the string they are given.
+// they implement encoding.TextMarshaler and encoding.TextUnmarshaler. What keeps
+// the lexical form shares memory with the string it was parsed from.
 //
 // Sections cited are those of XML Schema Part 2: Datatypes.
 //

@@ -128,7 +128,7 @@ func ParseDuration(s string) (Duration, error) {
 	if _, ok := scanDuration(t); !ok || len(t) > 256 {
 		return Duration{}, bad("duration", s)
 	}
-	return Duration{strings.Clone(t)}, nil
+	return Duration{t}, nil
 }
 
 // AppendDuration appends an xs:duration.

@@ -2,8 +2,8 @@ package xsd
 
 import "strings"
 
-// ParseString returns a copy of s. 3.2.1.
-func ParseString(s string) (string, error) { return strings.Clone(s), nil }
+// ParseString returns s. 3.2.1.
+func ParseString(s string) (string, error) { return s, nil }
 
 // ParseNormalizedString returns s with each white space made a space. 3.3.1.
 func ParseNormalizedString(s string) (string, error) {
@@ -15,15 +15,15 @@ func ParseNormalizedString(s string) (string, error) {
 			return r
 		}, s), nil
 	}
-	return strings.Clone(s), nil
+	return s, nil
 }
 
 // ParseToken returns s with white space collapsed. It serves xs:token (3.3.2),
 // xs:anyURI and the name types, whose finer rules are left to the application.
 func ParseToken(s string) (string, error) { return Collapse(s), nil }
 
-// Collapse returns a copy of s without white space at the ends and with single
-// spaces inside. 4.3.6.
+// Collapse returns s without white space at the ends and with single spaces
+// inside. 4.3.6.
 func Collapse(s string) string {
 	s = trim(s)
 	for i := 0; i < len(s); i++ {
@@ -31,7 +31,7 @@ func Collapse(s string) string {
 			return strings.Join(fields(s), " ")
 		}
 	}
-	return strings.Clone(s)
+	return s
 }
 
 // fields splits at XML white space, which strings.Fields does not.

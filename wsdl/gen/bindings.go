@@ -127,7 +127,8 @@ func sameBody(a, b *wsdl.BoundOperation) bool {
 		if m == nil || n == nil {
 			return m == n
 		}
-		return m.Use == n.Use && slices.Equal(m.Body, n.Body) && (a.Style != wsdl.RPCStyle || m.Namespace == n.Namespace)
+		attached := slices.EqualFunc(m.Attached, n.Attached, func(a, b *wsdl.Attached) bool { return a.Part == b.Part })
+		return m.Use == n.Use && slices.Equal(m.Body, n.Body) && attached && (a.Style != wsdl.RPCStyle || m.Namespace == n.Namespace)
 	}
 	return a.Style == b.Style && same(a.In, b.In) && same(a.Out, b.Out)
 }
@@ -177,6 +178,7 @@ func (op *operation) all() []*wsdl.BoundOperation {
 }
 
 func (g *generator) markOperation(bo *wsdl.BoundOperation) {
+	g.notePolicy(bo)
 	for _, m := range []*wsdl.BoundMessage{bo.In, bo.Out} {
 		if m == nil {
 			continue

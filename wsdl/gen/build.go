@@ -43,6 +43,8 @@ type generator struct {
 	loose     map[looseElement]*wsdl.Element
 	queue     []*structT // to be filled
 	particles int
+	stream    bool                    // all base64 elements are streamed
+	media     map[*wsdl.Type]bool     // those whose content is
 	empty     map[*wsdl.Particle]bool // see emptyContent
 
 	probs   []wsdl.Problem
@@ -89,6 +91,7 @@ func (g *generator) mark(t *wsdl.Type, use wsdl.Use) {
 		if !t.Mixed {
 			g.elements(t.Content, 0, func(e *wsdl.Element) {
 				stack = append(stack, e.Type)
+				g.noteMedia(e)
 				for _, m := range e.Members {
 					stack = append(stack, m.Type)
 				}
@@ -208,7 +211,10 @@ func (g *generator) fill(s *structT) {
 		return
 	}
 	s.built = true
-	for _, method := range structNames[2:] {
+	if !g.opt.PerNamespace && !s.names.keeps("Check") {
+		delete(s.names.used, "Check")
+	}
+	for _, method := range structNames[4:] {
 		if s.fault != nil {
 			s.names.fixed(method)
 		} else if !s.names.keeps(method) {
@@ -223,7 +229,7 @@ func (g *generator) fill(s *structT) {
 	}
 	switch {
 	case t.Simple != nil:
-		s.simple = g.simpleValue(t, t.Simple)
+		s.simple = g.contentValue(t)
 		s.names.fixed("Value")
 	case t.Mixed:
 		s.mixed = true
@@ -298,10 +304,12 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 	i := &iface{base: base}
 	i.name = base.pkg.scope.pick("any "+base.key, "Any"+base.name)
 	i.marker = "is" + base.name
-	i.read, i.put = "read"+i.name, "put"+i.name
+	i.read, i.put, i.check = "read"+i.name, "put"+i.name, "check"+i.name
 	if g.opt.PerNamespace { // others need them
-		i.read, i.put = g.ref(base.pkg, "Read"+i.name), g.ref(base.pkg, "Put"+i.name)
-		base.pkg.scope.used["Read"+i.name], base.pkg.scope.used["Put"+i.name] = true, true
+		i.read, i.put, i.check = g.ref(base.pkg, "Read"+i.name), g.ref(base.pkg, "Put"+i.name), g.ref(base.pkg, "Check"+i.name)
+		for _, verb := range []string{"Read", "Put", "Check"} {
+			base.pkg.scope.used[verb+i.name] = true
+		}
 	}
 	g.ifaces[t] = i
 	g.ifaceList = append(g.ifaceList, i)
@@ -345,7 +353,7 @@ func (g *generator) rootStruct(e *wsdl.Element, encoded bool) *structT {
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
 		s.names.fixed("Value")
 		g.structs[e] = s
-		s.simple = g.valueOf(e.Type, encoded)
+		s.simple = g.elementValue(e, encoded)
 		g.order = append(g.order, s)
 		return s
 	}
@@ -402,6 +410,8 @@ func (f *field) accepts() (names []wsdl.QName, wild []*wsdl.Wildcard) {
 		return f.nested.accepts()
 	case anyField:
 		return nil, []*wsdl.Wildcard{f.wild}
+	case bodyField, attachedField:
+		return nil, nil
 	}
 	return []wsdl.QName{f.elem}, nil
 }

@@ -40,6 +40,14 @@ func (g *generator) emitOperations(p *portT) {
 		if op.op.Style == wsdl.RPCStyle {
 			g.p("\t\tRPC: true,")
 		}
+		switch policy := op.op.Policy; {
+		case policy == nil:
+		case policy.MTOMRequired:
+			g.p("\t\tMTOM: true,")
+			g.p("\t\tMTOMRequired: true,")
+		case policy.MTOM:
+			g.p("\t\tMTOM: true,")
+		}
 		if op.op.In.Use == wsdl.Encoded || op.op.Out != nil && op.op.Out.Use == wsdl.Encoded {
 			g.p("\t\tEncoded: true,")
 		}

@@ -92,6 +92,7 @@ func (g *generator) emitUnmarshal(s *structT) {
 	g.p("func (x *%s) UnmarshalWire(r *wire.Reader) {", s.name)
 	g.p("\t*x = %s{}", s.name)
 	g.readAttrs(s)
+	g.readAttached(s)
 	if s.nilField != "" {
 		g.p("\tif r.Nil() {")
 		g.p("\t\tx.%s = true", s.nilField)
@@ -100,6 +101,8 @@ func (g *generator) emitUnmarshal(s *structT) {
 		g.p("\t}")
 	}
 	switch {
+	case s.body() != nil:
+		g.p("\tx.%s.UnmarshalWire(r)", s.body().name)
 	case s.simple != nil && byMethod(s.simple):
 		g.p("\tx.Value.UnmarshalWire(r)")
 	case s.simple != nil:
@@ -115,7 +118,13 @@ func (g *generator) emitUnmarshal(s *structT) {
 func (g *generator) emitMarshal(s *structT) {
 	g.p("// MarshalWire implements wire.Marshaler.")
 	g.p("func (x *%s) MarshalWire(w *wire.Writer, name xml.Name) {", s.name)
-	if s.simple != nil && (s.simple.kind == ifaceValue || s.simple.kind == arrayValue || byMethod(s.simple)) { // a root
+	g.writeAttached(s)
+	if f := s.body(); f != nil {
+		g.p("\tx.%s.MarshalWire(w, name)", f.name)
+		g.p("}\n")
+		return
+	}
+	if v := s.simple; v != nil && (v.kind == ifaceValue || v.kind == arrayValue || byMethod(v) && s.typ == nil) { // a root
 		g.writeElement(s.simple, "name", "x.Value", false, "\t")
 		g.p("}\n")
 		return
@@ -158,7 +167,13 @@ func (g *generator) emitMarshal(s *structT) {
 // writeText writes the characters of a value.
 func (g *generator) writeText(v *value, x, ind string) {
 	switch v.kind {
+	case binaryValue:
+		g.p("%sw.BinaryText(%s)", ind, x)
 	case scalarValue:
+		if v.base64 && !v.encoded {
+			g.p("%sw.Base64Text(%s)", ind, x)
+			break
+		}
 		g.p("%swire.PutText(w, %s, %s)", ind, v.app, x)
 	case qnameValue:
 		g.p("%sw.QName(%s)", ind, x)
@@ -225,9 +240,15 @@ func (g *generator) writeElement(v *value, n, x string, ptr bool, ind string) {
 		g.p("%sw.Typed(%s)", ind, g.name(v.typ))
 	}
 	switch v.kind {
+	case refValue:
+		g.p("%sw.Ref(%s, %s)", ind, n, x)
 	case arrayValue:
 		g.p("%s%s(w, %s, %s)", ind, v.array.put, n, x)
 	case scalarValue:
+		if v.base64 && !v.encoded {
+			g.p("%sw.Base64(%s, %s)", ind, n, x)
+			break
+		}
 		g.p("%swire.Put(w, %s, %s, %s)", ind, n, v.app, x)
 	case qnameValue:
 		g.p("%sw.QNameElement(%s, %s)", ind, n, x)
@@ -265,6 +286,8 @@ func (g *generator) writeField(f *field) {
 		return
 	case nestedField:
 		g.writeNested(f)
+		return
+	case bodyField, attachedField: // written apart from the content
 		return
 	}
 	v, n, gt := f.val, g.name(f.elem), f.goType()

@@ -181,3 +181,24 @@ func (g *generator) emitNestedWrite(s *structT) {
 	}
 	g.p("}\n")
 }
+
+// after returns which field may come next when a part of field i was read.
+func (f *field) after(i int) int {
+	if f.card == many || f.kind == nestedField && !f.nested.whole() {
+		return i
+	}
+	return i + 1
+}
+
+// whole reports whether readChild reads all that an occurrence of s can have.
+func (s *structT) whole() bool {
+	if s.kind == groupStruct {
+		return true
+	}
+	for _, f := range s.fields {
+		if f.kind != elemField && f.card == many || f.kind == nestedField && !f.nested.whole() {
+			return false
+		}
+	}
+	return true
+}

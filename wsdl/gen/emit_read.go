@@ -17,7 +17,12 @@ func readExpr(v *value) string {
 	}
 	switch v.kind {
 	case scalarValue, textListValue:
+		if v.base64 && !v.encoded {
+			return "r.Base64()"
+		}
 		return value + "(r, " + v.parse + ")"
+	case refValue:
+		return "r.Ref()"
 	case arrayValue:
 		return v.array.read + "(r)"
 	case qnameValue:
@@ -38,7 +43,9 @@ func readExpr(v *value) string {
 }
 
 // byMethod reports whether values are read by UnmarshalWire into place.
-func byMethod(v *value) bool { return v.kind == structValue || v.kind == anyValue }
+func byMethod(v *value) bool {
+	return v.kind == structValue || v.kind == anyValue || v.kind == binaryValue
+}
 
 // readField writes the statements that consume the current element as a field.
 func (g *generator) readField(f *field, ind string) {
@@ -100,6 +107,12 @@ func (g *generator) readField(f *field, ind string) {
 			g.p("%s\t%s = v", ind, x)
 		}
 		g.p("%s}", ind)
+	case byMethod(v) && gt == t && v.encoded && v.kind == structValue: // of a type that is literal as well
+		g.p("%sif r.Nil() {", ind)
+		g.p("%s\tr.Skip()", ind)
+		g.p("%s} else {", ind)
+		g.p("%s\t%s.UnmarshalWire(r)", ind, x)
+		g.p("%s}", ind)
 	case byMethod(v) && gt == t:
 		g.p("%s%s.UnmarshalWire(r)", ind, x)
 	case byMethod(v):
@@ -126,7 +139,7 @@ func (f *field) withDefault() *value {
 		return f.val
 	}
 	v := *f.val
-	v.parse = fmt.Sprintf("wire.Default(%s, %q)", v.parse, *f.def)
+	v.parse, v.base64 = fmt.Sprintf("wire.Default(%s, %q)", v.parse, *f.def), false
 	return &v
 }
 
@@ -233,27 +246,6 @@ func (f *field) single() bool {
 	return (f.kind == elemField || f.kind == constField) && f.card != many
 }
 
-// after returns which field may come next when a part of field i was read.
-func (f *field) after(i int) int {
-	if f.card == many || f.kind == nestedField && !f.nested.whole() {
-		return i
-	}
-	return i + 1
-}
-
-// whole reports whether readChild reads all that an occurrence of s can have.
-func (s *structT) whole() bool {
-	if s.kind == groupStruct {
-		return true
-	}
-	for _, f := range s.fields {
-		if f.kind != elemField && f.card == many || f.kind == nestedField && !f.nested.whole() {
-			return false
-		}
-	}
-	return true
-}
-
 // readContent writes the loop that reads the children of a complex struct.
 func (g *generator) readContent(s *structT) {
 	ordered := s.ordered()
@@ -349,6 +341,9 @@ func (g *generator) switchLocal(s *structT, ordered bool, flags map[int]int, emi
 			g.p("\t\tcase %s:", labels)
 			for _, d := range ds {
 				cond := g.isSpace(d.name.Space)
+				if s.encoded && !s.encOnly && d.name.Space != "" {
+					cond = "(" + cond + ` || r.Space() == "")` // accessors of encoded messages have none
+				}
 				if ordered {
 					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
 				} else if s.encOnly && len(ds) == 1 {

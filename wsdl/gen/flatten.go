@@ -115,7 +115,7 @@ func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field 
 		s.fields = append(s.fields, f)
 		return f
 	}
-	f.val = g.valueOf(e.Type, s.encoded)
+	f.val = g.elementValue(e, s.encoded)
 	if e.Nillable {
 		switch f.val.kind {
 		case structValue:

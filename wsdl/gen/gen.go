@@ -14,7 +14,8 @@
 // a repeated one a slice; one that may be nil is a pointer, or a wire.Nillable
 // if it may be absent too. A choice is a struct of pointers of which exactly
 // one is set. An enumeration is a named string type that keeps values it does
-// not know. An element whose type has derived types is an interface that those
+// not know. Binary content that the description expects to be large is a
+// wire.Binary, which is streamed. An element whose type has derived types is an interface that those
 // types implement. Numbers, dates and durations that Go has no exact type for
 // are those of package xsd. xs:any keeps the XML it finds.
 //
@@ -24,6 +25,11 @@
 // A port type has one client and one server, whatever SOAP versions it is bound
 // in; a binding that sends other bodies has its own. An example test and a
 // README.md show how to use them.
+//
+// Where the schema restricts values (facets, choices, how often an element may
+// be there), types have a method Validate. Nothing calls it by itself:
+// soapclient.Client.Validate and the interceptor soapserver.Validate do. A facet
+// that cannot be checked is named in a comment in validate.gen.go.
 //
 // # SOAP encoding
 //
@@ -77,6 +83,12 @@ type Options struct {
 	// and the file is brought up to date.
 	FreezeNames bool
 	Names       []byte
+
+	// StreamBinary makes a wire.Binary of every element of type
+	// xs:base64Binary. Without it those are one whose description expects media
+	// types (xmime:expectedContentTypes), or whose service takes MTOM; the
+	// others are []byte.
+	StreamBinary bool
 }
 
 // File is one generated file. Name uses slashes and is relative to the
@@ -158,6 +170,7 @@ func generate(d *wsdl.Definitions, o Options) (*generator, *Result, error) {
 		enums: map[*wsdl.Type]*enumT{}, ifaces: map[*wsdl.Type]*iface{}, faults: map[*wsdl.Element]*structT{},
 		literal: map[*wsdl.Type]bool{}, encoded: map[*wsdl.Type]bool{}, arrays: map[*wsdl.Type]*arrayT{},
 		loose: map[looseElement]*wsdl.Element{}, empty: map[*wsdl.Particle]bool{}, members: map[string]*scope{},
+		media: map[*wsdl.Type]bool{}, stream: o.StreamBinary,
 	}
 	if g.opt.Package == "" {
 		g.opt.Package = defaultPackage(d)
@@ -216,6 +229,9 @@ func (g *generator) emitFile(r *Result, name string, emit func()) error {
 		g.self = g.opt.ImportPath
 	}
 	emit()
+	if g.body.Len() == 0 {
+		return nil // nothing to validate
+	}
 	data, err := format.Source(g.source(pkg))
 	if err != nil {
 		return fmt.Errorf("gen: %s does not parse, which is a bug in the generator: %w", name, err)
@@ -242,6 +258,9 @@ func (g *generator) write() (*Result, error) {
 		if err := g.emitFile(r, p.dir+"/codec.gen.go", g.emitCodec); err != nil {
 			return nil, err
 		}
+		if err := g.emitFile(r, p.dir+"/validate.gen.go", g.emitValidate); err != nil {
+			return nil, err
+		}
 	}
 	g.begin(g.root)
 	for _, f := range []struct {
@@ -252,6 +271,7 @@ func (g *generator) write() (*Result, error) {
 		{"codec.gen.go", g.emitCodec},
 		{"client.gen.go", g.emitClient},
 		{"server.gen.go", g.emitServer},
+		{"validate.gen.go", g.emitValidate},
 		{"schema.gen.go", func() { g.emitSchema(docs, main) }},
 		{exampleFile, g.emitExample},
 	} {

@@ -24,6 +24,8 @@ var golden = []struct {
 	{"shapes", "testdata/shapes/shapes.wsdl", false},
 	{"names", "testdata/names/names.wsdl", false},
 	{"odd", "testdata/odd/odd.wsdl", false},
+	{"facets", "testdata/facets/facets.wsdl", false},
+	{"binary", "testdata/binary/binary.wsdl", false},
 	{"ports", "testdata/ports/ports.wsdl", false},
 	{"parts", "testdata/parts/parts.wsdl", true},
 	{"encoded", "testdata/encoded/encoded.wsdl", false},

@@ -44,10 +44,12 @@ type structT struct {
 type fieldKind int
 
 const (
-	elemField   fieldKind = iota
-	anyField              // xs:any
-	nestedField           // a choiceStruct or groupStruct
-	constField            // a fixed value: no Go field
+	elemField     fieldKind = iota
+	anyField                // xs:any
+	nestedField             // a choiceStruct or groupStruct
+	constField              // a fixed value: no Go field
+	bodyField               // the element of a message that has attachments too
+	attachedField           // an attachment; elem.Local is its part in the WSDL
 )
 
 type card int
@@ -88,7 +90,9 @@ const (
 	qnameListValue
 	structValue
 	ifaceValue
-	anyValue // wire.Any
+	anyValue    // wire.Any
+	binaryValue // wire.Binary
+	refValue    // wire.Binary by reference: ref:swaRef
 	arrayValue
 )
 
@@ -100,12 +104,16 @@ type value struct {
 	app    string // of scalarValue
 	enum   *enumT // of textValue: a named type
 	slice  bool   // nil means absent
+	base64 bool   // of scalarValue: []byte that may travel in a part of its own
 	st     *structT
 	iface  *iface
 	array  *arrayT
 
 	encoded bool       // may be nil in a message
 	typ     wsdl.QName // what Typed writes in encoded messages; zero: nothing
+
+	of     *wsdl.Type   // of text: where its facets are
+	simple *wsdl.Simple // of text
 }
 
 // enumT is a named string type with constants.
@@ -127,6 +135,7 @@ type iface struct {
 	name   string // AnyShape
 	read   string // readAnyShape, seen from anywhere
 	put    string
+	check  string
 	marker string // isShape
 	base   *structT
 	impls  []*structT // base first, unless abstract
@@ -136,6 +145,7 @@ type iface struct {
 type message struct {
 	goType string
 	elem   wsdl.QName // zero: an empty body
+	st     *structT   // of its parts, if there is one
 }
 
 type operation struct {

@@ -7,7 +7,7 @@ import (
 )
 
 // structNames are the methods of generated structs, of faults those from Error on.
-var structNames = []string{"MarshalWire", "UnmarshalWire", "Error", "DetailName", "EncodedDetail"}
+var structNames = []string{"MarshalWire", "UnmarshalWire", "Validate", "Check", "Error", "DetailName", "EncodedDetail"}
 
 // nameStruct names a struct by what it is in the description.
 func (g *generator) nameStruct(s *structT, key string, candidates ...string) {

@@ -14,6 +14,7 @@ func (g *generator) skip(pos wsdl.Position, format string, args ...any) {
 
 func (g *generator) markPart(p *wsdl.Part, use wsdl.Use) {
 	if p.Element != nil {
+		g.noteMedia(p.Element)
 		g.mark(p.Element.Type, use)
 	} else {
 		g.mark(p.Type, use)
@@ -110,13 +111,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		// Document style has no rule for several parts with types, or one whose
 		// type cannot be that of a whole body; peers that have such descriptions
 		// send elements named for the parts, as in RPC style.
-		base, direction, what := op.method, "input", "request"
-		if reply {
-			base, direction, what = base+"Response", "output", "answer"
-		}
-		s := &structT{built: true, pkg: g.root}
-		g.nameStruct(s, direction+" of "+p.key+"/"+op.key, base, p.name+base, base+"Message")
-		s.doc = []string{s.name + " is the " + what + " of the operation " + op.op.Name + ", with a field for each part."}
+		s := g.messageStruct(p, op, reply)
 		s.encoded = m.Use == wsdl.Encoded
 		s.encOnly = s.encoded
 		if s.encoded && reply {
@@ -130,9 +125,9 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 			}
 			g.element(s, &wsdl.Particle{Kind: wsdl.ElementParticle, Min: 1, Max: 1, Element: e, Pos: part.Pos}, false)
 		}
-		g.order = append(g.order, s)
-		r.goType = g.ref(s.pkg, s.name)
+		r.st, r.goType = s, g.ref(s.pkg, s.name)
 	}
+	g.withAttachments(p, op, m, r, reply)
 	return r
 }
 

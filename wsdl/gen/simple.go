@@ -50,6 +50,12 @@ func textParse(atom *wsdl.Type) string {
 // simpleValue says how a simple type appears in Go. s is the simple type of t,
 // or the simple content of a complex type.
 func (g *generator) simpleValue(t *wsdl.Type, s *wsdl.Simple) *value {
+	v := g.simpleShape(t, s)
+	v.of, v.simple = t, s
+	return v
+}
+
+func (g *generator) simpleShape(t *wsdl.Type, s *wsdl.Simple) *value {
 	switch s.Variety {
 	case wsdl.Union:
 		return &value{kind: textValue, goType: "string"}
@@ -68,7 +74,7 @@ func (g *generator) simpleValue(t *wsdl.Type, s *wsdl.Simple) *value {
 	default:
 		if b, ok := builtins[local]; ok {
 			return &value{kind: scalarValue, goType: b[0], parse: "xsd.Parse" + b[1],
-				app: appendName(b[0], b[1]), slice: b[0] == "[]byte"}
+				app: appendName(b[0], b[1]), slice: b[0] == "[]byte", base64: local == "base64Binary"}
 		}
 	}
 	return &value{kind: textValue, goType: "string", parse: textParse(atom)}

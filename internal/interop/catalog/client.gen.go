@@ -33,7 +33,7 @@ var (
 		Name:       "GetParcel",
 		Action:     "http://example.com/catalog/GetParcel",
 		Input:      nameGetParcel,
-		Output:     nameParcelOut,
+		Output:     nameGetParcelResponse,
 		Namespaces: []string{ns1},
 	}
 	opCatalogEchoParcel = &soap.Operation{
@@ -142,8 +142,8 @@ func (c *CatalogClient) EchoOrder(ctx context.Context, req *EchoOrder, opts ...s
 // GetParcel calls the operation GetParcel.
 //
 // Returns one of the parcels that both sides know.
-func (c *CatalogClient) GetParcel(ctx context.Context, req *GetParcel, opts ...soapclient.CallOption) (*Parcel, error) {
-	return soapclient.Call[GetParcel, Parcel](ctx, c.soap, opCatalogGetParcel, req, opts...)
+func (c *CatalogClient) GetParcel(ctx context.Context, req *GetParcel, opts ...soapclient.CallOption) (*GetParcelResponse, error) {
+	return soapclient.Call[GetParcel, GetParcelResponse](ctx, c.soap, opCatalogGetParcel, req, opts...)
 }
 
 // EchoParcel calls the operation EchoParcel.

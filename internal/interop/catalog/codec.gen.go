@@ -36,6 +36,7 @@ var (
 	nameContact           = xml.Name{Space: ns2, Local: "contact"}
 	nameOrder             = xml.Name{Space: ns1, Local: "order"}
 	nameWhich             = xml.Name{Space: ns1, Local: "which"}
+	nameParcel            = xml.Name{Space: ns1, Local: "parcel"}
 	nameReason            = xml.Name{Space: ns1, Local: "reason"}
 	nameSku               = xml.Name{Space: ns2, Local: "sku"}
 	nameQuantity          = xml.Name{Space: ns2, Local: "quantity"}
@@ -110,8 +111,9 @@ var (
 	nameEchoOrder         = xml.Name{Space: ns1, Local: "EchoOrder"}
 	nameEchoOrderResponse = xml.Name{Space: ns1, Local: "EchoOrderResponse"}
 	nameGetParcel         = xml.Name{Space: ns1, Local: "GetParcel"}
-	nameParcelOut         = xml.Name{Space: ns1, Local: "ParcelOut"}
+	nameGetParcelResponse = xml.Name{Space: ns1, Local: "GetParcelResponse"}
 	nameParcelIn          = xml.Name{Space: ns1, Local: "ParcelIn"}
+	nameParcelOut         = xml.Name{Space: ns1, Local: "ParcelOut"}
 	nameSeen              = xml.Name{Space: ns1, Local: "Seen"}
 	nameSeenResponse      = xml.Name{Space: ns1, Local: "SeenResponse"}
 	namePing              = xml.Name{Space: ns1, Local: "Ping"}
@@ -439,6 +441,31 @@ func (x *GetParcel) UnmarshalWire(r *wire.Reader) {
 func (x *GetParcel) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	w.Element(nameWhich, x.Which)
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *GetParcelResponse) UnmarshalWire(r *wire.Reader) {
+	*x = GetParcelResponse{}
+	var seen [1]bool
+	for r.Child() {
+		switch r.Local() {
+		case "parcel":
+			if r.Space() == ns1 {
+				r.Once(&seen[0])
+				x.Parcel.UnmarshalWire(r)
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element parcel is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *GetParcelResponse) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	x.Parcel.MarshalWire(w, nameParcel)
 	w.End()
 }
 
@@ -789,7 +816,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 		case "picture":
 			if r.Space() == ns1 {
 				r.Once(&seen[22])
-				x.Picture = wire.Value(r, xsd.ParseBase64)
+				x.Picture = r.Base64()
 				more = r.Child()
 				continue
 			}
@@ -958,7 +985,7 @@ func (x *Order) MarshalWire(w *wire.Writer, name xml.Name) {
 		wire.Put(w, nameReading, xsd.AppendFloat64, v)
 	}
 	wire.Put(w, nameActive, xsd.AppendBool, x.Active)
-	wire.Put(w, namePicture, xsd.AppendBase64, x.Picture)
+	w.Base64(namePicture, x.Picture)
 	wire.Put(w, nameChecksum, xsd.AppendHex, x.Checksum)
 	w.Element(nameLink, x.Link)
 	w.QNameElement(nameKind, x.Kind)

@@ -26,7 +26,7 @@ type CatalogServer interface {
 	// GetParcel serves the operation GetParcel.
 	//
 	// Returns one of the parcels that both sides know.
-	GetParcel(ctx context.Context, req *GetParcel) (*Parcel, error)
+	GetParcel(ctx context.Context, req *GetParcel) (*GetParcelResponse, error)
 
 	// EchoParcel serves the operation EchoParcel.
 	//
@@ -93,7 +93,7 @@ func (UnimplementedCatalog) EchoOrder(context.Context, *EchoOrder) (*EchoOrderRe
 }
 
 // GetParcel implements CatalogServer.
-func (UnimplementedCatalog) GetParcel(context.Context, *GetParcel) (*Parcel, error) {
+func (UnimplementedCatalog) GetParcel(context.Context, *GetParcel) (*GetParcelResponse, error) {
 	return nil, soap.Faultf(soap.CodeServer, "operation GetParcel is not implemented")
 }
 

@@ -75,6 +75,11 @@ type GetParcel struct {
 	Which string
 }
 
+// GetParcelResponse is the content of the element GetParcelResponse.
+type GetParcelResponse struct {
+	Parcel Parcel
+}
+
 // InvalidOrder is the content of the element InvalidOrder.
 type InvalidOrder struct {
 	Reason []string

@@ -54,7 +54,7 @@ async function main() {
 		await run("EchoOrder " + which, async () => (await call("EchoOrder", { order }, exact))[0].order);
 	}
 	for (const which of ["derived", "mixed", "plain", "substituted"]) {
-		const parcel = await run("GetParcel " + which, async () => (await call("GetParcel", { which }))[0]);
+		const parcel = await run("GetParcel " + which, async () => (await call("GetParcel", { which }))[0].parcel);
 		if (parcel) mend(parcel, "payment");
 		await run("EchoParcel " + which, async () => (await call("EchoParcel", parcel))[0]);
 	}

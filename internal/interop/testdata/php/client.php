@@ -50,7 +50,7 @@ foreach (['full', 'sparse', 'texts'] as $which) {
     run("EchoOrder $which", fn () => $c->EchoOrder(['order' => $order])->order);
 }
 foreach (['derived', 'mixed', 'plain', 'substituted'] as $which) {
-    $parcel = run("GetParcel $which", fn () => $c->GetParcel(['which' => $which]));
+    $parcel = run("GetParcel $which", fn () => $c->GetParcel(['which' => $which])->parcel);
     run("EchoParcel $which", fn () => $c->EchoParcel($parcel));
 }
 run('Ping', function () use ($c, $hard) {

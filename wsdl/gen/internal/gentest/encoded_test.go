@@ -207,6 +207,17 @@ func TestEncodedReturnValue(t *testing.T) {
 	}
 }
 
+// TestEncodedShared reads what SOAP encoding allows of a type that literal
+// operations use as well: accessors without namespace, and nil.
+func TestEncodedShared(t *testing.T) {
+	t.Parallel()
+	var req encoded.Encoded
+	err := wire.Unmarshal([]byte(`<r xmlns:xsi="`+wire.XSI+`"><shared><id>7</id><owner xsi:nil="true"/></shared></r>`), &req, wire.Options{Strict: true})
+	if err != nil || req.Shared == nil || req.Shared.ID != 7 {
+		t.Errorf("got %+v, %v", req, err)
+	}
+}
+
 const envelope11 = `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">`
 
 // TestEncodedAsOthersWrite reads the same request as stacks of different kinds

@@ -872,7 +872,7 @@ func (x *Owner) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "name":
-			if r.Space() == ns2 {
+			if r.Space() == ns2 || r.Space() == "" {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
@@ -965,15 +965,19 @@ func (x *Shared) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "id":
-			if r.Space() == ns2 {
+			if r.Space() == ns2 || r.Space() == "" {
 				r.Once(&seen[0])
 				x.ID = wire.ValueOrZero(r, xsd.ParseInt32)
 				continue
 			}
 		case "owner":
-			if r.Space() == ns2 {
+			if r.Space() == ns2 || r.Space() == "" {
 				r.Once(&seen[1])
-				x.Owner.UnmarshalWire(r)
+				if r.Nil() {
+					r.Skip()
+				} else {
+					x.Owner.UnmarshalWire(r)
+				}
 				continue
 			}
 		}

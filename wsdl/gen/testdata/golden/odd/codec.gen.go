@@ -174,7 +174,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "lb":
 			if at <= 8 && r.Space() == ns1 {
 				at = 8
-				x.Lb = append(x.Lb, wire.Value(r, xsd.ParseBase64))
+				x.Lb = append(x.Lb, r.Base64())
 				more = r.Child()
 				continue
 			}
@@ -186,7 +186,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 					x.Ob = wire.Nillable[[]byte]{Nil: true}
 				} else {
 					v := new([]byte)
-					*v = wire.Value(r, xsd.ParseBase64)
+					*v = r.Base64()
 					x.Ob = wire.Nillable[[]byte]{Value: v}
 				}
 				more = r.Child()
@@ -302,10 +302,10 @@ func (x *All) MarshalWire(w *wire.Writer, name xml.Name) {
 	}
 	w.Require(len(x.Lb) >= 1, "Lb has fewer than 1 elements")
 	for _, v := range x.Lb {
-		wire.Put(w, nameLb, xsd.AppendBase64, v)
+		w.Base64(nameLb, v)
 	}
 	if x.Ob.Value != nil {
-		wire.Put(w, nameOb, xsd.AppendBase64, *x.Ob.Value)
+		w.Base64(nameOb, *x.Ob.Value)
 	} else if x.Ob.Nil {
 		w.Nil(nameOb)
 	}

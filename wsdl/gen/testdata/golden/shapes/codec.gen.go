@@ -516,7 +516,7 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 		case "binary":
 			if r.Space() == ns1 {
 				r.Once(&seen[5])
-				x.Binary = wire.Value(r, xsd.ParseBase64)
+				x.Binary = r.Base64()
 				if x.Binary == nil {
 					x.Binary = []byte{}
 				}
@@ -785,7 +785,7 @@ func (x *Everything) MarshalWire(w *wire.Writer, name xml.Name) {
 	}
 	w.Element(nameConstant, "always")
 	if x.Binary != nil {
-		wire.Put(w, nameBinary, xsd.AppendBase64, x.Binary)
+		w.Base64(nameBinary, x.Binary)
 	}
 	wire.Put(w, nameHex, xsd.AppendHex, x.Hex)
 	if x.Big != nil {

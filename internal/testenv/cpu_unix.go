@@ -1,14 +1,14 @@
 //go:build unix
 
-package bench
+package testenv
 
 import (
 	"syscall"
 	"time"
 )
 
-// processorTime returns how much of it, user and system, this process took.
-func processorTime() (time.Duration, error) {
+// ProcessorTime returns how much of it, user and system, this process took.
+func ProcessorTime() (time.Duration, error) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0, err

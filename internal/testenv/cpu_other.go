@@ -1,12 +1,13 @@
 //go:build !unix
 
-package bench
+package testenv
 
 import (
 	"errors"
 	"time"
 )
 
-func processorTime() (time.Duration, error) {
+// ProcessorTime fails here.
+func ProcessorTime() (time.Duration, error) {
 	return 0, errors.New("the system does not tell a process its processor time")
 }
