@@ -19,6 +19,7 @@ const (
 	ns1 = "http://example.com/expenses/2026"
 )
 
+// Names of elements, attributes and types.
 var (
 	namePolicyViolation       = xml.Name{Space: ns1, Local: "PolicyViolation"}
 	nameDescription           = xml.Name{Space: ns1, Local: "description"}

@@ -32,7 +32,7 @@ func (g *generator) documents() (files []File, main string, err error) {
 		if i == 0 {
 			main = names[d]
 		}
-		files = append(files, File{schemaDir + "/" + names[d], data})
+		files = append(files, File{Name: schemaDir + "/" + names[d], Data: data})
 	}
 	return files, main, nil
 }

@@ -19,6 +19,7 @@ const (
 	ns2 = "urn:example:archive"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameContentType   = xml.Name{Space: ns1, Local: "contentType"}
 	nameTitle         = xml.Name{Space: ns2, Local: "title"}

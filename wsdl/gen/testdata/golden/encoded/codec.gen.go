@@ -24,6 +24,7 @@ const (
 	ns6 = "urn:test:encoded:headers"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameShortage          = xml.Name{Space: ns1, Local: "shortage"}
 	nameItems             = xml.Name{Local: "items"}

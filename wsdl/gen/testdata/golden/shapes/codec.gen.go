@@ -22,6 +22,7 @@ const (
 	ns4 = "urn:test:adder"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameBroken       = xml.Name{Space: ns1, Local: "broken"}
 	nameBusy         = xml.Name{Space: ns1, Local: "busy"}
