@@ -25,6 +25,10 @@ func ParseContentType(header string) Content {
 	if c, ok := usualContentType(header); ok {
 		return c
 	}
+	return anyContentType(header)
+}
+
+func anyContentType(header string) Content {
 	mt, params, err := mime.ParseMediaType(header)
 	if errors.Is(err, mime.ErrInvalidMediaParameter) {
 		if params = looseParams(header); params == nil {

@@ -41,6 +41,32 @@ func TestParseContentType(t *testing.T) {
 	}
 }
 
+// TestUsualContentType shows that the short way to read a Content-Type finds
+// what the long one does.
+func TestUsualContentType(t *testing.T) {
+	t.Parallel()
+	usual := 0
+	for _, typ := range []string{"text/xml", "application/soap+xml", "text/xml ", "text/html", "Text/xml", ""} {
+		for _, rest := range []string{
+			"", ";", "; ", ";charset=utf-8", "; charset=UTF-8", `; charset="utf-8"`, `; charset="utf-8`, "; charset=", `; charset=""`,
+			"; charset=a b", "; charset=utf-8;", "; charset=utf-8; x=y", ";  charset=utf-8", "; Charset=utf-8", "; charset =utf-8",
+			"; charset=iso-8859-1", `; charset="a\\b"`, `; action="urn:x"`, "; charset=utf-8, text/html", "; charset='utf-8'", "; charset=ü",
+		} {
+			got, ok := usualContentType(typ + rest)
+			if !ok {
+				continue
+			}
+			usual++
+			if want := anyContentType(typ + rest); got != want {
+				t.Errorf("%q: %+v, want %+v", typ+rest, got, want)
+			}
+		}
+	}
+	if usual < 10 {
+		t.Errorf("only %d are usual", usual)
+	}
+}
+
 // multi joins parts, each a header and a body, into a multipart message.
 func multi(parts ...string) string {
 	var b strings.Builder

@@ -139,6 +139,9 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 		l.docs[final] = d
 	}
 	l.left -= int64(len(data))
+	if l.r.OnDocument != nil {
+		l.r.OnDocument(shown(final))
+	}
 	root, pos, err := parseXML(shown(final), data, l.odd)
 	if err != nil {
 		return fail(pos, nil, "%v", err)

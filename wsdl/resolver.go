@@ -45,6 +45,10 @@ type Resolver struct {
 	// noticed.
 	AllowBroken bool
 
+	// OnDocument, if set, is told of each document that was read, by Open's own
+	// goroutine: for a display of progress.
+	OnDocument func(uri string)
+
 	MaxDocuments int   // zero means DefaultMaxDocuments
 	MaxBytes     int64 // of all documents together; zero means DefaultMaxBytes
 	MaxDepth     int   // of imports; zero means DefaultMaxDepth

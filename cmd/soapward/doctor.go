@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/internal/doctor"
@@ -190,34 +188,4 @@ func (f *doctorFlags) directory(cmd *cobra.Command, realm string, cfg *doctor.Co
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
-}
-
-// progress is a line that says what is being done, on a terminal only.
-type progress struct {
-	w     io.Writer // nil: nowhere
-	shown bool
-}
-
-func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		return &progress{w: w}
-	}
-	return &progress{}
-}
-
-func (p *progress) show(text string) {
-	if p.w == nil {
-		return
-	}
-	if r := []rune(text); len(r) > 75 {
-		text = string(r[:75])
-	}
-	p.shown = true
-	fmt.Fprintf(p.w, "\r\x1b[K%s ...", oneLine(text))
-}
-
-func (p *progress) clear() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -14,12 +13,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/wsdl"
 	"github.com/soapward/soapward/wsdl/gen"
 )
@@ -36,6 +33,8 @@ type generateFlags struct {
 	freezeNames  bool
 	perNamespace bool
 	streamBinary bool
+
+	progress *progress
 
 	needsTool bool // a module that was written to cannot run the go:generate line
 }
@@ -61,10 +60,15 @@ is there.
 The line runs "go tool soapward", so this program must be a tool of the module:
   go get -tool ` + commandPath + `
 
-Operations that are not supported (notifications) are left out and listed. One that refers to what the WSDL does not have is an error.
+Operations that are not supported (notifications) are left out and listed. Mistakes
+in the WSDL are repaired where it is plain what is meant, and listed.
+
+The first time, a program is printed at the end that calls the first operation,
+with the login that was used here, to be pasted into a shell.
 
 A password is asked for on the terminal, or taken from ` + passwordVariable + ` or
---password-file.`,
+--password-file. Proxies are those of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or
+that of --proxy.`,
 		Example: `  soapward generate -o internal/expenses expenses.wsdl
   soapward generate -o gen orders.wsdl stock.wsdl
   soapward generate -u 'CORP\alice' -o internal/hr 'https://host.corp.test/HR.svc?wsdl'
@@ -101,6 +105,9 @@ type generated struct {
 	Services []service `json:"services"`
 	LeftOut  []string  `json:"left_out,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
+
+	Program *firstProgram `json:"program,omitempty"`
+	fresh   bool          // nothing was generated there before
 }
 
 type service struct {
@@ -140,6 +147,9 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 			resolver.HTTP = &http.Client{Transport: t, Timeout: fetchTimeout}
 		}
 	}
+	f.progress = newProgress(cmd.ErrOrStderr())
+	defer f.progress.clear()
+	resolver.OnDocument = f.progress.document
 	var results []generated
 	stale := false
 	from := map[string]string{} // directory -> document
@@ -151,12 +161,13 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 		results = append(results, *r)
 		stale = stale || len(r.Changed) > 0
 	}
+	f.progress.clear()
 	if wantJSON(cmd) {
 		if err := printJSON(cmd.OutOrStdout(), results); err != nil {
 			return err
 		}
-	} else {
-		f.print(cmd.OutOrStdout(), results)
+	} else if err := f.print(cmd.OutOrStdout(), results); err != nil {
+		return err
 	}
 	if f.check && stale {
 		return withRemedy(errors.New("generated files are not up to date"), "run the command again without --check")
@@ -168,7 +179,7 @@ func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
 func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source string, several bool, from map[string]string) (*generated, error) {
 	d, err := resolver.Open(ctx, source)
 	if err != nil {
-		return nil, f.explain(source, err)
+		return nil, explain("soapward generate", source, f.login, err)
 	}
 	pkg := f.pkg
 	if f.output != "" && !several {
@@ -176,6 +187,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 			return nil, err
 		}
 	}
+	f.progress.show(fmt.Sprintf("generate from %d documents with %d types", len(d.Documents), len(d.Types)))
 	res, err := gen.Generate(d, gen.Options{Package: pkg, StreamBinary: f.streamBinary})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
@@ -246,50 +258,16 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, file := range res.Files {
 		out.Files = append(out.Files, file.Name)
 	}
+	ours, err := previous(dir)
+	if err != nil {
+		return nil, err
+	}
+	out.fresh = len(ours) == 0 && !f.check
+	if out.Program, err = newProgram(dir, module, res, f.login.asInProgram()); err != nil {
+		return nil, err
+	}
 	out.Changed, err = write(dir, res.Files, f.check)
 	return out, err
-}
-
-// explain adds what the reader can do about an error of the resolver.
-func (f *generateFlags) explain(source string, err error) error {
-	var status *wsdl.StatusError
-	var refused *authclient.RefusedError
-	var mistakes *wsdl.Error
-	switch {
-	case errors.As(err, &mistakes) && mistakes.Broken:
-		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
-	case errors.As(err, &refused):
-		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
-	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
-		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: soapward generate ... '%s'", source, status.URI))
-	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && f.login.user == "" && !f.login.negotiate:
-		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
-	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
-		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
-	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
-		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
-	case isRemote(source) && !strings.Contains(source, "?") &&
-		(errors.As(err, &status) && status.Code == http.StatusMethodNotAllowed || errors.As(err, &mistakes) && mistakes.NotWSDL):
-		return withRemedy(err, fmt.Sprintf("soapward generate '%s?wsdl'", source))
-	case errors.Is(err, wsdl.ErrOrigin):
-		return withRemedy(err, "save the documents to files and generate from those, or add --allow-private-imports if you trust their source")
-	case errors.Is(err, fs.ErrNotExist):
-		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
-	}
-	return err
-}
-
-// isRemote reports whether a description is fetched over HTTP.
-func isRemote(source string) bool {
-	u, err := url.Parse(source)
-	return err == nil && (strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https"))
-}
-
-// sameOrigin reports whether two URLs have scheme, host and port in common.
-func sameOrigin(a, b string) bool {
-	u, errA := url.Parse(a)
-	v, errB := url.Parse(b)
-	return errA == nil && errB == nil && authclient.TargetOf(u).Origin() == authclient.TargetOf(v).Origin()
 }
 
 // directive returns the command that generates the package again from within
@@ -444,51 +422,4 @@ func previousPart(dir, sub string, ours map[string]bool) error {
 		}
 	}
 	return nil
-}
-
-// print writes the summary.
-func (f *generateFlags) print(w io.Writer, results []generated) {
-	for i, r := range results {
-		if i > 0 {
-			fmt.Fprintln(w)
-		}
-		state := fmt.Sprintf("%d files written", len(r.Changed))
-		switch {
-		case len(r.Changed) == 0:
-			state = "up to date"
-		case f.check:
-			state = "not up to date: " + strings.Join(r.Changed, ", ")
-		}
-		fmt.Fprintf(w, "%s: package %s, %d types, %s\n", filepath.ToSlash(r.Dir), r.Package, r.Types, state)
-		for _, s := range r.Services {
-			fmt.Fprintf(w, "\n%s (SOAP %s)", s.Name, s.SOAP)
-			if s.URL != "" {
-				fmt.Fprintf(w, " %s", s.URL)
-			}
-			fmt.Fprintln(w)
-			tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(tw, "  operation\tin\tout\tfaults")
-			for _, op := range s.Operations {
-				out := op.Out
-				if out == "" {
-					out = "(one-way)"
-				}
-				faults := "-"
-				if len(op.Faults) > 0 {
-					faults = strings.Join(op.Faults, ", ")
-				}
-				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", op.Name, op.In, out, faults)
-			}
-			_ = tw.Flush() // w reports its own errors when the program ends
-		}
-		for _, s := range r.LeftOut {
-			fmt.Fprintf(w, "left out: %s\n", s)
-		}
-		for _, s := range r.Warnings {
-			fmt.Fprintf(w, "warning: %s\n", s)
-		}
-	}
-	if f.needsTool && !f.check {
-		fmt.Fprintf(w, "\nto run it again with go generate: go get -tool %s\n", commandPath)
-	}
 }

@@ -25,8 +25,9 @@ const (
 // goModule is what a go.mod file says that matters here.
 type goModule struct {
 	path  string
-	dir   string
+	dir   string   // of the file
 	tools []string // packages of tool directives
+	needs []string // modules of require directives
 }
 
 // hasTool reports whether "go tool soapward" works in the module.
@@ -58,7 +59,7 @@ func moduleOf(dir string) (*goModule, error) {
 	}
 }
 
-// parseModule reads the module and tool directives of a go.mod file
+// parseModule reads the module, tool and require directives of a go.mod file
 // (https://go.dev/ref/mod#go-mod-file-grammar). The go command says what is
 // wrong with one, so everything else is passed over.
 func parseModule(text string) *goModule {
@@ -80,7 +81,7 @@ func parseModule(text string) *goModule {
 			block = words[0]
 			continue
 		}
-		if len(words) != 2 {
+		if len(words) != 2 && (len(words) != 3 || words[0] != "require") {
 			continue
 		}
 		path := words[1]
@@ -92,6 +93,8 @@ func parseModule(text string) *goModule {
 			m.path = path
 		case "tool":
 			m.tools = append(m.tools, path)
+		case "require":
+			m.needs = append(m.needs, path)
 		}
 	}
 	return m

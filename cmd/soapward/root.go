@@ -34,9 +34,9 @@ func newRootCommand() *cobra.Command {
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
-and server, from WSDL, makes the computer account that NTLM logins are verified
-with, finds out why Kerberos logins fail, and says in words what is in a login
-token.`,
+and server, from WSDL, calls services from the shell, makes the computer account
+that NTLM logins are verified with, finds out why Kerberos logins fail, and says
+in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -45,6 +45,9 @@ token.`,
 
   # the same from a server that wants a Windows login; asks for the password
   soapward generate -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl'
+
+  # one call, without generated code
+  soapward call -u 'CORP\alice' 'https://host.corp.test/Service.svc?wsdl' GetOrder id=7
 
   # a computer account in Active Directory, with its password and keytab
   soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
@@ -67,6 +70,7 @@ token.`,
 		return &usageError{err: err, path: cmd.CommandPath()}
 	})
 	root.AddCommand(
+		newCallCommand(),
 		newDemoCommand(demo.Start),
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
@@ -209,11 +213,19 @@ func printError(w io.Writer, err error, asJSON bool) {
 	if remedy == "" && errors.As(err, &usage) {
 		remedy = usage.path + " --help"
 	}
+	var more interface {
+		details() (text string, data any)
+	}
+	text, fault := "", any(nil)
+	if errors.As(err, &more) {
+		text, fault = more.details()
+	}
 	if asJSON {
 		_ = printJSON(w, struct {
 			Error  string `json:"error"`
+			Fault  any    `json:"fault,omitempty"`
 			Remedy string `json:"remedy,omitempty"`
-		}{err.Error(), remedy})
+		}{err.Error(), fault, remedy})
 		return
 	}
 	lines := strings.Split(err.Error(), "\n")
@@ -221,6 +233,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 		lines[i] = oneLine(lines[i])
 	}
 	fmt.Fprintf(w, "soapward: %s\n", strings.Join(lines, "\n  "))
+	_, _ = io.WriteString(w, text)
 	if remedy != "" {
 		fmt.Fprintf(w, "  try: %s\n", remedy)
 	}

@@ -45,7 +45,7 @@ var ours = rules{
 		"./wsdl":            {standardOnly: true, imports: []string{"./soap/wire", "./soap/xsd"}},
 		"./wsdl/gen":        {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
 
-		"./wsdl/message": {standardOnly: true, imports: []string{"./wsdl", "./soap/..."}},
+		"./wsdl/message": {standardOnly: true, imports: []string{"./wsdl", "./soap/...", "./soapclient"}},
 
 		"./authn":               {standardOnly: true},
 		"./authn/spnego":        {imports: []string{"./authn"}},

@@ -52,6 +52,7 @@ func TestDocumentsBesideLibxml2(t *testing.T) {
 // decided returns what the Reader sees.
 func decided(t *testing.T, v verdict, charset string) (string, bool) {
 	t.Helper()
+	checkLeaves(t, []byte(v.doc), Options{Charset: charset})
 	got, err := infoset(NewReader([]byte(v.doc), Options{Charset: charset}))
 	if (err == nil) != v.ok {
 		t.Errorf("%s %s: %q: error %v, want one: %v", v.rule, v.name, v.doc, err, !v.ok)

@@ -6,10 +6,11 @@ import (
 	"testing"
 )
 
-// FuzzReader: no input makes the Reader panic; what it accepts means the same
-// after re-encoding, and after being carried as Raw into a document that binds
-// the same prefixes differently. FuzzReaderBesideLibxml2 and
-// FuzzReaderBesideEncodingXML say whether it is the right meaning.
+// FuzzReader: no input makes the Reader panic, and Text reads what Next does;
+// what it accepts means the same after re-encoding, and after being carried as
+// Raw into a document that binds the same prefixes differently.
+// FuzzReaderBesideLibxml2 and FuzzReaderBesideEncodingXML say whether it is the
+// right meaning.
 func FuzzReader(f *testing.F) {
 	for _, s := range []string{
 		`<a/>`,
@@ -24,6 +25,7 @@ func FuzzReader(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
+		checkLeaves(t, doc, Options{})
 		want, err := infoset(NewReader(doc, Options{}))
 		if err != nil {
 			return

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func TestNillable(t *testing.T) {
@@ -64,6 +65,24 @@ func TestUnknown(t *testing.T) {
 	var ve *ValueError
 	if !errors.As(r.Err(), &ve) || ve.Name.Local != "b" {
 		t.Errorf("got %v", r.Err())
+	}
+}
+
+func TestKnow(t *testing.T) {
+	t.Parallel()
+	const known = "urn:known"
+	r := start(t, `<a xmlns="urn:known"><b xmlns:p="urn:known" xmlns:q="urn:other"><p:c/><q:d/></b></a>`, Options{})
+	r.Know(known)
+	var got []string
+	for k := r.Next(); k != EOF; k = r.Next() {
+		got = append(got, clark(r.Name()))
+		if r.Space() == known && unsafe.StringData(r.Space()) != unsafe.StringData(known) {
+			t.Errorf("%s has a namespace of its own", clark(r.Name()))
+		}
+	}
+	want := "{urn:known}b {urn:known}c {urn:known}c {urn:other}d {urn:other}d {urn:known}b {urn:known}a"
+	if s := strings.Join(got, " "); s != want || r.Err() != nil {
+		t.Errorf("got %s, %v", s, r.Err())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // infoset returns what a Reader sees from its current place to the end, one
@@ -110,5 +111,52 @@ func rewrite(w *Writer, r *Reader) {
 		case EOF:
 			return
 		}
+	}
+}
+
+// checkLeaves reads a document once by Next and once with Text for the elements
+// that hold no others: what is read, and where it is refused, must be the same.
+func checkLeaves(tb testing.TB, doc []byte, o Options) {
+	tb.Helper()
+	type leaf struct {
+		text   strings.Builder
+		parent int
+		inner  bool // holds elements
+	}
+	var all []*leaf // in document order
+	at := -1        // the innermost open one
+	r := NewReader(doc, o)
+	for k := r.Next(); k != EOF; k = r.Next() {
+		switch k {
+		case Start:
+			if at >= 0 {
+				all[at].inner = true
+			}
+			all = append(all, &leaf{parent: at})
+			at = len(all) - 1
+		case Text:
+			all[at].text.WriteString(r.Chars())
+		case End:
+			at = all[at].parent
+		}
+	}
+	again := NewReader(doc, o)
+	for i := 0; again.Next() != EOF; {
+		if again.kind != Start {
+			continue
+		}
+		l := all[i]
+		i++
+		if l.inner {
+			continue
+		}
+		name := again.Name()
+		got := again.Text()
+		if again.Err() == nil && (got != l.text.String() || again.Name() != name || again.kind != End) {
+			tb.Fatalf("%q: %s is %q to Text, %q to Next", doc, clark(name), got, l.text.String())
+		}
+	}
+	if fmt.Sprint(r.Err()) != fmt.Sprint(again.Err()) {
+		tb.Fatalf("%q: Text leads to %v, Next to %v", doc, again.Err(), r.Err())
 	}
 }

@@ -191,6 +191,9 @@ func (r *Reader) Space() string { return r.space }
 // Comparing it with Space is a little faster then.
 func (r *Reader) Know(space string) {
 	r.known = space
+	if r.space == space {
+		r.space = space
+	}
 	for i := range r.ns {
 		if r.ns[i].space == space {
 			r.ns[i].space = space

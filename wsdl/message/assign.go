@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -121,10 +122,19 @@ func parseStep(s string) (st step, n int, err error) {
 	return st, 0, fmt.Errorf("want name=value")
 }
 
+// onlyAttributes reports whether v is an object of attributes alone.
+func (v *value) onlyAttributes() bool {
+	return v.kind == object && !slices.ContainsFunc(v.members, func(m member) bool { return !strings.HasPrefix(m.key, "@") })
+}
+
 // assign puts v at path. A name that has a value already becomes an array.
 func assign(at *value, path []step, v *value) error {
 	for i, st := range path {
 		last := i == len(path)-1
+		if at.scalar() && strings.HasPrefix(st.key, "@") { // amount=1 amount.@currency=EUR
+			inner := *at
+			*at = value{kind: object, members: []member{{"#text", &inner}}}
+		}
 		if at.kind != object {
 			return fmt.Errorf("%s has a value already", path[i-1].key)
 		}
@@ -158,6 +168,9 @@ func assign(at *value, path []step, v *value) error {
 			old = old.items[st.index]
 		case last && old.kind == array:
 			old.items = append(old.items, v)
+			return nil
+		case last && v.scalar() && old.onlyAttributes(): // the other way round
+			old.add("#text", v)
 			return nil
 		case last:
 			if v.kind == array {

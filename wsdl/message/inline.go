@@ -10,11 +10,12 @@ import (
 )
 
 // inline puts what href refers to in the place of the reference, so that an
-// encoded message reads like a literal one (SOAP 1.1 5.4.1). Elements that
+// encoded message reads like a literal one (SOAP 1.1 5.4.1), and leaves out the
+// attributes of the encoding. Elements that
 // refer to themselves stay references; what it makes is bounded.
 func inline(body wire.Raw) (wire.Raw, error) {
 	all := body.Elements()
-	if len(all) < 2 && !strings.Contains(body.String(), "href") {
+	if len(all) == 0 {
 		return body, nil
 	}
 	x := &inliner{byID: map[string]wire.Raw{}, open: map[string]bool{}, w: wire.NewWriter(nil), left: maxInlinedBytes}
@@ -25,9 +26,6 @@ func inline(body wire.Raw) (wire.Raw, error) {
 				x.byID[id] = e
 			}
 		}
-	}
-	if len(all) == 0 {
-		return body, nil
 	}
 	r := all[0].Reader(wire.Options{})
 	r.Child()

@@ -114,6 +114,14 @@ func didYouMean(s string, names []string) string {
 			best, least = n, d
 		}
 	}
+	if best == "" && s != "" { // a part of one
+		for _, n := range names {
+			if strings.Contains(strings.ToLower(n), strings.ToLower(s)) {
+				best = n
+				break
+			}
+		}
+	}
 	switch {
 	case best != "":
 		return fmt.Sprintf("; did you mean %q?", best)

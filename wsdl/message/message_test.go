@@ -100,6 +100,8 @@ func TestFromJSON(t *testing.T) {
 		{"abstract", `{"@id": "1", "customer": {"name": "x"}}`, "", `message: customer: needs "@type", because the type Party is abstract: one of Person, Company`},
 		{"no such type", `{"@id": "1", "customer": {"@type": "Persn"}}`, "", `customer.@type: there is no such type here: "Persn"; did you mean "Person"?`},
 		{"type of something else", `{"@id": "1", "customer": {"@type": "Pair"}}`, "", `no such type here: "Pair"`},
+		{"built-in type for an element with content", `{"@id": "1", "customer": {"@type": "xs:string", "#text": "x"}}`, "", `no such type here: "xs:string"`},
+		{"byte order mark", "\ufeff" + wholeOrder, "<n1:Order", ""},
 		{"no number", `{"@id": "1", ` + person + `, "line": {"sku": "AB-001", "count": "many"}}`, "", `line.count: "many" is no xs:positiveInteger, such as 1`},
 		{"fraction of an integer", `{"@id": "1", ` + person + `, "line": {"sku": "AB-001", "count": 1.5}}`, "", `line.count: "1.5" is no xs:positiveInteger`},
 		{"enumeration", `{"@id": "1", ` + person + `, "line": {"sku": "AB-001", "count": 1, "price": {"@currency": "EURO", "#text": 1}}}`, "", `@currency: "EURO" is not one of the values allowed; did you mean "EUR"?`},
@@ -145,6 +147,8 @@ func TestFromArgs(t *testing.T) {
 		{"nested and repeated", append(base, "line[1].sku=AB-002", "line[1].count=1"), `"count": 1`, ""},
 		{"file", append(base, "scan=@scan.pdf"), `"scan": "AP8lUERG"`, ""},
 		{"@ itself", append(base, "note=@@home = a.b"), `"note": "@home = a.b"`, ""},
+		{"text and attribute", append(base, "line[0].price=1.50", "line[0].price.@currency=EUR"), "\"@currency\": \"EUR\",\n        \"#text\": 1.50", ""},
+		{"attribute and text", append(base, "line[0].price.@currency=EUR", "line[0].price=1.50"), "\"@currency\": \"EUR\",\n        \"#text\": 1.50", ""},
 		{"JSON", append(base, "note:=null"), `"note": null`, ""},
 		{"twice is repeated", append(base[:3:3], `line:={"sku":"AB-001","count":1}`, `line:={"sku":"AB-002","count":2}`, "pickup=2026-01-31"), `"sku": "AB-002"`, ""},
 		{"namespace", append(base, "{urn:shop}note=x.y"), `"note": "x.y"`, ""},
@@ -275,6 +279,30 @@ func TestTemplate(t *testing.T) {
 	}
 	if got := find(t, "Endless", "").Input.Template(); !strings.Contains(got, "this is not complete") || len(got) > 1000 {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, xml string
+		want      int
+		err       string
+	}{
+		{"one", `<a xmlns="urn:a"/>`, 1, ""},
+		{"document", "\ufeff<?xml version='1.0'?>\n<a xmlns='urn:a'/>\n", 1, ""},
+		{"two", `<a xmlns="urn:a"/> <b xmlns="urn:b">x</b>`, 2, ""},
+		{"none", "text", 0, "no element"},
+		{"ends the wrapper", "<a/></x><b/><x>", 0, "more"},
+		{"open", "<a>", 0, "header blocks: wire: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Headers([]byte(tt.xml))
+			if len(got) != tt.want || (err == nil) != (tt.err == "") {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
 	}
 }
 

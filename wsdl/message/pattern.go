@@ -33,7 +33,7 @@ func samplePattern(f facets, fine func(string) bool) (string, bool) {
 		return false
 	}
 	for _, p := range f.patterns {
-		tree, err := syntax.Parse(goPattern(p), syntax.Perl&^syntax.PerlX|syntax.UnicodeGroups|syntax.PerlX)
+		tree, err := syntax.Parse(goPattern(p), syntax.Perl)
 		if err != nil {
 			continue
 		}

@@ -61,6 +61,7 @@ const maxJSONDepth = 1000
 // parseJSON reads one JSON value. Members with the same name are an error:
 // one of them would be lost.
 func parseJSON(data []byte) (*value, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	v, err := parseValue(d, 0)

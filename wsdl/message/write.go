@@ -160,7 +160,7 @@ func (x *encoder) element(e *wsdl.Element, v *value) {
 func (x *encoder) typeOf(key string, w *value, declared *wsdl.Type) (t *wsdl.Type) {
 	x.within(key, func() {
 		fits := func(t *wsdl.Type) bool {
-			return t != nil && (isAny(declared) || t.Is(declared) || t.Name == declared.Name || t.Builtin)
+			return t != nil && (isAny(declared) || t.Is(declared) || t.Name == declared.Name || t.Builtin && declared.Builtin)
 		}
 		name := parseClark(w.text)
 		if local, ok := strings.CutPrefix(w.text, "xs:"); ok {

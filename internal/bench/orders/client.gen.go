@@ -32,11 +32,7 @@ type OrdersClient struct {
 // NewOrdersClient returns a client that sends its calls through c. Without a
 // URL in c, calls go to OrdersURL.
 func NewOrdersClient(c *soapclient.Client) *OrdersClient {
-	d := *c
-	if d.URL == "" {
-		d.URL = OrdersURL
-	}
-	return &OrdersClient{&d}
+	return &OrdersClient{c.At(OrdersURL, soap.V11)}
 }
 
 // Echo calls the operation Echo.

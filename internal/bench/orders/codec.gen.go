@@ -19,6 +19,7 @@ const (
 	ns1 = "http://example.com/orders/2026"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameOrder        = xml.Name{Space: ns1, Local: "order"}
 	nameSku          = xml.Name{Space: ns1, Local: "sku"}

@@ -9,8 +9,8 @@ import (
 	"github.com/soapward/soapward/soapserver"
 )
 
-// OrdersServer is what a service implements. Embed UnimplementedOrders to stay
-// compatible with operations that are added later.
+// OrdersServer is what a service for Orders implements. Embed
+// UnimplementedOrders to stay compatible with operations that are added later.
 type OrdersServer interface {
 	// Echo serves the operation Echo.
 	//

@@ -18,6 +18,7 @@ const (
 	ns1 = "urn:example:archive"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameTitle     = xml.Name{Space: ns1, Local: "title"}
 	nameHash      = xml.Name{Space: ns1, Local: "hash"}

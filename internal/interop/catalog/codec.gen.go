@@ -21,6 +21,7 @@ const (
 	ns3 = "http://www.w3.org/XML/1998/namespace"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameInvalidOrder      = xml.Name{Space: ns1, Local: "InvalidOrder"}
 	nameOutOfStock        = xml.Name{Space: ns1, Local: "OutOfStock"}

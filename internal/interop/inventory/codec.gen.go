@@ -20,6 +20,7 @@ const (
 	ns2 = "http://example.com/inventory"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameA             = xml.Name{Local: "a"}
 	nameB             = xml.Name{Local: "b"}

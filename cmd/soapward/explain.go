@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/soapward/soapward/authclient"
+	"github.com/soapward/soapward/wsdl"
+)
+
+// explain adds what the reader can do about an error of the resolver, or of the
+// transport below. command is what was run.
+func explain(command, source string, login loginFlags, err error) error {
+	var status *wsdl.StatusError
+	var refused *authclient.RefusedError
+	var mistakes *wsdl.Error
+	switch {
+	case errors.As(err, &mistakes) && mistakes.Broken:
+		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
+	case errors.As(err, &refused) && refused.Proxy && refused.Anonymous:
+		return withRemedy(err, "add --proxy-user USER to log in to the proxy")
+	case errors.As(err, &refused) && refused.Proxy:
+		return withRemedy(err, "check --proxy-user and its password; --proxy-negotiate logs in by Kerberos")
+	case errors.As(err, &status) && status.Code == http.StatusProxyAuthRequired:
+		return withRemedy(err, "add --proxy-user USER to log in to the proxy")
+	case errors.As(err, &refused):
+		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
+		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: %s ... '%s'", source, command, status.URI))
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !login.wanted():
+		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
+		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
+	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
+		return withRemedy(err, fmt.Sprintf("%s '%s?wsdl'", command, source))
+	case isRemote(source) && !strings.Contains(source, "?") &&
+		(errors.As(err, &status) && status.Code == http.StatusMethodNotAllowed || errors.As(err, &mistakes) && mistakes.NotWSDL):
+		return withRemedy(err, fmt.Sprintf("%s '%s?wsdl'", command, source))
+	case errors.Is(err, wsdl.ErrOrigin):
+		return withRemedy(err, "save the documents to files and use those, or add --allow-private-imports if you trust their source")
+	case errors.Is(err, fs.ErrNotExist):
+		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
+	}
+	return err
+}
+
+// isRemote reports whether a description is fetched over HTTP.
+func isRemote(source string) bool {
+	u, err := url.Parse(source)
+	return err == nil && (strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https"))
+}
+
+// sameOrigin reports whether two URLs have scheme, host and port in common.
+func sameOrigin(a, b string) bool {
+	u, errA := url.Parse(a)
+	v, errB := url.Parse(b)
+	return errA == nil && errB == nil && authclient.TargetOf(u).Origin() == authclient.TargetOf(v).Origin()
+}
