@@ -174,12 +174,7 @@ func (l *loader) refer(ctx context.Context, doc *Document, n *node, location str
 	if d.root == nil {
 		return nil
 	}
-	for _, r := range doc.Refs {
-		if r.Location == location {
-			return d
-		}
-	}
-	doc.Refs = append(doc.Refs, Ref{location, d.doc})
+	doc.Refs = append(doc.Refs, Ref{location, d.doc, n.offset})
 	return d
 }
 
@@ -376,7 +371,7 @@ func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int
 		return
 	}
 	if written != "" && written != location {
-		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc})
+		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc, n.offset})
 	}
 	switch im.root.name {
 	case QName{nsXSD, "schema"}:

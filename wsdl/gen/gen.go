@@ -241,10 +241,7 @@ func (g *generator) emitFile(r *Result, name string, emit func()) error {
 }
 
 func (g *generator) write() (*Result, error) {
-	docs, main, err := g.documents()
-	if err != nil {
-		return nil, err
-	}
+	docs, main := g.documents()
 	r := &Result{
 		Package: g.opt.Package, WSDL: schemaDir + "/" + main, Skipped: g.skipped,
 		Types: len(g.order) + len(g.enumList) + len(g.ifaceList),
