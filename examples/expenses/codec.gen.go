@@ -91,7 +91,7 @@ func (x *Expense) UnmarshalWire(r *wire.Reader) {
 			}
 		case "receipt":
 			if r.Space() == ns1 {
-				x.Receipt = append(x.Receipt, Receipt{})
+				x.Receipt = append(wire.More(r, x.Receipt), Receipt{})
 				x.Receipt[len(x.Receipt)-1].UnmarshalWire(r)
 				continue
 			}
@@ -174,7 +174,7 @@ func (x *ListExpensesResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "expense":
 			if r.Space() == ns1 {
-				x.Expense = append(x.Expense, SubmittedExpense{})
+				x.Expense = append(wire.More(r, x.Expense), SubmittedExpense{})
 				x.Expense[len(x.Expense)-1].UnmarshalWire(r)
 				continue
 			}

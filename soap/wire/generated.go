@@ -161,3 +161,30 @@ func TextList[T ~string](list []T) string {
 	}
 	return b.String()
 }
+
+// More returns s with room for one element more, for a list that is being read
+// from children of one element. Where it grows it makes room for as many as the
+// rest of the message may hold, judged by those before, but for at most four
+// times as many as there are (eight after the first): what a message makes of
+// memory stays in proportion to it.
+func More[T any](r *Reader, s []T) []T {
+	if len(s) < cap(s) {
+		return s
+	}
+	return more(r, s)
+}
+
+func more[T any](r *Reader, s []T) []T {
+	n, room := len(s), 1
+	switch {
+	case n > 0 && len(r.open) >= 2:
+		read := r.tok - r.open[len(r.open)-2].from
+		rest := (len(r.doc) - r.tok) / max(read/n, 1)
+		room = min(max(n+rest+rest/8+2, n+n/4+1), 4*max(n, 2))
+	case n > 0:
+		room = 2 * n
+	}
+	t := make([]T, n, room)
+	copy(t, s)
+	return t
+}

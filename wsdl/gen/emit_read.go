@@ -84,7 +84,7 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s\t%s = append(%s, %s)", ind, x, x, readExpr(v))
 		g.p("%s}", ind)
 	case f.card == many && byMethod(v):
-		g.p("%s%s = append(%s, %s{})", ind, x, x, t)
+		g.p("%s%s = append(wire.More(r, %s), %s{})", ind, x, x, t)
 		g.p("%s%s[len(%s)-1].UnmarshalWire(r)", ind, x, x)
 	case f.card == many:
 		g.p("%s%s = append(%s, %s)", ind, x, x, readExpr(v))
@@ -160,7 +160,7 @@ func (g *generator) enter(f *field, ind string) string {
 	x := "x." + f.name
 	switch {
 	case f.card == many:
-		g.p("%s%s = append(%s, %s{})", ind, x, x, f.nested.name)
+		g.p("%s%s = append(wire.More(r, %s), %s{})", ind, x, x, f.nested.name)
 		return x + "[len(" + x + ")-1].readChild(r)"
 	case f.nested.kind == groupStruct && f.card == opt:
 		g.p("%sr.Require(%s == nil, %q)", ind, x, "a group of elements is there twice")

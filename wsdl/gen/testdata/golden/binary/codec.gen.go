@@ -110,7 +110,7 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 			}
 		case "appendix":
 			if r.Space() == ns2 {
-				x.Appendix = append(x.Appendix, wire.Binary{})
+				x.Appendix = append(wire.More(r, x.Appendix), wire.Binary{})
 				x.Appendix[len(x.Appendix)-1].UnmarshalWire(r)
 				continue
 			}

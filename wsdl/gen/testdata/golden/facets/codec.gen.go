@@ -167,7 +167,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "line":
 			if r.Space() == ns1 {
-				x.Line = append(x.Line, Line{})
+				x.Line = append(wire.More(r, x.Line), Line{})
 				x.Line[len(x.Line)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue

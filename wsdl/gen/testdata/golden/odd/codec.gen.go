@@ -84,7 +84,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "out", "sub":
 			if at <= 0 && r.Space() == ns1 {
 				at = 0
-				x.Choices = append(x.Choices, AllChoice{})
+				x.Choices = append(wire.More(r, x.Choices), AllChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
@@ -129,7 +129,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "v":
 			if at <= 4 && r.Space() == ns1 {
 				at = 4
-				x.V = append(x.V, Val{})
+				x.V = append(wire.More(r, x.V), Val{})
 				x.V[len(x.V)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue
@@ -195,7 +195,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "z":
 			if at <= 11 && r.Space() == ns1 {
 				at = 11
-				x.Z = append(x.Z, wire.Any{})
+				x.Z = append(wire.More(r, x.Z), wire.Any{})
 				x.Z[len(x.Z)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue
@@ -412,21 +412,21 @@ func (x *Derived) UnmarshalWire(r *wire.Reader) {
 			}
 			if at <= 1 && r.Space() == ns1 {
 				at = 1
-				x.Choices = append(x.Choices, DerivedChoice{})
+				x.Choices = append(wire.More(r, x.Choices), DerivedChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
 		case "b", "c", "d":
 			if at <= 1 && r.Space() == ns1 {
 				at = 1
-				x.Choices = append(x.Choices, DerivedChoice{})
+				x.Choices = append(wire.More(r, x.Choices), DerivedChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
 		}
 		if at <= 1 && r.Space() != "" && r.Space() != ns1 {
 			at = 1
-			x.Choices = append(x.Choices, DerivedChoice{})
+			x.Choices = append(wire.More(r, x.Choices), DerivedChoice{})
 			more = x.Choices[len(x.Choices)-1].readChild(r)
 			continue
 		}
@@ -460,7 +460,7 @@ func (x *DerivedChoice) readChild(r *wire.Reader) bool {
 		}
 	case "b", "c", "d":
 		if r.Space() == ns1 {
-			x.Groups = append(x.Groups, DerivedChoiceGroup{})
+			x.Groups = append(wire.More(r, x.Groups), DerivedChoiceGroup{})
 			return x.Groups[len(x.Groups)-1].readChild(r)
 		}
 	}
@@ -545,7 +545,7 @@ func (x *DerivedChoiceGroupChoice) readChild(r *wire.Reader) bool {
 	case "c":
 		if r.Space() == ns1 {
 			for {
-				x.C = append(x.C, wire.Any{})
+				x.C = append(wire.More(r, x.C), wire.Any{})
 				x.C[len(x.C)-1].UnmarshalWire(r)
 				if !r.Child() {
 					return false

@@ -78,7 +78,7 @@ func (x *Place) UnmarshalWire(r *wire.Reader) {
 			}
 		case "Item":
 			if r.Space() == ns1 {
-				x.Item = append(x.Item, Item{})
+				x.Item = append(wire.More(r, x.Item), Item{})
 				x.Item[len(x.Item)-1].UnmarshalWire(r)
 				continue
 			}
