@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/soapward/soapward/internal/testenv"
 	"github.com/soapward/soapward/wsdl"
 )
 
@@ -296,7 +295,7 @@ func (a *element) diff(b *element, path string) string {
 // descriptions, with packages for namespaces and with single ones: both must
 // make the same of each message. That nothing is lost is what the corpus
 // command shows of the single ones. Large descriptions are left to
-// SOAPWARD_TEST_ALL=1.
+// SOAPWARD_TEST_LARGE=1.
 func TestPerNamespace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a lot of code: skipped with -short")
@@ -321,7 +320,7 @@ func TestPerNamespace(t *testing.T) {
 		for _, mode := range []string{"single", "parts"} {
 			pkg := mode + PackageName(id)
 			g, r, err := generate(d, Options{Package: pkg, PerNamespace: mode == "parts", ImportPath: modulePath + "wsdl/gen/roundtrip/" + pkg})
-			if err != nil || r.Types > 250 && only == "" && !testenv.All() {
+			if err != nil || r.Types > 250 && only == "" && !large() {
 				continue
 			}
 			gens[pkg], results[pkg] = g, r
