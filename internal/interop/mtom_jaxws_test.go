@@ -17,16 +17,13 @@ import (
 	"github.com/soapward/soapward/soapclient"
 )
 
-// jaxws is JAX-WS RI, whose class path is in its manifest.
-const jaxws = "/usr/share/java/jaxws-rt.jar"
-
 // compileJAXWS makes classes of the description and compiles the peer. Both
 // programs run in the directory it returns.
 func compileJAXWS(t *testing.T) (java, dir string) {
 	t.Helper()
 	java = testenv.Need(t, "java")
 	wsimport, javac := testenv.Need(t, "wsimport"), testenv.Need(t, "javac")
-	testenv.NeedFile(t, jaxws)
+	testenv.NeedFile(t, jaxwsRuntime)
 	dir = t.TempDir()
 	doc, err := os.ReadFile("archive/wsdl/archive.wsdl")
 	if err != nil {
@@ -41,7 +38,7 @@ func compileJAXWS(t *testing.T) (java, dir string) {
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("wsimport made nothing: %v", err)
 	}
-	testenv.Run(t, nil, "", javac, append([]string{"-cp", jaxws, "-d", dir, "testdata/jaxws/Peer.java"}, sources...)...)
+	testenv.Run(t, nil, "", javac, append([]string{"-cp", jaxwsRuntime, "-d", dir, "testdata/jaxws-mtom/Peer.java"}, sources...)...)
 	return java, dir
 }
 
@@ -50,7 +47,7 @@ func TestMTOMJAXWS(t *testing.T) {
 	t.Parallel()
 	java, dir := compileJAXWS(t)
 	peer := func(args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), java, append([]string{"-Xmx128m", "-cp", dir + ":" + jaxws, "Peer"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), java, append([]string{"-Xmx128m", "-cp", dir + ":" + jaxwsRuntime, "Peer"}, args...)...)
 		cmd.Dir = dir
 		return cmd
 	}
