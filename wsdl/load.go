@@ -56,12 +56,19 @@ type symbol struct {
 	node  *node
 	in    *schema // nil for components of WSDL
 	prior *symbol // what xs:redefine replaces
+	place int     // in loader.list
 
 	typ  *Type
 	elem *Element
 	attr *Attribute
 	part *Particle
 	busy bool
+}
+
+// refKey is a location as a document writes it.
+type refKey struct {
+	doc      *Document
+	location string
 }
 
 // loader does pass 1: it reads documents and finds every global component.
@@ -74,6 +81,7 @@ type loader struct {
 	broken  bool // nothing else is wrong
 	docs    map[string]*loaded
 	order   []*Document
+	refs    map[refKey]bool // those in Document.Refs
 	schemas map[schemaKey]*schema
 	syms    map[symKey]*symbol
 	list    []*symbol // in document order
@@ -174,12 +182,10 @@ func (l *loader) refer(ctx context.Context, doc *Document, n *node, location str
 	if d.root == nil {
 		return nil
 	}
-	for _, r := range doc.Refs {
-		if r.Location == location {
-			return d
-		}
+	if key := (refKey{doc, location}); !l.refs[key] {
+		l.refs[key] = true
+		doc.Refs = append(doc.Refs, Ref{location, d.doc})
 	}
-	doc.Refs = append(doc.Refs, Ref{location, d.doc})
 	return d
 }
 
@@ -260,7 +266,7 @@ func (l *loader) wsdlImport(ctx context.Context, d *loaded, n *node, depth int) 
 // schema registers the components of a schema as part of namespace tns.
 func (l *loader) schema(ctx context.Context, d *loaded, root *node, tns string, depth int) {
 	key := schemaKey{root, tns}
-	if l.schemas[key] != nil || ctx.Err() != nil {
+	if l.schemas[key] != nil || ctx.Err() != nil || len(l.list) > maxComponents {
 		return
 	}
 	s := &schema{
@@ -316,13 +322,9 @@ func (l *loader) component(s *schema, n *node, redefine bool) {
 		l.declare(key, n, s)
 		return
 	}
-	sym := &symbol{key: key, node: n, in: s, prior: prior}
+	sym := &symbol{key: key, node: n, in: s, prior: prior, place: prior.place}
 	l.syms[key] = sym
-	for i, x := range l.list {
-		if x == prior {
-			l.list[i] = sym
-		}
-	}
+	l.list[sym.place] = sym
 }
 
 // declare registers a component. The first of several wins, with a warning
@@ -342,7 +344,7 @@ func (l *loader) declare(key symKey, n *node, s *schema) {
 		}
 		return
 	}
-	sym := &symbol{key: key, node: n, in: s}
+	sym := &symbol{key: key, node: n, in: s, place: len(l.list)}
 	l.syms[key] = sym
 	l.list = append(l.list, sym)
 }
