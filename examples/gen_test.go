@@ -23,8 +23,9 @@ func TestGenerated(t *testing.T) {
 			t.Errorf("%s: warning: %v", name, w)
 		}
 		r, err := gen.Generate(d, gen.Options{
-			Package:   name,
-			Directive: "go run github.com/soapward/soapward/cmd/soapward generate -o . -p " + name + " ../wsdl/" + name + ".wsdl",
+			Package:    name,
+			ImportPath: "github.com/soapward/soapward/examples/" + name,
+			Directive:  "go run github.com/soapward/soapward/cmd/soapward generate -o . -p " + name + " ../wsdl/" + name + ".wsdl",
 		})
 		if err != nil {
 			t.Fatal(err)

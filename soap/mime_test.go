@@ -189,7 +189,6 @@ func TestAttackAttachmentReferences(t *testing.T) {
 		{"to the envelope", multi(rootXOP, albumWith(file("cid:root"))), "", "refers to itself"},
 		{"bytes of the envelope", multi(rootXOP, albumWith(`<bytes><i:Include href="cid:root"/></bytes>`)), "", "refers to itself"},
 		{"swaRef to nothing", multi("Content-Type: text/xml", albumWith(`<ref>cid:1</ref>`), "Content-ID: <2>", "x"), "", "names no part"},
-		{"swaRef to a file", multi("Content-Type: text/xml", albumWith(`<ref>file:///etc/passwd</ref>`)), "", "is no cid: URL"},
 		{"no attachment of that name", multi("Content-Type: text/xml", albumWith(``), "Content-ID: <photos=1@x>", "x"), "photo", `there is no attachment "photo"`},
 		{"two of that name", multi("Content-Type: text/xml", albumWith(``), "Content-ID: <photo=1@x>", "x", "Content-ID: <photo=2@x>", "x"), "photo", "two attachments have the same name"},
 		{"the same id behind it", multi(rootXOP, albumWith(file("cid:1")), "Content-ID: <1>", "x", "Content-ID: <1>", "y"), "", "same Content-ID"},
@@ -219,6 +218,28 @@ func TestAttackAttachmentReferences(t *testing.T) {
 				t.Errorf("fault %+v", f)
 			}
 		})
+	}
+}
+
+// TestAttackAttachmentLink: a reference that is not to an attachment is kept as
+// it is, and nothing opens what it names.
+func TestAttackAttachmentLink(t *testing.T) {
+	t.Parallel()
+	x := &album{}
+	a, err := openAlbum(t, "", multi("Content-Type: text/xml", albumWith(`<ref>file:///etc/passwd</ref>`)), x, AttachmentLimits{})
+	if err != nil || len(x.refs) != 1 {
+		t.Fatal(err)
+	}
+	if uri, ok := x.refs[0].Link(); uri != "file:///etc/passwd" || !ok {
+		t.Errorf("got %q, %v", uri, ok)
+	}
+	if err := errors.Join(x.readAll(), a.Drain()); err == nil || !strings.Contains(err.Error(), "not in the message") {
+		t.Errorf("got %v", err)
+	}
+	var w wire.Writer
+	w.Ref(xml.Name{Local: "ref"}, x.refs[0])
+	if b, err := w.Bytes(); string(b) != "<ref>file:///etc/passwd</ref>" || err != nil {
+		t.Errorf("got %s, %v", b, err)
 	}
 }
 

@@ -285,6 +285,7 @@ func TestAttackWSDLLimits(t *testing.T) {
 			schema(strings.ReplaceAll(redefined, "e:s", "xs:int")), ""), ""},
 		{"one document by many names", Resolver{}, two(service(`<xs:schema targetNamespace="urn:e"><xs:element name="in"/>`+included+`</xs:schema>`), schema(""), ""), ""},
 		{"one schema in many namespaces", Resolver{}, two(service(chameleon), "", schema(redefined)), "more than 200000 components"},
+		{"references of one schema in many namespaces", Resolver{}, two(service(chameleon), schema(""), schema(included)), "more than 200000 components"},
 		{"device", Resolver{}, "file:///dev/zero", "not a regular file"},
 		{"other host's file", Resolver{}, "file://elsewhere/a.wsdl", "files of other hosts"},
 	} {

@@ -65,12 +65,6 @@ type symbol struct {
 	busy bool
 }
 
-// refKey is a location as a document writes it.
-type refKey struct {
-	doc      *Document
-	location string
-}
-
 // loader does pass 1: it reads documents and finds every global component.
 type loader struct {
 	r       *Resolver
@@ -81,7 +75,7 @@ type loader struct {
 	broken  bool // nothing else is wrong
 	docs    map[string]*loaded
 	order   []*Document
-	refs    map[refKey]bool // those in Document.Refs
+	refs    map[*node]bool // those in Document.Refs
 	schemas map[schemaKey]*schema
 	syms    map[symKey]*symbol
 	list    []*symbol // in document order
@@ -94,6 +88,7 @@ type loader struct {
 	queue   []*Type
 	policy  policies
 
+	referred   int       // references to documents that were followed
 	missing    []Problem // documents that could not be read
 	unresolved int       // references to what is not there
 	brought    map[string]bool
@@ -173,6 +168,7 @@ func (l *loader) miss(pos Position, err error, format string, args ...any) {
 
 // refer reads what n's location points to, on behalf of doc.
 func (l *loader) refer(ctx context.Context, doc *Document, n *node, location string, depth int) *loaded {
+	l.referred++
 	uri, err := relative(doc.URI, location)
 	if err != nil {
 		l.miss(n.pos, err, "location %q", clip(location))
@@ -182,9 +178,9 @@ func (l *loader) refer(ctx context.Context, doc *Document, n *node, location str
 	if d.root == nil {
 		return nil
 	}
-	if key := (refKey{doc, location}); !l.refs[key] {
-		l.refs[key] = true
-		doc.Refs = append(doc.Refs, Ref{location, d.doc})
+	if !l.refs[n] {
+		l.refs[n] = true
+		doc.Refs = append(doc.Refs, Ref{location, d.doc, n.offset})
 	}
 	return d
 }
@@ -263,10 +259,14 @@ func (l *loader) wsdlImport(ctx context.Context, d *loaded, n *node, depth int) 
 	}
 }
 
+// tooMany reports whether there is more than anybody describes: a schema without
+// namespace that is included in many, say, counts in each of them.
+func (l *loader) tooMany() bool { return len(l.list)+l.referred > maxComponents }
+
 // schema registers the components of a schema as part of namespace tns.
 func (l *loader) schema(ctx context.Context, d *loaded, root *node, tns string, depth int) {
 	key := schemaKey{root, tns}
-	if l.schemas[key] != nil || ctx.Err() != nil || len(l.list) > maxComponents {
+	if l.schemas[key] != nil || ctx.Err() != nil || l.tooMany() {
 		return
 	}
 	s := &schema{
@@ -378,7 +378,7 @@ func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int
 		return
 	}
 	if written != "" && written != location {
-		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc})
+		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc, n.offset})
 	}
 	switch im.root.name {
 	case QName{nsXSD, "schema"}:

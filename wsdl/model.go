@@ -35,7 +35,7 @@ type Document struct {
 	Schema    bool   // an XML schema, not a WSDL
 	Content   []byte // as read
 
-	// Refs lists the documents this one refers to, in order.
+	// Refs lists the references to other documents, in order.
 	Refs []Ref
 }
 
@@ -43,6 +43,7 @@ type Document struct {
 type Ref struct {
 	Location string // as written
 	Document *Document
+	Offset   int // of the element with the location, in Text of its document
 }
 
 // Service is a wsdl:service.

@@ -85,8 +85,8 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("wsdl: open %s: %w", clip(uri), err)
 	}
-	if len(l.list) > maxComponents { // a chameleon in many namespaces
-		l.probs.add(main.root.pos, ErrTooLarge, "there are more than %d components", maxComponents)
+	if l.tooMany() {
+		l.probs.add(main.root.pos, ErrTooLarge, "there are more than %d components and references to documents", maxComponents)
 		return nil, l.probs.err()
 	}
 	d := l.define(main)
@@ -101,7 +101,7 @@ func newLoader(r *Resolver) *loader {
 		r:       r,
 		fetch:   newFetcher(r),
 		docs:    map[string]*loaded{},
-		refs:    map[refKey]bool{},
+		refs:    map[*node]bool{},
 		schemas: map[schemaKey]*schema{},
 		syms:    map[symKey]*symbol{},
 		byNS:    map[string]bool{},

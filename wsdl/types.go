@@ -20,7 +20,7 @@ const maxNesting = 150
 const (
 	maxMembers    = 1000    // of a union, those of its members included
 	maxAttributes = 2000    // of one type
-	maxComponents = 200_000 // of all schemas
+	maxComponents = 200_000 // of all schemas, and references to documents
 )
 
 // typeOf returns the type of a symbol. It may not be filled yet, so that types
@@ -351,8 +351,17 @@ func (l *loader) complexContent(t *Type, n *node) {
 // derivedContent joins the content of a base with what its derived type adds.
 func (l *loader) derivedContent(t, b *Type, own *Particle) {
 	switch {
-	case t.Derivation == Restriction || b.Name == QName{nsXSD, xsdAnyType}:
+	case t.Derivation == Restriction:
 		t.Content = own
+	case b.Name == QName{nsXSD, xsdAnyType}:
+		// Anything may come first. Who adds elements to that will hardly mean
+		// text beside them.
+		t.AnyAttribute, t.Content = b.AnyAttribute, b.Content
+		if own == nil {
+			t.Mixed = true
+		} else {
+			t.Content = &Particle{Kind: Sequence, Min: 1, Max: 1, Pos: own.Pos, Children: []*Particle{b.Content, own}}
+		}
 	case b.Simple != nil && b.Content == nil && own == nil:
 		t.Simple = b.Simple // written as complexContent by mistake
 	case own == nil:

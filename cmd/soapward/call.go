@@ -130,7 +130,7 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 	source := args[0]
 	sends := len(args) > 1 && f.template == ""
 	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate, AllowBroken: true}
-	client := &http.Client{Timeout: f.timeout, CheckRedirect: refuseRedirect}
+	client := &http.Client{Timeout: f.timeout}
 	if isRemote(source) || sends { // nothing else is logged in to, so no password is asked for
 		t, err := f.login.transport(cmd)
 		if err != nil {
@@ -347,12 +347,6 @@ func printAnswer(cmd *cobra.Command, op *message.Operation, answer wire.Raw) err
 	return err
 }
 
-// refuseRedirect keeps a POST from becoming a GET elsewhere.
-func refuseRedirect(req *http.Request, _ []*http.Request) error {
-	return withRemedy(fmt.Errorf("the service redirects to %s", req.URL.Redacted()),
-		fmt.Sprintf("--url %s, if you trust that server", shellWord(req.URL.Redacted())))
-}
-
 // explainCall adds to the error of a call what can be done about it.
 func (f *callFlags) explainCall(source, address string, op *message.Operation, err error) error {
 	var fault *soap.Fault
@@ -364,6 +358,9 @@ func (f *callFlags) explainCall(source, address string, op *message.Operation, e
 			`add -u 'DOMAIN\user' to log in`)
 	case errors.As(err, &fault):
 		return &faultError{fault, op}
+	case errors.As(err, &status) && isRemote(status.Location):
+		return withRemedy(fmt.Errorf("the service redirects to %s", status.Location),
+			fmt.Sprintf("--url %s, if you trust that server", shellWord(status.Location)))
 	case errors.As(err, &status) && status.Code == http.StatusNotFound && f.url == "":
 		return withRemedy(err, "the address in the WSDL may be out of date: add --url URL")
 	case errors.As(err, &slow) && slow.Timeout():

@@ -7,10 +7,12 @@ import (
 	"go/build"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/soapward/soapward/wsdl/gen"
 )
@@ -96,6 +98,28 @@ func parseModule(text string) *goModule {
 		}
 	}
 	return m
+}
+
+// importPath returns the import path of a directory in the module, "" if it
+// cannot be imported.
+func (m *goModule) importPath(dir string) string {
+	dir, err := filepath.Abs(dir)
+	if err != nil || m == nil || m.path == "" {
+		return ""
+	}
+	rel, err := filepath.Rel(m.dir, dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	// https://go.dev/ref/mod#go-mod-file-ident
+	legal := func(r rune) bool {
+		return r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~/", r))
+	}
+	p := path.Join(m.path, filepath.ToSlash(rel))
+	if strings.ContainsFunc(p, func(r rune) bool { return !legal(r) }) {
+		return ""
+	}
+	return p
 }
 
 // generateCommand is what a go:generate line in a package of m runs. In a

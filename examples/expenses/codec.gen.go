@@ -19,6 +19,7 @@ const (
 	ns1 = "http://example.com/expenses/2026"
 )
 
+// Names of elements, attributes and types.
 var (
 	namePolicyViolation       = xml.Name{Space: ns1, Local: "PolicyViolation"}
 	nameDescription           = xml.Name{Space: ns1, Local: "description"}
@@ -90,7 +91,7 @@ func (x *Expense) UnmarshalWire(r *wire.Reader) {
 			}
 		case "receipt":
 			if r.Space() == ns1 {
-				x.Receipt = append(x.Receipt, Receipt{})
+				x.Receipt = append(wire.More(r, x.Receipt), Receipt{})
 				x.Receipt[len(x.Receipt)-1].UnmarshalWire(r)
 				continue
 			}
@@ -173,7 +174,7 @@ func (x *ListExpensesResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "expense":
 			if r.Space() == ns1 {
-				x.Expense = append(x.Expense, SubmittedExpense{})
+				x.Expense = append(wire.More(r, x.Expense), SubmittedExpense{})
 				x.Expense[len(x.Expense)-1].UnmarshalWire(r)
 				continue
 			}

@@ -19,6 +19,7 @@ const (
 	ns1 = "http://example.com/ledger/2026"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameUnknownAccount     = xml.Name{Space: ns1, Local: "UnknownAccount"}
 	nameName               = xml.Name{Space: ns1, Local: "name"}

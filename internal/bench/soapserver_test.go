@@ -27,12 +27,6 @@ import (
 const (
 	minSmall = 1.2 // 417 bytes
 	minLarge = 2.0 // an order of 100 lines, 12 KB
-
-	// What net/http alone must reach for these bounds to be judged. It is the
-	// limit of any service on it: where others use the processors, Go's two
-	// threads get less than gSOAP's, and net/http may not reach the bound itself.
-	enoughSmall = 1.4
-	enoughLarge = 4.0
 )
 
 // BenchmarkServerBesideGSOAP puts load on servers for the same description: wrk
@@ -40,11 +34,10 @@ const (
 // measured with each way it has to send answers, and the best counts. What
 // net/http does with the bytes alone is the limit of any service on it.
 //
-// The bound is for requests in a second that a processor spends on server and
-// load. On a machine that does nothing else all processors are busy with them,
-// and it is the ratio of requests a second; where others work beside, that
-// depends on how many threads a server competes with, eight of gSOAP's and two
-// of Go's.
+// The bound is for requests in a second, which wants a machine that does nothing
+// else: where others work beside, Go's two threads get less of the processors
+// than gSOAP's eight. For such a machine there is also how many requests a
+// second of a processor is good for, that of the load included.
 func BenchmarkServerBesideGSOAP(b *testing.B) {
 	program, err := os.Executable()
 	if err != nil {
@@ -70,8 +63,7 @@ func BenchmarkServerBesideGSOAP(b *testing.B) {
 		name  string
 		lines int
 		min   float64
-		limit float64
-	}{{"small", 1, minSmall, enoughSmall}, {"large", 100, minLarge, enoughLarge}} {
+	}{{"small", 1, minSmall}, {"large", 100, minLarge}} {
 		doc := fmt.Sprintf(ordersEnvelope, orderXML(1, size.lines))
 		wrk := newLoader(b, doc)
 		for _, s := range servers {
@@ -83,24 +75,19 @@ func BenchmarkServerBesideGSOAP(b *testing.B) {
 				wrk.run(b, servers[(round+i)%len(servers)])
 			}
 		}
-		best := 0.0 // of gSOAP
+		rate, capacity := 0.0, 0.0 // the best of gSOAP
 		for _, s := range servers {
 			if s.gsoap {
-				best = max(best, s.capacity)
+				rate, capacity = max(rate, s.rate), max(capacity, s.capacity)
 			}
 		}
-		fmt.Printf("  %-30s %12s %14s %14s %16s\n", fmt.Sprintf("%s, %d bytes", size.name, len(doc)), "requests/s", "server", "wrk", "one processor")
+		fmt.Printf("  %-30s %10s %10s %11s %11s %14s\n", fmt.Sprintf("%s, %d bytes", size.name, len(doc)),
+			"requests/s", "x gSOAP", "server", "wrk", "one processor")
 		for _, s := range servers {
-			fmt.Printf("    %-28s %12.0f %11.1f us %11.1f us %9.0f req/s  %.2f x gSOAP\n", s.name, s.rate,
-				float64(s.server.Nanoseconds())/1e3, float64(s.wrk.Nanoseconds())/1e3, s.capacity, s.capacity/best)
+			fmt.Printf("    %-28s %10.0f %10.2f %8.1f us %8.1f us %8.0f req/s  %.2f x gSOAP\n", s.name, s.rate, s.rate/rate,
+				float64(s.server.Nanoseconds())/1e3, float64(s.wrk.Nanoseconds())/1e3, s.capacity, s.capacity/capacity)
 		}
-		got, limit := servers[0].capacity/best, servers[2].capacity/best
-		fmt.Printf("    soapward makes %.0f %% of what net/http can\n", 100*got/limit)
-		switch {
-		case got >= size.min:
-		case limit < size.limit:
-			fmt.Printf("    NOT JUDGED: net/http alone makes %.2f x gSOAP here, and must make %.1f x for the bound of %.1f x\n", limit, size.limit, size.min)
-		default:
+		if got := servers[0].rate / rate; got < size.min {
 			b.Errorf("%s: %.2f times the requests of gSOAP, want at least %.1f", size.name, got, size.min)
 		}
 	}

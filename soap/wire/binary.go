@@ -98,6 +98,17 @@ func OpenerBinary(open func() (io.ReadCloser, error), size int64) Binary {
 // when it is sent.
 func FileBinary(path string) Binary { return Binary{src: fileSource(path)} }
 
+// LinkBinary returns content that is somewhere else: what an element of type
+// ref:swaRef holds if it names no attachment. It cannot be opened, and nothing
+// fetches it.
+func LinkBinary(uri string) Binary { return Binary{src: linkSource(uri)} }
+
+// Link returns the URI of a LinkBinary, or false for content that is here.
+func (b Binary) Link() (uri string, ok bool) {
+	l, ok := b.src.(linkSource)
+	return string(l), ok
+}
+
 // SourceBinary returns a Binary that reads src. Most programs use one of the
 // functions above.
 func SourceBinary(src Source) Binary { return Binary{src: src} }
@@ -316,3 +327,14 @@ func stripBlanks(s string) string {
 	}
 	return string(b)
 }
+
+// linkSource is the URI of content that is not here.
+type linkSource string
+
+func (l linkSource) Open() (io.ReadCloser, error) {
+	return nil, fmt.Errorf("wire: the content is not in the message, but at %q", string(l))
+}
+
+func (linkSource) Size() (int64, error) { return -1, nil }
+
+func (linkSource) Replayable() bool { return true }

@@ -268,6 +268,19 @@ type Any struct {
 	Nil     bool       // xsi:nil
 	Attrs   []xml.Attr // others
 	Content Raw
+
+	qname xml.Name // in Content, which has the prefix of the message, if Type is xs:QName
+}
+
+var xsdQName = xml.Name{Space: XSD, Local: "QName"}
+
+// QNameAny returns an Any of type xs:QName.
+func QNameAny(q xml.Name) Any { return Any{Type: xsdQName, qname: q} }
+
+// QName returns the name in x. It reports false if the Type of x is not
+// xs:QName or there is no name.
+func (x *Any) QName() (xml.Name, bool) {
+	return x.qname, x.Type == xsdQName && x.qname.Local != ""
 }
 
 // UnmarshalWire implements Unmarshaler.
@@ -284,7 +297,16 @@ func (x *Any) UnmarshalWire(r *Reader) {
 			})
 		}
 	}
+	scope := Scope{}
+	if x.Type == xsdQName {
+		scope.ns = append(scope.ns, r.ns...) // Content moves on
+	}
 	x.Content = r.Content()
+	if x.Type == xsdQName && r.err == nil {
+		if q, err := scope.QName(x.Content.Text()); err == nil {
+			x.qname = xml.Name{Space: r.Keep(q.Space), Local: r.Keep(q.Local)}
+		}
+	}
 }
 
 // MarshalWire implements Marshaler.
@@ -306,7 +328,11 @@ func (x *Any) MarshalWire(w *Writer, name xml.Name) {
 		}
 		w.Attr(a.Name, a.Value)
 	}
-	w.Raw(x.Content)
+	if q, ok := x.QName(); ok {
+		w.QName(q)
+	} else {
+		w.Raw(x.Content)
+	}
 	w.End()
 }
 

@@ -18,8 +18,8 @@ var xopInclude = xml.Name{Space: xopSpace, Local: "Include"}
 var (
 	errIncludeAlone  = errors.New("xop:Include is not alone in its element") // XOP 1.0 3.2
 	errIncludeNested = errors.New("xop:Include inside an xop:Include")       // XOP 1.0 2.1
-	errNoCID         = errors.New("the reference to an attachment is no cid: URL")
 	errNoParts       = errors.New("the message has no attachments")
+	errNoCID         = errors.New("the reference to an attachment is no cid: URL")
 )
 
 // Parts finds the parts of a multipart message that an element refers to. Its
@@ -198,11 +198,15 @@ func (r *Reader) Binary() Binary {
 }
 
 // Ref consumes the current element, a ref:swaRef, and returns the attachment
-// that it names. Attachments Profile 1.0 4.4.
+// that it names, or a LinkBinary if it names something else. Attachments Profile
+// 1.0 4.4.
 func (r *Reader) Ref() Binary {
 	s, _ := r.content()
 	if r.err != nil {
 		return Binary{}
+	}
+	if _, err := cid(s); err != nil {
+		return LinkBinary(r.Keep(s))
 	}
 	return r.part(s)
 }
@@ -226,16 +230,9 @@ func (r *Reader) part(href string) Binary {
 }
 
 // Part returns the attachment that the WSDL calls name. It consumes nothing. In
-// a message without any attachments it is the zero Binary, and an error for a
-// strict Reader.
+// a message without any attachments it is the zero Binary.
 func (r *Reader) Part(name string) Binary {
-	if r.err != nil {
-		return Binary{}
-	}
-	if r.parts == nil {
-		if r.strict {
-			r.Fail(errNoParts)
-		}
+	if r.err != nil || r.parts == nil {
 		return Binary{}
 	}
 	b, err := r.parts.Named(name)
@@ -347,11 +344,13 @@ func (w *Writer) included(b Binary) bool {
 	return true
 }
 
-// Ref writes an element of type ref:swaRef and attaches b. Attachments Profile
-// 1.0 4.4.
+// Ref writes an element of type ref:swaRef and attaches b, unless b is a
+// LinkBinary. Attachments Profile 1.0 4.4.
 func (w *Writer) Ref(name xml.Name, b Binary) {
 	w.Start(name)
-	if id := w.attached("", b); id != "" {
+	if uri, ok := b.Link(); ok {
+		w.Text(uri)
+	} else if id := w.attached("", b); id != "" {
 		w.Text("cid:" + url.PathEscape(id))
 	}
 	w.End()

@@ -66,30 +66,31 @@ func (g *generator) withAttachments(p *portT, op *operation, m *wsdl.BoundMessag
 		s = g.messageStruct(p, op, reply)
 		if r.goType != "wire.Empty" {
 			f := &field{kind: bodyField, val: &value{goType: r.goType}}
-			f.name = s.names.take(exported(m.Body[0].Name))
+			f.name = s.names.pick(s.names.unique("body"), exported(m.Body[0].Name))
 			if e := m.Body[0].Element; e != nil {
 				f.doc = "the element " + e.Name.Local
 			}
 			s.fields = append(s.fields, f)
 		}
-		r.goType = s.name
+		r.goType = g.ref(s.pkg, s.name)
 	}
 	for _, a := range m.Attached {
 		f := &field{kind: attachedField, elem: wsdl.QName{Local: a.Part.Name}, val: &value{kind: binaryValue, goType: goBinary}}
 		f.doc = strings.TrimSuffix("attachment, "+strings.Join(a.Types, " or "), ", ")
-		f.name = s.takeField(exported(a.Part.Name))
+		f.name = s.takeField("attachment "+a.Part.Name, exported(a.Part.Name))
 		s.fields = append(s.fields, f)
 	}
 }
 
 // messageStruct makes the struct of the parts of a message.
 func (g *generator) messageStruct(p *portT, op *operation, reply bool) *structT {
-	base := op.method
+	base, direction, what := op.method, "input", "request"
 	if reply {
-		base += "Response"
+		base, direction, what = base+"Response", "output", "answer"
 	}
-	s := &structT{name: g.pkg.take(base, p.name+base, base+"Message"), names: fieldScope(), built: true}
-	s.doc = []string{s.name + " holds the parts of the message of " + op.op.Name + "."}
+	s := &structT{built: true, pkg: g.root}
+	g.nameStruct(s, direction+" of "+p.key+"/"+op.key, base, p.name+base, base+"Message")
+	s.doc = []string{s.name + " is the " + what + " of the operation " + op.op.Name + ", with a field for each part."}
 	g.order = append(g.order, s)
 	return s
 }

@@ -1,15 +1,15 @@
 package gen
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/wsdl"
 )
 
-// pickPorts decides which port types and operations are generated, reserves
-// their names and marks their types.
+// pickPorts decides which port types and operations are generated, and marks
+// their types.
 //
 // The bindings of a port type that send the same bodies become one client and
 // one server, whatever their SOAP versions. One that sends others becomes a
@@ -21,8 +21,10 @@ func (g *generator) pickPorts() {
 	for _, pt := range g.d.PortTypes {
 		g.ports = append(g.ports, g.portsOf(pt)...)
 	}
-	g.pkg.take("WSDL")
-	g.pkg.take("WSDLFile")
+}
+
+// namePorts reserves the names of clients and servers.
+func (g *generator) namePorts() {
 	for _, p := range g.ports {
 		g.namePort(p)
 	}
@@ -155,8 +157,8 @@ func (g *generator) separate(p *portT) {
 		for _, k := range keys {
 			if old := seen[k]; old != nil && !op.clientOnly {
 				op.clientOnly = true
-				g.skip(op.op.Pos, "operation %s is left out of the server: it takes the same body and action as the one at %s",
-					op.op.Name, old.op.Pos)
+				g.skip(op.op.Pos, "operation %s is left out of the server: it takes the same body and action as %s (line %d)",
+					op.op.Name, old.op.Name, old.op.Pos.Line)
 			}
 		}
 		if !op.clientOnly {
@@ -197,47 +199,37 @@ func (g *generator) markOperation(bo *wsdl.BoundOperation) {
 
 // namePort names a port type and the methods of its operations.
 func (g *generator) namePort(p *portT) {
+	p.key = "client " + clark(p.pt.Name)
 	candidates := []string{exported(p.pt.Name.Local)}
 	if p.second {
-		candidates = []string{exported(p.bindings[0].Name.Local), exported(p.pt.Name.Local)}
+		b := p.bindings[0].Name
+		p.key = "client of binding " + clark(b)
+		candidates = []string{exported(b.Local), exported(p.pt.Name.Local)}
 	}
-	for i := 1; p.name == ""; i++ {
-		for _, base := range candidates {
-			if i > 1 {
-				base = fmt.Sprint(candidates[0], i)
-			}
-			own := []string{base + "Client", base + "Server", "New" + base + "Client", "Register" + base, "Unimplemented" + base, base + "URL"}
-			if slices.ContainsFunc(own, func(n string) bool { return g.pkg.used[n] }) {
-				continue
-			}
-			for _, n := range own {
-				g.pkg.take(n)
-			}
-			p.name = base
-			break
-		}
-	}
-	methods := newScope()
+	p.name = g.pkg.pick(p.key, candidates...)
+	methods := g.memberScope(p.key)
 	for _, op := range p.ops {
-		op.method = methods.take(methodNames(p, op)...)
+		key, names := methodNames(p, op)
+		op.key = methods.unique(key)
+		op.method = methods.pick(op.key, names...)
 	}
 }
 
 // methodNames lists names for the method of an operation. Overloads are told
 // apart by the name of their input, as bindings do (WSDL 1.1 2.5), or else by
 // their message.
-func methodNames(p *portT, op *operation) []string {
-	name := exported(op.op.Name)
-	overloaded := slices.ContainsFunc(p.ops, func(o *operation) bool { return o != op && o.op.Name == op.op.Name })
-	if !overloaded {
-		return []string{name}
+func methodNames(p *portT, op *operation) (key string, names []string) {
+	name, in := exported(op.op.Name), op.op.Input
+	if !slices.ContainsFunc(p.ops, func(o *operation) bool { return o != op && o.op.Name == op.op.Name }) {
+		return op.op.Name, []string{name}
 	}
-	label := op.op.Input.Label
-	switch label {
+	names = []string{name, exported(in.Name.Local)}
+	switch in.Label {
 	case "", op.op.Name, op.op.Name + "Request", op.op.Name + "Solicit": // what it is called without a label (WSDL 1.1 2.4.5)
-		return []string{name, exported(op.op.Input.Name.Local)}
+	default:
+		names = append([]string{exported(in.Label)}, names...)
 	}
-	return []string{exported(label), name, exported(op.op.Input.Name.Local)}
+	return op.op.Name + "(" + cmp.Or(in.Label, in.Name.Local) + ")", names
 }
 
 // nameEndpoints finds the ports of services that p is served at, and names
@@ -262,19 +254,8 @@ func (g *generator) nameEndpoints(p *portT) {
 			e.url, e.function = p.name+"URL", "New"+p.name+"Client"
 			continue
 		}
-		both := exported(e.service.Name.Local) + local
-		for i := 1; e.url == ""; i++ {
-			for _, base := range []string{local, both} {
-				if i > 1 {
-					base = fmt.Sprint(both, i)
-				}
-				url, function := base+"URL", "New"+base+"Client"
-				if !g.pkg.used[url] && !g.pkg.used[function] {
-					e.url, e.function = g.pkg.take(url), g.pkg.take(function)
-					break
-				}
-			}
-		}
+		n := g.pkg.pick(g.pkg.unique("port "+clark(e.service.Name)+"/"+e.port.Name), local, exported(e.service.Name.Local)+local)
+		e.url, e.function = n+"URL", "New"+n+"Client"
 	}
 }
 

@@ -28,6 +28,14 @@ type generator struct {
 	faults    map[*wsdl.Element]*structT
 	ports     []*portT
 
+	root    *pkgT
+	bySpace map[string]*pkgT
+
+	kept    map[string]*namesItem // of an earlier run
+	members map[string]*scope     // by the key of what they are members of
+	roots   map[*wsdl.Type]wsdl.QName
+
+	reachList []*wsdl.Type
 	literal   map[*wsdl.Type]bool // types that literal messages reach
 	encoded   map[*wsdl.Type]bool // types that encoded messages reach
 	arrays    map[*wsdl.Type]*arrayT
@@ -68,6 +76,9 @@ func (g *generator) mark(t *wsdl.Type, use wsdl.Use) {
 		if t == nil || t.Builtin || reach[t] {
 			continue
 		}
+		if !g.reached(t) {
+			g.reachList = append(g.reachList, t)
+		}
 		reach[t] = true
 		switch {
 		case !t.Complex || use == wsdl.Encoded && isEncodedSimple(t):
@@ -88,6 +99,9 @@ func (g *generator) mark(t *wsdl.Type, use wsdl.Use) {
 		}
 	}
 }
+
+// reached reports whether any message needs t.
+func (g *generator) reached(t *wsdl.Type) bool { return g.literal[t] || g.encoded[t] }
 
 // elements calls f for each element in a content model.
 func (g *generator) elements(p *wsdl.Particle, depth int, f func(*wsdl.Element)) {
@@ -121,7 +135,7 @@ func (g *generator) typeName(q wsdl.QName, suffix string) string {
 		return n
 	}
 	base := exported(q.Local)
-	n := g.pkg.take(base, base+suffix, base+spaceSuffix(q.Space))
+	n := g.packageOf(q.Space).scope.pick("type "+clark(q), base, base+suffix, base+spaceSuffix(q.Space))
 	g.typeNames[q] = n
 	return n
 }
@@ -141,10 +155,15 @@ func (g *generator) outerName(t *wsdl.Type) string {
 	default:
 		outer = exported(o.Owner)
 	}
-	if strings.HasSuffix(outer, exported(t.Owner)) && !o.Name.IsZero() {
+	own := exported(t.Owner)
+	stem, reply := strings.CutSuffix(outer, "Response")
+	switch {
+	case strings.HasSuffix(outer, own) && !o.Name.IsZero():
 		return outer
+	case reply && stem != "" && strings.HasPrefix(own, stem) && !g.packageOf(g.spaceOf(t)).scope.used[own]: // GetListResult in GetListResponse
+		return own
 	}
-	return outer + exported(t.Owner)
+	return outer + own
 }
 
 // structOf returns the struct of a complex type. It is filled later, so that
@@ -153,13 +172,15 @@ func (g *generator) structOf(t *wsdl.Type) *structT {
 	if s := g.structs[t]; s != nil {
 		return s
 	}
-	s := &structT{typ: t, names: fieldScope(), encoded: g.encoded[t], encOnly: g.encoded[t] && !g.literal[t]}
+	s := &structT{typ: t, pkg: g.packageOf(g.spaceOf(t)), encoded: g.encoded[t], encOnly: g.encoded[t] && !g.literal[t]}
 	if t.Name.IsZero() {
 		base := g.outerName(t)
-		s.name = g.pkg.take(base, base+"Element")
+		g.nameStruct(s, g.typeKey(t), base, base+"Element")
 		s.doc = []string{s.name + " is the content of the element " + t.Owner + ".", t.Doc}
 	} else {
 		s.name = g.typeName(t.Name, "Type")
+		s.key = g.typeKey(t)
+		s.names = g.memberScope(s.key, structNames...)
 		s.doc = []string{s.name + " is the type " + t.Name.Local + ofSpace(t.Name) + ".", t.Doc}
 	}
 	g.structs[t] = s
@@ -173,11 +194,6 @@ func ofSpace(q wsdl.QName) string {
 		return ""
 	}
 	return " of " + q.Space
-}
-
-// fieldScope reserves the methods of generated structs.
-func fieldScope() *scope {
-	return newScope("MarshalWire", "UnmarshalWire", "Error", "DetailName", "EncodedDetail", "Validate")
 }
 
 // fillAll fills structs until none is left.
@@ -195,24 +211,29 @@ func (g *generator) fill(s *structT) {
 		return
 	}
 	s.built = true
-	if s.fault == nil { // it has no methods of an error
-		delete(s.names.used, "Error")
-		delete(s.names.used, "DetailName")
-		delete(s.names.used, "EncodedDetail")
+	if !g.opt.PerNamespace && !s.names.keeps("Check") {
+		delete(s.names.used, "Check")
+	}
+	for _, method := range structNames[4:] {
+		if s.fault != nil {
+			s.names.fixed(method)
+		} else if !s.names.keeps(method) {
+			delete(s.names.used, method)
+		}
 	}
 	for _, a := range t.Attributes {
 		g.attribute(s, a)
 	}
 	if s.anyAttr = t.AnyAttribute != nil; s.anyAttr {
-		s.names.take("Attrs")
+		s.names.fixed("Attrs")
 	}
 	switch {
 	case t.Simple != nil:
 		s.simple = g.contentValue(t)
-		s.names.take("Value")
+		s.names.fixed("Value")
 	case t.Mixed:
 		s.mixed = true
-		s.names.take("Content")
+		s.names.fixed("Content")
 	default:
 		g.particle(s, t.Content, false, 0)
 	}
@@ -220,7 +241,7 @@ func (g *generator) fill(s *structT) {
 	for _, f := range s.attrs {
 		if f.kind != constField {
 			n := exported(f.elem.Local)
-			f.name = s.names.take(n, n+"Attr")
+			f.name = s.names.pick(s.names.unique("@"+clark(f.elem)), n, n+"Attr")
 		}
 	}
 }
@@ -263,10 +284,10 @@ func (g *generator) valueOf(t *wsdl.Type, encoded bool) *value {
 		return g.simpleValue(t, t.Simple)
 	case g.polymorphic(t):
 		i := g.ifaceOf(t)
-		return &value{kind: ifaceValue, goType: i.name, iface: i}
+		return &value{kind: ifaceValue, goType: g.ref(i.base.pkg, i.name), iface: i}
 	}
 	s := g.structOf(t)
-	return &value{kind: structValue, goType: s.name, st: s}
+	return &value{kind: structValue, goType: g.ref(s.pkg, s.name), st: s}
 }
 
 // polymorphic reports whether an element of type t may hold other types.
@@ -281,8 +302,15 @@ func (g *generator) ifaceOf(t *wsdl.Type) *iface {
 	}
 	base := g.structOf(t)
 	i := &iface{base: base}
-	i.name = g.pkg.take("Any" + base.name)
+	i.name = base.pkg.scope.pick("any "+base.key, "Any"+base.name)
 	i.marker = "is" + base.name
+	i.read, i.put, i.check = "read"+i.name, "put"+i.name, "check"+i.name
+	if g.opt.PerNamespace { // others need them
+		i.read, i.put, i.check = g.ref(base.pkg, "Read"+i.name), g.ref(base.pkg, "Put"+i.name), g.ref(base.pkg, "Check"+i.name)
+		for _, verb := range []string{"Read", "Put", "Check"} {
+			base.pkg.scope.used[verb+i.name] = true
+		}
+	}
 	g.ifaces[t] = i
 	g.ifaceList = append(g.ifaceList, i)
 	seen := map[*wsdl.Type]bool{}
@@ -320,9 +348,10 @@ func (g *generator) rootStruct(e *wsdl.Element, encoded bool) *structT {
 			return s
 		}
 		base := exported(e.Name.Local)
-		s := &structT{name: g.pkg.take(base, base+"Element"), names: fieldScope(), built: true}
+		s := &structT{built: true, pkg: g.packageOfElement(e)}
+		g.nameStruct(s, "element "+clark(e.Name), base, base+"Element")
 		s.doc = []string{s.name + " is the element " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
-		s.names.take("Value")
+		s.names.fixed("Value")
 		g.structs[e] = s
 		s.simple = g.elementValue(e, encoded)
 		g.order = append(g.order, s)

@@ -2,13 +2,12 @@ package gen
 
 import (
 	"encoding/xml"
-	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/soapward/soapward/soap/wire"
 	"github.com/soapward/soapward/wsdl"
 )
 
@@ -18,23 +17,19 @@ const schemaDir = "schema"
 // documents returns copies of the description's documents, in UTF-8, side by
 // side and with their references changed to that. main is the name of the
 // first.
-func (g *generator) documents() (files []File, main string, err error) {
+func (g *generator) documents() (files []File, main string) {
 	names := map[*wsdl.Document]string{}
 	taken := map[string]bool{}
 	for _, d := range g.d.Documents {
 		names[d] = fileName(d, taken)
 	}
 	for i, d := range g.d.Documents {
-		data, err := relocate(d, names)
-		if err != nil {
-			return nil, "", fmt.Errorf("gen: copy %s: %w", names[d], err)
-		}
 		if i == 0 {
 			main = names[d]
 		}
-		files = append(files, File{schemaDir + "/" + names[d], data})
+		files = append(files, File{Name: schemaDir + "/" + names[d], Data: relocate(d, names)})
 	}
-	return files, main, nil
+	return files, main
 }
 
 // fileName makes the name of a document's copy of the last part of its path.
@@ -78,78 +73,56 @@ func fileName(d *wsdl.Document, taken map[string]bool) string {
 
 // relocate returns a document in UTF-8 with its references to other documents
 // replaced by their names. The rest stays as it is.
-func relocate(d *wsdl.Document, names map[*wsdl.Document]string) ([]byte, error) {
-	refs := map[string]string{}
-	for _, r := range d.Refs {
-		refs[r.Location] = names[r.Document]
-	}
-	limit := wire.Limits{Bytes: int64(len(d.Content)) * 4, Elements: len(d.Content) + 1, Depth: 1000, Attributes: 1000, Namespaces: 10000, Name: 1 << 20}
-	r := wire.NewReader(d.Content, wire.Options{Limits: limit})
-	text := r.Document()
+func relocate(d *wsdl.Document, names map[*wsdl.Document]string) []byte {
+	text := string(d.Text())
+	refs := slices.Clone(d.Refs)
+	slices.SortStableFunc(refs, func(a, b wsdl.Ref) int { return a.Offset - b.Offset })
 	done := 0
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>`)
 	if strings.HasPrefix(text, "<?xml") {
-		if done = strings.Index(text, "?>") + 2; done < 2 {
-			done = 0
-		}
+		done = strings.Index(text, "?>") + 2
 	} else {
 		b.WriteByte('\n')
 	}
-	for {
-		switch r.Next() {
-		case wire.EOF:
-			b.WriteString(text[done:])
-			if s := b.String(); !strings.HasSuffix(s, "\n") {
-				b.WriteByte('\n')
-			}
-			return []byte(b.String()), r.Err()
-		case wire.Start:
-		default:
-			continue
+	for _, r := range refs {
+		if r.Offset < done {
+			continue // the same element again
 		}
-		attr := ""
-		switch {
-		case r.Is("http://schemas.xmlsoap.org/wsdl/", "import"):
-			attr = "location"
-		case r.Space() == xsdSpace && (r.Local() == "import" || r.Local() == "include" || r.Local() == "redefine"):
-			attr = "schemaLocation"
-		default:
-			continue
-		}
-		loc, _ := r.Attr("", attr)
-		to, ok := refs[strings.TrimSpace(loc)]
+		tag := text[r.Offset:]
+		from, until, ok := attrValue(tag, "schemaLocation")
 		if !ok {
-			if to, ok = refs[loc]; !ok {
-				continue
-			}
+			from, until, ok = attrValue(tag, "location")
 		}
-		start, end := r.Span()
-		from, until, ok := attrValue(text[start:end], attr)
 		if !ok {
 			continue
 		}
-		b.WriteString(text[done : start+from])
-		_ = xml.EscapeText(&b, []byte(to)) // a Builder never fails
-		done = start + until
+		b.WriteString(text[done : r.Offset+from])
+		_ = xml.EscapeText(&b, []byte(names[r.Document])) // a Builder never fails
+		done = r.Offset + until
 	}
+	b.WriteString(text[done:])
+	if !strings.HasSuffix(text, "\n") {
+		b.WriteByte('\n')
+	}
+	return []byte(b.String())
 }
 
-// attrValue finds the value of an attribute without prefix in a well-formed
-// start tag.
-func attrValue(tag, attr string) (from, to int, ok bool) {
-	for i := 0; i < len(tag); {
-		q := strings.IndexAny(tag[i:], `"'`)
-		if q < 0 {
+// attrValue finds the value of an attribute without prefix in the well-formed
+// start tag that begins a text.
+func attrValue(text, attr string) (from, to int, ok bool) {
+	for i := 0; i < len(text); {
+		q := strings.IndexAny(text[i:], `"'>`)
+		if q < 0 || text[i+q] == '>' {
 			return 0, 0, false
 		}
 		q += i
-		n := strings.IndexByte(tag[q+1:], tag[q])
+		n := strings.IndexByte(text[q+1:], text[q])
 		if n < 0 {
 			return 0, 0, false
 		}
 		end := q + 1 + n
-		name := strings.TrimRight(tag[i:q], " \t\r\n=")
+		name := strings.TrimRight(text[i:q], " \t\r\n=")
 		if name[strings.LastIndexAny(name, " \t\r\n")+1:] == attr {
 			return q + 1, end, true
 		}

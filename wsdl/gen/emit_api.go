@@ -63,7 +63,7 @@ func (g *generator) emitOperations(p *portT) {
 		if len(op.faults) > 0 {
 			g.p("\t\tFaults: []func() soap.Detail{")
 			for _, f := range op.faults {
-				g.p("\t\t\tfunc() soap.Detail { return new(%s) },", f.name)
+				g.p("\t\t\tfunc() soap.Detail { return new(%s) },", g.ref(f.pkg, f.name))
 			}
 			g.p("\t\t},")
 		}
@@ -89,7 +89,7 @@ func (g *generator) emitPortClient(p *portT) {
 	g.p("}\n")
 	g.emitConstructors(p)
 	for _, op := range p.ops {
-		g.comment("", op.doc()...)
+		g.comment("", g.docOf(op)...)
 		if op.out == nil {
 			g.p("func (c *%s) %s(ctx context.Context, req *%s, opts ...soapclient.CallOption) error {", c, op.method, op.in.goType)
 			g.p("\treturn soapclient.Send(ctx, c.soap, %s, req, opts...)", op.varName)
@@ -175,7 +175,7 @@ func (g *generator) emitConstructors(p *portT) {
 func goVersion(v wsdl.SOAPVersion) string { return strings.ReplaceAll(v.String(), ".", "") }
 
 // doc is the comment of an operation's method.
-func (op *operation) doc() []string {
+func (g *generator) docOf(op *operation) []string {
 	first := op.method + " calls the operation " + op.op.Name + "."
 	if op.out == nil {
 		first = op.method + " sends to the one-way operation " + op.op.Name + "."
@@ -184,7 +184,7 @@ func (op *operation) doc() []string {
 	if len(op.faults) > 0 {
 		var names []string
 		for _, f := range op.faults {
-			names = append(names, "*"+f.name)
+			names = append(names, "*"+g.ref(f.pkg, f.name))
 		}
 		paras = append(paras, "Its faults: "+strings.Join(names, ", ")+".")
 	}
@@ -207,7 +207,7 @@ func (g *generator) emitHeaderOptions() {
 				}
 				g.p("\treturn soapclient.WithHeader(soap.Header{Name: %s, Value: v%s})", n, encoded)
 				g.p("}\n")
-				g.p("// Find%s returns the header block %s among those received, or nil.", h.method, h.elem.Local)
+				g.comment("", "Find"+h.method+" returns the header block "+h.elem.Local+" among those that soapclient.ReceiveHeaders stored, or nil.")
 				g.p("func Find%s(headers []soap.Header) (*%s, error) {", h.method, h.goType)
 				g.p("\tfor i := range headers {")
 				g.p("\t\tif headers[i].Name == %s {", n)
@@ -255,7 +255,7 @@ func (g *generator) emitPortServer(p *portT) {
 		if i > 0 {
 			g.p("")
 		}
-		doc := op.doc()
+		doc := g.docOf(op)
 		doc[0] = op.method + " serves the operation " + op.op.Name + "."
 		g.comment("\t", doc...)
 		if op.out == nil {

@@ -12,7 +12,7 @@ import (
 // the names they use, so their declarations come last.
 func (g *generator) emitCodec() {
 	for _, s := range g.sortedStructs() {
-		if s.wraps {
+		if s.wraps || s.pkg != g.at {
 			continue
 		}
 		if s.kind == complexStruct {
@@ -26,12 +26,18 @@ func (g *generator) emitCodec() {
 	ifaces := slices.Clone(g.ifaceList)
 	slices.SortFunc(ifaces, func(a, b *iface) int { return cmp.Compare(a.name, b.name) })
 	for _, i := range ifaces {
-		g.emitIfaceCodec(i)
+		if i.base.pkg == g.at {
+			g.emitIfaceCodec(i)
+		}
 	}
 	g.emitArrayCodecs()
 	// Names the client and server need are collected here too, so that one
 	// list serves the package.
-	for _, p := range g.ports {
+	ports := g.ports
+	if g.at != g.root {
+		ports = nil
+	}
+	for _, p := range ports {
 		for _, op := range p.ops {
 			for _, m := range []*message{op.in, op.out} {
 				if m != nil && !m.elem.IsZero() {
@@ -42,7 +48,9 @@ func (g *generator) emitCodec() {
 				g.name(h.elem)
 			}
 			for _, f := range op.faults {
-				g.name(f.fault.Name)
+				if f.pkg == g.at {
+					g.name(f.fault.Name)
+				}
 			}
 			for _, ns := range op.namespaces() {
 				g.space(ns)
@@ -50,7 +58,9 @@ func (g *generator) emitCodec() {
 		}
 	}
 	body := g.body.String()
+	refs := g.refs
 	g.reset()
+	g.refs = refs
 	g.p("// The runtime this code was generated for. If it is undefined, run soapward")
 	g.p("// generate again with the release of soapward that go.mod names.")
 	g.p("const _ = soap.GeneratedV1\n")
@@ -63,6 +73,7 @@ func (g *generator) emitCodec() {
 		g.p(")\n")
 	}
 	if len(g.nameList) > 0 {
+		g.p("// Names of elements, attributes and types.")
 		g.p("var (")
 		for _, q := range g.nameList {
 			if q.Space == "" {
@@ -82,6 +93,13 @@ func (g *generator) emitUnmarshal(s *structT) {
 	g.p("\t*x = %s{}", s.name)
 	g.readAttrs(s)
 	g.readAttached(s)
+	if s.nilField != "" {
+		g.p("\tif r.Nil() {")
+		g.p("\t\tx.%s = true", s.nilField)
+		g.p("\t\tr.Skip()")
+		g.p("\t\treturn")
+		g.p("\t}")
+	}
 	switch {
 	case s.body() != nil:
 		g.p("\tx.%s.UnmarshalWire(r)", s.body().name)
@@ -126,6 +144,12 @@ func (g *generator) emitMarshal(s *structT) {
 		g.p("\t\tw.Attr(a.Name, a.Value)")
 		g.p("\t}")
 	}
+	if s.nilField != "" {
+		g.p("\tif x.%s {", s.nilField)
+		g.p("\t\tw.EndNil()")
+		g.p("\t\treturn")
+		g.p("\t}")
+	}
 	switch {
 	case s.simple != nil:
 		g.writeText(s.simple, "x.Value", "\t")
@@ -153,6 +177,8 @@ func (g *generator) writeText(v *value, x, ind string) {
 		g.p("%swire.PutText(w, %s, %s)", ind, v.app, x)
 	case qnameValue:
 		g.p("%sw.QName(%s)", ind, x)
+	case qnameListValue:
+		g.p("%sw.QNameList(%s)", ind, x)
 	case textListValue:
 		g.p("%sw.Text(wire.TextList(%s))", ind, x)
 	default:
@@ -184,6 +210,10 @@ func (g *generator) writeAttr(f *field) {
 		g.p("%swire.PutAttr(w, %s, %s, %s)", ind, n, f.val.app, x)
 	case qnameValue:
 		g.p("%sw.AttrQName(%s, %s)", ind, n, x)
+	case qnameListValue:
+		g.p("%sw.BeginAttr(%s)", ind, n)
+		g.p("%sw.QNameList(%s)", ind, x)
+		g.p("%sw.EndAttr()", ind)
 	case textListValue:
 		g.p("%sw.Attr(%s, wire.TextList(%s))", ind, n, x)
 	default:
@@ -213,7 +243,7 @@ func (g *generator) writeElement(v *value, n, x string, ptr bool, ind string) {
 	case refValue:
 		g.p("%sw.Ref(%s, %s)", ind, n, x)
 	case arrayValue:
-		g.p("%sput%s(w, %s, %s)", ind, v.array.name, n, x)
+		g.p("%s%s(w, %s, %s)", ind, v.array.put, n, x)
 	case scalarValue:
 		if v.base64 && !v.encoded {
 			g.p("%sw.Base64(%s, %s)", ind, n, x)
@@ -222,10 +252,14 @@ func (g *generator) writeElement(v *value, n, x string, ptr bool, ind string) {
 		g.p("%swire.Put(w, %s, %s, %s)", ind, n, v.app, x)
 	case qnameValue:
 		g.p("%sw.QNameElement(%s, %s)", ind, n, x)
+	case qnameListValue:
+		g.p("%sw.Start(%s)", ind, n)
+		g.p("%sw.QNameList(%s)", ind, x)
+		g.p("%sw.End()", ind)
 	case textListValue:
 		g.p("%sw.Element(%s, wire.TextList(%s))", ind, n, x)
 	case ifaceValue:
-		g.p("%sput%s(w, %s, %s)", ind, v.iface.name, n, x)
+		g.p("%s%s(w, %s, %s)", ind, v.iface.put, n, x)
 	default:
 		if v.enum != nil {
 			x = "string(" + x + ")"
@@ -324,8 +358,8 @@ func (g *generator) writeSlice(f *field, n string) {
 }
 
 func (g *generator) emitIfaceCodec(i *iface) {
-	g.p("// read%s reads the type that xsi:type names.", i.name)
-	g.p("func read%s(r *wire.Reader) %s {", i.name, i.name)
+	g.p("// %s reads the type that xsi:type names.", i.read)
+	g.p("func %s(r *wire.Reader) %s {", i.read, i.name)
 	base := i.base.typ
 	g.p("\tt, ok := r.Type()")
 	if base.Abstract {
@@ -353,8 +387,8 @@ func (g *generator) emitIfaceCodec(i *iface) {
 	g.p("\treturn nil")
 	g.p("}\n")
 
-	g.p("// put%s writes v with its xsi:type.", i.name)
-	g.p("func put%s(w *wire.Writer, name xml.Name, v %s) {", i.name, i.name)
+	g.p("// %s writes v with its xsi:type.", i.put)
+	g.p("func %s(w *wire.Writer, name xml.Name, v %s) {", i.put, i.name)
 	g.p("\tswitch v := v.(type) {")
 	for _, s := range i.impls {
 		g.p("\tcase *%s:", s.name)

@@ -16,7 +16,7 @@ func (g *generator) emitNestedRead(s *structT) {
 		g.p("// child then.")
 		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
 		// No loop: switchLocal is indented for one, which gofmt puts right.
-		g.switchLocal(s, false, func(i int, ind string) {
+		g.switchLocal(s, false, nil, func(i int, ind string) {
 			f := s.fields[i]
 			if f.kind == nestedField {
 				e := g.enter(f, ind)
@@ -76,13 +76,9 @@ func (g *generator) emitNestedRead(s *structT) {
 		g.p("func (x *%s) readChild(r *wire.Reader) bool {", s.name)
 	}
 	g.p("\tfor at := 0; ; {")
-	g.switchLocal(s, true, func(i int, ind string) {
+	g.switchLocal(s, true, nil, func(i int, ind string) {
 		f := s.fields[i]
-		if f.card == many {
-			g.p("%sat = %d", ind, i)
-		} else {
-			g.p("%sat = %d", ind, i+1)
-		}
+		g.p("%sat = %d", ind, f.after(i))
 		if n := slices.Index(required, i); n >= 0 {
 			g.p("%sseen[%d] = true", ind, n)
 		}
@@ -184,4 +180,25 @@ func (g *generator) emitNestedWrite(s *structT) {
 		g.writeField(f)
 	}
 	g.p("}\n")
+}
+
+// after returns which field may come next when a part of field i was read.
+func (f *field) after(i int) int {
+	if f.card == many || f.kind == nestedField && !f.nested.whole() {
+		return i
+	}
+	return i + 1
+}
+
+// whole reports whether readChild reads all that an occurrence of s can have.
+func (s *structT) whole() bool {
+	if s.kind == groupStruct {
+		return true
+	}
+	for _, f := range s.fields {
+		if f.kind != elemField && f.card == many || f.kind == nestedField && !f.nested.whole() {
+			return false
+		}
+	}
+	return true
 }

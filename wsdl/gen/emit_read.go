@@ -24,18 +24,20 @@ func readExpr(v *value) string {
 	case refValue:
 		return "r.Ref()"
 	case arrayValue:
-		return "read" + v.array.name + "(r)"
+		return v.array.read + "(r)"
 	case qnameValue:
 		return "r.QNameValue()"
+	case qnameListValue:
+		return "r.QNameList()"
 	case ifaceValue:
-		return "read" + v.iface.name + "(r)"
+		return v.iface.read + "(r)"
 	}
 	e := "r.Text()"
 	if v.parse != "" {
 		e = value + "(r, " + v.parse + ")"
 	}
 	if v.enum != nil {
-		e = v.enum.name + "(" + e + ")"
+		e = v.goType + "(" + e + ")"
 	}
 	return e
 }
@@ -61,9 +63,13 @@ func (g *generator) readField(f *field, ind string) {
 		return
 	}
 	v, t := f.withDefault(), f.val.goType
+	isNil := "r.Nil()"
+	if f.nilAttrs() {
+		isNil = "r.NilOnly()"
+	}
 	switch gt := f.goType(); {
 	case f.card == many && f.nillable && v.kind != ifaceValue:
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s\t%s = append(%s, nil)", ind, x, x)
 		g.p("%s} else {", ind)
@@ -71,19 +77,19 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s\t%s = append(%s, v)", ind, x, x)
 		g.p("%s}", ind)
 	case f.card == many && f.nillable:
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s\t%s = append(%s, nil)", ind, x, x)
 		g.p("%s} else {", ind)
 		g.p("%s\t%s = append(%s, %s)", ind, x, x, readExpr(v))
 		g.p("%s}", ind)
 	case f.card == many && byMethod(v):
-		g.p("%s%s = append(%s, %s{})", ind, x, x, t)
+		g.p("%s%s = append(wire.More(r, %s), %s{})", ind, x, x, t)
 		g.p("%s%s[len(%s)-1].UnmarshalWire(r)", ind, x, x)
 	case f.card == many:
 		g.p("%s%s = append(%s, %s)", ind, x, x, readExpr(v))
 	case strings.HasPrefix(gt, "wire.Nillable["):
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s\t%s = %s{Nil: true}", ind, x, gt)
 		g.p("%s} else {", ind)
@@ -91,7 +97,7 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s\t%s = %s{Value: v}", ind, x, gt)
 		g.p("%s}", ind)
 	case f.nillable || f.nilAway:
-		g.p("%sif r.Nil() {", ind)
+		g.p("%sif %s {", ind, isNil)
 		g.p("%s\tr.Skip()", ind)
 		g.p("%s} else {", ind)
 		if v.kind == ifaceValue {
@@ -154,7 +160,7 @@ func (g *generator) enter(f *field, ind string) string {
 	x := "x." + f.name
 	switch {
 	case f.card == many:
-		g.p("%s%s = append(%s, %s{})", ind, x, x, f.nested.name)
+		g.p("%s%s = append(wire.More(r, %s), %s{})", ind, x, x, f.nested.name)
 		return x + "[len(" + x + ")-1].readChild(r)"
 	case f.nested.kind == groupStruct && f.card == opt:
 		g.p("%sr.Require(%s == nil, %q)", ind, x, "a group of elements is there twice")
@@ -266,13 +272,7 @@ func (g *generator) readContent(s *structT) {
 	emit := func(i int, ind string) {
 		f := s.fields[i]
 		if ordered {
-			if f.card == many {
-				g.p("%sat = %d", ind, i)
-			} else if f.kind != nestedField {
-				g.p("%sat = %d", ind, i+1)
-			} else {
-				g.p("%sat = %d", ind, i)
-			}
+			g.p("%sat = %d", ind, f.after(i))
 		}
 		if n, ok := flags[i]; ok {
 			g.p("%sr.Once(&seen[%d])", ind, n)
@@ -288,7 +288,7 @@ func (g *generator) readContent(s *structT) {
 		}
 		g.p("%s%s", ind, next)
 	}
-	g.switchLocal(s, ordered, emit)
+	g.switchLocal(s, ordered, flags, emit)
 	if n, ok := flags[s.anyName-1]; ok && !nested && !ordered {
 		g.p("\t\tif !seen[%d] && r.Space() != wire.SOAPRPC12 {", n)
 		emit(s.anyName-1, "\t\t\t")
@@ -319,8 +319,9 @@ func (g *generator) readContent(s *structT) {
 
 // switchLocal writes the switch over the local name of the current element,
 // then the tests for wildcards. emit writes what happens for a field and must
-// leave the place.
-func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind string)) {
+// leave the place. What a wildcard allows as well belongs to a field with a flag
+// once only.
+func (g *generator) switchLocal(s *structT, ordered bool, flags map[int]int, emit func(i int, ind string)) {
 	locals, by, wild := s.dispatches()
 	if len(locals) > 0 {
 		g.p("\t\tswitch r.Local() {")
@@ -349,6 +350,9 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 					// Stacks differ in the namespace of accessors.
 					emit(d.field, "\t\t\t")
 					continue
+				}
+				if n, ok := flags[d.field]; ok && !ordered && s.allowsAny(wild, d.name.Space) {
+					cond += fmt.Sprintf(" && !seen[%d]", n)
 				}
 				g.p("\t\t\tif %s {", cond)
 				emit(d.field, "\t\t\t\t")
@@ -381,6 +385,17 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 		emit(i, "\t\t\t")
 		g.p("\t\t}")
 	}
+}
+
+// allowsAny reports whether a repeated wildcard among the fields allows a
+// namespace.
+func (s *structT) allowsAny(fields []int, space string) bool {
+	for _, i := range fields {
+		if f := s.fields[i]; f.kind == anyField && f.wild.Allows(space) {
+			return true
+		}
+	}
+	return false
 }
 
 // readAttrs writes the loop over attributes.
@@ -455,13 +470,15 @@ func readAttr(v *value) string {
 		return "wire.AttrValue(r, a, " + v.parse + ")"
 	case qnameValue:
 		return "r.AttrQName(a)"
+	case qnameListValue:
+		return "r.AttrQNameList(a)"
 	}
 	e := "r.Keep(a.Value)"
 	if v.parse != "" {
 		e = "wire.AttrValue(r, a, " + v.parse + ")"
 	}
 	if v.enum != nil {
-		e = v.enum.name + "(" + e + ")"
+		e = v.goType + "(" + e + ")"
 	}
 	return e
 }

@@ -8,23 +8,33 @@ import (
 
 // emitTypes writes the declarations of all types.
 func (g *generator) emitTypes() {
-	g.comment("", "Package "+g.opt.Package+" calls and serves "+g.services()+".", g.d.Doc)
-	g.body.WriteString(packageMark)
-	if g.opt.Directive != "" {
-		g.p("//go:generate %s\n", g.opt.Directive)
+	if g.at != g.root {
+		g.emitPartDoc(g.at)
+	} else {
+		g.comment("", "Package "+g.opt.Package+" calls and serves "+g.services()+".", g.d.Doc)
+		g.body.WriteString(packageMark)
+		if g.opt.Directive != "" {
+			g.p("//go:generate %s\n", g.opt.Directive)
+		}
 	}
 	for _, st := range g.sortedStructs() {
-		g.emitStruct(st)
+		if st.pkg == g.at {
+			g.emitStruct(st)
+		}
 	}
 	ifaces := slices.Clone(g.ifaceList)
 	slices.SortFunc(ifaces, func(a, b *iface) int { return cmp.Compare(a.name, b.name) })
 	for _, i := range ifaces {
-		g.emitIface(i)
+		if i.base.pkg == g.at {
+			g.emitIface(i)
+		}
 	}
 	enums := slices.Clone(g.enumList)
 	slices.SortFunc(enums, func(a, b *enumT) int { return cmp.Compare(a.name, b.name) })
 	for _, e := range enums {
-		g.emitEnum(e)
+		if e.pkg == g.at {
+			g.emitEnum(e)
+		}
 	}
 }
 
@@ -73,6 +83,9 @@ func (g *generator) emitStruct(s *structT) {
 	}
 	if s.anyAttr {
 		g.p("\tAttrs []xml.Attr // any others")
+	}
+	if s.nilField != "" {
+		g.p("\t%s bool // xsi:nil: the attributes count, the content does not", s.nilField)
 	}
 	g.p("}\n")
 	for _, f := range s.attrs {
@@ -146,7 +159,7 @@ func (g *generator) emitDefault(s *structT, f *field) {
 	if f.def == nil || f.card != opt || f.kind != elemField || f.val.kind != textValue {
 		return
 	}
-	m := s.names.take(f.name + "OrDefault")
+	m := s.names.pick(s.names.unique("@"+clark(f.elem)+" or default"), f.name+"OrDefault")
 	g.p("// %s returns %s, or its default if it is absent.", m, f.name)
 	g.p("func (x *%s) %s() %s {", s.name, m, f.val.goType)
 	g.p("\tif x.%s == nil {", f.name)
@@ -195,7 +208,7 @@ func (g *generator) faultText(s *structT) (expr, cond string) {
 			}
 			sel := "x." + f.name
 			if s.wraps {
-				sel = "x." + s.simple.goType + "." + f.name
+				sel = "x." + s.simple.st.name + "." + f.name
 			}
 			switch f.goType() {
 			case "string":

@@ -16,14 +16,14 @@ func (g *generator) emitValidate() {
 	c := &checker{g: g, needs: map[*structT]bool{}, known: map[*wsdl.Type]*restriction{}, facets: map[*wsdl.Type]string{}}
 	c.find()
 	for _, s := range g.sortedStructs() {
-		if c.needs[s] && !s.wraps {
+		if c.needs[s] && !s.wraps && s.pkg == g.at {
 			c.emitStruct(s)
 		}
 	}
 	ifaces := slices.Clone(g.ifaceList)
 	slices.SortFunc(ifaces, func(a, b *iface) int { return cmp.Compare(a.name, b.name) })
 	for _, i := range ifaces {
-		if c.iface(i) {
+		if c.iface(i) && i.base.pkg == g.at {
 			c.emitIface(i)
 		}
 	}
@@ -45,6 +45,15 @@ type checker struct {
 	known  map[*wsdl.Type]*restriction
 	facets map[*wsdl.Type]string // names of variables
 	decls  []string
+}
+
+// method is the name of the method that checks: other packages call it if they
+// have types of their own.
+func (c *checker) method() string {
+	if c.g.opt.PerNamespace {
+		return "Check"
+	}
+	return "check"
 }
 
 // find fills needs.
@@ -125,9 +134,12 @@ func (c *checker) emitStruct(s *structT) {
 	g := c.g
 	if s.kind == complexStruct {
 		g.p("// Validate reports what in x the schema does not allow, as an *xsd.InvalidError.")
-		g.p("func (x *%s) Validate() error { return xsd.Validate(%q, x.check) }\n", s.name, s.name)
+		g.p("func (x *%s) Validate() error { return xsd.Validate(%q, x.%s) }\n", s.name, s.name, c.method())
 	}
-	g.p("func (x *%s) check(v *xsd.Validation) {", s.name)
+	if g.opt.PerNamespace {
+		g.p("// %s adds to v what is not allowed.", c.method())
+	}
+	g.p("func (x *%s) %s(v *xsd.Validation) {", s.name, c.method())
 	if s.kind == choiceStruct {
 		if s.optEmpty {
 			g.p("\tv.Require(x.set() <= 1, \"\", \"more than one field is set\")")
@@ -139,6 +151,11 @@ func (c *checker) emitStruct(s *structT) {
 		if c.fieldChecked(f) {
 			c.emitField(s, f, f.attrType())
 		}
+	}
+	if s.nilField != "" {
+		g.p("\tif x.%s {", s.nilField)
+		g.p("\t\treturn")
+		g.p("\t}")
 	}
 	if s.simple != nil && c.checked(s.simple) {
 		c.emitValue(s.simple, "Value", "x.Value", s.name, "\t")
@@ -240,11 +257,11 @@ func (c *checker) emitCount(s *structT, f *field) {
 // emitInside goes into a struct.
 func (c *checker) emitInside(name, x, ind string) {
 	if name == "" {
-		c.g.p("%s%s.check(v)", ind, x)
+		c.g.p("%s%s.%s(v)", ind, x, c.method())
 		return
 	}
 	c.g.p("%sv.Enter(%q, -1)", ind, name)
-	c.g.p("%s%s.check(v)", ind, x)
+	c.g.p("%s%s.%s(v)", ind, x, c.method())
 	c.g.p("%sv.Leave()", ind)
 }
 
@@ -256,11 +273,11 @@ func (c *checker) emitValue(v *value, name, x, hint, ind string) {
 		c.emitInside(name, x, ind)
 	case v.kind == ifaceValue:
 		if name == "" {
-			g.p("%scheck%s(v, %s)", ind, v.iface.name, x)
+			g.p("%s%s(v, %s)", ind, v.iface.check, x)
 			return
 		}
 		g.p("%sv.Enter(%q, -1)", ind, name)
-		g.p("%scheck%s(v, %s)", ind, v.iface.name, x)
+		g.p("%s%s(v, %s)", ind, v.iface.check, x)
 		g.p("%sv.Leave()", ind)
 	case v.enum != nil:
 		g.p("%sv.Require(%s.Known(), %q, \"not one of the values allowed\")", ind, x, name)
@@ -275,13 +292,16 @@ func (c *checker) emitValue(v *value, name, x, hint, ind string) {
 
 func (c *checker) emitIface(i *iface) {
 	g := c.g
-	g.p("func check%s(v *xsd.Validation, x %s) {", i.name, i.name)
+	if g.opt.PerNamespace {
+		g.p("// %s adds to v what is not allowed.", i.check)
+	}
+	g.p("func %s(v *xsd.Validation, x %s) {", i.check, i.name)
 	g.p("\tswitch x := x.(type) {")
 	for _, s := range i.impls {
 		if c.needs[s] {
 			g.p("\tcase *%s:", s.name)
 			g.p("\t\tif x != nil {")
-			g.p("\t\t\tx.check(v)")
+			g.p("\t\t\tx.%s(v)", c.method())
 			g.p("\t\t}")
 		}
 	}
@@ -300,7 +320,7 @@ func (c *checker) facetsVar(v *value, hint string) string {
 	if !v.of.Name.IsZero() {
 		base, of = exported(v.of.Name.Local), v.of.Name.Local+ofSpace(v.of.Name)
 	}
-	name := c.g.pkg.take("facets"+base, "facets"+hint)
+	name := c.g.at.scope.take("facets"+base, "facets"+hint)
 	c.facets[v.of] = name
 	var decl out
 	paragraphs := []string{name + " are the facets of " + of + "."}

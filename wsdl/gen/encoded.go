@@ -16,7 +16,10 @@ import (
 // arrayT is an array of SOAP encoding: a slice, with functions that read and
 // write it.
 type arrayT struct {
+	pkg      *pkgT
 	name     string // of the functions: readX, putX
+	read     string // those, as seen from anywhere
+	put      string
 	typ      *wsdl.Type
 	goType   string
 	item     *value
@@ -149,12 +152,15 @@ func (g *generator) arrayOf(t *wsdl.Type, depth int) *arrayT {
 	if t.Name.IsZero() {
 		base = exported(a.itemType.Local) + strings.Repeat("Array", 1+len(a.inner)/2)
 	}
-	for n := base; ; n += "Items" {
-		if !g.pkg.used["read"+n] && !g.pkg.used["put"+n] {
-			g.pkg.take("read" + n)
-			g.pkg.take("put" + n)
-			a.name = n
-			break
+	a.pkg = g.packageOf(g.spaceOf(t))
+	read, put := "read", "put"
+	if g.opt.PerNamespace { // others need them
+		read, put = "Read", "Put"
+	}
+	for n := base; a.name == ""; n += "Items" {
+		if used := a.pkg.scope.used; !used[read+n] && !used[put+n] {
+			used[read+n], used[put+n] = true, true
+			a.name, a.read, a.put = n, g.ref(a.pkg, read+n), g.ref(a.pkg, put+n)
 		}
 	}
 	g.arrays[t] = a
@@ -167,7 +173,9 @@ func (g *generator) emitArrayCodecs() {
 	arrays := slices.Clone(g.arrayList)
 	slices.SortFunc(arrays, func(a, b *arrayT) int { return cmp.Compare(a.name, b.name) })
 	for _, a := range arrays {
-		g.emitArrayCodec(a)
+		if a.pkg == g.at {
+			g.emitArrayCodec(a)
+		}
 	}
 }
 
@@ -181,8 +189,8 @@ func (g *generator) emitArrayCodec(a *arrayT) {
 		read, write = "wire.ReadRows", "wire.WriteRows"
 	}
 	v, t := a.item, strings.TrimLeft(a.goType[2*a.typ.Array.Rank:], "")
-	g.p("// read%s reads %s.", a.name, what)
-	g.p("func read%s(r *wire.Reader) %s {", a.name, a.goType)
+	g.p("// %s reads %s.", a.read, what)
+	g.p("func %s(r *wire.Reader) %s {", a.read, a.goType)
 	g.p("\treturn %s(r, func(r *wire.Reader) %s {", read, t)
 	if a.nilItem || v.kind == ifaceValue {
 		g.p("\t\tif r.Nil() {")
@@ -204,8 +212,8 @@ func (g *generator) emitArrayCodec(a *arrayT) {
 	g.p("\t})")
 	g.p("}\n")
 
-	g.p("// put%s writes %s.", a.name, what)
-	g.p("func put%s(w *wire.Writer, name xml.Name, list %s) {", a.name, a.goType)
+	g.p("// %s writes %s.", a.put, what)
+	g.p("func %s(w *wire.Writer, name xml.Name, list %s) {", a.put, a.goType)
 	g.p("\t%s(w, name, %s, %q, list, func(w *wire.Writer, name xml.Name, v %s) {", write, g.name(a.itemType), a.inner, t)
 	if a.nilItem || v.kind == ifaceValue || v.kind == arrayValue {
 		g.p("\t\tif v == nil {")

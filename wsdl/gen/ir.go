@@ -15,7 +15,9 @@ const (
 // structT is a Go struct.
 type structT struct {
 	kind   structKind
+	pkg    *pkgT
 	name   string
+	key    string   // what it is in the description: see NamesFile
 	doc    []string // paragraphs
 	typ    *wsdl.Type
 	fields []*field
@@ -29,6 +31,8 @@ type structT struct {
 	fault    *wsdl.Element
 	wraps    bool // embeds the type named by simple
 	optEmpty bool // of choiceStruct: no alternative at all is fine
+	nilled   bool // of an element that may be nil: see nameNil
+	nilField string
 	built    bool
 
 	encoded      bool // used by encoded operations
@@ -83,6 +87,7 @@ const (
 	scalarValue                  // parsed and appended by functions
 	qnameValue
 	textListValue // slice of strings
+	qnameListValue
 	structValue
 	ifaceValue
 	anyValue    // wire.Any
@@ -113,7 +118,9 @@ type value struct {
 
 // enumT is a named string type with constants.
 type enumT struct {
+	pkg    *pkgT
 	name   string
+	key    string
 	doc    []string
 	values []enumValue
 	parse  string
@@ -126,6 +133,9 @@ type enumValue struct {
 // iface is what a value of a type with derived types appears as.
 type iface struct {
 	name   string // AnyShape
+	read   string // readAnyShape, seen from anywhere
+	put    string
+	check  string
 	marker string // isShape
 	base   *structT
 	impls  []*structT // base first, unless abstract
@@ -144,6 +154,7 @@ type operation struct {
 	action     string
 	action12   *string // of SOAP 1.2, if it differs
 	method     string
+	key        string
 	varName    string
 	in, out    *message
 	faults     []*structT
@@ -165,6 +176,7 @@ type portT struct {
 	bindings []*wsdl.Binding
 	second   bool   // not the first of its port type
 	name     string // Go name
+	key      string
 	ops      []*operation
 	ends     []*endpoint
 }

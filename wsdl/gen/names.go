@@ -12,10 +12,14 @@ import (
 // scope hands out identifiers, each once.
 type scope struct {
 	used map[string]bool
+
+	kept map[string]string // names of an earlier run, by key
+	made map[string]string // names picked, by key
+	lost []string          // of kept, see fixed
 }
 
 func newScope(reserved ...string) *scope {
-	s := &scope{used: map[string]bool{}}
+	s := &scope{used: map[string]bool{}, made: map[string]string{}}
 	for _, r := range reserved {
 		s.used[r] = true
 	}
@@ -28,7 +32,7 @@ func packageScope() *scope {
 	return newScope(
 		"bool", "byte", "error", "float32", "float64", "int", "int8", "int16", "int32", "int64", "string",
 		"uint", "uint8", "uint16", "uint32", "uint64", "any", "true", "false", "nil", "append", "len", "new",
-		"init", "main", "context", "embed", "errors", "http", "soap", "soapclient", "soapserver", "wire", "xml", "xsd",
+		"init", "main", "context", "embed", "errors", "fmt", "http", "log", "WSDL", "WSDLFile", "soap", "soapclient", "soapserver", "wire", "xml", "xsd",
 		"r", "w", "x", "v", "a", "q", "name", "more", "seen", "ctx", "req", "opts", "client", "_")
 }
 
@@ -50,12 +54,16 @@ func (s *scope) take(candidates ...string) string {
 	}
 }
 
-// initialisms keep their case in Go names.
-var initialisms = map[string]string{
-	"Id": "ID", "Ids": "IDs", "Url": "URL", "Urls": "URLs", "Uri": "URI", "Uris": "URIs", "Http": "HTTP", "Https": "HTTPS",
-	"Xml": "XML", "Json": "JSON", "Html": "HTML", "Api": "API", "Sql": "SQL", "Guid": "GUID", "Uuid": "UUID", "Ip": "IP",
-	"Sid": "SID", "Upn": "UPN",
-}
+// initialisms are words that Go names write in capitals: those that linters
+// know, and some that names of services are full of.
+var initialisms = func() map[string]string {
+	m := map[string]string{"Ids": "IDs", "Urls": "URLs", "Uris": "URIs"}
+	for _, w := range strings.Fields("ACL API ASCII CPU CSS DB DNS EOF GID GUID HTML HTTP HTTPS ID IP JSON QPS RAM RPC " +
+		"SID SIP SLA SMTP SQL SSH TCP TLS TS TTL UDP UI UID UPN URI URL UTF8 UUID VM XML XMPP XSRF XSS AMQP RTP") {
+		m[w[:1]+strings.ToLower(w[1:])] = w
+	}
+	return m
+}()
 
 // exported makes an exported Go name of an XML name.
 func exported(s string) string {

@@ -35,10 +35,7 @@ func unsupported(op *wsdl.BoundOperation) string {
 			case op.Style == wsdl.RPCStyle:
 			case p.Element == nil && m.Use == wsdl.Encoded:
 				return fmt.Sprintf("part %q of its message has a type, and in document style nothing says what an encoded one is called", p.Name)
-			case p.Element == nil && (len(m.Body) > 1 || !bodyType(p.Type)):
-				return fmt.Sprintf("part %q has the type %s, which cannot be that of a whole body", p.Name, p.Type.Name)
-			case p.Element == nil:
-			case p.Element.Abstract:
+			case p.Element != nil && p.Element.Abstract:
 				return fmt.Sprintf("the element %s of its message is abstract", p.Element.Name)
 			}
 		}
@@ -105,11 +102,15 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		r.goType = "wire.Empty"
 	case !rpc && len(m.Body) == 1 && m.Body[0].Element != nil:
 		r.goType = g.rootType(m.Body[0].Element, m.Use)
-	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type):
-		r.goType = g.structOf(m.Body[0].Type).name
-	case !rpc && len(m.Body) == 1:
+	case !rpc && len(m.Body) == 1 && plain(m.Body[0].Type) && bodyType(m.Body[0].Type):
+		s := g.structOf(m.Body[0].Type)
+		r.goType = g.ref(s.pkg, s.name)
+	case !rpc && len(m.Body) == 1 && bodyType(m.Body[0].Type): // xs:anyType
 		r.goType = "wire.Any"
 	default: // a struct of the parts
+		// Document style has no rule for several parts with types, or one whose
+		// type cannot be that of a whole body; peers that have such descriptions
+		// send elements named for the parts, as in RPC style.
 		s := g.messageStruct(p, op, reply)
 		s.encoded = m.Use == wsdl.Encoded
 		s.encOnly = s.encoded
@@ -124,7 +125,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 			}
 			g.element(s, &wsdl.Particle{Kind: wsdl.ElementParticle, Min: 1, Max: 1, Element: e, Pos: part.Pos}, false)
 		}
-		r.st, r.goType = s, s.name
+		r.st, r.goType = s, g.ref(s.pkg, s.name)
 	}
 	g.withAttachments(p, op, m, r, reply)
 	return r
@@ -133,7 +134,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 // rootType returns the Go type of an element that is a message by itself.
 func (g *generator) rootType(e *wsdl.Element, use wsdl.Use) string {
 	if s := g.rootStruct(e, use == wsdl.Encoded); s != nil {
-		return s.name
+		return g.ref(s.pkg, s.name)
 	}
 	return "wire.Any"
 }
@@ -146,7 +147,11 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 		e = g.partElement(f.Message.Parts[0], f.Use, f.Namespace)
 	}
 	if e == nil || g.isSlice(e.Type) {
-		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element, or encoded, gets a type", f.Name)
+		hint := ""
+		if len(f.Message.Parts) == 1 && e == nil && plain(f.Message.Parts[0].Type) {
+			hint = "; its detail can be decoded as " + g.structOf(f.Message.Parts[0].Type).name
+		}
+		g.skip(f.Message.Pos, "fault %s stays an untyped detail: only a fault with one part that is an element, or encoded, gets a type%s", f.Name, hint)
 		return nil
 	}
 	if s := g.faults[e]; s != nil {
@@ -156,14 +161,14 @@ func (g *generator) faultStruct(f *wsdl.BoundFault) *structT {
 	if plain(e.Type) && !e.Type.Name.IsZero() && !g.polymorphic(e.Type) || !plain(e.Type) && e.Type.Builtin && e.Type.Simple == nil {
 		// A named type may serve elsewhere as well: wrap it.
 		base := exported(e.Name.Local)
-		s = &structT{names: fieldScope(), built: true}
-		inner := "wire.Any"
+		s = &structT{built: true, pkg: g.packageOfElement(e)}
+		s.simple = &value{goType: "wire.Any"} // embedded
 		if plain(e.Type) {
-			inner = g.structOf(e.Type).name
+			st := g.structOf(e.Type)
+			s.simple = &value{goType: g.ref(st.pkg, st.name), st: st}
 		}
-		s.name = g.pkg.take(base, base+"Fault", base+"Error")
+		g.nameStruct(s, "fault "+clark(e.Name), base, base+"Fault", base+"Error")
 		s.doc = []string{s.name + " is the fault " + e.Name.Local + ofSpace(e.Name) + ".", e.Doc}
-		s.simple = &value{goType: inner} // embedded
 		s.wraps = true
 		g.order = append(g.order, s)
 	} else {
@@ -194,20 +199,7 @@ func (g *generator) headers(op *operation, m *wsdl.BoundMessage, reply bool, see
 			continue
 		}
 		seen[e.Name] = true
-		base := exported(e.Name.Local)
-		for i := 1; ; i++ {
-			n := base
-			if i > 1 {
-				n = fmt.Sprint(base, i)
-			}
-			if !g.pkg.used["With"+n] && !g.pkg.used[n+"From"] && !g.pkg.used["Find"+n] {
-				g.pkg.take("With" + n)
-				g.pkg.take(n + "From")
-				g.pkg.take("Find" + n)
-				t.method = n
-				break
-			}
-		}
+		t.method = g.pkg.pick("header "+clark(e.Name), exported(e.Name.Local))
 	}
 }
 

@@ -65,7 +65,7 @@ func (g *generator) simpleShape(t *wsdl.Type, s *wsdl.Simple) *value {
 	atom := s.Atom
 	if len(s.Enum) > 0 && atom.Name.Local != "QName" && atom.Name.Local != "boolean" {
 		if e := g.enum(t, s); e != nil {
-			return &value{kind: textValue, goType: e.name, enum: e, parse: e.parse}
+			return &value{kind: textValue, goType: g.ref(e.pkg, e.name), enum: e, parse: e.parse}
 		}
 	}
 	switch local := atom.Name.Local; local {
@@ -89,8 +89,8 @@ func (g *generator) listValue(item *wsdl.Type) *value {
 	case scalarValue:
 		return &value{kind: scalarValue, goType: "[]" + v.goType, slice: true,
 			parse: "xsd.ParseList(" + v.parse + ")", app: "xsd.AppendList(" + v.app + ")"}
-	case qnameValue: // prefixes are kept as written
-		return &value{kind: textValue, goType: "string"}
+	case qnameValue:
+		return &value{kind: qnameListValue, goType: "[]xml.Name", slice: true}
 	}
 	return &value{kind: textListValue, goType: "[]" + v.goType, slice: true, parse: "wire.ParseTextList[" + v.goType + "]"}
 }
@@ -105,11 +105,21 @@ func (g *generator) enum(t *wsdl.Type, s *wsdl.Simple) *enumT {
 		return e
 	}
 	e := &enumT{parse: textParse(s.Atom)}
-	if !t.Name.IsZero() {
+	switch {
+	case t.Complex: // the type itself is a struct, for its attributes
+		outer := g.structOf(t).name
+		e.key = g.structOf(t).key + "/value"
+		e.pkg = g.structOf(t).pkg
+		e.name = e.pkg.scope.pick(e.key, outer+"Value", outer+"Enum")
+		e.doc = []string{e.name + " is the enumeration that " + outer + " holds."}
+	case !t.Name.IsZero():
+		e.key, e.pkg = g.typeKey(t), g.packageOf(t.Name.Space)
 		e.name = g.typeName(t.Name, "Type")
 		e.doc = []string{e.name + " is an enumeration" + ofSpace(t.Name) + ".", t.Doc}
-	} else {
-		e.name = g.pkg.take(g.outerName(t))
+	default:
+		e.pkg = g.packageOf(g.spaceOf(t))
+		e.key = e.pkg.scope.unique(g.typeKey(t))
+		e.name = e.pkg.scope.pick(e.key, g.outerName(t))
 		e.doc = []string{e.name + " is the enumeration of " + t.Owner + ".", t.Doc}
 	}
 	g.enums[t] = e
@@ -143,21 +153,31 @@ func (g *generator) nameConstants() {
 	for _, e := range g.enumList {
 		for i := range e.values {
 			v := &e.values[i]
-			label := exported(v.text)
-			if len(v.text) > 1 && v.text[0] == '-' && v.text[1] >= '0' && v.text[1] <= '9' {
-				label = "Minus" + strings.TrimPrefix(label, "N")
-			}
-			switch v.text {
-			case "":
-				label = "Empty"
-			case "-", "+", "*", "/", "<", ">", "=", "<=", ">=":
-				label = map[string]string{"-": "Minus", "+": "Plus", "*": "Star", "/": "Slash", "<": "Less", ">": "Greater",
-					"=": "Equal", "<=": "LessOrEqual", ">=": "GreaterOrEqual"}[v.text]
-			}
-			if len(label) > 60 {
-				label = strings.ToValidUTF8(label[:60], "")
-			}
-			v.name = g.pkg.take(e.name+label, e.name+label+"Value")
+			label := constantLabel(v.text)
+			v.name = e.pkg.scope.pick(e.key+"="+v.text, e.name+label, e.name+label+"Value")
 		}
 	}
+}
+
+// signs are values that have no letters.
+var signs = map[string]string{"": "Empty", "-": "Minus", "+": "Plus", "*": "Star", "/": "Slash", "<": "Less", ">": "Greater",
+	"=": "Equal", "<=": "LessOrEqual", ">=": "GreaterOrEqual"}
+
+// constantLabel makes what follows the name of the type in that of a constant.
+func constantLabel(value string) string {
+	if s, ok := signs[value]; ok {
+		return s
+	}
+	digit := func(i int) bool { return i < len(value) && value[i] >= '0' && value[i] <= '9' }
+	label := exported(value)
+	switch {
+	case digit(0):
+		label = strings.TrimPrefix(label, "N")
+	case value[0] == '-' && digit(1):
+		label = "Minus" + strings.TrimPrefix(label, "N")
+	}
+	if len(label) > 60 {
+		label = strings.ToValidUTF8(label[:60], "")
+	}
+	return label
 }

@@ -19,6 +19,7 @@ const (
 	ns1 = "http://example.com/orders/2026"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameOrder        = xml.Name{Space: ns1, Local: "order"}
 	nameSku          = xml.Name{Space: ns1, Local: "sku"}
@@ -42,7 +43,7 @@ func (x *Echo) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "order":
 			if r.Space() == ns1 {
-				x.Order = append(x.Order, Order{})
+				x.Order = append(wire.More(r, x.Order), Order{})
 				x.Order[len(x.Order)-1].UnmarshalWire(r)
 				continue
 			}
@@ -67,7 +68,7 @@ func (x *EchoResponse) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "order":
 			if r.Space() == ns1 {
-				x.Order = append(x.Order, Order{})
+				x.Order = append(wire.More(r, x.Order), Order{})
 				x.Order[len(x.Order)-1].UnmarshalWire(r)
 				continue
 			}
@@ -177,7 +178,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 			}
 		case "line":
 			if r.Space() == ns1 {
-				x.Line = append(x.Line, Line{})
+				x.Line = append(wire.More(r, x.Line), Line{})
 				x.Line[len(x.Line)-1].UnmarshalWire(r)
 				continue
 			}

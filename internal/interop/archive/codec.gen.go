@@ -18,6 +18,7 @@ const (
 	ns1 = "urn:example:archive"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameTitle     = xml.Name{Space: ns1, Local: "title"}
 	nameHash      = xml.Name{Space: ns1, Local: "hash"}
@@ -80,7 +81,7 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 			}
 		case "appendix":
 			if r.Space() == ns1 {
-				x.Appendix = append(x.Appendix, wire.Binary{})
+				x.Appendix = append(wire.More(r, x.Appendix), wire.Binary{})
 				x.Appendix[len(x.Appendix)-1].UnmarshalWire(r)
 				continue
 			}

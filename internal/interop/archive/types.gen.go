@@ -9,7 +9,8 @@ import (
 
 //go:generate go run github.com/soapward/soapward/cmd/soapward generate -o . -p archive wsdl/archive.wsdl
 
-// ArchiveLabel holds the parts of the message of Label.
+// ArchiveLabel is the request of the operation Label, with a field for each
+// part.
 type ArchiveLabel struct {
 	Label Label       // the element Label
 	Photo wire.Binary // attachment, application/octet-stream
@@ -30,7 +31,8 @@ type Label struct {
 	Text string
 }
 
-// LabelResponse holds the parts of the message of Label.
+// LabelResponse is the answer of the operation Label, with a field for each
+// part.
 type LabelResponse struct {
 	Label Labelled    // the element Labelled
 	Photo wire.Binary // attachment, application/octet-stream

@@ -195,7 +195,8 @@ func WithSession(v *Session) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameSession, Value: v})
 }
 
-// FindSession returns the header block Session among those received, or nil.
+// FindSession returns the header block Session among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindSession(headers []soap.Header) (*Session, error) {
 	for i := range headers {
 		if headers[i].Name == nameSession {

@@ -21,6 +21,7 @@ const (
 	ns3 = "http://www.w3.org/XML/1998/namespace"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameInvalidOrder      = xml.Name{Space: ns1, Local: "InvalidOrder"}
 	nameOutOfStock        = xml.Name{Space: ns1, Local: "OutOfStock"}
@@ -206,7 +207,7 @@ func (x *Category) UnmarshalWire(r *wire.Reader) {
 			}
 		case "category":
 			if r.Space() == ns2 {
-				x.Category = append(x.Category, Category{})
+				x.Category = append(wire.More(r, x.Category), Category{})
 				x.Category[len(x.Category)-1].UnmarshalWire(r)
 				continue
 			}
@@ -1059,7 +1060,7 @@ func (x *OrderItems) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "item":
 			if r.Space() == ns1 {
-				x.Item = append(x.Item, Item{})
+				x.Item = append(wire.More(r, x.Item), Item{})
 				x.Item[len(x.Item)-1].UnmarshalWire(r)
 				continue
 			}
@@ -1123,7 +1124,7 @@ func (x *Parcel) UnmarshalWire(r *wire.Reader) {
 			}
 		case "opened", "moved":
 			if r.Space() == ns1 {
-				x.Choices = append(x.Choices, ParcelChoice2{})
+				x.Choices = append(wire.More(r, x.Choices), ParcelChoice2{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}

@@ -21,6 +21,7 @@ const (
 	ns3 = "urn:interop:encoded"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameChain               = xml.Name{Space: ns1, Local: "Chain"}
 	nameLink                = xml.Name{Local: "link"}

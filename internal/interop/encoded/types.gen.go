@@ -16,94 +16,110 @@ type Chain struct {
 	Next *Chain
 }
 
-// Divide holds the parts of the message of divide.
+// Divide is the request of the operation divide, with a field for each part.
 type Divide struct {
 	Dividend int32
 	Divisor  int32
 }
 
-// DivideResponse holds the parts of the message of divide.
+// DivideResponse is the answer of the operation divide, with a field for each
+// part.
 type DivideResponse struct {
 	Remainder int32
 	Quotient  int32
 }
 
-// EchoAny holds the parts of the message of echoAny.
+// EchoAny is the request of the operation echoAny, with a field for each part.
 type EchoAny struct {
 	Value wire.Any
 }
 
-// EchoAnyResponse holds the parts of the message of echoAny.
+// EchoAnyResponse is the answer of the operation echoAny, with a field for
+// each part.
 type EchoAnyResponse struct {
 	Return wire.Any
 }
 
-// EchoChain holds the parts of the message of echoChain.
+// EchoChain is the request of the operation echoChain, with a field for each
+// part.
 type EchoChain struct {
 	Chain *Chain
 }
 
-// EchoChainResponse holds the parts of the message of echoChain.
+// EchoChainResponse is the answer of the operation echoChain, with a field for
+// each part.
 type EchoChainResponse struct {
 	Return *Chain
 }
 
-// EchoNumbers holds the parts of the message of echoNumbers.
+// EchoNumbers is the request of the operation echoNumbers, with a field for
+// each part.
 type EchoNumbers struct {
 	List []int32
 }
 
-// EchoNumbersResponse holds the parts of the message of echoNumbers.
+// EchoNumbersResponse is the answer of the operation echoNumbers, with a field
+// for each part.
 type EchoNumbersResponse struct {
 	Return []int32
 }
 
-// EchoPeople holds the parts of the message of echoPeople.
+// EchoPeople is the request of the operation echoPeople, with a field for each
+// part.
 type EchoPeople struct {
 	List []Person
 }
 
-// EchoPeopleResponse holds the parts of the message of echoPeople.
+// EchoPeopleResponse is the answer of the operation echoPeople, with a field
+// for each part.
 type EchoPeopleResponse struct {
 	Return []Person
 }
 
-// EchoStrings holds the parts of the message of echoStrings.
+// EchoStrings is the request of the operation echoStrings, with a field for
+// each part.
 type EchoStrings struct {
 	List []string
 }
 
-// EchoStringsResponse holds the parts of the message of echoStrings.
+// EchoStringsResponse is the answer of the operation echoStrings, with a field
+// for each part.
 type EchoStringsResponse struct {
 	Return []string
 }
 
-// EchoStruct holds the parts of the message of echoStruct.
+// EchoStruct is the request of the operation echoStruct, with a field for each
+// part.
 type EchoStruct struct {
 	Person *Person
 }
 
-// EchoStructResponse holds the parts of the message of echoStruct.
+// EchoStructResponse is the answer of the operation echoStruct, with a field
+// for each part.
 type EchoStructResponse struct {
 	Return *Person
 }
 
-// EchoTable holds the parts of the message of echoTable.
+// EchoTable is the request of the operation echoTable, with a field for each
+// part.
 type EchoTable struct {
 	Table [][]int32
 }
 
-// EchoTableResponse holds the parts of the message of echoTable.
+// EchoTableResponse is the answer of the operation echoTable, with a field for
+// each part.
 type EchoTableResponse struct {
 	Return [][]int32
 }
 
-// EchoTeam holds the parts of the message of echoTeam.
+// EchoTeam is the request of the operation echoTeam, with a field for each
+// part.
 type EchoTeam struct {
 	Team *Team
 }
 
-// EchoTeamResponse holds the parts of the message of echoTeam.
+// EchoTeamResponse is the answer of the operation echoTeam, with a field for
+// each part.
 type EchoTeamResponse struct {
 	Return *Team
 }
@@ -118,10 +134,11 @@ type Person struct {
 	Member bool
 }
 
-// Ping holds the parts of the message of ping.
+// Ping is the request of the operation ping, with a field for each part.
 type Ping struct{}
 
-// PingResponse holds the parts of the message of ping.
+// PingResponse is the answer of the operation ping, with a field for each
+// part.
 type PingResponse struct{}
 
 // Team is the type Team of urn:interop:encoded:types.

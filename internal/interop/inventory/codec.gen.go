@@ -20,6 +20,7 @@ const (
 	ns2 = "http://example.com/inventory"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameA             = xml.Name{Local: "a"}
 	nameB             = xml.Name{Local: "b"}
@@ -113,7 +114,7 @@ func (x *Category) UnmarshalWire(r *wire.Reader) {
 			}
 		case "category":
 			if r.Space() == ns1 {
-				x.Category = append(x.Category, Category{})
+				x.Category = append(wire.More(r, x.Category), Category{})
 				x.Category[len(x.Category)-1].UnmarshalWire(r)
 				continue
 			}

@@ -12,13 +12,13 @@ import (
 
 //go:generate go run github.com/soapward/soapward/cmd/soapward generate -o . -p inventory ../catalog/wsdl/inventory.wsdl
 
-// Add holds the parts of the message of Add.
+// Add is the request of the operation Add, with a field for each part.
 type Add struct {
 	A int32
 	B int32
 }
 
-// AddResponse holds the parts of the message of Add.
+// AddResponse is the answer of the operation Add, with a field for each part.
 type AddResponse struct {
 	Sum int32
 }
@@ -43,14 +43,15 @@ type Money struct {
 	Currency string // attribute
 }
 
-// Store holds the parts of the message of Store.
+// Store is the request of the operation Store, with a field for each part.
 type Store struct {
 	Item     Item
 	Category Category
 	Status   Status
 }
 
-// StoreResponse holds the parts of the message of Store.
+// StoreResponse is the answer of the operation Store, with a field for each
+// part.
 type StoreResponse struct {
 	Item  Item
 	Shelf string

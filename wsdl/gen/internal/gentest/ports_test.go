@@ -2,13 +2,17 @@ package gentest
 
 import (
 	"context"
+	"encoding/xml"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/soapward/soapward/soap"
+	"github.com/soapward/soapward/soap/wire"
 	"github.com/soapward/soapward/soapclient"
 	"github.com/soapward/soapward/soapserver"
+	"github.com/soapward/soapward/wsdl/gen/testdata/golden/odd"
 	"github.com/soapward/soapward/wsdl/gen/testdata/golden/ports"
 )
 
@@ -66,6 +70,39 @@ func TestVersions(t *testing.T) {
 		if n, err := c.Count(t.Context(), &ports.Count{}); err != nil || n.N != 7 {
 			t.Errorf("%s: Count: got %+v, %v", tt.name, n, err)
 		}
+	}
+}
+
+type typedParts struct{ odd.UnimplementedOdd }
+
+func (typedParts) Types(_ context.Context, req *odd.Types) (*odd.TypesResponse, error) {
+	if req.A < 0 {
+		f := soap.Faultf(soap.CodeServer, "no")
+		raw, err := wire.RawOf(&odd.Reason{Why: "negative"}, xml.Name{Local: "t"})
+		if err != nil {
+			return nil, err
+		}
+		f.Detail = raw
+		return nil, f
+	}
+	return &odd.TypesResponse{S: string(req.B.E)}, nil
+}
+
+// TestTypedParts calls an operation of document style whose parts have types
+// in place of elements, and decodes the detail of its fault.
+func TestTypedParts(t *testing.T) {
+	t.Parallel()
+	c := odd.NewOddClient(&soapclient.Client{URL: serve(t, func(s *soapserver.Service) { odd.RegisterOdd(s, typedParts{}) }), Strict: true})
+	b := odd.Val{Value: odd.EX, E: odd.EY, Q: xml.Name{Local: "q"}}
+	got, err := c.Types(t.Context(), &odd.Types{A: 1, B: b})
+	if err != nil || got.S != "y" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	_, err = c.Types(t.Context(), &odd.Types{A: -1, B: b})
+	var f *soap.Fault
+	var why odd.Reason
+	if !errors.As(err, &f) || f.Detail.Decode(&why) != nil || why.Why != "negative" {
+		t.Errorf("got %v, %+v", err, why)
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	ns2 = "urn:example:archive"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameContentType   = xml.Name{Space: ns1, Local: "contentType"}
 	nameTitle         = xml.Name{Space: ns2, Local: "title"}
@@ -109,7 +110,7 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 			}
 		case "appendix":
 			if r.Space() == ns2 {
-				x.Appendix = append(x.Appendix, wire.Binary{})
+				x.Appendix = append(wire.More(r, x.Appendix), wire.Binary{})
 				x.Appendix[len(x.Appendix)-1].UnmarshalWire(r)
 				continue
 			}

@@ -9,7 +9,8 @@ import (
 
 //go:generate soapward generate x.wsdl
 
-// ArchiveLabel holds the parts of the message of Label.
+// ArchiveLabel is the request of the operation Label, with a field for each
+// part.
 type ArchiveLabel struct {
 	Label Label       // the element Label
 	Photo wire.Binary // attachment, image/png or image/jpeg
@@ -33,7 +34,7 @@ type Document struct {
 	Signature *wire.Binary
 }
 
-// Drop holds the parts of the message of Drop.
+// Drop is the request of the operation Drop, with a field for each part.
 type Drop struct {
 	Photo wire.Binary // attachment
 }
@@ -43,7 +44,8 @@ type Label struct {
 	Text string
 }
 
-// LabelResponse holds the parts of the message of Label.
+// LabelResponse is the answer of the operation Label, with a field for each
+// part.
 type LabelResponse struct {
 	Label Labelled    // the element Labelled
 	Photo wire.Binary // attachment, image/png

@@ -169,7 +169,8 @@ func WithSession(v *Session) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameSession, Value: v, Encoded: true})
 }
 
-// FindSession returns the header block session among those received, or nil.
+// FindSession returns the header block session among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindSession(headers []soap.Header) (*Session, error) {
 	for i := range headers {
 		if headers[i].Name == nameSession {
@@ -185,7 +186,8 @@ func WithLimits(v *Shared) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameLimits, Value: v, Encoded: true})
 }
 
-// FindLimits returns the header block limits among those received, or nil.
+// FindLimits returns the header block limits among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindLimits(headers []soap.Header) (*Shared, error) {
 	for i := range headers {
 		if headers[i].Name == nameLimits {

@@ -24,6 +24,7 @@ const (
 	ns6 = "urn:test:encoded:headers"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameShortage          = xml.Name{Space: ns1, Local: "shortage"}
 	nameItems             = xml.Name{Local: "items"}
@@ -818,7 +819,7 @@ func (x *Map) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			x.Item = append(x.Item, MapItem{})
+			x.Item = append(wire.More(r, x.Item), MapItem{})
 			x.Item[len(x.Item)-1].UnmarshalWire(r)
 			continue
 		}

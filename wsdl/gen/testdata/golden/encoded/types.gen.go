@@ -14,7 +14,7 @@ import (
 
 //go:generate soapward generate x.wsdl
 
-// Arrays holds the parts of the message of Arrays.
+// Arrays is the request of the operation Arrays, with a field for each part.
 type Arrays struct {
 	Items   []Item
 	Any     []wire.Any
@@ -26,7 +26,8 @@ type Arrays struct {
 	Numbers []int32
 }
 
-// ArraysResponse holds the parts of the message of Arrays.
+// ArraysResponse is the answer of the operation Arrays, with a field for each
+// part.
 type ArraysResponse struct {
 	Items   []Item
 	Any     []wire.Any
@@ -56,37 +57,41 @@ type Chain struct {
 	Next *Chain
 }
 
-// EchoChain holds the parts of the message of EchoChain.
+// EchoChain is the request of the operation EchoChain, with a field for each
+// part.
 type EchoChain struct {
 	Chain *Chain
 }
 
-// EchoChainResponse holds the parts of the message of EchoChain.
+// EchoChainResponse is the answer of the operation EchoChain, with a field for
+// each part.
 type EchoChainResponse struct {
 	Chain *Chain
 }
 
-// EchoMap holds the parts of the message of EchoMap.
+// EchoMap is the request of the operation EchoMap, with a field for each part.
 type EchoMap struct {
 	Map *Map
 }
 
-// EchoMapResponse holds the parts of the message of EchoMap.
+// EchoMapResponse is the answer of the operation EchoMap, with a field for
+// each part.
 type EchoMapResponse struct {
 	Map *Map
 }
 
-// Encoded holds the parts of the message of Encoded.
+// Encoded is the request of the operation Encoded, with a field for each part.
 type Encoded struct {
 	Shared *Shared
 }
 
-// EncodedResponse holds the parts of the message of Encoded.
+// EncodedResponse is the answer of the operation Encoded, with a field for
+// each part.
 type EncodedResponse struct {
 	Shared *Shared
 }
 
-// Forget holds the parts of the message of Forget.
+// Forget is the request of the operation Forget, with a field for each part.
 type Forget struct {
 	Chain *Chain
 }
@@ -110,7 +115,8 @@ type Item struct {
 	Extra   wire.Any
 }
 
-// LiteralShared holds the parts of the message of Shared.
+// LiteralShared is the request of the operation Shared, with a field for each
+// part.
 type LiteralShared struct {
 	Shared Shared
 }
@@ -136,10 +142,11 @@ type Owner struct {
 	Name string
 }
 
-// Ping holds the parts of the message of Ping.
+// Ping is the request of the operation Ping, with a field for each part.
 type Ping struct{}
 
-// PingResponse holds the parts of the message of Ping.
+// PingResponse is the answer of the operation Ping, with a field for each
+// part.
 type PingResponse struct{}
 
 // Place is the type Place of urn:test:encoded:types.
@@ -158,7 +165,8 @@ type Shared struct {
 	Owner Owner
 }
 
-// SharedResponse holds the parts of the message of Shared.
+// SharedResponse is the answer of the operation Shared, with a field for each
+// part.
 type SharedResponse struct {
 	Shared Shared
 }
@@ -196,14 +204,15 @@ func (*ShortageFault) EncodedDetail() {}
 
 var _ soap.EncodedDetail = (*ShortageFault)(nil)
 
-// Store holds the parts of the message of Store.
+// Store is the request of the operation Store, with a field for each part.
 type Store struct {
 	Item   *Item
 	Places []AnyPlace
 	Where  []AnyPlace
 }
 
-// StoreResponse holds the parts of the message of Store.
+// StoreResponse is the answer of the operation Store, with a field for each
+// part.
 type StoreResponse struct {
 	Left   int32
 	Result *Item

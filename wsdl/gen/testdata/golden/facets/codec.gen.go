@@ -19,6 +19,7 @@ const (
 	ns1 = "urn:test:facets"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameRadius   = xml.Name{Space: ns1, Local: "radius"}
 	nameColour   = xml.Name{Local: "colour"}
@@ -105,7 +106,7 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 		case "price":
 			if r.Space() == ns1 {
 				r.Once(&seen[3])
-				if r.Nil() {
+				if r.NilOnly() {
 					r.Skip()
 				} else {
 					v := new(Price)
@@ -166,7 +167,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "line":
 			if r.Space() == ns1 {
-				x.Line = append(x.Line, Line{})
+				x.Line = append(wire.More(r, x.Line), Line{})
 				x.Line[len(x.Line)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue
@@ -339,6 +340,11 @@ func (x *Price) UnmarshalWire(r *wire.Reader) {
 			x.Unit = &v
 		}
 	}
+	if r.Nil() {
+		x.Nil = true
+		r.Skip()
+		return
+	}
 	x.Value = wire.Value(r, xsd.ParseDecimal)
 }
 
@@ -347,6 +353,10 @@ func (x *Price) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	if x.Unit != nil {
 		w.Attr(nameUnit, *x.Unit)
+	}
+	if x.Nil {
+		w.EndNil()
+		return
 	}
 	wire.PutText(w, xsd.AppendDecimal, x.Value)
 	w.End()

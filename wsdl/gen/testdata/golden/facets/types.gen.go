@@ -52,6 +52,7 @@ type Plain struct {
 type Price struct {
 	Value xsd.Decimal
 	Unit  *string // attribute
+	Nil   bool    // xsi:nil: the attributes count, the content does not
 }
 
 // Shape is the type Shape of urn:test:facets.

@@ -148,6 +148,9 @@ func (x *Price) check(v *xsd.Validation) {
 	if x.Unit != nil {
 		v.Text("Unit", facetsCode, *x.Unit)
 	}
+	if x.Nil {
+		return
+	}
 	xsd.CheckValue(v, "Value", facetsPrice, xsd.AppendDecimal, x.Value)
 }
 

@@ -19,6 +19,7 @@ const (
 	ns1 = "urn:test:names/one"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameProblem      = xml.Name{Space: ns1, Local: "problem"}
 	nameFunc         = xml.Name{Local: "func"}

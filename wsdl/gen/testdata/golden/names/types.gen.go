@@ -117,7 +117,7 @@ const (
 	TypeTypeAB      TypeType = "a b"
 	TypeTypeABValue TypeType = "a-b"
 	TypeTypeAB2     TypeType = "A b"
-	TypeTypeN1      TypeType = "1"
+	TypeType1       TypeType = "1"
 	TypeTypeType    TypeType = "type"
 	TypeTypeQuoted  TypeType = "\"quoted\\"
 )
@@ -125,7 +125,7 @@ const (
 // Known reports whether the schema lists the value.
 func (v TypeType) Known() bool {
 	switch v {
-	case TypeTypeEmpty, TypeTypePlus, TypeTypeMinus, TypeTypeAB, TypeTypeABValue, TypeTypeAB2, TypeTypeN1, TypeTypeType, TypeTypeQuoted:
+	case TypeTypeEmpty, TypeTypePlus, TypeTypeMinus, TypeTypeAB, TypeTypeABValue, TypeTypeAB2, TypeType1, TypeTypeType, TypeTypeQuoted:
 		return true
 	}
 	return false

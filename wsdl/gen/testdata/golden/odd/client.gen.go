@@ -50,14 +50,19 @@ var (
 		Name:    "untyped",
 		Action:  "6",
 	}
-	opOddRpc = &soap.Operation{
+	opOddRPC = &soap.Operation{
 		Service:    "{urn:odd}odd",
 		Name:       "rpc",
 		Action:     "4",
-		Input:      nameRpc,
-		Output:     nameRpcResponse,
+		Input:      nameRPC,
+		Output:     nameRPCResponse,
 		RPC:        true,
 		Namespaces: []string{ns3},
+	}
+	opOddTypes = &soap.Operation{
+		Service: "{urn:odd}odd",
+		Name:    "types",
+		Action:  "7",
 	}
 )
 
@@ -102,9 +107,14 @@ func (c *OddClient) Untyped(ctx context.Context, req *wire.Any, opts ...soapclie
 	return soapclient.Call[wire.Any, wire.Any](ctx, c.soap, opOddUntyped, req, opts...)
 }
 
-// Rpc calls the operation rpc.
-func (c *OddClient) Rpc(ctx context.Context, req *Rpc, opts ...soapclient.CallOption) (*RpcResponse, error) {
-	return soapclient.Call[Rpc, RpcResponse](ctx, c.soap, opOddRpc, req, opts...)
+// RPC calls the operation rpc.
+func (c *OddClient) RPC(ctx context.Context, req *RPC, opts ...soapclient.CallOption) (*RPCResponse, error) {
+	return soapclient.Call[RPC, RPCResponse](ctx, c.soap, opOddRPC, req, opts...)
+}
+
+// Types calls the operation types.
+func (c *OddClient) Types(ctx context.Context, req *Types, opts ...soapclient.CallOption) (*TypesResponse, error) {
+	return soapclient.Call[Types, TypesResponse](ctx, c.soap, opOddTypes, req, opts...)
 }
 
 // WithHead adds the header block head to a call.
@@ -112,7 +122,8 @@ func WithHead(v *Head) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameHead, Value: v})
 }
 
-// FindHead returns the header block head among those received, or nil.
+// FindHead returns the header block head among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindHead(headers []soap.Header) (*Head, error) {
 	for i := range headers {
 		if headers[i].Name == nameHead {

@@ -21,6 +21,7 @@ const (
 	ns3 = "urn:rpc"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameAny         = xml.Name{Space: ns1, Local: "any"}
 	nameFault       = xml.Name{Space: ns1, Local: "fault"}
@@ -48,6 +49,8 @@ var (
 	nameA2          = xml.Name{Local: "a"}
 	nameB2          = xml.Name{Local: "b"}
 	nameC2          = xml.Name{Local: "c"}
+	nameWhy         = xml.Name{Space: ns1, Local: "why"}
+	nameS           = xml.Name{Local: "s"}
 	nameValue       = xml.Name{Local: "Value"}
 	nameQ           = xml.Name{Local: "q"}
 	nameH           = xml.Name{Local: "h"}
@@ -55,8 +58,8 @@ var (
 	nameBase        = xml.Name{Space: ns1, Local: "Base"}
 	nameDerived     = xml.Name{Space: ns1, Local: "Derived"}
 	nameIn          = xml.Name{Space: ns1, Local: "in"}
-	nameRpc         = xml.Name{Space: ns3, Local: "rpc"}
-	nameRpcResponse = xml.Name{Space: ns3, Local: "rpcResponse"}
+	nameRPC         = xml.Name{Space: ns3, Local: "rpc"}
+	nameRPCResponse = xml.Name{Space: ns3, Local: "rpcResponse"}
 )
 
 // UnmarshalWire implements wire.Unmarshaler.
@@ -81,7 +84,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "out", "sub":
 			if at <= 0 && r.Space() == ns1 {
 				at = 0
-				x.Choices = append(x.Choices, AllChoice{})
+				x.Choices = append(wire.More(r, x.Choices), AllChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
@@ -126,7 +129,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "v":
 			if at <= 4 && r.Space() == ns1 {
 				at = 4
-				x.V = append(x.V, Val{})
+				x.V = append(wire.More(r, x.V), Val{})
 				x.V[len(x.V)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue
@@ -192,7 +195,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "z":
 			if at <= 11 && r.Space() == ns1 {
 				at = 11
-				x.Z = append(x.Z, wire.Any{})
+				x.Z = append(wire.More(r, x.Z), wire.Any{})
 				x.Z[len(x.Z)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue
@@ -200,7 +203,7 @@ func (x *All) UnmarshalWire(r *wire.Reader) {
 		case "zn":
 			if at <= 13 && r.Space() == ns1 {
 				at = 14
-				if r.Nil() {
+				if r.NilOnly() {
 					r.Skip()
 					x.Zn = wire.Nillable[wire.Any]{Nil: true}
 				} else {
@@ -409,21 +412,21 @@ func (x *Derived) UnmarshalWire(r *wire.Reader) {
 			}
 			if at <= 1 && r.Space() == ns1 {
 				at = 1
-				x.Choices = append(x.Choices, DerivedChoice{})
+				x.Choices = append(wire.More(r, x.Choices), DerivedChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
 		case "b", "c", "d":
 			if at <= 1 && r.Space() == ns1 {
 				at = 1
-				x.Choices = append(x.Choices, DerivedChoice{})
+				x.Choices = append(wire.More(r, x.Choices), DerivedChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
 		}
 		if at <= 1 && r.Space() != "" && r.Space() != ns1 {
 			at = 1
-			x.Choices = append(x.Choices, DerivedChoice{})
+			x.Choices = append(wire.More(r, x.Choices), DerivedChoice{})
 			more = x.Choices[len(x.Choices)-1].readChild(r)
 			continue
 		}
@@ -457,7 +460,7 @@ func (x *DerivedChoice) readChild(r *wire.Reader) bool {
 		}
 	case "b", "c", "d":
 		if r.Space() == ns1 {
-			x.Groups = append(x.Groups, DerivedChoiceGroup{})
+			x.Groups = append(wire.More(r, x.Groups), DerivedChoiceGroup{})
 			return x.Groups[len(x.Groups)-1].readChild(r)
 		}
 	}
@@ -542,7 +545,7 @@ func (x *DerivedChoiceGroupChoice) readChild(r *wire.Reader) bool {
 	case "c":
 		if r.Space() == ns1 {
 			for {
-				x.C = append(x.C, wire.Any{})
+				x.C = append(wire.More(r, x.C), wire.Any{})
 				x.C[len(x.C)-1].UnmarshalWire(r)
 				if !r.Child() {
 					return false
@@ -663,8 +666,8 @@ func (x *Parts) MarshalWire(w *wire.Writer, name xml.Name) {
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
-func (x *Rpc) UnmarshalWire(r *wire.Reader) {
-	*x = Rpc{}
+func (x *RPC) UnmarshalWire(r *wire.Reader) {
+	*x = RPC{}
 	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
@@ -695,7 +698,7 @@ func (x *Rpc) UnmarshalWire(r *wire.Reader) {
 }
 
 // MarshalWire implements wire.Marshaler.
-func (x *Rpc) MarshalWire(w *wire.Writer, name xml.Name) {
+func (x *RPC) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	putAnyBase(w, nameA2, x.A)
 	x.B.MarshalWire(w, nameB2)
@@ -705,8 +708,8 @@ func (x *Rpc) MarshalWire(w *wire.Writer, name xml.Name) {
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
-func (x *RpcResponse) UnmarshalWire(r *wire.Reader) {
-	*x = RpcResponse{}
+func (x *RPCResponse) UnmarshalWire(r *wire.Reader) {
+	*x = RPCResponse{}
 	var seen [3]bool
 	for r.Child() {
 		switch r.Local() {
@@ -737,12 +740,95 @@ func (x *RpcResponse) UnmarshalWire(r *wire.Reader) {
 }
 
 // MarshalWire implements wire.Marshaler.
-func (x *RpcResponse) MarshalWire(w *wire.Writer, name xml.Name) {
+func (x *RPCResponse) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	putAnyBase(w, nameA2, x.A)
 	x.B.MarshalWire(w, nameB2)
 	w.Require(x.C != "", "C is not set")
 	w.Element(nameC2, string(x.C))
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *Reason) UnmarshalWire(r *wire.Reader) {
+	*x = Reason{}
+	var seen [1]bool
+	for r.Child() {
+		switch r.Local() {
+		case "why":
+			if r.Space() == ns1 {
+				r.Once(&seen[0])
+				x.Why = r.Text()
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element why is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *Reason) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	w.Element(nameWhy, x.Why)
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *Types) UnmarshalWire(r *wire.Reader) {
+	*x = Types{}
+	var seen [2]bool
+	for r.Child() {
+		switch r.Local() {
+		case "a":
+			if r.Space() == "" {
+				r.Once(&seen[0])
+				x.A = wire.Value(r, xsd.ParseInt32)
+				continue
+			}
+		case "b":
+			if r.Space() == "" {
+				r.Once(&seen[1])
+				x.B.UnmarshalWire(r)
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element a is missing")
+	r.Require(seen[1], "element b is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *Types) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	wire.Put(w, nameA2, xsd.AppendInt32, x.A)
+	x.B.MarshalWire(w, nameB2)
+	w.End()
+}
+
+// UnmarshalWire implements wire.Unmarshaler.
+func (x *TypesResponse) UnmarshalWire(r *wire.Reader) {
+	*x = TypesResponse{}
+	var seen [1]bool
+	for r.Child() {
+		switch r.Local() {
+		case "s":
+			if r.Space() == "" {
+				r.Once(&seen[0])
+				x.S = r.Text()
+				continue
+			}
+		}
+		r.Unknown()
+	}
+	r.Require(seen[0], "element s is missing")
+}
+
+// MarshalWire implements wire.Marshaler.
+func (x *TypesResponse) MarshalWire(w *wire.Writer, name xml.Name) {
+	w.Start(name)
+	w.Element(nameS, x.S)
 	w.End()
 }
 

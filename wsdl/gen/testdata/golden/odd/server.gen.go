@@ -30,8 +30,11 @@ type OddServer interface {
 	// Untyped serves the operation untyped.
 	Untyped(ctx context.Context, req *wire.Any) (*wire.Any, error)
 
-	// Rpc serves the operation rpc.
-	Rpc(ctx context.Context, req *Rpc) (*RpcResponse, error)
+	// RPC serves the operation rpc.
+	RPC(ctx context.Context, req *RPC) (*RPCResponse, error)
+
+	// Types serves the operation types.
+	Types(ctx context.Context, req *Types) (*TypesResponse, error)
 }
 
 // RegisterOdd adds the operations of h to s, and the description unless s has
@@ -42,7 +45,8 @@ func RegisterOdd(s *soapserver.Service, h OddServer) {
 	soapserver.HandleOneWay(s, opOddThree, h.Three)
 	soapserver.Handle(s, opOddParts, h.Parts)
 	soapserver.Handle(s, opOddUntyped, h.Untyped)
-	soapserver.Handle(s, opOddRpc, h.Rpc)
+	soapserver.Handle(s, opOddRPC, h.RPC)
+	soapserver.Handle(s, opOddTypes, h.Types)
 	if s.WSDL == nil {
 		s.WSDL, s.WSDLFile = WSDL(), WSDLFile
 	}
@@ -77,9 +81,14 @@ func (UnimplementedOdd) Untyped(context.Context, *wire.Any) (*wire.Any, error) {
 	return nil, soap.Faultf(soap.CodeServer, "operation untyped is not implemented")
 }
 
-// Rpc implements OddServer.
-func (UnimplementedOdd) Rpc(context.Context, *Rpc) (*RpcResponse, error) {
+// RPC implements OddServer.
+func (UnimplementedOdd) RPC(context.Context, *RPC) (*RPCResponse, error) {
 	return nil, soap.Faultf(soap.CodeServer, "operation rpc is not implemented")
+}
+
+// Types implements OddServer.
+func (UnimplementedOdd) Types(context.Context, *Types) (*TypesResponse, error) {
+	return nil, soap.Faultf(soap.CodeServer, "operation types is not implemented")
 }
 
 var _ OddServer = UnimplementedOdd{}

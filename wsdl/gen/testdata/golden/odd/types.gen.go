@@ -109,24 +109,41 @@ type Out struct {
 	Value AnyBase
 }
 
-// Parts holds the parts of the message of parts.
+// Parts is the request of the operation parts, with a field for each part.
 type Parts struct {
 	Lone int32
 	Head []E
 }
 
-// Rpc holds the parts of the message of rpc.
-type Rpc struct {
+// RPC is the request of the operation rpc, with a field for each part.
+type RPC struct {
 	A AnyBase
 	B wire.Any
 	C E
 }
 
-// RpcResponse holds the parts of the message of rpc.
-type RpcResponse struct {
+// RPCResponse is the answer of the operation rpc, with a field for each part.
+type RPCResponse struct {
 	A AnyBase
 	B wire.Any
 	C E
+}
+
+// Reason is the type Reason of urn:odd.
+type Reason struct {
+	Why string
+}
+
+// Types is the request of the operation types, with a field for each part.
+type Types struct {
+	A int32
+	B Val
+}
+
+// TypesResponse is the answer of the operation types, with a field for each
+// part.
+type TypesResponse struct {
+	S string
 }
 
 // Val is the type Val of urn:odd.

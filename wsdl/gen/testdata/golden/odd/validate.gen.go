@@ -154,9 +154,9 @@ func (x *Parts) check(v *xsd.Validation) {
 }
 
 // Validate reports what in x the schema does not allow, as an *xsd.InvalidError.
-func (x *Rpc) Validate() error { return xsd.Validate("Rpc", x.check) }
+func (x *RPC) Validate() error { return xsd.Validate("RPC", x.check) }
 
-func (x *Rpc) check(v *xsd.Validation) {
+func (x *RPC) check(v *xsd.Validation) {
 	v.Require(x.A != nil, "A", "not set")
 	if x.A != nil {
 		v.Enter("A", -1)
@@ -167,9 +167,9 @@ func (x *Rpc) check(v *xsd.Validation) {
 }
 
 // Validate reports what in x the schema does not allow, as an *xsd.InvalidError.
-func (x *RpcResponse) Validate() error { return xsd.Validate("RpcResponse", x.check) }
+func (x *RPCResponse) Validate() error { return xsd.Validate("RPCResponse", x.check) }
 
-func (x *RpcResponse) check(v *xsd.Validation) {
+func (x *RPCResponse) check(v *xsd.Validation) {
 	v.Require(x.A != nil, "A", "not set")
 	if x.A != nil {
 		v.Enter("A", -1)
@@ -177,6 +177,15 @@ func (x *RpcResponse) check(v *xsd.Validation) {
 		v.Leave()
 	}
 	v.Require(x.C.Known(), "C", "not one of the values allowed")
+}
+
+// Validate reports what in x the schema does not allow, as an *xsd.InvalidError.
+func (x *Types) Validate() error { return xsd.Validate("Types", x.check) }
+
+func (x *Types) check(v *xsd.Validation) {
+	v.Enter("B", -1)
+	x.B.check(v)
+	v.Leave()
 }
 
 // Validate reports what in x the schema does not allow, as an *xsd.InvalidError.

@@ -118,7 +118,7 @@ func (c *SearchClient) Stop(ctx context.Context, req *wire.Empty, opts ...soapcl
 
 // Operations of Search as bound by SearchRpc.
 var (
-	opSearchRpcCount = &soap.Operation{
+	opSearchRPCCount = &soap.Operation{
 		Service:    "{urn:test:ports}Search",
 		Name:       "Count",
 		Action:     "urn:count",
@@ -129,24 +129,24 @@ var (
 	}
 )
 
-// SearchRpcURL is the address that the description gives.
-const SearchRpcURL = "http://127.0.0.1:8080/rpc"
+// SearchRPCURL is the address that the description gives.
+const SearchRPCURL = "http://127.0.0.1:8080/rpc"
 
-// SearchRpcClient calls Search as bound by SearchRpc. It is safe for
+// SearchRPCClient calls Search as bound by SearchRpc. It is safe for
 // concurrent use.
-type SearchRpcClient struct {
+type SearchRPCClient struct {
 	soap *soapclient.Client
 }
 
-// NewSearchRpcClient returns a client that sends its calls through c. Without
-// a URL in c, calls go to SearchRpcURL.
-func NewSearchRpcClient(c *soapclient.Client) *SearchRpcClient {
-	return &SearchRpcClient{c.At(SearchRpcURL, soap.V11)}
+// NewSearchRPCClient returns a client that sends its calls through c. Without
+// a URL in c, calls go to SearchRPCURL.
+func NewSearchRPCClient(c *soapclient.Client) *SearchRPCClient {
+	return &SearchRPCClient{c.At(SearchRPCURL, soap.V11)}
 }
 
 // Count calls the operation Count.
-func (c *SearchRpcClient) Count(ctx context.Context, req *SearchRpcCount, opts ...soapclient.CallOption) (*SearchRpcCountResponse, error) {
-	return soapclient.Call[SearchRpcCount, SearchRpcCountResponse](ctx, c.soap, opSearchRpcCount, req, opts...)
+func (c *SearchRPCClient) Count(ctx context.Context, req *SearchRPCCount, opts ...soapclient.CallOption) (*SearchRPCCountResponse, error) {
+	return soapclient.Call[SearchRPCCount, SearchRPCCountResponse](ctx, c.soap, opSearchRPCCount, req, opts...)
 }
 
 // WithToken adds the header block Token to a call.
@@ -154,7 +154,8 @@ func WithToken(v *Token) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameToken, Value: v})
 }
 
-// FindToken returns the header block Token among those received, or nil.
+// FindToken returns the header block Token among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindToken(headers []soap.Header) (*Token, error) {
 	for i := range headers {
 		if headers[i].Name == nameToken {
@@ -170,7 +171,8 @@ func WithTrace(v *Trace) soapclient.CallOption {
 	return soapclient.WithHeader(soap.Header{Name: nameTrace, Value: v})
 }
 
-// FindTrace returns the header block Trace among those received, or nil.
+// FindTrace returns the header block Trace among those that
+// soapclient.ReceiveHeaders stored, or nil.
 func FindTrace(headers []soap.Header) (*Trace, error) {
 	for i := range headers {
 		if headers[i].Name == nameTrace {

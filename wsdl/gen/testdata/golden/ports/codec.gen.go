@@ -21,6 +21,7 @@ const (
 	ns3 = "urn:other"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameOf             = xml.Name{Local: "of"}
 	nameN              = xml.Name{Local: "n"}
@@ -125,8 +126,8 @@ func (x *Found) MarshalWire(w *wire.Writer, name xml.Name) {
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
-func (x *SearchRpcCount) UnmarshalWire(r *wire.Reader) {
-	*x = SearchRpcCount{}
+func (x *SearchRPCCount) UnmarshalWire(r *wire.Reader) {
+	*x = SearchRPCCount{}
 	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
@@ -143,15 +144,15 @@ func (x *SearchRpcCount) UnmarshalWire(r *wire.Reader) {
 }
 
 // MarshalWire implements wire.Marshaler.
-func (x *SearchRpcCount) MarshalWire(w *wire.Writer, name xml.Name) {
+func (x *SearchRPCCount) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	w.Element(nameOf, x.Of)
 	w.End()
 }
 
 // UnmarshalWire implements wire.Unmarshaler.
-func (x *SearchRpcCountResponse) UnmarshalWire(r *wire.Reader) {
-	*x = SearchRpcCountResponse{}
+func (x *SearchRPCCountResponse) UnmarshalWire(r *wire.Reader) {
+	*x = SearchRPCCountResponse{}
 	var seen [1]bool
 	for r.Child() {
 		switch r.Local() {
@@ -168,7 +169,7 @@ func (x *SearchRpcCountResponse) UnmarshalWire(r *wire.Reader) {
 }
 
 // MarshalWire implements wire.Marshaler.
-func (x *SearchRpcCountResponse) MarshalWire(w *wire.Writer, name xml.Name) {
+func (x *SearchRPCCountResponse) MarshalWire(w *wire.Writer, name xml.Name) {
 	w.Start(name)
 	wire.Put(w, nameN, xsd.AppendInt32, x.N)
 	w.End()

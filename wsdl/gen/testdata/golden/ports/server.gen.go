@@ -64,33 +64,33 @@ func (UnimplementedSearch) Reset(context.Context, *wire.Empty) (*wire.Empty, err
 
 var _ SearchServer = UnimplementedSearch{}
 
-// SearchRpcServer is what a service for Search as bound by SearchRpc
-// implements. Embed UnimplementedSearchRpc to stay compatible with operations
+// SearchRPCServer is what a service for Search as bound by SearchRpc
+// implements. Embed UnimplementedSearchRPC to stay compatible with operations
 // that are added later.
-type SearchRpcServer interface {
+type SearchRPCServer interface {
 	// Count serves the operation Count.
-	Count(ctx context.Context, req *SearchRpcCount) (*SearchRpcCountResponse, error)
+	Count(ctx context.Context, req *SearchRPCCount) (*SearchRPCCountResponse, error)
 }
 
-// RegisterSearchRpc adds the operations of h to s, and the description unless
+// RegisterSearchRPC adds the operations of h to s, and the description unless
 // s has one.
-func RegisterSearchRpc(s *soapserver.Service, h SearchRpcServer) {
-	soapserver.Handle(s, opSearchRpcCount, h.Count)
+func RegisterSearchRPC(s *soapserver.Service, h SearchRPCServer) {
+	soapserver.Handle(s, opSearchRPCCount, h.Count)
 	if s.WSDL == nil {
 		s.WSDL, s.WSDLFile = WSDL(), WSDLFile
 	}
 }
 
-// UnimplementedSearchRpc answers each operation with a fault that says it is
+// UnimplementedSearchRPC answers each operation with a fault that says it is
 // not implemented.
-type UnimplementedSearchRpc struct{}
+type UnimplementedSearchRPC struct{}
 
-// Count implements SearchRpcServer.
-func (UnimplementedSearchRpc) Count(context.Context, *SearchRpcCount) (*SearchRpcCountResponse, error) {
+// Count implements SearchRPCServer.
+func (UnimplementedSearchRPC) Count(context.Context, *SearchRPCCount) (*SearchRPCCountResponse, error) {
 	return nil, soap.Faultf(soap.CodeServer, "operation Count is not implemented")
 }
 
-var _ SearchRpcServer = UnimplementedSearchRpc{}
+var _ SearchRPCServer = UnimplementedSearchRPC{}
 
 // TokenFrom returns the header block Token of the request that a handler
 // serves, or nil.

@@ -7,12 +7,13 @@ package ports
 
 //go:generate soapward generate x.wsdl
 
-// Count holds the parts of the message of Count.
+// Count is the request of the operation Count, with a field for each part.
 type Count struct {
 	Of string
 }
 
-// CountResponse holds the parts of the message of Count.
+// CountResponse is the answer of the operation Count, with a field for each
+// part.
 type CountResponse struct {
 	N int32
 }
@@ -32,13 +33,15 @@ type Found struct {
 	Value string
 }
 
-// SearchRpcCount holds the parts of the message of Count.
-type SearchRpcCount struct {
+// SearchRPCCount is the request of the operation Count, with a field for each
+// part.
+type SearchRPCCount struct {
 	Of string
 }
 
-// SearchRpcCountResponse holds the parts of the message of Count.
-type SearchRpcCountResponse struct {
+// SearchRPCCountResponse is the answer of the operation Count, with a field
+// for each part.
+type SearchRPCCountResponse struct {
 	N int32
 }
 

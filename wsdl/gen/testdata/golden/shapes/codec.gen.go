@@ -22,6 +22,7 @@ const (
 	ns4 = "urn:test:adder"
 )
 
+// Names of elements, attributes and types.
 var (
 	nameBroken       = xml.Name{Space: ns1, Local: "broken"}
 	nameBusy         = xml.Name{Space: ns1, Local: "busy"}
@@ -336,7 +337,7 @@ func (x *Drawn) UnmarshalWire(r *wire.Reader) {
 		switch r.Local() {
 		case "round", "angular", "tilted":
 			if r.Space() == ns1 {
-				x.Choices = append(x.Choices, DrawnChoice{})
+				x.Choices = append(wire.More(r, x.Choices), DrawnChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
@@ -634,13 +635,13 @@ func (x *Everything) UnmarshalWire(r *wire.Reader) {
 			}
 		case "line", "break", "key", "value":
 			if r.Space() == ns1 {
-				x.Choices = append(x.Choices, EverythingChoice2{})
+				x.Choices = append(wire.More(r, x.Choices), EverythingChoice2{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
 			}
 		case "even", "odd":
 			if r.Space() == ns1 {
-				x.Groups = append(x.Groups, EverythingGroup{})
+				x.Groups = append(wire.More(r, x.Groups), EverythingGroup{})
 				more = x.Groups[len(x.Groups)-1].readChild(r)
 				continue
 			}
@@ -1536,7 +1537,7 @@ func (x *Tree) UnmarshalWire(r *wire.Reader) {
 			}
 		case "branch":
 			if r.Space() == ns1 {
-				x.Branch = append(x.Branch, Tree{})
+				x.Branch = append(wire.More(r, x.Branch), Tree{})
 				x.Branch[len(x.Branch)-1].UnmarshalWire(r)
 				continue
 			}

@@ -16,13 +16,13 @@ import (
 
 //go:generate soapward generate x.wsdl
 
-// Add holds the parts of the message of Add.
+// Add is the request of the operation Add, with a field for each part.
 type Add struct {
 	Left  int32
 	Right int32
 }
 
-// AddResponse holds the parts of the message of Add.
+// AddResponse is the answer of the operation Add, with a field for each part.
 type AddResponse struct {
 	Sum int64
 }
@@ -296,15 +296,15 @@ type Level string
 
 // Values of Level.
 const (
-	LevelN1     Level = "1"
-	LevelN2     Level = "2"
+	Level1      Level = "1"
+	Level2      Level = "2"
 	LevelMinus1 Level = "-1"
 )
 
 // Known reports whether the schema lists the value.
 func (v Level) Known() bool {
 	switch v {
-	case LevelN1, LevelN2, LevelMinus1:
+	case Level1, Level2, LevelMinus1:
 		return true
 	}
 	return false
