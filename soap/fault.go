@@ -263,7 +263,7 @@ func RequestFault(err error) *Fault {
 	case errors.As(err, &limit):
 		f.Reason = strings.TrimPrefix(limit.Error(), "wire: ")
 		switch limit.Limit {
-		case "bytes", limitAttachments, limitPart, limitSpool:
+		case "bytes", limitAttachments, limitPart, limitSpool, limitRepeated:
 			f.Status = http.StatusRequestEntityTooLarge
 		}
 	case errors.As(err, &syntax):

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/soapward/soapward/soap/wire"
 )
@@ -202,8 +203,9 @@ func Write(w *wire.Writer, v Version, op *Operation, headers []Header, name xml.
 // WriteFault writes a message whose body is a fault.
 func WriteFault(w *wire.Writer, v Version, headers []Header, f *Fault) {
 	if v == V12 {
+		headers = slices.Clip(headers) // the caller's
 		for _, q := range f.NotUnderstood {
-			headers = append(headers[:len(headers):len(headers)],
+			headers = append(headers,
 				Header{Name: xml.Name{Space: space12, Local: "NotUnderstood"}, Value: notUnderstood(q)})
 		}
 	}

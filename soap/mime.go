@@ -12,7 +12,8 @@ import (
 // "unlimited".
 type AttachmentLimits struct {
 	// Total bounds the bytes behind the envelope as sent, all parts with their
-	// headers. Zero means the limit of the envelope itself.
+	// headers, and once more what is read of parts that several elements refer
+	// to, beyond the first time. Zero means the limit of the envelope itself.
 	Total int64
 
 	Part   int64 // bytes of one part; Total
@@ -74,6 +75,7 @@ const (
 	limitParts       = "attachments"
 	limitHeader      = "bytes of the header of an attachment"
 	limitSpool       = "bytes of attachments that are kept"
+	limitRepeated    = "bytes of attachments that are read again"
 )
 
 func overLimit(what string, most int64) error { return &wire.LimitError{Limit: what, Max: most} }

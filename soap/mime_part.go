@@ -103,6 +103,7 @@ type part struct {
 	refs   int                  // who refers to it
 	opened bool                 // the stream was: kept is not all
 	gone   bool                 // nobody wants what is left of it
+	read   bool                 // by one of the references
 }
 
 func (p *part) missing() error {
@@ -117,6 +118,7 @@ type partRef struct {
 	a    *Attachments
 	p    *part
 	done bool // read to its end, or closed
+	open bool // was opened
 }
 
 var (
@@ -221,6 +223,9 @@ func (f *partRef) Open() (io.ReadCloser, error) {
 			return nil, err
 		}
 	}
+	if err := f.count(); err != nil {
+		return nil, err
+	}
 	r := &partReader{partRef: f}
 	if f.p.kept != nil {
 		r.kept = f.p.kept.reader()
@@ -228,6 +233,23 @@ func (f *partRef) Open() (io.ReadCloser, error) {
 		f.p.opened = true
 	}
 	return r, nil
+}
+
+// count counts what f is going to read, if another reference has read it: ten
+// lines that refer to one part must not become a thousand files.
+func (f *partRef) count() error {
+	if f.open {
+		return nil
+	}
+	f.open = true
+	if !f.p.read || f.p.kept == nil {
+		f.p.read = true
+		return nil
+	}
+	if f.a.again += f.p.kept.n; f.a.again > f.a.lim.Total {
+		return f.a.fail(overLimit(limitRepeated, f.a.lim.Total))
+	}
+	return nil
 }
 
 // partReader reads a part from where it is: the connection, or what was kept.

@@ -58,23 +58,25 @@ type Attachments struct {
 	// Action is what the envelope's part says of it (SOAP 1.2).
 	Action string
 
-	mu      sync.Mutex
-	mr      *multipart.Reader
-	gate    *gate
-	lim     AttachmentLimits
-	spool   spool
-	byID    map[string]*part // arrived or referred to
-	byName  map[string]*part // referred to by the name in the WSDL
-	queue   []*part          // arrived, nothing refers to them
-	root    *part
-	cur     *part
-	count   int
-	wanted  int  // references that were neither read nor closed
+	mu     sync.Mutex
+	mr     *multipart.Reader
+	gate   *gate
+	lim    AttachmentLimits
+	spool  spool
+	byID   map[string]*part // arrived or referred to
+	byName map[string]*part // referred to by the name in the WSDL
+	queue  []*part          // arrived, nothing refers to them
+	root   *part
+	cur    *part
+	count  int
+	wanted int // references that were neither read nor closed
+
 	unread  bool // somebody may call Next
 	done    bool // the last part has arrived
 	closed  bool
 	err     error  // what is wrong with the message
 	release func() // of the connection, once
+	again   int64  // bytes read by references to parts that others had read
 }
 
 // envelope reads parts up to the one that holds the envelope: the one called

@@ -277,6 +277,7 @@ func TestAttackAttachmentLimits(t *testing.T) {
 		{"many headers", multi(rootXOP, albumWith(first), "Content-ID: <1>"+strings.Repeat("|a: b", 20000), "x"), AttachmentLimits{}, "16384 bytes of the header", 400},
 		{"preamble", strings.Repeat("hello\r\n", 20000) + multi(rootXOP, albumWith("")), AttachmentLimits{}, "16384 bytes of the header", 400},
 		{"base64 of line ends", multi(rootXOP, albumWith(first), "Content-ID: <1>|Content-Transfer-Encoding: base64", strings.Repeat("\r\n", 80000)), AttachmentLimits{Total: 80000}, "80000 bytes of attachments", 413},
+		{"one part read in many places", multi(rootXOP, albumWith(strings.Repeat(first, 4)), "Content-ID: <1>", long), AttachmentLimits{}, "100000 bytes of attachments that are read again", 413},
 		{"bytes in a small message", multi(rootXOP, albumWith(strings.Repeat(`<bytes><i:Include href="cid:1"/></bytes>`, 3)), "Content-ID: <1>", long), AttachmentLimits{}, "larger than 100000 bytes", 413},
 	}
 	for _, tt := range tests {

@@ -18,7 +18,8 @@ import (
 // send SOAPAction without quotes; take a fault with status 500 for a failure of
 // HTTP; and cannot read SOAP 1.2, an empty 202, or anything but UTF-8. With
 // StubHTTP none of this is so: a fault is a *soap.SOAPFault of theirs, with its
-// detail. Answers are bounded, and hold no document type declaration.
+// detail. Answers are bounded, and hold no document type declaration. Redirects
+// are followed as a Client does it.
 //
 // It is safe for concurrent use. New code generates stubs with soapward.
 type StubHTTP struct {
@@ -41,11 +42,7 @@ func (s *StubHTTP) Do(r *http.Request) (*http.Response, error) {
 		}
 		r.Header.Set("SOAPAction", soap.QuoteAction(a[0]))
 	}
-	var d Doer = http.DefaultClient
-	if s.HTTP != nil {
-		d = s.HTTP
-	}
-	resp, err := d.Do(r)
+	resp, err := (&Client{HTTP: s.HTTP}).doer().Do(r)
 	if err != nil {
 		return nil, err
 	}

@@ -147,6 +147,17 @@ func TestAttackRedirectedCall(t *testing.T) {
 			if to != "::" && (!errors.As(err, &se) || se.Code != status || se.Location == "" || strings.Contains(err.Error(), "secret")) {
 				t.Errorf("%d to %s: %v", status, to, err)
 			}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, strings.NewReader("secret"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := (&soapclient.StubHTTP{}).Do(r)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			if err == nil && resp.StatusCode != status {
+				t.Errorf("%d to %s: a stub got %s", status, to, resp.Status)
+			}
 		}
 	}
 	if n := stolen.Load(); n != 0 {

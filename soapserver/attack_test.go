@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soapserver"
@@ -164,6 +166,53 @@ func TestAttackLargeRequests(t *testing.T) {
 			b, err := io.ReadAll(resp.Body)
 			if err != nil || resp.StatusCode != tt.status || !strings.Contains(string(b), tt.want) {
 				t.Errorf("%d %s, %v", resp.StatusCode, b, err)
+			}
+		})
+	}
+}
+
+// TestAttackHeaderTime shows header blocks that are many: each costs a little,
+// and none of them a look at all others.
+func TestAttackHeaderTime(t *testing.T) {
+	t.Parallel()
+	const n = 60_000
+	many := func(format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	actions := make([]string, n)
+	for i := range actions {
+		actions[i] = fmt.Sprintf("a%06d", i)
+	}
+	del := `<delete><v>x</v></delete>`
+	tests := []struct {
+		name, ns, header, body, ct, want string
+		actions                          []string
+	}{
+		{"wsa:Action", ns11, many("<a:Action>a%06d</a:Action>"), del, ct11, "two different actions", nil},
+		{"SOAPAction", ns11, "", del, ct11, "two different actions", actions},
+		{"must be understood", ns12, many(`<a:x%d s:mustUnderstand="1"/>`), `<echo><v>x</v></echo>`, ct12, "NotUnderstood", nil},
+		{"parameters of an endpoint", ns11, `<a:Action>urn:x/echo</a:Action><a:ReplyTo><a:Address>x</a:Address>` +
+			strings.Repeat("<a:ReferenceParameters><k>1</k></a:ReferenceParameters>", n) + `</a:ReplyTo>`, del, ct11, "ActionNotSupported", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := newService(t)
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(envelope(tt.ns, blocks(wsa10, tt.header), tt.body)))
+			r.Header.Set("Content-Type", tt.ct)
+			r.Header["Soapaction"] = tt.actions
+			w := httptest.NewRecorder()
+			begin := time.Now()
+			s.ServeHTTP(w, r)
+			if took := time.Since(begin); took > 10*time.Second { // one of a fraction of a second
+				t.Errorf("took %v", took)
+			}
+			if w.Code < 400 || !strings.Contains(w.Body.String(), tt.want) || w.Body.Len() > 64<<10 {
+				t.Errorf("%d, %d bytes: %.300s", w.Code, w.Body.Len(), w.Body)
 			}
 		})
 	}

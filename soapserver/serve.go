@@ -272,9 +272,13 @@ func unreadable(err error) *soap.Fault {
 // understand refuses header blocks that must be understood and are not. SOAP
 // 1.1 4.2.3, SOAP 1.2 Part 1 2.4.
 func (s *Service) understand(op *soap.Operation, m *soap.Message) *soap.Fault {
+	const most = 16 // enough for the peer to see what is wrong
 	var not []xml.Name
 	for i := range m.Headers {
 		h := &m.Headers[i]
+		if len(not) == most {
+			break
+		}
 		if h.MustUnderstand && h.ForUs() && !slices.Contains(op.Headers, h.Name) &&
 			!slices.Contains(s.Understands, h.Name) && !s.understoodAddressing(op, h) {
 			not = append(not, h.Name)

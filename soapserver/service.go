@@ -190,9 +190,17 @@ func (x *exchange) choose(m *soap.Message, headers, params []string) (*operation
 	return o, f
 }
 
-// distinct appends the actions that are not empty and not there yet.
+// maxActions is how many different actions are looked at: one more than an
+// operation can have (soap.Operation.HasAction), so that none takes them all.
+const maxActions = 4
+
+// distinct appends the actions that are not empty and not there yet, up to
+// maxActions.
 func distinct(to []string, actions ...string) []string {
 	for _, a := range actions {
+		if len(to) >= maxActions {
+			break
+		}
 		if a != "" && !slices.Contains(to, a) {
 			to = append(to, a)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -227,6 +228,31 @@ func TestAttackWSDLLimits(t *testing.T) {
 	in := func(s string) string {
 		return service(`<xs:schema targetNamespace="urn:e"><xs:element name="in"/>` + s + `</xs:schema>`)
 	}
+	unions := `<xs:simpleType name="u0"><xs:restriction base="xs:int"/></xs:simpleType>`
+	lists := unions
+	for i := range 40 {
+		unions += fmt.Sprintf(`<xs:simpleType name="u%d"><xs:union memberTypes="e:u%d e:u%d"/></xs:simpleType>`, i+1, i, i)
+		lists += fmt.Sprintf(`<xs:simpleType name="u%d"><xs:union memberTypes="e:l%d e:l%d"/></xs:simpleType><xs:simpleType name="l%d"><xs:list itemType="e:u%d"/></xs:simpleType>`, i+1, i, i, i, i)
+	}
+	numbered := func(n int, each string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.ReplaceAll(each, "@", strconv.Itoa(i)))
+		}
+		return b.String()
+	}
+	attributes := numbered(3000, `<xs:attribute name="a@"/>`)
+	redefined := numbered(20_000, `<xs:simpleType name="s@"><xs:restriction base="e:s@"/></xs:simpleType>`)
+	included := numbered(50_000, `<xs:include schemaLocation="e.xsd#@"/>`)
+	chameleon := numbered(200, `<xs:schema targetNamespace="urn:e@"><xs:include schemaLocation="c.xsd"/></xs:schema>`)
+	schema := func(s string) string {
+		return `<xs:schema xmlns:xs="` + nsXSD + `" xmlns:e="urn:e">` + s + `</xs:schema>`
+	}
+	deep := strings.Repeat("<xs:annotation"+numbered(200, ` xmlns:p@="u"`)+">", 100) + strings.Repeat("<xs:a/>", 50_000) + strings.Repeat("</xs:annotation>", 100)
+	two := func(main, other, more string) string {
+		dir := files(t, map[string]string{"a.wsdl": main, "e.xsd": other, "c.xsd": more})
+		return filepath.Join(dir, "a.wsdl")
+	}
 	file := func(s string) string {
 		return filepath.Join(files(t, map[string]string{"a.wsdl": s}), "a.wsdl")
 	}
@@ -250,6 +276,16 @@ func TestAttackWSDLLimits(t *testing.T) {
 		{"bases", Resolver{}, file(in(bases)), "derived from each other more than"},
 		{"substitution", Resolver{}, file(in(heads)), "nested too deep"},
 		{"doubling groups", Resolver{}, file(double), ""},
+		{"doubling unions", Resolver{}, file(in(unions)), "union type has more than 1000 members"},
+		{"doubling lists of unions", Resolver{}, file(in(lists)), "union type has more than 1000 members"},
+		{"attributes of a type", Resolver{}, file(in(`<xs:complexType name="t">` + attributes + `</xs:complexType>`)), "more than 2000 attributes"},
+		{"text in pieces", Resolver{}, file(in(`<xs:element name="t">` + strings.Repeat("x<xs:annotation/>", 200_000) + `</xs:element>`)), ""},
+		{"declarations in scope", Resolver{}, file(in(deep)), "more than 1000 namespace declarations"},
+		{"redefinitions", Resolver{}, two(service(`<xs:schema targetNamespace="urn:e"><xs:element name="in"/><xs:redefine schemaLocation="e.xsd">`+redefined+`</xs:redefine></xs:schema>`),
+			schema(strings.ReplaceAll(redefined, "e:s", "xs:int")), ""), ""},
+		{"one document by many names", Resolver{}, two(service(`<xs:schema targetNamespace="urn:e"><xs:element name="in"/>`+included+`</xs:schema>`), schema(""), ""), ""},
+		{"one schema in many namespaces", Resolver{}, two(service(chameleon), "", schema(redefined)), "more than 200000 components"},
+		{"references of one schema in many namespaces", Resolver{}, two(service(chameleon), schema(""), schema(included)), "more than 200000 components"},
 		{"device", Resolver{}, "file:///dev/zero", "not a regular file"},
 		{"other host's file", Resolver{}, "file://elsewhere/a.wsdl", "files of other hosts"},
 	} {

@@ -56,6 +56,7 @@ type symbol struct {
 	node  *node
 	in    *schema // nil for components of WSDL
 	prior *symbol // what xs:redefine replaces
+	place int     // in loader.list
 
 	typ  *Type
 	elem *Element
@@ -74,6 +75,7 @@ type loader struct {
 	broken  bool // nothing else is wrong
 	docs    map[string]*loaded
 	order   []*Document
+	refs    map[*node]bool // those in Document.Refs
 	schemas map[schemaKey]*schema
 	syms    map[symKey]*symbol
 	list    []*symbol // in document order
@@ -86,6 +88,7 @@ type loader struct {
 	queue   []*Type
 	policy  policies
 
+	referred   int       // references to documents that were followed
 	missing    []Problem // documents that could not be read
 	unresolved int       // references to what is not there
 	brought    map[string]bool
@@ -165,6 +168,7 @@ func (l *loader) miss(pos Position, err error, format string, args ...any) {
 
 // refer reads what n's location points to, on behalf of doc.
 func (l *loader) refer(ctx context.Context, doc *Document, n *node, location string, depth int) *loaded {
+	l.referred++
 	uri, err := relative(doc.URI, location)
 	if err != nil {
 		l.miss(n.pos, err, "location %q", clip(location))
@@ -174,7 +178,10 @@ func (l *loader) refer(ctx context.Context, doc *Document, n *node, location str
 	if d.root == nil {
 		return nil
 	}
-	doc.Refs = append(doc.Refs, Ref{location, d.doc, n.offset})
+	if !l.refs[n] {
+		l.refs[n] = true
+		doc.Refs = append(doc.Refs, Ref{location, d.doc, n.offset})
+	}
 	return d
 }
 
@@ -252,10 +259,14 @@ func (l *loader) wsdlImport(ctx context.Context, d *loaded, n *node, depth int) 
 	}
 }
 
+// tooMany reports whether there is more than anybody describes: a schema without
+// namespace that is included in many, say, counts in each of them.
+func (l *loader) tooMany() bool { return len(l.list)+l.referred > maxComponents }
+
 // schema registers the components of a schema as part of namespace tns.
 func (l *loader) schema(ctx context.Context, d *loaded, root *node, tns string, depth int) {
 	key := schemaKey{root, tns}
-	if l.schemas[key] != nil || ctx.Err() != nil {
+	if l.schemas[key] != nil || ctx.Err() != nil || l.tooMany() {
 		return
 	}
 	s := &schema{
@@ -311,13 +322,9 @@ func (l *loader) component(s *schema, n *node, redefine bool) {
 		l.declare(key, n, s)
 		return
 	}
-	sym := &symbol{key: key, node: n, in: s, prior: prior}
+	sym := &symbol{key: key, node: n, in: s, prior: prior, place: prior.place}
 	l.syms[key] = sym
-	for i, x := range l.list {
-		if x == prior {
-			l.list[i] = sym
-		}
-	}
+	l.list[sym.place] = sym
 }
 
 // declare registers a component. The first of several wins, with a warning
@@ -337,7 +344,7 @@ func (l *loader) declare(key symKey, n *node, s *schema) {
 		}
 		return
 	}
-	sym := &symbol{key: key, node: n, in: s}
+	sym := &symbol{key: key, node: n, in: s, place: len(l.list)}
 	l.syms[key] = sym
 	l.list = append(l.list, sym)
 }

@@ -356,6 +356,19 @@ type Simple struct {
 	Members []*Type // of Union
 	Enum    []EnumValue
 	Facets  []Facet // others than enumeration, nearest first
+
+	size int // of Union: members, those of members included
+}
+
+// members returns how many types a check of s may have to look at.
+func (s *Simple) members() int {
+	switch {
+	case s == nil:
+		return 1
+	case s.Variety == List && s.Item != nil:
+		return s.Item.Simple.members()
+	}
+	return max(1, s.size)
 }
 
 // EnumValue is one value of an enumeration.

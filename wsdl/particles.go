@@ -323,6 +323,10 @@ func (l *loader) attribute(t *Type, s *schema, n *node) {
 		t.Attributes = append(rest, t.Attributes[i+1:]...)
 		return
 	}
+	if len(t.Attributes) >= maxAttributes {
+		l.probs.add(n.pos, ErrTooLarge, "a type has more than %d attributes", maxAttributes)
+		return
+	}
 	if !prohibited {
 		t.Attributes = append(t.Attributes, a)
 	}

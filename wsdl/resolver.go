@@ -85,6 +85,10 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("wsdl: open %s: %w", clip(uri), err)
 	}
+	if l.tooMany() {
+		l.probs.add(main.root.pos, ErrTooLarge, "there are more than %d components and references to documents", maxComponents)
+		return nil, l.probs.err()
+	}
 	d := l.define(main)
 	if len(l.probs.list) > 0 {
 		return nil, &Error{Problems: l.probs.list, More: l.probs.more, Broken: l.broken}
@@ -97,6 +101,7 @@ func newLoader(r *Resolver) *loader {
 		r:       r,
 		fetch:   newFetcher(r),
 		docs:    map[string]*loaded{},
+		refs:    map[*node]bool{},
 		schemas: map[schemaKey]*schema{},
 		syms:    map[symKey]*symbol{},
 		byNS:    map[string]bool{},

@@ -29,7 +29,8 @@ func (q QName) IsZero() bool { return q == QName{} }
 // Limits of one XML document.
 const (
 	maxXMLDepth = 200
-	maxXMLAttrs = 256 // per element
+	maxXMLAttrs = 256  // per element
+	maxXMLDecls = 1000 // namespace declarations in scope
 )
 
 // node is an element of a document, with its position and the namespace
@@ -189,11 +190,12 @@ func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Posi
 
 	var root, cur *node
 	var chars strings.Builder
-	depth := 0
+	var texts [][]byte // of cur and the elements around it
+	depth, decls := 0, 0
 	var doctype *Position
 	flush := func() {
 		if s := chars.String(); cur != nil && strings.TrimSpace(s) != "" {
-			cur.text += s
+			texts[depth-1] = append(texts[depth-1], s...)
 		}
 		chars.Reset()
 	}
@@ -235,6 +237,9 @@ func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Posi
 			if err != nil {
 				return nil, pos, err
 			}
+			if decls += len(n.decls); decls > maxXMLDecls {
+				return nil, pos, fmt.Errorf("more than %d namespace declarations are in scope", maxXMLDecls)
+			}
 			n.offset = offset
 			if unread != "" && !n.isASCII() {
 				return nil, pos, fmt.Errorf("encoding %q is not supported outside documentation; save the document as UTF-8", unread)
@@ -250,6 +255,10 @@ func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Posi
 				cur.kids = append(cur.kids, n)
 			}
 			cur = n
+			if len(texts) < depth {
+				texts = append(texts, nil)
+			}
+			texts[depth-1] = texts[depth-1][:0]
 		case xml.EndElement:
 			flush()
 			if cur == nil {
@@ -266,7 +275,9 @@ func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Posi
 				return nil, pos, fmt.Errorf("not well-formed XML: end tag %q closes element %q of line %d",
 					clip(t.Name.Local), clip(cur.name.Local), cur.pos.Line)
 			}
+			cur.text = string(texts[depth-1])
 			depth--
+			decls -= len(cur.decls)
 			cur = cur.parent
 		}
 	}

@@ -17,6 +17,12 @@ const (
 // maxNesting bounds recursion through anonymous types and groups.
 const maxNesting = 150
 
+const (
+	maxMembers    = 1000    // of a union, those of its members included
+	maxAttributes = 2000    // of one type
+	maxComponents = 200_000 // of all schemas, and references to documents
+)
+
 // typeOf returns the type of a symbol. It may not be filled yet, so that types
 // can refer to each other in cycles.
 func (l *loader) typeOf(sym *symbol) *Type {
@@ -185,6 +191,13 @@ func (l *loader) fillSimple(t *Type) {
 					l.fill(m)
 					t.Simple.Members = append(t.Simple.Members, m)
 				}
+			}
+			for _, m := range t.Simple.Members {
+				t.Simple.size += m.Simple.members()
+			}
+			if t.Simple.size > maxMembers {
+				l.probs.add(n.pos, ErrTooLarge, "union type has more than %d members, those of its members included", maxMembers)
+				t.Simple.Members, t.Simple.size = nil, 0
 			}
 			return
 		case "annotation":

@@ -30,16 +30,16 @@ func explain(command, source string, login loginFlags, err error) error {
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
-		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: %s ... '%s'", source, command, status.URI))
+		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: %s ... %s", source, command, shellWord(status.URI)))
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !login.wanted():
 		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
-		return withRemedy(err, fmt.Sprintf("%s '%s?wsdl'", command, source))
+		return withRemedy(err, command+" "+shellWord(source+"?wsdl"))
 	case isRemote(source) && !strings.Contains(source, "?") &&
 		(errors.As(err, &status) && status.Code == http.StatusMethodNotAllowed || errors.As(err, &mistakes) && mistakes.NotWSDL):
-		return withRemedy(err, fmt.Sprintf("%s '%s?wsdl'", command, source))
+		return withRemedy(err, command+" "+shellWord(source+"?wsdl"))
 	case errors.Is(err, wsdl.ErrOrigin):
 		return withRemedy(err, "save the documents to files and use those, or add --allow-private-imports if you trust their source")
 	case errors.Is(err, fs.ErrNotExist):

@@ -235,7 +235,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 	fmt.Fprintf(w, "soapward: %s\n", strings.Join(lines, "\n  "))
 	_, _ = io.WriteString(w, text)
 	if remedy != "" {
-		fmt.Fprintf(w, "  try: %s\n", remedy)
+		fmt.Fprintf(w, "  try: %s\n", oneLine(remedy))
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"github.com/soapward/soapward/wsdl"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -77,5 +80,24 @@ func TestAttackJSONSteersTerminal(t *testing.T) {
 	var out map[string]string
 	if err := json.Unmarshal([]byte(b.String()), &out); err != nil || out["name"] != in["name"] {
 		t.Errorf("%v, %q", err, out)
+	}
+}
+
+// What a server says of its address must be no command of its own in what we
+// suggest to paste, and must not steer the terminal.
+func TestAttackRemedyToPaste(t *testing.T) {
+	t.Parallel()
+	evil := "http://evil.test/a?x';touch${IFS}pwned;'\u009b2J"
+	for name, err := range map[string]error{
+		"redirected": explain("soapward call", "http://a.test/", loginFlags{}, &wsdl.StatusError{URI: evil, Code: http.StatusUnauthorized}),
+		"own":        explain("soapward call", strings.Replace(evil, "?", "", 1), loginFlags{}, &wsdl.StatusError{URI: evil, Code: http.StatusNotFound}),
+		"address":    withRemedy(errors.New("x"), "--url "+shellWord(evil)),
+	} {
+		var b strings.Builder
+		printError(&b, err, false)
+		_, remedy, ok := strings.Cut(b.String(), "  try: ")
+		if !ok || strings.ContainsRune(b.String(), 0x9b) || strings.Contains(remedy, "x';") {
+			t.Errorf("%s: %q", name, b.String())
+		}
 	}
 }

@@ -166,6 +166,7 @@ func (e *Endpoint) read(h *soap.Header, v soap.Addressing) Kind {
 func (e *Endpoint) UnmarshalWire(r *wire.Reader) {
 	*e = Endpoint{}
 	space := r.Space()
+	parameters, properties := false, false
 	for r.Child() {
 		switch {
 		case r.Is(space, "Address"):
@@ -174,8 +175,15 @@ func (e *Endpoint) UnmarshalWire(r *wire.Reader) {
 				return
 			}
 			e.Address = strings.TrimSpace(r.Text())
-		case r.Is(space, "ReferenceParameters"), r.Is(space, "ReferenceProperties"): // the latter: Submission 2.1
+		case r.Is(space, "ReferenceParameters") && !parameters: // at most one: Core 2.2
+			parameters = true
 			e.Parameters = e.Parameters.Append(r.Content())
+		case r.Is(space, "ReferenceProperties") && !properties: // Submission 2.1
+			properties = true
+			e.Parameters = e.Parameters.Append(r.Content())
+		case r.Is(space, "ReferenceParameters"), r.Is(space, "ReferenceProperties"):
+			r.Fail(errTwice)
+			return
 		default:
 			r.Skip() // metadata, extensions
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -133,7 +134,7 @@ func ReadRows[T any](r *Reader, get func(*Reader) T) [][]T {
 		return rows
 	}
 	columns := size[1] // above zero, or there would be no item
-	for whole := size[0] * columns; len(list) < whole && r.hole(); {
+	for whole := size[0] * columns; len(list) < whole && hole[T](r); {
 		var none T
 		list = append(list, none)
 	}
@@ -165,7 +166,7 @@ func readItems[T any](r *Reader, rank int, get func(*Reader) T) (list []T, size 
 		if rank > 1 && next >= size[0]*size[1] {
 			r.Fail(errRange)
 		}
-		for len(list) < next && r.hole() {
+		for len(list) < next && hole[T](r) {
 			var none T
 			list = append(list, none)
 		}
@@ -183,14 +184,18 @@ func readItems[T any](r *Reader, rank int, get func(*Reader) T) (list []T, size 
 	return list, size
 }
 
-// hole counts an item that is not there like one that is, so that a short
-// message does not make a long array.
-func (r *Reader) hole() bool {
+// hole counts an item that is not there like one that is, and its memory, so that
+// a short message makes neither a long array nor a large one.
+func hole[T any](r *Reader) bool {
 	if r.err != nil {
 		return false
 	}
 	if r.elements++; r.elements > r.lim.Elements {
 		r.limit("elements", int64(r.lim.Elements), r.tok)
+		return false
+	}
+	if r.added += int64(reflect.TypeFor[T]().Size()); r.added > r.lim.References {
+		r.limit("references", r.lim.References, r.tok)
 		return false
 	}
 	return true

@@ -104,6 +104,18 @@ func TestAttackSparseArrays(t *testing.T) {
 	}
 }
 
+// TestAttackSparseArrayMemory has a line that makes an array of large items.
+func TestAttackSparseArrayMemory(t *testing.T) {
+	t.Parallel()
+	r := start(t, encodedRoot+`<a><x e:position="[500000]">1</x></a></b>`, Options{})
+	r.Encoded(false)
+	r.Child()
+	items := ReadArray(r, func(r *Reader) [64]int64 { r.Skip(); return [64]int64{} })
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "references limit") || len(items) > 10<<20/512 {
+		t.Errorf("%d items, %v", len(items), err)
+	}
+}
+
 func TestWriteArray(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

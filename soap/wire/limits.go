@@ -9,7 +9,7 @@ type Limits struct {
 	Attributes int   // of one element, namespace declarations included; 256
 	Namespaces int   // declarations in scope at one place; 256
 	Name       int   // bytes of a name with its prefix, or of a namespace; 2048
-	References int64 // bytes that are read again by references of SOAP encoding; as Bytes
+	References int64 // bytes that references of SOAP encoding read again, and items that its arrays leave out hold; as Bytes
 }
 
 func (l Limits) withDefaults() Limits {

@@ -7,38 +7,58 @@ import (
 	"unicode"
 )
 
-// maxPattern bounds the patterns that are looked into.
-const maxPattern = 2000
+// What is looked into is bounded: a pattern in bytes, and the work with all of
+// those of a type in steps of an automaton.
+const (
+	maxPattern     = 2000
+	maxPatternWork = 50_000_000
+)
 
 // samplePattern makes a text that matches one of the patterns of a type (XML
 // Schema 2 appendix F) and is fine. It reports false where it finds none.
 func samplePattern(f facets, fine func(string) bool) (string, bool) {
-	var all []*regexp.Regexp
+	type alternative struct { // those of one step are
+		tree   *syntax.Regexp
+		re     *regexp.Regexp
+		states int
+	}
+	var all []alternative
+	work := 0
 	for _, p := range f.patterns {
 		if len(p) > maxPattern {
+			return "", false
+		}
+		tree, err := syntax.Parse(goPattern(p), syntax.Perl)
+		if err != nil {
+			return "", false
+		}
+		prog, err := syntax.Compile(tree.Simplify())
+		if err != nil {
+			return "", false
+		}
+		if work += 100 * len(prog.Inst); work > maxPatternWork {
 			return "", false
 		}
 		re, err := regexp.Compile(`^(?:` + goPattern(p) + `)$`)
 		if err != nil {
 			return "", false
 		}
-		all = append(all, re)
+		all = append(all, alternative{tree, re, len(prog.Inst)})
 	}
 	matches := func(s string) bool {
-		for _, re := range all {
-			if re.MatchString(s) {
-				return true // those of one step are alternatives
+		for _, a := range all {
+			if work += a.states * len(s); work > maxPatternWork {
+				return false
+			}
+			if a.re.MatchString(s) {
+				return true
 			}
 		}
 		return false
 	}
-	for _, p := range f.patterns {
-		tree, err := syntax.Parse(goPattern(p), syntax.Perl)
-		if err != nil {
-			continue
-		}
+	for _, a := range all {
 		for _, more := range []int{0, 1, 2, 3, 5, 8, 13, 21, 34} {
-			s := sampleOf(tree, more, 0)
+			s := sampleOf(a.tree, more, 0)
 			if matches(s) && fine(s) {
 				return s, true
 			}

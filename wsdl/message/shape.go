@@ -16,13 +16,14 @@ type schema struct {
 	elements map[xml.Name]*wsdl.Element
 	global   []*wsdl.Element
 	shapes   map[*wsdl.Type]*shape
+	sizes    map[*wsdl.Particle]int
 	anyType  *wsdl.Type
 }
 
 func newSchema(d *wsdl.Definitions) *schema {
 	s := &schema{
 		types: map[xml.Name]*wsdl.Type{}, byLocal: map[string][]*wsdl.Type{},
-		elements: map[xml.Name]*wsdl.Element{}, shapes: map[*wsdl.Type]*shape{},
+		elements: map[xml.Name]*wsdl.Element{}, shapes: map[*wsdl.Type]*shape{}, sizes: map[*wsdl.Particle]int{},
 		global: d.Elements,
 	}
 	for _, t := range d.Types {
@@ -91,6 +92,8 @@ type shape struct {
 	// ordered means that the schema does not tell in which order the elements
 	// were, so that JSON must.
 	ordered bool
+
+	walked map[*wsdl.Particle]map[xml.Name]occurs // groups are shared
 }
 
 // occurs counts how often a name appears in a content model.
@@ -103,7 +106,7 @@ func (s *schema) shapeOf(t *wsdl.Type) *shape {
 	if sh := s.shapes[t]; sh != nil {
 		return sh
 	}
-	sh := &shape{byXML: map[xml.Name]*slot{}, byKey: map[string]*slot{}, ordered: t.Mixed}
+	sh := &shape{byXML: map[xml.Name]*slot{}, byKey: map[string]*slot{}, ordered: t.Mixed, walked: map[*wsdl.Particle]map[xml.Name]occurs{}}
 	s.shapes[t] = sh
 	if t.Content != nil {
 		for name, o := range sh.walk(t.Content) {
@@ -118,6 +121,7 @@ func (s *schema) shapeOf(t *wsdl.Type) *shape {
 			}
 		}
 	}
+	sh.walked = nil
 	locals := map[string]int{}
 	for _, sl := range sh.slots {
 		locals[sl.elem.Name.Local]++
@@ -135,7 +139,35 @@ func (s *schema) shapeOf(t *wsdl.Type) *shape {
 // anyName stands for wildcards among the names of a content model.
 var anyName = xml.Name{Local: "#any"}
 
+// maxContent bounds the particles of a content model. Groups that hold each
+// other twice, in sixty steps, have more of them than anybody can look at.
+const maxContent = 50_000
+
+// huge reports whether a content model has more than maxContent particles.
+func (s *schema) huge(p *wsdl.Particle) bool { return s.size(p) > maxContent }
+
+func (s *schema) size(p *wsdl.Particle) int {
+	n, ok := s.sizes[p]
+	if !ok {
+		n = 1
+		for _, c := range p.Children {
+			n = min(n+s.size(c), maxContent+1)
+		}
+		s.sizes[p] = n
+	}
+	return n
+}
+
 func (sh *shape) walk(p *wsdl.Particle) map[xml.Name]occurs {
+	if known, ok := sh.walked[p]; ok {
+		return known
+	}
+	found := sh.walkNew(p)
+	sh.walked[p] = found
+	return found
+}
+
+func (sh *shape) walkNew(p *wsdl.Particle) map[xml.Name]occurs {
 	found := map[xml.Name]occurs{}
 	switch p.Kind {
 	case wsdl.ElementParticle:
@@ -168,7 +200,7 @@ func (sh *shape) walk(p *wsdl.Particle) map[xml.Name]occurs {
 			case p.Kind == wsdl.Choice:
 				o = occurs{max(o.times, old.times), o.varies || old.varies}
 			default:
-				o = occurs{o.times + old.times, o.varies || old.varies}
+				o = occurs{min(o.times+old.times, 2), o.varies || old.varies}
 			}
 			found[name] = o
 		}

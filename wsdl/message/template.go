@@ -149,7 +149,11 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 			if typ.Mixed {
 				more = append(more, "text may stand between the elements")
 			}
-			if typ.Content != nil {
+			switch {
+			case typ.Content == nil:
+			case t.s.huge(typ.Content):
+				more, ok = append(more, "the schema allows more elements than can be shown"), false
+			default:
 				n.kids, n.after, ok = t.particle(typ.Content, "", false)
 			}
 		}
