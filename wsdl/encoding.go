@@ -18,16 +18,6 @@ var declaredEncoding = regexp.MustCompile(`^<\?xml[^>]{0,200}?\sencoding\s*=\s*[
 var asciiBased = regexp.MustCompile(`^(gb2312|gbk|gb18030|big5|shift_jis|sjis|windows-31j|euc-(jp|kr|tw|cn)|koi8-[ru]|` +
 	`windows-(125\d|874)|cp125\d|ks_c_5601-1987|iso-8859-\d\d?|tis-620)$`)
 
-// Text returns the document in UTF-8 without byte order mark. Of an encoding that
-// is not understood only ASCII is left: U+FFFD stands for the rest.
-func (d *Document) Text() []byte {
-	text, _, err := toUTF8(d.Content)
-	if err != nil { // not of a document that was read
-		return d.Content
-	}
-	return text
-}
-
 // toUTF8 returns a document in UTF-8 without byte order mark. The encoding is
 // found by byte order mark, by the pattern of the first bytes, or by the XML
 // declaration (XML 1.0 appendix F). unread is the name of an encoding of which

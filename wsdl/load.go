@@ -180,7 +180,7 @@ func (l *loader) refer(ctx context.Context, doc *Document, n *node, location str
 	}
 	if !l.refs[n] {
 		l.refs[n] = true
-		doc.Refs = append(doc.Refs, Ref{location, d.doc, n.offset})
+		doc.Refs = append(doc.Refs, Ref{location, d.doc, n.left})
 	}
 	return d
 }
@@ -378,7 +378,7 @@ func (l *loader) schemaImport(ctx context.Context, d *loaded, n *node, depth int
 		return
 	}
 	if written != "" && written != location {
-		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc, n.offset})
+		d.doc.Refs = append(d.doc.Refs, Ref{written, im.doc, n.left})
 	}
 	switch im.root.name {
 	case QName{nsXSD, "schema"}:

@@ -43,7 +43,7 @@ type Document struct {
 type Ref struct {
 	Location string // as written
 	Document *Document
-	Offset   int // of the element with the location, in Text of its document
+	Left     int // bytes from the element with the location to the end of Text
 }
 
 // Service is a wsdl:service.

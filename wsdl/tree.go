@@ -43,7 +43,7 @@ type node struct {
 	parent *node
 	decls  []attr // xmlns declarations: name.Local is the prefix
 	pos    Position
-	offset int // in the text of the document, as UTF-8
+	left   int // bytes to the end of the document, as UTF-8
 }
 
 type attr struct {
@@ -201,7 +201,7 @@ func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Posi
 	}
 	for {
 		pos.Line, pos.Column = d.InputPos()
-		offset := int(d.InputOffset())
+		left := len(text) - int(d.InputOffset())
 		t, err := d.RawToken()
 		if errors.Is(err, io.EOF) {
 			break
@@ -240,7 +240,7 @@ func parseXML(uri string, data []byte, warn func(Position, string)) (*node, Posi
 			if decls += len(n.decls); decls > maxXMLDecls {
 				return nil, pos, fmt.Errorf("more than %d namespace declarations are in scope", maxXMLDecls)
 			}
-			n.offset = offset
+			n.left = left
 			if unread != "" && !n.isASCII() {
 				return nil, pos, fmt.Errorf("encoding %q is not supported outside documentation; save the document as UTF-8", unread)
 			}

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"encoding/xml"
+	"fmt"
 	"net/url"
 	"path"
 	"slices"
@@ -17,19 +18,23 @@ const schemaDir = "schema"
 // documents returns copies of the description's documents, in UTF-8, side by
 // side and with their references changed to that. main is the name of the
 // first.
-func (g *generator) documents() (files []File, main string) {
+func (g *generator) documents() (files []File, main string, err error) {
 	names := map[*wsdl.Document]string{}
 	taken := map[string]bool{}
 	for _, d := range g.d.Documents {
 		names[d] = fileName(d, taken)
 	}
 	for i, d := range g.d.Documents {
+		data, err := relocate(d, names)
+		if err != nil {
+			return nil, "", fmt.Errorf("gen: copy %s: %w", names[d], err)
+		}
 		if i == 0 {
 			main = names[d]
 		}
-		files = append(files, File{Name: schemaDir + "/" + names[d], Data: relocate(d, names)})
+		files = append(files, File{Name: schemaDir + "/" + names[d], Data: data})
 	}
-	return files, main
+	return files, main, nil
 }
 
 // fileName makes the name of a document's copy of the last part of its path.
@@ -73,39 +78,37 @@ func fileName(d *wsdl.Document, taken map[string]bool) string {
 
 // relocate returns a document in UTF-8 with its references to other documents
 // replaced by their names. The rest stays as it is.
-func relocate(d *wsdl.Document, names map[*wsdl.Document]string) []byte {
-	text := string(d.Text())
+func relocate(d *wsdl.Document, names map[*wsdl.Document]string) ([]byte, error) {
+	text, err := d.Text()
+	if err != nil {
+		return nil, err
+	}
 	refs := slices.Clone(d.Refs)
-	slices.SortStableFunc(refs, func(a, b wsdl.Ref) int { return a.Offset - b.Offset })
+	slices.SortStableFunc(refs, func(a, b wsdl.Ref) int { return b.Left - a.Left })
 	done := 0
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>`)
-	if strings.HasPrefix(text, "<?xml") {
-		done = strings.Index(text, "?>") + 2
-	} else {
-		b.WriteByte('\n')
-	}
+	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
 	for _, r := range refs {
-		if r.Offset < done {
+		at := len(text) - r.Left
+		if at < done {
 			continue // the same element again
 		}
-		tag := text[r.Offset:]
-		from, until, ok := attrValue(tag, "schemaLocation")
+		from, until, ok := attrValue(text[at:], "schemaLocation")
 		if !ok {
-			from, until, ok = attrValue(tag, "location")
+			from, until, ok = attrValue(text[at:], "location")
 		}
 		if !ok {
 			continue
 		}
-		b.WriteString(text[done : r.Offset+from])
+		b.WriteString(text[done : at+from])
 		_ = xml.EscapeText(&b, []byte(names[r.Document])) // a Builder never fails
-		done = r.Offset + until
+		done = at + until
 	}
 	b.WriteString(text[done:])
 	if !strings.HasSuffix(text, "\n") {
 		b.WriteByte('\n')
 	}
-	return []byte(b.String())
+	return []byte(b.String()), nil
 }
 
 // attrValue finds the value of an attribute without prefix in the well-formed

@@ -241,7 +241,10 @@ func (g *generator) emitFile(r *Result, name string, emit func()) error {
 }
 
 func (g *generator) write() (*Result, error) {
-	docs, main := g.documents()
+	docs, main, err := g.documents()
+	if err != nil {
+		return nil, err
+	}
 	r := &Result{
 		Package: g.opt.Package, WSDL: schemaDir + "/" + main, Skipped: g.skipped,
 		Types: len(g.order) + len(g.enumList) + len(g.ifaceList),
