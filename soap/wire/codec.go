@@ -41,6 +41,14 @@ func (r *Reader) Peek() (name xml.Name, ok bool) {
 	if r.err != nil || r.kind != Start {
 		return xml.Name{}, false
 	}
+	if r.refs != nil { // reading to the end of a reference's target could not be undone
+		c := *r
+		c.refs, c.scope, c.copies = nil, scope{ns: r.ns}, strings.Builder{}
+		if !c.Child() {
+			return xml.Name{}, false
+		}
+		return c.Name(), true
+	}
 	n, at, e, elements := len(r.open)-1, r.tok, r.open[len(r.open)-1], r.elements
 	if ok = r.Child(); ok {
 		name = r.Name()
@@ -83,6 +91,30 @@ func (r *Reader) Unknown() {
 	}
 	r.Skip()
 }
+
+// In reports whether the element the Reader is at is in that namespace, or may
+// be meant to be: sloppy peers leave the namespace of a child out, or take that
+// of its parent. A strict Reader does not guess. Codecs ask where the local name
+// leaves no doubt.
+func (r *Reader) In(space string) bool { return r.space == space || r.near() }
+
+// near is the rare half of In, kept out of the codecs.
+//
+//go:noinline
+func (r *Reader) near() bool {
+	if r.strict || r.space == "" {
+		return !r.strict
+	}
+	n := len(r.open) - 2
+	if n < 0 || r.refs != nil { // then another scope may count for the parent; and accessors have no namespace
+		return false
+	}
+	e := &r.open[n]
+	return e.space >= 0 && r.ns[e.space].space == r.space
+}
+
+// Lenient reports whether the Reader is not Strict.
+func (r *Reader) Lenient() bool { return !r.strict }
 
 // Text consumes the current element and returns a copy of its characters.
 func (r *Reader) Text() string {

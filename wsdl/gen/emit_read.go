@@ -322,6 +322,7 @@ func (g *generator) readContent(s *structT) {
 // leave the place.
 func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind string)) {
 	locals, by, wild := s.dispatches()
+	loose := s.loose()
 	if len(locals) > 0 {
 		g.p("\t\tswitch r.Local() {")
 		for k := 0; k < len(locals); k++ {
@@ -339,10 +340,7 @@ func (g *generator) switchLocal(s *structT, ordered bool, emit func(i int, ind s
 			}
 			g.p("\t\tcase %s:", labels)
 			for _, d := range ds {
-				cond := g.isSpace(d.name.Space)
-				if s.encoded && !s.encOnly && d.name.Space != "" {
-					cond = "(" + cond + ` || r.Space() == "")` // accessors of encoded messages have none
-				}
+				cond := g.accepted(s, d, loose)
 				if ordered {
 					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
 				} else if s.encOnly && len(ds) == 1 {

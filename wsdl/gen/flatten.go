@@ -141,7 +141,7 @@ func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
 
 // nest adds a field that holds a struct for a part of a content model.
 func (g *generator) nest(s *structT, kind structKind, c card, label string, p *wsdl.Particle) *structT {
-	n := &structT{kind: kind, names: newScope("set", "readChild", "writeChildren", "check"), built: true, encoded: s.encoded, encOnly: s.encOnly}
+	n := &structT{kind: kind, names: newScope("set", "readChild", "writeChildren", "check"), built: true, encoded: s.encoded, encOnly: s.encOnly, outer: s}
 	n.name = g.pkg.take(s.name + label)
 	plural := label
 	if c == many {

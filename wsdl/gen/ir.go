@@ -30,6 +30,8 @@ type structT struct {
 	wraps    bool // embeds the type named by simple
 	optEmpty bool // of choiceStruct: no alternative at all is fine
 	built    bool
+	outer    *structT // of choiceStruct and groupStruct: what it is a field of
+	rpc      bool     // of the parts of a literal rpc message
 
 	encoded      bool // used by encoded operations
 	encOnly      bool // and by no literal one: what SOAP encoding allows is allowed

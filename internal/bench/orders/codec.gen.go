@@ -41,7 +41,7 @@ func (x *Echo) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Order = append(x.Order, Order{})
 				x.Order[len(x.Order)-1].UnmarshalWire(r)
 				continue
@@ -66,7 +66,7 @@ func (x *EchoResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Order = append(x.Order, Order{})
 				x.Order[len(x.Order)-1].UnmarshalWire(r)
 				continue
@@ -92,26 +92,26 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sku = r.Text()
 				continue
 			}
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Text = &v
 				continue
 			}
 		case "quantity":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Quantity = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "price":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Price = wire.Value(r, xsd.ParseDecimal)
 				continue
@@ -152,31 +152,31 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "number":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Number = wire.Value(r, xsd.ParseInt64)
 				continue
 			}
 		case "customer":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Customer = r.Text()
 				continue
 			}
 		case "placed":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Placed = wire.Value(r, xsd.ParseDateTime)
 				continue
 			}
 		case "express":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Express = wire.Value(r, xsd.ParseBool)
 				continue
 			}
 		case "line":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Line = append(x.Line, Line{})
 				x.Line[len(x.Line)-1].UnmarshalWire(r)
 				continue

@@ -48,13 +48,13 @@ func (x *Add) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.A = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.B = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -81,7 +81,7 @@ func (x *AddResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sum":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Sum = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -106,13 +106,13 @@ func (x *Category) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "title":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Title = r.Text()
 				continue
 			}
 		case "category":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Category = append(x.Category, Category{})
 				x.Category[len(x.Category)-1].UnmarshalWire(r)
 				continue
@@ -140,13 +140,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sku = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "quantity":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				if r.Nil() {
 					r.Skip()
@@ -158,13 +158,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "price":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Price.UnmarshalWire(r)
 				continue
 			}
 		case "discount":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDecimal)
 				x.Discount = &v
@@ -224,19 +224,19 @@ func (x *Store) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Item.UnmarshalWire(r)
 				continue
 			}
 		case "category":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.Category.UnmarshalWire(r)
 				continue
 			}
 		case "status":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.Status = Status(r.Text())
 				continue
@@ -266,13 +266,13 @@ func (x *StoreResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Item.UnmarshalWire(r)
 				continue
 			}
 		case "shelf":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.Shelf = r.Text()
 				continue

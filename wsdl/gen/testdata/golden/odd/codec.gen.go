@@ -374,7 +374,7 @@ func (x *Base) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.A = wire.Value(r, wire.Default(xsd.ParseInt32, "7"))
 				continue
@@ -636,13 +636,13 @@ func (x *Parts) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "lone":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Lone = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "head":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Head = wire.Value(r, wire.ParseTextList[E])
 				continue
@@ -669,19 +669,19 @@ func (x *Rpc) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.A = readAnyBase(r)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.B.UnmarshalWire(r)
 				continue
 			}
 		case "c":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.C = E(wire.Value(r, xsd.ParseToken))
 				continue
@@ -711,19 +711,19 @@ func (x *RpcResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.A = readAnyBase(r)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.B.UnmarshalWire(r)
 				continue
 			}
 		case "c":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.C = E(wire.Value(r, xsd.ParseToken))
 				continue

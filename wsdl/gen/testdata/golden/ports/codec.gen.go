@@ -42,7 +42,7 @@ func (x *Count) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "of":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Of = r.Text()
 				continue
@@ -67,7 +67,7 @@ func (x *CountResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "n":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.N = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -131,7 +131,7 @@ func (x *SearchRpcCount) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "of":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Of = r.Text()
 				continue
@@ -156,7 +156,7 @@ func (x *SearchRpcCountResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "n":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.N = wire.Value(r, xsd.ParseInt32)
 				continue
