@@ -83,19 +83,15 @@ func relocate(d *wsdl.Document, names map[*wsdl.Document]string) ([]byte, error)
 	for _, r := range d.Refs {
 		refs[r.Location] = names[r.Document]
 	}
-	limit := wire.Limits{Bytes: int64(len(d.Content)) * 4, Elements: len(d.Content) + 1, Depth: 1000, Attributes: 1000, Namespaces: 10000, Name: 1 << 20}
-	r := wire.NewReader(d.Content, wire.Options{Limits: limit})
-	text := r.Document()
+	text, err := d.Text()
+	if err != nil {
+		return nil, err
+	}
+	limit := wire.Limits{Bytes: int64(len(text)) + 1, Elements: len(text) + 1, Depth: 1000, Attributes: 1000, Namespaces: 10000, Name: 1 << 20}
+	r := wire.NewReader([]byte(text), wire.Options{Limits: limit})
 	done := 0
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>`)
-	if strings.HasPrefix(text, "<?xml") {
-		if done = strings.Index(text, "?>") + 2; done < 2 {
-			done = 0
-		}
-	} else {
-		b.WriteByte('\n')
-	}
+	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
 	for {
 		switch r.Next() {
 		case wire.EOF:
