@@ -67,6 +67,7 @@ func (x *Expense) UnmarshalWire(r *wire.Reader) {
 			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Category = Category(r.Text())
+				r.Require(x.Category != "" || r.Lenient(), "category is empty, which its enumeration is not")
 				continue
 			}
 		case "spentOn":
@@ -82,7 +83,7 @@ func (x *Expense) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "costCenter":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				v := r.Text()
 				x.CostCenter = &v
@@ -127,14 +128,14 @@ func (x *ListExpenses) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "from":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				v := wire.Value(r, xsd.ParseDate)
 				x.From = &v
 				continue
 			}
 		case "to":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.To = &v
@@ -178,7 +179,7 @@ func (x *ListExpensesResponse) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "total":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				x.Total = new(Money)
 				x.Total.UnmarshalWire(r)
@@ -243,7 +244,7 @@ func (x *PolicyViolation) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "limit":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Limit = new(Money)
 				x.Limit.UnmarshalWire(r)
@@ -354,7 +355,7 @@ func (x *SubmitExpenseResponse) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "bookedBy":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.BookedBy = &v
@@ -403,6 +404,7 @@ func (x *SubmittedExpense) UnmarshalWire(r *wire.Reader) {
 			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Status = Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				continue
 			}
 		case "submittedBy":

@@ -60,14 +60,14 @@ func (x *Caller) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "mechanism":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Mechanism = &v
 				continue
 			}
 		case "sid":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.SID = &v
@@ -125,14 +125,14 @@ func (x *Entry) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "valueDate":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDate)
 				x.ValueDate = &v
 				continue
 			}
 		case "text":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				v := r.Text()
 				x.Text = &v
@@ -174,7 +174,7 @@ func (x *GetBalance) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "asOf":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.AsOf = &v

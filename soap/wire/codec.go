@@ -9,8 +9,10 @@ import (
 
 var (
 	errElement   = errors.New("element where only text is allowed")
+	errNoValue   = errors.New("xsi:nil where a value is needed")
 	errText      = errors.New("text where only elements are allowed")
 	errUnknown   = errors.New("element not allowed here")
+	errNil       = errors.New("element not allowed here, or not with xsi:nil")
 	errNoElement = errors.New("no element to decode")
 	errLate      = errors.New("codec did not stop at the end of its element")
 )
@@ -86,7 +88,11 @@ func (r *Reader) Skip() {
 // it is an error.
 func (r *Reader) Unknown() {
 	if r.strict && (r.refs == nil || r.space != SOAPRPC12) { // rpc:result names a part
-		r.Fail(errUnknown)
+		if r.Nil() {
+			r.Fail(errNil)
+		} else {
+			r.Fail(errUnknown)
+		}
 		return
 	}
 	r.Skip()
@@ -128,6 +134,10 @@ func (r *Reader) Text() string {
 // content consumes the current element and returns its characters. They share
 // memory with the message unless own is true.
 func (r *Reader) content() (s string, own bool) {
+	if r.strict && len(r.attrs) > 0 && r.refs == nil && r.isNil() { // codecs that allow it look for it first
+		r.Fail(errNoValue)
+		return "", false
+	}
 	if s, own, ok := r.leaf(); ok {
 		return s, own
 	}
@@ -323,7 +333,9 @@ func (r *Reader) Type() (xml.Name, bool) {
 
 // Nil reports whether the element the Reader is at the start of says
 // xsi:nil="true". The element must still be consumed.
-func (r *Reader) Nil() bool {
+func (r *Reader) Nil() bool { return len(r.attrs) > 0 && r.isNil() }
+
+func (r *Reader) isNil() bool {
 	s, ok := r.Attr(XSI, "nil")
 	if !ok {
 		return false

@@ -114,6 +114,9 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s%s.UnmarshalWire(r)", ind, x)
 	case gt == t:
 		g.p("%s%s = %s", ind, x, readExpr(v))
+		if f.unsetIfEmpty() && !v.encoded {
+			g.p("%sr.Require(%s != \"\" || r.Lenient(), %q)", ind, x, f.elem.Local+" is empty, which its enumeration is not")
+		}
 		if v.slice && f.card == opt && v.kind != arrayValue {
 			g.p("%sif %s == nil {", ind, x)
 			g.p("%s\t%s = %s{}", ind, x, t)
@@ -415,6 +418,9 @@ func (g *generator) readAttrs(s *structT) {
 			expr := readAttr(f.val)
 			if f.attrType() == f.val.goType {
 				g.p("\t\t\tx.%s = %s", f.name, expr)
+				if f.unsetIfEmpty() {
+					g.p("\t\t\tr.Require(x.%s != \"\" || r.Lenient(), %q)", f.name, "attribute "+f.elem.Local+" is empty, which its enumeration is not")
+				}
 			} else {
 				g.p("\t\t\tv := %s", expr)
 				g.p("\t\t\tx.%s = &v", f.name)

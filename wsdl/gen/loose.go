@@ -22,8 +22,8 @@ func (s *structT) loose() map[string]bool {
 	return loose
 }
 
-// accepted is a condition on the namespace of the current element, whose local
-// name is that of d, that it is d. loose is what s.loose returns.
+// accepted is a condition on the current element, whose local name is that of d,
+// that it is d. loose is what s.loose returns.
 func (g *generator) accepted(s *structT, d dispatch, loose map[string]bool) string {
 	cond := g.isSpace(d.name.Space)
 	switch {
@@ -32,9 +32,18 @@ func (g *generator) accepted(s *structT, d dispatch, loose map[string]bool) stri
 		return "(" + cond + " || r.Lenient())"
 	default:
 		cond = fmt.Sprintf("r.In(%s)", g.space(d.name.Space))
+		if s.fields[d.field].nilMeansNone(s) {
+			return cond + " && !r.Nil()" // else it is unknown: skipped, or refused by a strict Reader
+		}
 	}
 	if s.encoded && !s.encOnly && d.name.Space != "" {
 		cond = "(" + cond + ` || r.Space() == "")` // accessors of encoded messages have none
 	}
 	return cond
+}
+
+// nilMeansNone reports whether xsi:nil, which the schema does not allow for f, is
+// what a peer says for nothing at all.
+func (f *field) nilMeansNone(s *structT) bool {
+	return s.kind == complexStruct && !s.encoded && f.kind == elemField && f.card == opt && !f.nillable && !f.nilAway && f.val.kind != anyValue
 }

@@ -98,7 +98,7 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "text":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Text = &v
@@ -144,6 +144,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 		switch a.Name {
 		case nameState:
 			x.State = State(r.Keep(a.Value))
+			r.Require(x.State != "" || r.Lenient(), "attribute state is empty, which its enumeration is not")
 			got[0] = true
 		}
 	}

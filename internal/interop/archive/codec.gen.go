@@ -64,7 +64,7 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "thumbnail":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Thumbnail = r.Base64()
 				if x.Thumbnail == nil {
@@ -85,7 +85,7 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "signature":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				v := r.Ref()
 				x.Signature = &v

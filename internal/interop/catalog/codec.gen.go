@@ -295,7 +295,7 @@ func (x *Company) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "contact":
-			if r.In(ns2) {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Contact = new(Person)
 				x.Contact.UnmarshalWire(r)
@@ -525,7 +525,7 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "discount":
-			if r.In(ns2) {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDecimal)
 				x.Discount = &v
@@ -660,7 +660,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "comment":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[3])
 				v := r.Text()
 				x.Comment = &v
@@ -698,6 +698,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 			if r.In(ns1) {
 				r.Once(&seen[6])
 				x.Status = Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				more = r.Child()
 				continue
 			}
@@ -716,7 +717,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "exact":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[9])
 				v := wire.Value(r, xsd.ParseDateTime)
 				x.Exact = &v
@@ -849,7 +850,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "colors":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[27])
 				x.Colors = wire.Value(r, wire.ParseTextList[Color])
 				if x.Colors == nil {
@@ -873,7 +874,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "items":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[30])
 				x.Items = new(OrderItems)
 				x.Items.UnmarshalWire(r)
@@ -887,7 +888,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "category":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[31])
 				x.Category = new(Category)
 				x.Category.UnmarshalWire(r)
@@ -1326,7 +1327,7 @@ func (x *Person) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "born":
-			if r.In(ns2) {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.Born = &v

@@ -164,7 +164,7 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "discount":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDecimal)
 				x.Discount = &v
@@ -239,6 +239,7 @@ func (x *Store) UnmarshalWire(r *wire.Reader) {
 			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.Status = Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				continue
 			}
 		}

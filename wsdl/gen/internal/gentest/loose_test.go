@@ -1,10 +1,12 @@
 package gentest
 
 import (
+	"encoding/xml"
 	"strings"
 	"testing"
 
 	"github.com/soapward/soapward/soap/wire"
+	"github.com/soapward/soapward/wsdl/gen/testdata/golden/facets"
 	"github.com/soapward/soapward/wsdl/gen/testdata/golden/ports"
 	"github.com/soapward/soapward/wsdl/gen/testdata/golden/shapes"
 )
@@ -65,5 +67,48 @@ func TestWrongNamespace(t *testing.T) {
 				t.Error("a strict Reader takes it")
 			}
 		})
+	}
+}
+
+// TestNilWhereNotAllowed: peers say xsi:nil of what the schema only lets them
+// leave out. A number could not be read then, and text was not what was sent.
+func TestNilWhereNotAllowed(t *testing.T) {
+	t.Parallel()
+	const nilled = ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="1"/>`
+	for _, tt := range []struct{ name, doc, strict string }{
+		{"optional", `<b xmlns="urn:test:shapes"><Error>e</Error><message` + nilled + `</b>`, "message: element not allowed here, or not with xsi:nil"},
+		{"required", `<b xmlns="urn:test:shapes"><Error` + nilled + `</b>`, "Error: xsi:nil where a value is needed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var v shapes.Broken
+			if err := wire.Unmarshal([]byte(tt.doc), &v, wire.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if v.Message != nil {
+				t.Errorf("message is %q", *v.Message)
+			}
+			if err := wire.Unmarshal([]byte(tt.doc), &v, wire.Options{Strict: true}); err == nil || !strings.Contains(err.Error(), tt.strict) {
+				t.Errorf("strictly: %v, want %s", err, tt.strict)
+			}
+		})
+	}
+}
+
+// TestEmptyEnumeration: what a strict Reader takes can be written again. A
+// lenient one takes what a peer forgot, and only writing refuses it.
+func TestEmptyEnumeration(t *testing.T) {
+	t.Parallel()
+	const doc = `<p colour="" xmlns="urn:test:facets"><sku>A</sku><count>1</count><price>1</price></p>`
+	var v facets.Line
+	err := wire.Unmarshal([]byte(doc), &v, wire.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = wire.Marshal(&v, xml.Name{Local: "p"}); err == nil || !strings.Contains(err.Error(), "Colour is not set") {
+		t.Errorf("written: %v", err)
+	}
+	if err = wire.Unmarshal([]byte(doc), &v, wire.Options{Strict: true}); err == nil || !strings.Contains(err.Error(), "colour is empty") {
+		t.Errorf("strictly: %v", err)
 	}
 }

@@ -93,7 +93,7 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "thumbnail":
-			if r.In(ns2) {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Thumbnail = r.Base64()
 				if x.Thumbnail == nil {
@@ -114,14 +114,14 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "preview":
-			if r.In(ns2) {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[4])
 				x.Preview = new(Base64Binary)
 				x.Preview.UnmarshalWire(r)
 				continue
 			}
 		case "signature":
-			if r.In(ns2) {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[5])
 				v := r.Ref()
 				x.Signature = &v

@@ -76,6 +76,7 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 		switch a.Name {
 		case nameColour:
 			x.Colour = Colour(r.Keep(a.Value))
+			r.Require(x.Colour != "" || r.Lenient(), "attribute colour is empty, which its enumeration is not")
 			got[0] = true
 		}
 	}
@@ -96,7 +97,7 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "note":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.Note = &v
@@ -172,7 +173,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "codes":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				x.Codes = wire.Value(r, wire.ParseTextList[string])
 				if x.Codes == nil {
@@ -188,7 +189,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "limit":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Limit = &v
@@ -196,7 +197,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "odd":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.Odd = &v
@@ -216,7 +217,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "validate":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				x.ValidateField = new(Plain)
 				x.ValidateField.UnmarshalWire(r)
@@ -309,7 +310,7 @@ func (x *Plain) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Text = &v

@@ -58,7 +58,7 @@ func (x *Context) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "func":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				x.Func = new(Func)
 				x.Func.UnmarshalWire(r)
@@ -351,7 +351,7 @@ func (x *FuncType) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "context":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				x.Context = new(Context)
 				x.Context.UnmarshalWire(r)
@@ -466,7 +466,7 @@ func (x *Soap) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "next":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				x.Next = new(Soap)
 				x.Next.UnmarshalWire(r)

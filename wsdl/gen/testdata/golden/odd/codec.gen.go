@@ -684,6 +684,7 @@ func (x *Rpc) UnmarshalWire(r *wire.Reader) {
 			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.C = E(wire.Value(r, xsd.ParseToken))
+				r.Require(x.C != "" || r.Lenient(), "c is empty, which its enumeration is not")
 				continue
 			}
 		}
@@ -726,6 +727,7 @@ func (x *RpcResponse) UnmarshalWire(r *wire.Reader) {
 			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.C = E(wire.Value(r, xsd.ParseToken))
+				r.Require(x.C != "" || r.Lenient(), "c is empty, which its enumeration is not")
 				continue
 			}
 		}
@@ -761,6 +763,7 @@ func (x *Val) UnmarshalWire(r *wire.Reader) {
 			x.H = wire.AttrValue(r, a, xsd.ParseHex)
 		case nameE2:
 			x.E = E(wire.AttrValue(r, a, xsd.ParseToken))
+			r.Require(x.E != "" || r.Lenient(), "attribute e is empty, which its enumeration is not")
 			got[1] = true
 		}
 	}

@@ -189,7 +189,7 @@ func (x *Again) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "text":
-			if at <= 1 && r.In(ns1) {
+			if at <= 1 && r.In(ns1) && !r.Nil() {
 				at = 2
 				v := r.Text()
 				x.Text = &v
@@ -226,7 +226,7 @@ func (x *Broken) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "message":
-			if r.In(ns1) {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Message = &v
@@ -287,7 +287,7 @@ func (x *Circle) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
@@ -1190,14 +1190,14 @@ func (x *Imported) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "a":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseGYear)
 				x.A = &v
 				continue
 			}
 		case "back":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[2])
 				x.Back = new(Tree)
 				x.Back.UnmarshalWire(r)
@@ -1441,7 +1441,7 @@ func (x *Shape) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
@@ -1478,7 +1478,7 @@ func (x *Square) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
-			if r.In("") {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
