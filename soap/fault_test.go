@@ -343,3 +343,18 @@ func TestFaultLogs(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultWithNil: a strict reader refused a fault for an actor that says
+// xsi:nil, and the caller did not learn what went wrong.
+func TestFaultWithNil(t *testing.T) {
+	t.Parallel()
+	const doc = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><e:Body><e:Fault>` +
+		`<faultcode>e:Server</faultcode><faultstring>no</faultstring><faultactor i:nil="true"/></e:Fault></e:Body></e:Envelope>`
+	m, err := Read(wire.NewReader([]byte(doc), wire.Options{Strict: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := m.Fault(nil); err != nil || f.Reason != "no" || f.Role != "" {
+		t.Errorf("got %+v, %v", f, err)
+	}
+}

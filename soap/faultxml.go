@@ -97,6 +97,10 @@ type faultXML Fault
 // UnmarshalWire implements wire.Unmarshaler.
 func (f *faultXML) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
+		if r.Nil() { // some say so of an actor they do not have
+			r.Skip()
+			continue
+		}
 		switch r.Local() {
 		case "faultcode":
 			f.code(lenientQName(r))

@@ -40,7 +40,9 @@ type Client struct {
 	// Total means Limits.Bytes.
 	Attachments soap.AttachmentLimits
 
-	// Strict refuses what the schema does not allow in an answer.
+	// Strict refuses what the schema does not allow in an answer. Without it
+	// what is not known is skipped, and a namespace may be wrong where no doubt
+	// is left.
 	Strict bool
 
 	// Addressing says whether requests carry WS-Addressing, and of which

@@ -43,7 +43,9 @@ type Service struct {
 	// Limits bound the XML of a request. Bytes is ignored: MaxBody counts.
 	Limits wire.Limits
 
-	// Strict refuses elements and text that the schema does not allow.
+	// Strict refuses elements and text that the schema does not allow. Without
+	// it they are skipped, and the namespace of a child may be wrong where no
+	// doubt is left.
 	Strict bool
 
 	// Understands names header blocks that somebody in front of the operations

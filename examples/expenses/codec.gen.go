@@ -59,38 +59,39 @@ func (x *Expense) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "description":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Description = r.Text()
 				continue
 			}
 		case "category":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Category = Category(r.Text())
+				r.Require(x.Category != "" || r.Lenient(), "category is empty, which its enumeration is not")
 				continue
 			}
 		case "spentOn":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.SpentOn = wire.Value(r, xsd.ParseDate)
 				continue
 			}
 		case "amount":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Amount.UnmarshalWire(r)
 				continue
 			}
 		case "costCenter":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				v := r.Text()
 				x.CostCenter = &v
 				continue
 			}
 		case "receipt":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Receipt = append(wire.More(r, x.Receipt), Receipt{})
 				x.Receipt[len(x.Receipt)-1].UnmarshalWire(r)
 				continue
@@ -128,21 +129,21 @@ func (x *ListExpenses) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "from":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				v := wire.Value(r, xsd.ParseDate)
 				x.From = &v
 				continue
 			}
 		case "to":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.To = &v
 				continue
 			}
 		case "status":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Status = append(x.Status, Status(r.Text()))
 				continue
 			}
@@ -173,13 +174,13 @@ func (x *ListExpensesResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "expense":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Expense = append(wire.More(r, x.Expense), SubmittedExpense{})
 				x.Expense[len(x.Expense)-1].UnmarshalWire(r)
 				continue
 			}
 		case "total":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				x.Total = new(Money)
 				x.Total.UnmarshalWire(r)
@@ -232,19 +233,19 @@ func (x *PolicyViolation) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "rule":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Rule = r.Text()
 				continue
 			}
 		case "message":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Message = r.Text()
 				continue
 			}
 		case "limit":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Limit = new(Money)
 				x.Limit.UnmarshalWire(r)
@@ -282,13 +283,13 @@ func (x *Receipt) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "fileName":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.FileName = r.Text()
 				continue
 			}
 		case "content":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Content = r.Base64()
 				continue
@@ -318,7 +319,7 @@ func (x *SubmitExpense) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "expense":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Expense.UnmarshalWire(r)
 				continue
@@ -343,19 +344,19 @@ func (x *SubmitExpenseResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "id":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.ID = r.Text()
 				continue
 			}
 		case "submittedBy":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.SubmittedBy = r.Text()
 				continue
 			}
 		case "bookedBy":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.BookedBy = &v
@@ -395,31 +396,32 @@ func (x *SubmittedExpense) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "expense":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Expense.UnmarshalWire(r)
 				continue
 			}
 		case "status":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Status = Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				continue
 			}
 		case "submittedBy":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.SubmittedBy = r.Text()
 				continue
 			}
 		case "submittedAt":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.SubmittedAt = wire.Value(r, xsd.ParseDateTime)
 				continue
 			}
 		case "decidedAt":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[4])
 				if r.Nil() {
 					r.Skip()

@@ -55,27 +55,27 @@ func (x *Caller) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "name":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
 			}
 		case "mechanism":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Mechanism = &v
 				continue
 			}
 		case "sid":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.SID = &v
 				continue
 			}
 		case "group":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Group = append(x.Group, r.Text())
 				continue
 			}
@@ -108,32 +108,32 @@ func (x *Entry) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "from":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.From = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "to":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.To = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "amount":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Amount.UnmarshalWire(r)
 				continue
 			}
 		case "valueDate":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDate)
 				x.ValueDate = &v
 				continue
 			}
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				v := r.Text()
 				x.Text = &v
@@ -169,13 +169,13 @@ func (x *GetBalance) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "account":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Account = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "asOf":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.AsOf = &v
@@ -204,7 +204,7 @@ func (x *GetBalanceResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "balance":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Balance.UnmarshalWire(r)
 				continue
@@ -243,7 +243,7 @@ func (x *GetCallerResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "caller":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Caller.UnmarshalWire(r)
 				continue
@@ -291,7 +291,7 @@ func (x *Post) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "entry":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Entry.UnmarshalWire(r)
 				continue
@@ -316,13 +316,13 @@ func (x *PostResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "number":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Number = wire.Value(r, xsd.ParseInt64)
 				continue
 			}
 		case "postedBy":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.PostedBy = r.Text()
 				continue
@@ -349,13 +349,13 @@ func (x *UnknownAccount) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "account":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Account = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "message":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Message = r.Text()
 				continue

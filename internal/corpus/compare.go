@@ -107,6 +107,9 @@ func (c *comparer) element(a, b *node, t *wsdl.Type, path string) {
 	c.attributes(a, b, t, path)
 	ka, kb := a.elements(), b.elements()
 	if len(ka) == 0 && len(kb) == 0 {
+		if onlyElements(t) && strings.TrimSpace(a.text()+b.text()) == "" {
+			return
+		}
 		c.value("changed value", path, simpleOf(t), a, b, a.text(), b.text())
 		return
 	}
@@ -118,6 +121,9 @@ func (c *comparer) element(a, b *node, t *wsdl.Type, path string) {
 	}
 	c.between(a, b, t, path)
 }
+
+// onlyElements reports whether white space means nothing in t.
+func onlyElements(t *wsdl.Type) bool { return t != nil && t.Complex && !t.Mixed && t.Simple == nil }
 
 // simpleOf returns the type of text, nil if it is not known.
 func simpleOf(t *wsdl.Type) *wsdl.Simple {
@@ -183,6 +189,7 @@ func (c *comparer) attributes(a, b *node, t *wsdl.Type, path string) {
 		xsi := x.name.Space == nsXSI
 		what := x.name.Local
 		switch {
+		case !ok && xsi && what == "nil" && saysNo(x.value): // like none at all: XML Schema 1 2.6.2
 		case !ok && xsi:
 			c.lose("lost xsi:"+what, path, "xsi:%s=%q", what, x.value)
 		case !ok:
@@ -211,6 +218,11 @@ func (c *comparer) attributes(a, b *node, t *wsdl.Type, path string) {
 			c.lose("added attribute", path, "%s=%q", x.name.Local, x.value)
 		}
 	}
+}
+
+func saysNo(value string) bool {
+	v := strings.TrimSpace(value)
+	return v == "false" || v == "0"
 }
 
 func attributeType(t *wsdl.Type, name xml.Name) *wsdl.Simple {

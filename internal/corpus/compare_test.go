@@ -75,6 +75,8 @@ func TestCompare(t *testing.T) {
 		{"namespace", `<s>a</s>`, `<s xmlns="">a</s>`, "wrong namespace"},
 		{"nil", `<d` + xsi + ` xsi:nil="1"/>`, `<d` + xsi + ` xsi:nil="true"/>`, ""},
 		{"nil lost", `<d` + xsi + ` xsi:nil="true"/>`, `<d/>`, "lost xsi:nil"},
+		{"no nil", `<d` + xsi + ` xsi:nil="false">1</d>`, `<d>1</d>`, ""},
+		{"white space alone", "\n ", "", ""},
 		{"type", `<b` + xsi + ` xmlns:p="urn:e" xsi:type="p:more"><h>AB</h></b>`, `<b` + xsi + ` xsi:type="more"><h>ab</h></b>`, ""},
 		{"type lost", `<b` + xsi + ` xsi:type="more"><h>AB</h></b>`, `<b><h>AB</h></b>`, "lost xsi:type"},
 		{"type changed", `<b` + xsi + ` xsi:type="more"><h>AB</h></b>`, `<b` + xsi + ` xsi:type="base"><h>AB</h></b>`, "changed xsi:type"},

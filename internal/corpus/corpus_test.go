@@ -41,6 +41,8 @@ func folder(t *testing.T) string {
 	write(t, filepath.Join(dir, "samples", "good", "index.json"), "["+strings.Join(index, ",")+"]")
 	write(t, filepath.Join(dir, "wire", "w", "soap.wsdl"), testWSDL)
 	write(t, filepath.Join(dir, "wire", "w", "request.xml"), `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:e"><S:Body><m><s> a</s></m></S:Body></S:Envelope>`)
+	write(t, filepath.Join(dir, "wire", "w", "response.xml"), "\n--b\nContent-Type: text/xml\n\n"+
+		`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body><m xmlns="urn:e"><s>b</s></m></S:Body></S:Envelope>`+"\n--b\n\nscan\n--b--\n")
 	return dir
 }
 
@@ -74,7 +76,7 @@ func TestRun(t *testing.T) {
 		{"good", true, true, true, true, "ok", 3, 1},
 		{"broken", true, false, false, false, "", 0, 0},
 		{"odd", false, false, false, false, "", 0, 0},
-		{"wire/w", false, true, true, true, "ok", 1, 1},
+		{"wire/w", false, true, true, true, "ok", 2, 2},
 	}
 	for i, w := range want {
 		x := r.Rows[i]

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
+	"mime/multipart"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -117,11 +120,30 @@ func samples(dir string) ([]*message, error) {
 	return all, nil
 }
 
+// answer is the file with what a server answered.
+const answer = "response.xml"
+
+// firstPart returns the first part of a multipart message, which is the envelope
+// (SOAP with Attachments 3). Other documents are returned as they are.
+func firstPart(b []byte) []byte {
+	boundary, rest, ok := bytes.Cut(bytes.TrimSpace(b), []byte("\n"))
+	boundary = bytes.TrimSpace(boundary)
+	if !ok || !bytes.HasPrefix(boundary, []byte("--")) {
+		return b
+	}
+	part, err := multipart.NewReader(bytes.NewReader(slices.Concat(boundary, []byte("\r\n"), rest)), string(boundary[2:])).NextPart()
+	if err != nil {
+		return b
+	}
+	content, _ := io.ReadAll(part) // what is missing behind it does not matter
+	return content
+}
+
 // recordings takes the bodies out of the envelopes that were recorded beside a
 // description, and writes them to files of their own. Bodies that are empty or
 // a fault are no message of the description.
 func recordings(e *entry, dir string) error {
-	for _, name := range []string{"request.xml", "response.xml"} {
+	for _, name := range []string{"request.xml", answer} {
 		file := filepath.Join(filepath.Dir(e.Main), name)
 		b, err := os.ReadFile(file)
 		if os.IsNotExist(err) {
@@ -129,7 +151,7 @@ func recordings(e *entry, dir string) error {
 		} else if err != nil {
 			return err
 		}
-		root, err := parse(b)
+		root, err := parse(firstPart(b))
 		if err != nil {
 			e.Messages = append(e.Messages, &message{Name: name, File: file, Doc: string(b)}) // refused, as it should
 			continue

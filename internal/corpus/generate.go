@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/soapward/soapward/internal/corpus/trip"
 	"github.com/soapward/soapward/wsdl"
 	"github.com/soapward/soapward/wsdl/gen"
 )
@@ -87,7 +88,9 @@ func writePackage(dir string, r *gen.Result) error {
 				fmt.Fprintf(&b, "\tcase %q:\n\t\treturn new(%s)\n", q.Space+" "+q.Local, goType)
 			}
 			add(bodyName(op.WSDL, op.WSDL.In, false), op.In)
-			add(bodyName(op.WSDL, op.WSDL.Out, true), op.Out)
+			out := bodyName(op.WSDL, op.WSDL.Out, true)
+			add(out, op.Out)
+			add(wsdl.QName{Space: trip.AnySpace, Local: out.Local}, op.Out)
 		}
 	}
 	b.WriteString("\t}\n\treturn nil\n}\n")

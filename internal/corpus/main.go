@@ -297,7 +297,7 @@ func (j *judge) messages(ctx context.Context, m *module) error {
 				v.lose("not generated", "")
 				continue
 			}
-			jobs = append(jobs, trip.Job{Package: r.entry.Package, File: msg.File, Lenient: r.entry.Recorded})
+			jobs = append(jobs, trip.Job{Package: r.entry.Package, File: msg.File, Lenient: r.entry.Recorded, Answer: r.entry.Recorded && msg.Name == answer})
 			of = append(of, v)
 		}
 		if roots := withRoots(m, []string{r.entry.Package}); r.Compiles && len(r.entry.Messages) > 0 && len(roots) == 2 {

@@ -9,8 +9,10 @@ import (
 
 var (
 	errElement   = errors.New("element where only text is allowed")
+	errNoValue   = errors.New("xsi:nil where a value is needed")
 	errText      = errors.New("text where only elements are allowed")
 	errUnknown   = errors.New("element not allowed here")
+	errNil       = errors.New("element not allowed here, or not with xsi:nil")
 	errNoElement = errors.New("no element to decode")
 	errLate      = errors.New("codec did not stop at the end of its element")
 )
@@ -40,6 +42,14 @@ func (r *Reader) Child() bool {
 func (r *Reader) Peek() (name xml.Name, ok bool) {
 	if r.err != nil || r.kind != Start {
 		return xml.Name{}, false
+	}
+	if r.refs != nil { // reading to the end of a reference's target could not be undone
+		c := *r
+		c.refs, c.scope, c.copies = nil, scope{ns: r.ns}, strings.Builder{}
+		if !c.Child() {
+			return xml.Name{}, false
+		}
+		return c.Name(), true
 	}
 	n, at, e, elements := len(r.open)-1, r.tok, r.open[len(r.open)-1], r.elements
 	if ok = r.Child(); ok {
@@ -78,11 +88,39 @@ func (r *Reader) Skip() {
 // it is an error.
 func (r *Reader) Unknown() {
 	if r.strict && (r.refs == nil || r.space != SOAPRPC12) { // rpc:result names a part
-		r.Fail(errUnknown)
+		if r.Nil() {
+			r.Fail(errNil)
+		} else {
+			r.Fail(errUnknown)
+		}
 		return
 	}
 	r.Skip()
 }
+
+// In reports whether the element the Reader is at is in that namespace, or may
+// be meant to be: sloppy peers leave the namespace of a child out, or take that
+// of its parent. A strict Reader does not guess. Codecs ask where the local name
+// leaves no doubt.
+func (r *Reader) In(space string) bool { return r.space == space || r.near() }
+
+// near is the rare half of In, kept out of the codecs.
+//
+//go:noinline
+func (r *Reader) near() bool {
+	if r.strict || r.space == "" {
+		return !r.strict
+	}
+	n := len(r.open) - 2
+	if n < 0 || r.refs != nil { // then another scope may count for the parent; and accessors have no namespace
+		return false
+	}
+	e := &r.open[n]
+	return e.space >= 0 && r.ns[e.space].space == r.space
+}
+
+// Lenient reports whether the Reader is not Strict.
+func (r *Reader) Lenient() bool { return !r.strict }
 
 // Text consumes the current element and returns a copy of its characters.
 func (r *Reader) Text() string {
@@ -96,6 +134,10 @@ func (r *Reader) Text() string {
 // content consumes the current element and returns its characters. They share
 // memory with the message unless own is true.
 func (r *Reader) content() (s string, own bool) {
+	if r.strict && len(r.attrs) > 0 && r.refs == nil && r.isNil() { // codecs that allow it look for it first
+		r.Fail(errNoValue)
+		return "", false
+	}
 	if s, own, ok := r.leaf(); ok {
 		return s, own
 	}
@@ -291,7 +333,9 @@ func (r *Reader) Type() (xml.Name, bool) {
 
 // Nil reports whether the element the Reader is at the start of says
 // xsi:nil="true". The element must still be consumed.
-func (r *Reader) Nil() bool {
+func (r *Reader) Nil() bool { return len(r.attrs) > 0 && r.isNil() }
+
+func (r *Reader) isNil() bool {
 	s, ok := r.Attr(XSI, "nil")
 	if !ok {
 		return false

@@ -176,6 +176,38 @@ func TestTypeAndNil(t *testing.T) {
 	}
 }
 
+func TestIn(t *testing.T) {
+	t.Parallel()
+	const doc = `<p:a xmlns:p='u' xmlns:q='v'><p:own/><none/><q:other><q:child/><p:outer/></q:other></p:a>`
+	for _, tt := range []struct {
+		strict         bool
+		inU, inV, none string
+	}{
+		{false, "a own none child outer ", "own none other child ", "own none child "},
+		{true, "a own outer ", "other child ", "none "},
+	} {
+		var inU, inV, none string
+		r := NewReader([]byte(doc), Options{Strict: tt.strict})
+		for k := r.Next(); k != EOF; k = r.Next() {
+			if k != Start {
+				continue
+			}
+			if r.In("u") {
+				inU += r.Local() + " "
+			}
+			if r.In("v") {
+				inV += r.Local() + " "
+			}
+			if r.In("") {
+				none += r.Local() + " "
+			}
+		}
+		if inU != tt.inU || inV != tt.inV || none != tt.none || r.Lenient() == tt.strict {
+			t.Errorf("strict %v: in u %s, in v %s, in none %s; want %s, %s, %s", tt.strict, inU, inV, none, tt.inU, tt.inV, tt.none)
+		}
+	}
+}
+
 func TestPeek(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, doc, want string }{

@@ -42,7 +42,9 @@ type Options struct {
 
 	// Strict makes Child and Unknown refuse text and elements that no schema
 	// allows. Without it they are skipped, as peers with a newer or a sloppier
-	// idea of the schema need.
+	// idea of the schema need, elements in a wrong namespace are taken for what
+	// they must mean (see Reader.In), and xsi:nil where the schema does not allow
+	// it means no element, or no text.
 	Strict bool
 
 	// Parts are the other parts of a multipart message, nil if it is none.

@@ -38,6 +38,36 @@ func resolved(doc string, soap12 bool) (string, error) {
 	}
 }
 
+// TestPeekThroughReferences: looking ahead used to leave the target of a
+// reference behind.
+func TestPeekThroughReferences(t *testing.T) {
+	t.Parallel()
+	const doc = `<b><m><x href="#1"/><y href="#2"/><z><w href="#1"/></z><v/></m><r id="1" a="1"><q><u/></q></r><r id="2"/></b>`
+	walk := func(peek bool) (seen, peeked string) {
+		r := start(t, doc, Options{})
+		r.Encoded(false)
+		for k := Start; k != EOF; k = r.Next() {
+			if k == Start && peek {
+				name, _ := r.Peek()
+				peeked += clark(name) + ";"
+			}
+			seen += fmt.Sprint(k, clark(r.Name()), r.Attrs(), r.Depth(), ";")
+		}
+		if r.Err() != nil {
+			t.Error(r.Err())
+		}
+		return seen, peeked
+	}
+	want, _ := walk(false)
+	got, peeked := walk(true)
+	if got != want {
+		t.Errorf("with Peek    %s\nwithout Peek %s", got, want)
+	}
+	if want := "m;x;q;u;;;w;q;u;;;q;u;;;"; peeked != want {
+		t.Errorf("peeked %s, want %s", peeked, want)
+	}
+}
+
 func TestReferences(t *testing.T) {
 	t.Parallel()
 	const enc = ` xmlns:e="http://www.w3.org/2003/05/soap-encoding"`

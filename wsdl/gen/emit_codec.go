@@ -202,7 +202,7 @@ func (g *generator) writeAttr(f *field) {
 		if f.attrType() != f.val.goType {
 			x = "*" + x
 		}
-	} else if e := f.val.enum; e != nil && !hasEmpty(e) {
+	} else if f.unsetIfEmpty() {
 		g.p("\tw.Require(%s != \"\", %q)", x, f.name+" is not set")
 	}
 	switch f.val.kind {
@@ -318,7 +318,7 @@ func (g *generator) writeField(f *field) {
 		g.writeElement(v, n, x, true, "\t\t")
 		g.p("\t}")
 	default:
-		if e := v.enum; e != nil && !hasEmpty(e) {
+		if f.unsetIfEmpty() {
 			g.p("\tw.Require(%s != \"\", %q)", x, f.name+" is not set")
 		}
 		g.writeElement(v, n, x, false, "\t")

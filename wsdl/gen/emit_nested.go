@@ -41,8 +41,11 @@ func (g *generator) emitNestedRead(s *structT) {
 				bound = fmt.Sprintf(" || len(x.%s) >= %d", f.name, f.max)
 			}
 			same := fmt.Sprintf("r.Is(%s, %q)", g.space(f.elem.Space), f.elem.Local)
-			if s.encOnly {
+			switch {
+			case s.encOnly:
 				same = fmt.Sprintf("(r.Local() == %q)", f.elem.Local)
+			case s.loose()[f.elem.Local]:
+				same = fmt.Sprintf("(r.Local() == %q && r.In(%s))", f.elem.Local, g.space(f.elem.Space))
 			}
 			g.p("%s\tif !%s%s {", ind, same, bound)
 			g.p("%s\t\treturn true", ind)

@@ -120,6 +120,9 @@ func (g *generator) readField(f *field, ind string) {
 		g.p("%s%s.UnmarshalWire(r)", ind, x)
 	case gt == t:
 		g.p("%s%s = %s", ind, x, readExpr(v))
+		if f.unsetIfEmpty() && !v.encoded {
+			g.p("%sr.Require(%s != \"\" || r.Lenient(), %q)", ind, x, f.elem.Local+" is empty, which its enumeration is not")
+		}
 		if v.slice && f.card == opt && v.kind != arrayValue {
 			g.p("%sif %s == nil {", ind, x)
 			g.p("%s\t%s = %s{}", ind, x, t)
@@ -323,6 +326,7 @@ func (g *generator) readContent(s *structT) {
 // once only.
 func (g *generator) switchLocal(s *structT, ordered bool, flags map[int]int, emit func(i int, ind string)) {
 	locals, by, wild := s.dispatches()
+	loose := s.loose()
 	if len(locals) > 0 {
 		g.p("\t\tswitch r.Local() {")
 		for k := 0; k < len(locals); k++ {
@@ -340,10 +344,7 @@ func (g *generator) switchLocal(s *structT, ordered bool, flags map[int]int, emi
 			}
 			g.p("\t\tcase %s:", labels)
 			for _, d := range ds {
-				cond := g.isSpace(d.name.Space)
-				if s.encoded && !s.encOnly && d.name.Space != "" {
-					cond = "(" + cond + ` || r.Space() == "")` // accessors of encoded messages have none
-				}
+				cond := g.accepted(s, d, loose)
 				if ordered {
 					cond = fmt.Sprintf("at <= %d && %s", d.field, cond)
 				} else if s.encOnly && len(ds) == 1 {
@@ -432,6 +433,9 @@ func (g *generator) readAttrs(s *structT) {
 			expr := readAttr(f.val)
 			if f.attrType() == f.val.goType {
 				g.p("\t\t\tx.%s = %s", f.name, expr)
+				if f.unsetIfEmpty() {
+					g.p("\t\t\tr.Require(x.%s != \"\" || r.Lenient(), %q)", f.name, "attribute "+f.elem.Local+" is empty, which its enumeration is not")
+				}
 			} else {
 				g.p("\t\t\tv := %s", expr)
 				g.p("\t\t\tx.%s = &v", f.name)

@@ -274,6 +274,12 @@ func (g *generator) emitEnum(e *enumT) {
 	g.p("}\n")
 }
 
+// unsetIfEmpty reports whether "" means that a program did not set f: it is
+// required, without default, and of an enumeration that does not have it.
+func (f *field) unsetIfEmpty() bool {
+	return f.card == one && f.def == nil && f.val.enum != nil && !hasEmpty(f.val.enum)
+}
+
 func hasEmpty(e *enumT) bool {
 	return slices.ContainsFunc(e.values, func(v enumValue) bool { return v.text == "" })
 }

@@ -152,7 +152,7 @@ func (g *generator) wildcard(s *structT, p *wsdl.Particle) {
 
 // nest adds a field that holds a struct for a part of a content model.
 func (g *generator) nest(s *structT, kind structKind, c card, label string, p *wsdl.Particle) *structT {
-	n := &structT{kind: kind, built: true, pkg: s.pkg, encoded: s.encoded, encOnly: s.encOnly}
+	n := &structT{kind: kind, built: true, pkg: s.pkg, encoded: s.encoded, encOnly: s.encOnly, outer: s}
 	what := strings.ToLower(label) + " of " + firstName(p, 0)
 	g.nameStruct(n, s.key+"/"+what, s.name+label)
 	n.names = g.memberScope(n.key)

@@ -162,3 +162,51 @@ func TestLeftOut(t *testing.T) {
 		t.Errorf("got %v, want ErrNoOperations", err)
 	}
 }
+
+// TestDocumentsAreMended: a description that loads with its faults mended was
+// refused when its copy was made.
+func TestDocumentsAreMended(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	write("a.xsd", `<?xml version="1.0" encoding="ISO-8859-2"?>
+<!DOCTYPE schema PUBLIC "-//W3C//DTD XMLSCHEMA 200102//EN" "XMLSchema.dtd" [ <!ELEMENT a EMPTY> ]>
+<!-- kept -->
+<schema xmlns="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:e"><annotation><documentation>`+"\xb3"+`</documentation></annotation><element name="in" type="string"/></schema>`)
+	file := write("a.wsdl", `<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:e="urn:e" targetNamespace="urn:e">
+<types><xs:schema><xs:import namespace="urn:e" schemaLocation="a.xsd"/></xs:schema></types>
+<message name="in"><part name="p" element="e:in"/></message>
+<portType name="P"><operation name="in"><input message="e:in"/></operation></portType>
+<binding name="B" type="e:P"><soap:binding xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" transport="http://schemas.xmlsoap.org/soap/http"/>
+<operation name="in"><soap:operation soapAction="a"/><input><soap:body use="literal"/></input></operation></binding>
+<service name="S"><port name="p" binding="e:B"><soap:address location="http://127.0.0.1/"/></port></service></definitions>`)
+	d := open(t, file)
+	if len(d.Warnings) == 0 {
+		t.Error("loaded without a warning")
+	}
+	r, err := Generate(d, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := t.TempDir()
+	for _, f := range r.Files {
+		if dir, name := filepath.Split(f.Name); dir != "" {
+			if err := os.WriteFile(filepath.Join(again, name), f.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if name == "a.xsd" && (!strings.Contains(string(f.Data), "<!-- kept -->") || strings.Contains(string(f.Data), "DOCTYPE")) {
+				t.Errorf("the schema is %s", f.Data)
+			}
+		}
+	}
+	if d := open(t, filepath.Join(again, "a.wsdl")); len(d.Warnings) > 0 || len(d.Bindings) != 1 || len(d.Documents) != 2 {
+		t.Errorf("the copy has %v, %d bindings, %d documents", d.Warnings, len(d.Bindings), len(d.Documents))
+	}
+}

@@ -34,6 +34,8 @@ type structT struct {
 	nilled   bool // of an element that may be nil: see nameNil
 	nilField string
 	built    bool
+	outer    *structT // of choiceStruct and groupStruct: what it is a field of
+	rpc      bool     // of the parts of a literal rpc message
 
 	encoded      bool // used by encoded operations
 	encOnly      bool // and by no literal one: what SOAP encoding allows is allowed

@@ -114,6 +114,7 @@ func (g *generator) message(p *portT, op *operation, m *wsdl.BoundMessage, reply
 		s := g.messageStruct(p, op, reply)
 		s.encoded = m.Use == wsdl.Encoded
 		s.encOnly = s.encoded
+		s.rpc = rpc && !s.encoded
 		if s.encoded && reply {
 			s.anyName = 1 + returnValue(op.op, m)
 		}

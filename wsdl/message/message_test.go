@@ -213,6 +213,7 @@ func TestRPC(t *testing.T) {
 		body, want string
 	}{
 		{literal, `<x xmlns="urn:other"><return xmlns="">7</return></x>`, "{\n  \"return\": 7\n}"},
+		{literal, `<c:AddResponse xmlns:c="urn:calc"><c:return>7</c:return></c:AddResponse>`, "{\n  \"return\": 7\n}"}, // node-soap 1.6
 		{encoded, `<c:AddResponse xmlns:c="urn:calc"><return href="#a"/></c:AddResponse><m id="a" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xs="http://www.w3.org/2001/XMLSchema" xsi:type="xs:long">8</m>`,
 			"{\n  \"return\": {\n    \"@type\": \"xs:long\",\n    \"#text\": 8\n  }\n}"},
 	} {

@@ -131,7 +131,7 @@ func (s *schema) readComplex(r *wire.Reader, t *wsdl.Type, v *value) {
 				put("#any", true, &value{kind: text, text: escapeText(s)}) // against the schema
 			}
 		case wire.Start:
-			if sl := sh.byXML[r.Name()]; sl != nil {
+			if sl := sh.slotAt(r); sl != nil {
 				many := sl.many || twice[sl.key]
 				if !many && !sh.ordered && addTo[sl.key] != nil {
 					twice[sl.key] = true

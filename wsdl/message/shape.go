@@ -136,6 +136,18 @@ func (s *schema) shapeOf(t *wsdl.Type) *shape {
 	return sh
 }
 
+// slotAt returns the slot of the element that r is at, nil if there is none.
+// Peers that get the namespace wrong are understood where that leaves no doubt.
+func (sh *shape) slotAt(r *wire.Reader) *slot {
+	if sl := sh.byXML[r.Name()]; sl != nil || sh.wild {
+		return sl
+	}
+	if sl := sh.byKey[r.Local()]; sl != nil && r.In(sl.elem.Name.Space) {
+		return sl
+	}
+	return nil
+}
+
 // anyName stands for wildcards among the names of a content model.
 var anyName = xml.Name{Local: "#any"}
 

@@ -42,7 +42,7 @@ func (x *Echo) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Order = append(wire.More(r, x.Order), Order{})
 				x.Order[len(x.Order)-1].UnmarshalWire(r)
 				continue
@@ -67,7 +67,7 @@ func (x *EchoResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Order = append(wire.More(r, x.Order), Order{})
 				x.Order[len(x.Order)-1].UnmarshalWire(r)
 				continue
@@ -93,26 +93,26 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sku = r.Text()
 				continue
 			}
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Text = &v
 				continue
 			}
 		case "quantity":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Quantity = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "price":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Price = wire.Value(r, xsd.ParseDecimal)
 				continue
@@ -145,6 +145,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 		switch a.Name {
 		case nameState:
 			x.State = State(r.Keep(a.Value))
+			r.Require(x.State != "" || r.Lenient(), "attribute state is empty, which its enumeration is not")
 			got[0] = true
 		}
 	}
@@ -153,31 +154,31 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "number":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Number = wire.Value(r, xsd.ParseInt64)
 				continue
 			}
 		case "customer":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Customer = r.Text()
 				continue
 			}
 		case "placed":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Placed = wire.Value(r, xsd.ParseDateTime)
 				continue
 			}
 		case "express":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Express = wire.Value(r, xsd.ParseBool)
 				continue
 			}
 		case "line":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Line = append(wire.More(r, x.Line), Line{})
 				x.Line[len(x.Line)-1].UnmarshalWire(r)
 				continue

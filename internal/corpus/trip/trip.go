@@ -23,11 +23,16 @@ type Message interface {
 }
 
 // Job asks for one message: the file it is in, and the package that has its
-// type. Lenient is for messages that others recorded.
+// type. Lenient is for messages that others recorded, Answer for answers among
+// them: a client takes one in any namespace.
 type Job struct {
-	Package, File string
-	Lenient       bool
+	Package, File   string
+	Lenient, Answer bool
 }
+
+// AnySpace is the namespace under which there is the message of an answer whose
+// local name alone is known.
+const AnySpace = "*"
 
 // Result is what became of a message.
 type Result struct {
@@ -82,7 +87,9 @@ func run(root func(space, local string) Message, j Job) (r Result) {
 	name := xml.Name{Space: strings.Clone(rd.Space()), Local: strings.Clone(rd.Local())}
 	var v Message
 	if root != nil {
-		v = root(name.Space, name.Local)
+		if v = root(name.Space, name.Local); v == nil && j.Answer {
+			v = root(AnySpace, name.Local)
+		}
 	}
 	if v == nil {
 		return fail("type", fmt.Errorf("no operation has a message {%s}%s", name.Space, name.Local))

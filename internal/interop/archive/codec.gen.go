@@ -53,19 +53,19 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "title":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Title = r.Text()
 				continue
 			}
 		case "hash":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Hash = r.Base64()
 				continue
 			}
 		case "thumbnail":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Thumbnail = r.Base64()
 				if x.Thumbnail == nil {
@@ -74,19 +74,19 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "content":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Content.UnmarshalWire(r)
 				continue
 			}
 		case "appendix":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Appendix = append(wire.More(r, x.Appendix), wire.Binary{})
 				x.Appendix[len(x.Appendix)-1].UnmarshalWire(r)
 				continue
 			}
 		case "signature":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				v := r.Ref()
 				x.Signature = &v
@@ -125,7 +125,7 @@ func (x *Label) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue
@@ -163,7 +163,7 @@ func (x *Labelled) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue

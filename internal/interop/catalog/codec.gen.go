@@ -134,13 +134,13 @@ func (x *BankPayment) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "amount":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Amount.UnmarshalWire(r)
 				continue
 			}
 		case "account":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[1])
 				x.Account = r.Text()
 				continue
@@ -167,13 +167,13 @@ func (x *CardPayment) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "amount":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Amount.UnmarshalWire(r)
 				continue
 			}
 		case "card":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[1])
 				x.Card = r.Text()
 				continue
@@ -200,13 +200,13 @@ func (x *Category) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "title":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Title = r.Text()
 				continue
 			}
 		case "category":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				x.Category = append(wire.More(r, x.Category), Category{})
 				x.Category[len(x.Category)-1].UnmarshalWire(r)
 				continue
@@ -234,7 +234,7 @@ func (x *Check) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "kind":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Kind = r.Text()
 				continue
@@ -259,7 +259,7 @@ func (x *CheckResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "ok":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Ok = wire.Value(r, xsd.ParseBool)
 				continue
@@ -284,19 +284,19 @@ func (x *Company) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "name":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
 			}
 		case "taxNumber":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[1])
 				x.TaxNumber = r.Text()
 				continue
 			}
 		case "contact":
-			if r.Space() == ns2 {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Contact = new(Person)
 				x.Contact.UnmarshalWire(r)
@@ -327,7 +327,7 @@ func (x *EchoOrder) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Order.UnmarshalWire(r)
 				continue
@@ -352,7 +352,7 @@ func (x *EchoOrderResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Order.UnmarshalWire(r)
 				continue
@@ -377,7 +377,7 @@ func (x *GetOrder) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "which":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Which = r.Text()
 				continue
@@ -402,7 +402,7 @@ func (x *GetOrderResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "order":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Order.UnmarshalWire(r)
 				continue
@@ -427,7 +427,7 @@ func (x *GetParcel) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "which":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Which = r.Text()
 				continue
@@ -452,7 +452,7 @@ func (x *GetParcelResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "parcel":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Parcel.UnmarshalWire(r)
 				continue
@@ -476,7 +476,7 @@ func (x *InvalidOrder) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "reason":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Reason = append(x.Reason, r.Text())
 				continue
 			}
@@ -502,13 +502,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Sku = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "quantity":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[1])
 				if r.Nil() {
 					r.Skip()
@@ -520,13 +520,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "price":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[2])
 				x.Price.UnmarshalWire(r)
 				continue
 			}
 		case "discount":
-			if r.Space() == ns2 {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDecimal)
 				x.Discount = &v
@@ -599,7 +599,7 @@ func (x *Notify) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue
@@ -640,28 +640,28 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "id":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.ID = wire.Value(r, xsd.ParseToken)
 				more = r.Child()
 				continue
 			}
 		case "title":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Title = r.Text()
 				more = r.Child()
 				continue
 			}
 		case "blank":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Blank = r.Text()
 				more = r.Child()
 				continue
 			}
 		case "comment":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[3])
 				v := r.Text()
 				x.Comment = &v
@@ -669,7 +669,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "remark":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[4])
 				if r.Nil() {
 					r.Skip()
@@ -682,7 +682,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "memo":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[5])
 				if r.Nil() {
 					r.Skip()
@@ -696,28 +696,29 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "status":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[6])
 				x.Status = Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				more = r.Child()
 				continue
 			}
 		case "placed":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[7])
 				x.Placed = wire.Value(r, xsd.ParseDateTime)
 				more = r.Child()
 				continue
 			}
 		case "local":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[8])
 				x.Local = wire.Value(r, xsd.ParseDateTime)
 				more = r.Child()
 				continue
 			}
 		case "exact":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[9])
 				v := wire.Value(r, xsd.ParseDateTime)
 				x.Exact = &v
@@ -725,132 +726,132 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "due":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[10])
 				x.Due = wire.Value(r, xsd.ParseDate)
 				more = r.Child()
 				continue
 			}
 		case "cutoff":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[11])
 				x.Cutoff = wire.Value(r, xsd.ParseTime)
 				more = r.Child()
 				continue
 			}
 		case "validFor":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[12])
 				x.ValidFor = wire.Value(r, xsd.ParseDuration)
 				more = r.Child()
 				continue
 			}
 		case "season":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[13])
 				x.Season = wire.Value(r, xsd.ParseGYearMonth)
 				more = r.Child()
 				continue
 			}
 		case "total":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[14])
 				x.Total = wire.Value(r, xsd.ParseDecimal)
 				more = r.Child()
 				continue
 			}
 		case "serial":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[15])
 				x.Serial = wire.Value(r, xsd.ParseInteger)
 				more = r.Child()
 				continue
 			}
 		case "counter":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[16])
 				x.Counter = wire.Value(r, xsd.ParseUint64)
 				more = r.Child()
 				continue
 			}
 		case "size":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[17])
 				x.Size = wire.Value(r, xsd.ParseInt64)
 				more = r.Child()
 				continue
 			}
 		case "small":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[18])
 				x.Small = wire.Value(r, xsd.ParseInt8)
 				more = r.Child()
 				continue
 			}
 		case "ratio":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[19])
 				x.Ratio = wire.Value(r, xsd.ParseFloat32)
 				more = r.Child()
 				continue
 			}
 		case "factor":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[20])
 				x.Factor = wire.Value(r, xsd.ParseFloat64)
 				more = r.Child()
 				continue
 			}
 		case "reading":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Reading = append(x.Reading, wire.Value(r, xsd.ParseFloat64))
 				more = r.Child()
 				continue
 			}
 		case "active":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[21])
 				x.Active = wire.Value(r, xsd.ParseBool)
 				more = r.Child()
 				continue
 			}
 		case "picture":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[22])
 				x.Picture = r.Base64()
 				more = r.Child()
 				continue
 			}
 		case "checksum":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[23])
 				x.Checksum = wire.Value(r, xsd.ParseHex)
 				more = r.Child()
 				continue
 			}
 		case "link":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[24])
 				x.Link = wire.Value(r, xsd.ParseToken)
 				more = r.Child()
 				continue
 			}
 		case "kind":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[25])
 				x.Kind = r.QNameValue()
 				more = r.Child()
 				continue
 			}
 		case "sizes":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[26])
 				x.Sizes = wire.Value(r, xsd.ParseList(xsd.ParseInt32))
 				more = r.Child()
 				continue
 			}
 		case "colors":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[27])
 				x.Colors = wire.Value(r, wire.ParseTextList[Color])
 				if x.Colors == nil {
@@ -860,21 +861,21 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "weight":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[28])
 				x.Weight = r.Text()
 				more = r.Child()
 				continue
 			}
 		case "customer":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[29])
 				x.Customer = readAnyParty(r)
 				more = r.Child()
 				continue
 			}
 		case "items":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[30])
 				x.Items = new(OrderItems)
 				x.Items.UnmarshalWire(r)
@@ -882,13 +883,13 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "tag":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Tag = append(x.Tag, r.Text())
 				more = r.Child()
 				continue
 			}
 		case "category":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[31])
 				x.Category = new(Category)
 				x.Category.UnmarshalWire(r)
@@ -896,7 +897,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "delivery", "pickup":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				more = x.Choice.readChild(r)
 				continue
 			}
@@ -1014,14 +1015,14 @@ func (x *Order) MarshalWire(w *wire.Writer, name xml.Name) {
 func (x *OrderChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "delivery":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Delivery == nil, "element is there twice")
 			v := r.Text()
 			x.Delivery = &v
 			return r.Child()
 		}
 	case "pickup":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Pickup == nil, "element is there twice")
 			v := wire.Value(r, xsd.ParseDateTime)
 			x.Pickup = &v
@@ -1059,7 +1060,7 @@ func (x *OrderItems) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Item = append(wire.More(r, x.Item), Item{})
 				x.Item[len(x.Item)-1].UnmarshalWire(r)
 				continue
@@ -1085,13 +1086,13 @@ func (x *OutOfStock) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sku = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "available":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Available = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -1271,7 +1272,7 @@ func (x *Party) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "name":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
@@ -1296,7 +1297,7 @@ func (x *Payment) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "amount":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Amount.UnmarshalWire(r)
 				continue
@@ -1321,13 +1322,13 @@ func (x *Person) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "name":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
 			}
 		case "born":
-			if r.Space() == ns2 {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseDate)
 				x.Born = &v
@@ -1356,7 +1357,7 @@ func (x *Ping) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue
@@ -1381,7 +1382,7 @@ func (x *PingResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue
@@ -1420,7 +1421,7 @@ func (x *SeenResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "json":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.JSON = r.Text()
 				continue
@@ -1445,13 +1446,13 @@ func (x *Session) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "user":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.User = r.Text()
 				continue
 			}
 		case "calls":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Calls = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -1478,25 +1479,25 @@ func (x *Sum) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.A = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "b":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.B = wire.Value(r, xsd.ParseInt64)
 				continue
 			}
 		case "c":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.C = wire.Value(r, xsd.ParseFloat64)
 				continue
 			}
 		case "negative":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Negative = wire.Value(r, xsd.ParseBool)
 				continue
@@ -1527,7 +1528,7 @@ func (x *SumResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sum":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sum = wire.Value(r, xsd.ParseFloat64)
 				continue

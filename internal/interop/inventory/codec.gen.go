@@ -49,13 +49,13 @@ func (x *Add) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.A = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.B = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -82,7 +82,7 @@ func (x *AddResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sum":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Sum = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -107,13 +107,13 @@ func (x *Category) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "title":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Title = r.Text()
 				continue
 			}
 		case "category":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Category = append(wire.More(r, x.Category), Category{})
 				x.Category[len(x.Category)-1].UnmarshalWire(r)
 				continue
@@ -141,13 +141,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sku = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "quantity":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				if r.Nil() {
 					r.Skip()
@@ -159,13 +159,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "price":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.Price.UnmarshalWire(r)
 				continue
 			}
 		case "discount":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[3])
 				v := wire.Value(r, xsd.ParseDecimal)
 				x.Discount = &v
@@ -225,21 +225,22 @@ func (x *Store) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Item.UnmarshalWire(r)
 				continue
 			}
 		case "category":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.Category.UnmarshalWire(r)
 				continue
 			}
 		case "status":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.Status = Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				continue
 			}
 		}
@@ -267,13 +268,13 @@ func (x *StoreResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Item.UnmarshalWire(r)
 				continue
 			}
 		case "shelf":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.Shelf = r.Text()
 				continue

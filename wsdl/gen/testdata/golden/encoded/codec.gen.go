@@ -771,7 +771,7 @@ func (x *LiteralShared) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "shared":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Shared.UnmarshalWire(r)
 				continue
@@ -872,7 +872,7 @@ func (x *Owner) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "name":
-			if r.Space() == ns2 || r.Space() == "" {
+			if r.In(ns2) || r.Space() == "" {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
@@ -965,13 +965,13 @@ func (x *Shared) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "id":
-			if r.Space() == ns2 || r.Space() == "" {
+			if r.In(ns2) || r.Space() == "" {
 				r.Once(&seen[0])
 				x.ID = wire.ValueOrZero(r, xsd.ParseInt32)
 				continue
 			}
 		case "owner":
-			if r.Space() == ns2 || r.Space() == "" {
+			if r.In(ns2) || r.Space() == "" {
 				r.Once(&seen[1])
 				if r.Nil() {
 					r.Skip()
@@ -1004,7 +1004,7 @@ func (x *SharedResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "shared":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Shared.UnmarshalWire(r)
 				continue

@@ -59,7 +59,7 @@ func (x *Context) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "func":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				x.Func = new(Func)
 				x.Func.UnmarshalWire(r)
@@ -86,7 +86,7 @@ func (x *Error) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "Error":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Error = r.Text()
 				continue
@@ -123,98 +123,98 @@ func (x *Func) UnmarshalWire(r *wire.Reader) {
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "type":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Type = TypeType(r.Text())
 				more = r.Child()
 				continue
 			}
 		case "Type":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Type2.UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "string":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[2])
 				x.String.UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "error":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Error.UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "MarshalWire":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[4])
 				x.MarshalWireField = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "set":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[5])
 				x.Set = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "a-b":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[6])
 				x.AB = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "a_b":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[7])
 				x.AB2 = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "aB":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[8])
 				x.AB3 = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "_":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[9])
 				x.X = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "Größe":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[10])
 				x.Größe = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "id":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[11])
 				x.ID = wire.Value(r, xsd.ParseInt32)
 				more = r.Child()
 				continue
 			}
 		case "choice":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[12])
 				x.Choice = r.Text()
 				more = r.Child()
 				continue
 			}
 		case "soap", "wire":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				more = x.Choice2.readChild(r)
 				continue
 			}
@@ -267,14 +267,14 @@ func (x *Func) MarshalWire(w *wire.Writer, name xml.Name) {
 func (x *FuncChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "soap":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Soap == nil, "element is there twice")
 			x.Soap = new(Soap)
 			x.Soap.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "wire":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Wire == nil, "element is there twice")
 			x.Wire = new(FuncWire)
 			x.Wire.UnmarshalWire(r)
@@ -327,7 +327,7 @@ func (x *FuncResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "return":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Return.UnmarshalWire(r)
 				continue
@@ -352,7 +352,7 @@ func (x *FuncType) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "context":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				x.Context = new(Context)
 				x.Context.UnmarshalWire(r)
@@ -379,7 +379,7 @@ func (x *FuncWire) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "wire":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Wire.UnmarshalWire(r)
 				continue
@@ -442,7 +442,7 @@ func (x *Problem) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "client":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Client.UnmarshalWire(r)
 				continue
@@ -467,7 +467,7 @@ func (x *Soap) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "next":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				x.Next = new(Soap)
 				x.Next.UnmarshalWire(r)
@@ -494,7 +494,7 @@ func (x *String) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "xsd":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Xsd = r.Text()
 				continue

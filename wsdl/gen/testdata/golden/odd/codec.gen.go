@@ -377,7 +377,7 @@ func (x *Base) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.A = wire.Value(r, wire.Default(xsd.ParseInt32, "7"))
 				continue
@@ -639,13 +639,13 @@ func (x *Parts) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "lone":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Lone = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "head":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Head = wire.Value(r, wire.ParseTextList[E])
 				continue
@@ -672,21 +672,22 @@ func (x *RPC) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.A = readAnyBase(r)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.B.UnmarshalWire(r)
 				continue
 			}
 		case "c":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.C = E(wire.Value(r, xsd.ParseToken))
+				r.Require(x.C != "" || r.Lenient(), "c is empty, which its enumeration is not")
 				continue
 			}
 		}
@@ -714,21 +715,22 @@ func (x *RPCResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.A = readAnyBase(r)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.B.UnmarshalWire(r)
 				continue
 			}
 		case "c":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[2])
 				x.C = E(wire.Value(r, xsd.ParseToken))
+				r.Require(x.C != "" || r.Lenient(), "c is empty, which its enumeration is not")
 				continue
 			}
 		}
@@ -847,6 +849,7 @@ func (x *Val) UnmarshalWire(r *wire.Reader) {
 			x.H = wire.AttrValue(r, a, xsd.ParseHex)
 		case nameE2:
 			x.E = E(wire.AttrValue(r, a, xsd.ParseToken))
+			r.Require(x.E != "" || r.Lenient(), "attribute e is empty, which its enumeration is not")
 			got[1] = true
 		}
 	}

@@ -43,7 +43,7 @@ func (x *Count) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "of":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Of = r.Text()
 				continue
@@ -68,7 +68,7 @@ func (x *CountResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "n":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.N = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -132,7 +132,7 @@ func (x *SearchRPCCount) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "of":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Of = r.Text()
 				continue
@@ -157,7 +157,7 @@ func (x *SearchRPCCountResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "n":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.N = wire.Value(r, xsd.ParseInt32)
 				continue
