@@ -82,19 +82,19 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "title":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Title = r.Text()
 				continue
 			}
 		case "hash":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[1])
 				x.Hash = r.Base64()
 				continue
 			}
 		case "thumbnail":
-			if r.Space() == ns2 {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[2])
 				x.Thumbnail = r.Base64()
 				if x.Thumbnail == nil {
@@ -103,26 +103,26 @@ func (x *Document) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "content":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[3])
 				x.Content.UnmarshalWire(r)
 				continue
 			}
 		case "appendix":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				x.Appendix = append(wire.More(r, x.Appendix), wire.Binary{})
 				x.Appendix[len(x.Appendix)-1].UnmarshalWire(r)
 				continue
 			}
 		case "preview":
-			if r.Space() == ns2 {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[4])
 				x.Preview = new(Base64Binary)
 				x.Preview.UnmarshalWire(r)
 				continue
 			}
 		case "signature":
-			if r.Space() == ns2 {
+			if r.In(ns2) && !r.Nil() {
 				r.Once(&seen[5])
 				v := r.Ref()
 				x.Signature = &v
@@ -180,7 +180,7 @@ func (x *Label) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue
@@ -218,7 +218,7 @@ func (x *Labelled) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[0])
 				x.Text = r.Text()
 				continue

@@ -51,7 +51,7 @@ func (x *Circle) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "radius":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Radius = wire.Value(r, xsd.ParseDecimal)
 				continue
@@ -77,6 +77,7 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 		switch a.Name {
 		case nameColour:
 			x.Colour = Colour(r.Keep(a.Value))
+			r.Require(x.Colour != "" || r.Lenient(), "attribute colour is empty, which its enumeration is not")
 			got[0] = true
 		}
 	}
@@ -85,26 +86,26 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sku":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Sku = wire.Value(r, xsd.ParseToken)
 				continue
 			}
 		case "count":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Count = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "note":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.Note = &v
 				continue
 			}
 		case "price":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				if r.NilOnly() {
 					r.Skip()
@@ -116,7 +117,7 @@ func (x *Line) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "share":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[4])
 				if r.Nil() {
 					r.Skip()
@@ -166,14 +167,14 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "line":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Line = append(wire.More(r, x.Line), Line{})
 				x.Line[len(x.Line)-1].UnmarshalWire(r)
 				more = r.Child()
 				continue
 			}
 		case "codes":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				x.Codes = wire.Value(r, wire.ParseTextList[string])
 				if x.Codes == nil {
@@ -183,13 +184,13 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "tag":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Tag = append(x.Tag, wire.Value(r, xsd.ParseToken))
 				more = r.Child()
 				continue
 			}
 		case "limit":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Limit = &v
@@ -197,7 +198,7 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "odd":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[2])
 				v := r.Text()
 				x.Odd = &v
@@ -205,19 +206,19 @@ func (x *Order) UnmarshalWire(r *wire.Reader) {
 				continue
 			}
 		case "shape":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[3])
 				x.Shape = readAnyShape(r)
 				more = r.Child()
 				continue
 			}
 		case "cash", "card":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				more = x.Choice.readChild(r)
 				continue
 			}
 		case "validate":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[4])
 				x.ValidateField = new(Plain)
 				x.ValidateField.UnmarshalWire(r)
@@ -264,14 +265,14 @@ func (x *Order) MarshalWire(w *wire.Writer, name xml.Name) {
 func (x *OrderChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "cash":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Cash == nil, "element is there twice")
 			v := wire.Value(r, xsd.ParseBool)
 			x.Cash = &v
 			return r.Child()
 		}
 	case "card":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Card == nil, "element is there twice")
 			v := wire.Value(r, xsd.ParseToken)
 			x.Card = &v
@@ -310,7 +311,7 @@ func (x *Plain) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "text":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Text = &v

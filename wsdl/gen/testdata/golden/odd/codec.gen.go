@@ -758,7 +758,7 @@ func (x *Reason) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "why":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Why = r.Text()
 				continue
@@ -783,13 +783,13 @@ func (x *Types) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "a":
-			if r.Space() == "" {
+			if r.In("") {
 				r.Once(&seen[0])
 				x.A = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "b":
-			if r.Space() == "" {
+			if r.In("") {
 				r.Once(&seen[1])
 				x.B.UnmarshalWire(r)
 				continue
@@ -816,7 +816,7 @@ func (x *TypesResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "s":
-			if r.Space() == "" {
+			if r.In("") {
 				r.Once(&seen[0])
 				x.S = r.Text()
 				continue

@@ -39,7 +39,7 @@ func (x *Cancel) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "item":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Item.UnmarshalWire(r)
 				continue
@@ -64,9 +64,10 @@ func (x *CancelResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "status":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Status = common.Status(r.Text())
+				r.Require(x.Status != "" || r.Lenient(), "status is empty, which its enumeration is not")
 				continue
 			}
 		}

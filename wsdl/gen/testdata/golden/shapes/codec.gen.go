@@ -118,13 +118,13 @@ func (x *Add) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "left":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Left = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "right":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[1])
 				x.Right = wire.Value(r, xsd.ParseInt32)
 				continue
@@ -151,7 +151,7 @@ func (x *AddResponse) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "sum":
-			if r.Space() == "" {
+			if r.Space() == "" || r.Lenient() {
 				r.Once(&seen[0])
 				x.Sum = wire.Value(r, xsd.ParseInt64)
 				continue
@@ -177,20 +177,20 @@ func (x *Again) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "mark":
-			if at <= 0 && r.Space() == ns1 {
+			if at <= 0 && r.In(ns1) {
 				at = 1
 				r.Once(&seen[0])
 				x.Mark = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
-			if at <= 2 && r.Space() == ns1 {
+			if at <= 2 && r.In(ns1) {
 				at = 3
 				r.Once(&seen[1])
 				x.Mark2 = wire.Value(r, xsd.ParseInt32)
 				continue
 			}
 		case "text":
-			if at <= 1 && r.Space() == ns1 {
+			if at <= 1 && r.In(ns1) && !r.Nil() {
 				at = 2
 				v := r.Text()
 				x.Text = &v
@@ -221,13 +221,13 @@ func (x *Broken) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "Error":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Error = r.Text()
 				continue
 			}
 		case "message":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := r.Text()
 				x.Message = &v
@@ -256,7 +256,7 @@ func (x *Busy) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "retryAfter":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.RetryAfter = wire.Value(r, xsd.ParseDuration)
 				continue
@@ -288,14 +288,14 @@ func (x *Circle) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
 				continue
 			}
 		case "radius":
-			if r.Space() == "" {
+			if r.In("") {
 				r.Once(&seen[1])
 				x.Radius = wire.Value(r, xsd.ParseFloat64)
 				continue
@@ -336,7 +336,7 @@ func (x *Drawn) UnmarshalWire(r *wire.Reader) {
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "round", "angular", "tilted":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Choices = append(wire.More(r, x.Choices), DrawnChoice{})
 				more = x.Choices[len(x.Choices)-1].readChild(r)
 				continue
@@ -362,21 +362,21 @@ func (x *Drawn) MarshalWire(w *wire.Writer, name xml.Name) {
 func (x *DrawnChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "round":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Round == nil, "element is there twice")
 			x.Round = new(Circle)
 			x.Round.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "angular":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Angular == nil, "element is there twice")
 			x.Angular = new(Square)
 			x.Angular.UnmarshalWire(r)
 			return r.Child()
 		}
 	case "tilted":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Tilted == nil, "element is there twice")
 			x.Tilted = new(Square)
 			x.Tilted.UnmarshalWire(r)
@@ -1185,20 +1185,20 @@ func (x *Imported) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "b":
-			if r.Space() == "" {
+			if r.In("") {
 				r.Once(&seen[0])
 				x.B = wire.Value(r, xsd.ParseUint8)
 				continue
 			}
 		case "a":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[1])
 				v := wire.Value(r, xsd.ParseGYear)
 				x.A = &v
 				continue
 			}
 		case "back":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[2])
 				x.Back = new(Tree)
 				x.Back.UnmarshalWire(r)
@@ -1229,7 +1229,7 @@ func (x *Included) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "part":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Part = append(x.Part, wire.Value(r, xsd.ParseToken))
 				continue
 			}
@@ -1255,7 +1255,7 @@ func (x *Link) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "ring":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Ring.UnmarshalWire(r)
 				continue
@@ -1343,7 +1343,7 @@ func (x *Ring) UnmarshalWire(r *wire.Reader) {
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "end", "link":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				more = x.Choice.readChild(r)
 				continue
 			}
@@ -1366,14 +1366,14 @@ func (x *Ring) MarshalWire(w *wire.Writer, name xml.Name) {
 func (x *RingChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "end":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.End == nil, "element is there twice")
 			v := r.Text()
 			x.End = &v
 			return r.Child()
 		}
 	case "link":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Link == nil, "element is there twice")
 			x.Link = new(Link)
 			x.Link.UnmarshalWire(r)
@@ -1442,7 +1442,7 @@ func (x *Shape) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
@@ -1479,14 +1479,14 @@ func (x *Square) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "colour":
-			if r.Space() == "" {
+			if r.In("") && !r.Nil() {
 				r.Once(&seen[0])
 				v := r.Text()
 				x.Colour = &v
 				continue
 			}
 		case "side":
-			if r.Space() == "" {
+			if r.In("") {
 				r.Once(&seen[1])
 				x.Side = wire.Value(r, xsd.ParseFloat32)
 				continue
@@ -1530,13 +1530,13 @@ func (x *Tree) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "label":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Label = r.Text()
 				continue
 			}
 		case "branch":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Branch = append(wire.More(r, x.Branch), Tree{})
 				x.Branch[len(x.Branch)-1].UnmarshalWire(r)
 				continue

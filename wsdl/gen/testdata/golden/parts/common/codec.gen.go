@@ -36,13 +36,13 @@ func (x *Card) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "Amount":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Amount = wire.Value(r, xsd.ParseDecimal)
 				continue
 			}
 		case "Item":
-			if r.Space() == ns2 {
+			if r.In(ns2) {
 				r.Once(&seen[1])
 				x.Item.UnmarshalWire(r)
 				continue
@@ -93,7 +93,7 @@ func (x *Payment) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "Amount":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Amount = wire.Value(r, xsd.ParseDecimal)
 				continue
@@ -118,7 +118,7 @@ func (x *Problem) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "Message":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Message = r.Text()
 				continue

@@ -31,7 +31,7 @@ func (x *Customer) UnmarshalWire(r *wire.Reader) {
 	for more := r.Child(); more; {
 		switch r.Local() {
 		case "Name", "Last":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				more = x.Choice.readChild(r)
 				continue
 			}
@@ -54,14 +54,14 @@ func (x *Customer) MarshalWire(w *wire.Writer, name xml.Name) {
 func (x *CustomerChoice) readChild(r *wire.Reader) bool {
 	switch r.Local() {
 	case "Name":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Name == nil, "element is there twice")
 			v := r.Text()
 			x.Name = &v
 			return r.Child()
 		}
 	case "Last":
-		if r.Space() == ns1 {
+		if r.In(ns1) {
 			r.Require(x.Last == nil, "element is there twice")
 			x.Last = common.ReadAnyPayment(r)
 			return r.Child()

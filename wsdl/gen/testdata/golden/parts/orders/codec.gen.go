@@ -36,13 +36,13 @@ func (x *Item) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "Name":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.Name = r.Text()
 				continue
 			}
 		case "Status":
-			if r.Space() == ns1 {
+			if r.In(ns1) && !r.Nil() {
 				r.Once(&seen[1])
 				v := common.Status(r.Text())
 				x.Status = &v
@@ -71,19 +71,19 @@ func (x *Place) UnmarshalWire(r *wire.Reader) {
 	for r.Child() {
 		switch r.Local() {
 		case "By":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[0])
 				x.By.UnmarshalWire(r)
 				continue
 			}
 		case "Item":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				x.Item = append(wire.More(r, x.Item), Item{})
 				x.Item[len(x.Item)-1].UnmarshalWire(r)
 				continue
 			}
 		case "Pay":
-			if r.Space() == ns1 {
+			if r.In(ns1) {
 				r.Once(&seen[1])
 				x.Pay = common.ReadAnyPayment(r)
 				continue
