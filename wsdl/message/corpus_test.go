@@ -234,8 +234,8 @@ func TestCorpusTemplates(t *testing.T) {
 			continue
 		}
 		start := time.Now()
-		docs := templates(t, id, New(d))
-		if took := time.Since(start); took > 20*time.Second {
+		docs := templates(t, id, d)
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s took %v", id, took)
 		}
 		total += len(docs)
@@ -257,9 +257,10 @@ func TestCorpusTemplates(t *testing.T) {
 }
 
 // templates makes the templates of all messages, and what comes back of their
-// JSON. Each is a document.
-func templates(t *testing.T, id string, c *Catalog) (docs []string) {
+// JSON. Each is a document whose element a schema declares.
+func templates(t *testing.T, id string, d *wsdl.Definitions) (docs []string) {
 	t.Helper()
+	c := New(d)
 	seen := map[string]bool{}
 	for _, o := range c.Operations {
 		for _, b := range []*Body{o.Input, o.Output} {
@@ -293,7 +294,7 @@ func templates(t *testing.T, id string, c *Catalog) (docs []string) {
 			case err != nil && !strings.Contains(doc, "this is not complete") && !strings.Contains(doc, "schema has no type"):
 				t.Errorf("%s %s: %v\n%.3000s", id, o.Name, err, j)
 			case err != nil:
-			case b.elem.Global && !strings.Contains(doc, "the description has none"):
+			case slices.Contains(d.Elements, b.elem) && !strings.Contains(doc, "the description has none"):
 				docs = append(docs, doc, req.Body.String())
 			}
 		}
