@@ -94,12 +94,13 @@ func corpus(t *testing.T) (ids, files []string) {
 }
 
 // TestCorpus runs the generator over descriptions that others wrote. None may
-// crash it or take long, and what it writes must compile.
+// crash it or take long. That what it writes compiles is what the corpus command
+// shows.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	ids, files := corpus(t)
 	var table strings.Builder
-	loaded, generated, compiled, whole := 0, 0, 0, 0
+	loaded, generated, whole := 0, 0, 0
 	for i, id := range ids {
 		start := time.Now()
 		d, err := new(wsdl.Resolver).Open(t.Context(), files[i])
@@ -118,11 +119,6 @@ func TestCorpus(t *testing.T) {
 		if took > 20*time.Second {
 			t.Errorf("%s took %v", id, took)
 		}
-		if err := compile(t, r); err != nil {
-			t.Errorf("%s does not compile: %s", id, firstLine(err))
-			continue
-		}
-		compiled++
 		if len(d.Dropped) == 0 {
 			whole++
 		}
@@ -133,10 +129,10 @@ func TestCorpus(t *testing.T) {
 		fmt.Fprintf(&table, "%-28s %4d types %4d operations %3d left out %8v\n", id, r.Types, ops, len(r.Skipped), took.Round(time.Millisecond))
 	}
 	// What is lost below this has been won before.
-	if loaded < 75 || generated < 71 || compiled < generated || whole < 70 {
-		t.Errorf("%d load, %d generate, %d compile, %d of them with every operation; expected at least 75, 71, all and 70", loaded, generated, compiled, whole)
+	if loaded < 75 || generated < 75 || whole < 74 {
+		t.Errorf("%d load, %d generate, %d of them with every operation; expected at least 75, 75 and 74", loaded, generated, whole)
 	}
-	t.Logf("%d descriptions: %d load, %d generate, %d compile, %d of them with every operation\n%s", len(ids), loaded, generated, compiled, whole, &table)
+	t.Logf("%d descriptions: %d load, %d generate, %d of them with every operation\n%s", len(ids), loaded, generated, whole, &table)
 }
 
 func firstLine(err error) string {
