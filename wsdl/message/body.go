@@ -27,6 +27,9 @@ type Body struct {
 
 func newBody(s *schema, op *wsdl.BoundOperation, m *wsdl.BoundMessage, reply bool) *Body {
 	b := &Body{s: s, encoded: m.Use == wsdl.Encoded}
+	if b.encoded {
+		b.s = s.forEncoded()
+	}
 	seq := &wsdl.Particle{Kind: wsdl.Sequence, Min: 1, Max: 1}
 	for _, p := range m.Body {
 		e := p.Element
@@ -90,6 +93,9 @@ func (b *Body) encode(v *value) (*Request, error) {
 		v = v.members[0].val
 	}
 	x := &encoder{s: b.s, w: wire.NewWriter(nil), encoded: b.encoded}
+	if b.encoded {
+		x.w.Encoded(false)
+	}
 	x.w.Start(xml.Name{Local: "x"})
 	if b.bare {
 		switch v.kind {
@@ -209,7 +215,7 @@ func (b *Body) decode(body wire.Raw) (*value, error) {
 		if err != nil {
 			return nil, err
 		}
-		body = inlined
+		body, b.s.gaps = inlined, 0
 	}
 	r := body.Reader(wire.Options{})
 	v := &value{kind: object}

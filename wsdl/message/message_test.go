@@ -214,7 +214,7 @@ func TestRPC(t *testing.T) {
 	}{
 		{literal, `<x xmlns="urn:other"><return xmlns="">7</return></x>`, "{\n  \"return\": 7\n}"},
 		{encoded, `<c:AddResponse xmlns:c="urn:calc"><return href="#a"/></c:AddResponse><m id="a" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xs="http://www.w3.org/2001/XMLSchema" xsi:type="xs:long">8</m>`,
-			"{\n  \"return\": {\n    \"@type\": \"xs:long\",\n    \"#text\": 8\n  }\n}"},
+			"{\n  \"return\": 8\n}"},
 	} {
 		raw, err := wire.ParseRaw(tt.body)
 		if err != nil {

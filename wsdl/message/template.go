@@ -33,9 +33,10 @@ type node struct {
 }
 
 type nodeAttr struct {
-	name  xml.Name
-	value string
-	qname bool
+	name   xml.Name
+	value  string
+	qname  bool
+	suffix string // after a qualified name
 }
 
 // template makes an example of the elements of a type.
@@ -114,9 +115,9 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 				return n, true
 			}
 			typ = t.pick(others)
-			n.attrs = append(n.attrs, nodeAttr{xml.Name{Space: wire.XSI, Local: "type"}, clark(xml.Name(typ.Name)), true})
-		} else if t.encoded && !root && !typ.Name.IsZero() {
-			n.attrs = append(n.attrs, nodeAttr{xml.Name{Space: wire.XSI, Local: "type"}, clark(xml.Name(typ.Name)), true})
+			n.attrs = append(n.attrs, typeAttr(typ))
+		} else if t.encoded && !root && (!typ.Name.IsZero() || typ.Array != nil) {
+			n.attrs = append(n.attrs, typeAttr(typ))
 		}
 		if names := t.typeNames(others, typ); names != "" && typ.Complex {
 			more = append(more, "xsi:type may be "+names)
@@ -136,6 +137,8 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 	switch {
 	case typ == nil || isAny(typ):
 		more = append(more, "anything")
+	case t.s.isArray(typ):
+		ok = t.array(n, typ)
 	default:
 		attrNotes := t.attributes(n, typ)
 		if typ.Simple != nil {
@@ -168,6 +171,14 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 	}
 	n.notes = strings.Join(more, "; ")
 	return n, ok
+}
+
+func typeAttr(typ *wsdl.Type) nodeAttr {
+	name := xml.Name(typ.Name)
+	if typ.Array != nil { // as the codec writes it
+		name = xml.Name{Space: soapEncoding11, Local: "Array"}
+	}
+	return nodeAttr{name: xml.Name{Space: wire.XSI, Local: "type"}, value: clark(name), qname: true}
 }
 
 // pick takes the first type that is not open yet.
@@ -215,7 +226,7 @@ func firstSentence(doc string) string {
 
 func (t *template) attributes(n *node, typ *wsdl.Type) (notes []string) {
 	for _, a := range typ.Attributes {
-		if a.Type == nil {
+		if a.Type == nil || ofEncoding(typ, a) {
 			continue
 		}
 		key := attrKey(typ, xml.Name(a.Name))
@@ -231,7 +242,7 @@ func (t *template) attributes(n *node, typ *wsdl.Type) (notes []string) {
 		if about != "" {
 			note = append(note, about)
 		}
-		n.attrs = append(n.attrs, nodeAttr{xml.Name(a.Name), v, isQName(a.Type)})
+		n.attrs = append(n.attrs, nodeAttr{name: xml.Name(a.Name), value: v, qname: isQName(a.Type)})
 		if len(note) > 0 {
 			notes = append(notes, key+": "+strings.Join(note, ", "))
 		}

@@ -121,10 +121,12 @@ func (x *encoder) element(e *wsdl.Element, v *value) {
 		x.fail(`needs "@type", because the type %s is abstract: one of %s`, t.Name.Local, strings.Join(x.s.alternatives(t), ", "))
 		return
 	}
-	if t != e.Type || x.encoded && len(x.path) > 0 && t != nil && !t.Name.IsZero() && v.kind != null {
+	if t != e.Type || x.encoded && len(x.path) > 0 && t != nil && !t.Name.IsZero() && v.kind != null && t.Array == nil {
 		x.w.NextType(xml.Name(t.Name))
 	}
 	switch {
+	case x.s.isArray(t) && v.kind != null && v.get("#xml") == nil && !isNil(v):
+		x.array(e, t, v)
 	case v.kind == array:
 		x.fail("is not repeated: give one value, not an array")
 	case v.kind == null:
@@ -154,6 +156,16 @@ func (x *encoder) element(e *wsdl.Element, v *value) {
 		x.content(t, &special{text: v})
 		x.w.End()
 	}
+}
+
+// isNil reports whether v is an object that says to be nil.
+func isNil(v *value) bool {
+	for _, key := range []string{"@nil", "@xsi:nil"} {
+		if w := v.get(key); w != nil {
+			return w.text == "true"
+		}
+	}
+	return false
 }
 
 // typeOf resolves an xsi:type.
