@@ -60,9 +60,9 @@ the schema, and what that does not know is an error:
 The answer is printed as XML, or with --json as JSON. A fault goes to standard
 error, and the exit code is 1.
 
-The login goes to the origin of the WSDL, or to that of --url, and to no other. A
-password is asked for on the terminal, or taken from ` + passwordVariable + ` or
---password-file.`,
+Login and headers go to the origin of the WSDL, or to that of --url, and to no
+other; with a WSDL in a file, which has no origin, they need --url. A password is
+asked for on the terminal, or taken from ` + passwordVariable + ` or --password-file.`,
 		Example: `  # what is there, and what does a request look like?
   soapward call 'https://host.corp.test/Orders.svc?wsdl'
   soapward call --template 'https://host.corp.test/Orders.svc?wsdl' GetOrder
@@ -128,19 +128,15 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	source := args[0]
-	sends := len(args) > 1 && f.template == ""
 	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate, AllowBroken: true}
 	client := &http.Client{Timeout: f.timeout}
-	if isRemote(source) || sends { // nothing else is logged in to, so no password is asked for
-		t, err := f.login.transport(cmd)
+	if isRemote(source) {
+		end, err := f.logIn(cmd, client)
 		if err != nil {
 			return err
 		}
-		if t != nil {
-			defer t.CloseIdleConnections()
-			client.Transport = t
-			resolver.HTTP = &http.Client{Transport: t, Timeout: f.timeout}
-		}
+		defer end()
+		resolver.HTTP = client
 	}
 	d, err := resolver.Open(cmd.Context(), source)
 	if err != nil {
@@ -157,6 +153,10 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 	if f.template != "" {
 		return f.printTemplate(cmd, op)
 	}
+	address, err := f.address(source, op)
+	if err != nil {
+		return err
+	}
 	req, err := f.request(cmd, op, args[2:])
 	if err != nil {
 		var re *remedyError
@@ -165,7 +165,24 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return withRemedy(err, fmt.Sprintf("soapward call --template %s %s", shellWord(source), shellWord(args[1])))
 	}
-	return f.call(cmd, source, client, op, req)
+	if !isRemote(source) { // only now, so that no password is asked for in vain
+		end, err := f.logIn(cmd, client)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	return f.call(cmd, source, address, client, op, req)
+}
+
+// logIn makes client log in as the flags say. What it returns ends that.
+func (f *callFlags) logIn(cmd *cobra.Command, client *http.Client) (end func(), err error) {
+	t, err := f.login.transport(cmd)
+	if err != nil || t == nil {
+		return func() {}, err
+	}
+	client.Transport = t
+	return t.CloseIdleConnections, nil
 }
 
 // withDropped adds to err why an operation is missing that the description
@@ -290,19 +307,28 @@ func (f *callFlags) options() ([]soapclient.CallOption, error) {
 	return opts, nil
 }
 
-// call sends the request and prints the answer.
-func (f *callFlags) call(cmd *cobra.Command, source string, client *http.Client, op *message.Operation, req *message.Request) error {
-	address := f.url
-	if address == "" {
-		address = op.URL
-	}
+// address returns where to call. Login and headers are for whom the user named
+// only, not for whom the description does.
+func (f *callFlags) address(source string, op *message.Operation) (string, error) {
 	switch {
-	case !isRemote(address):
-		return withRemedy(fmt.Errorf("the WSDL has no http address for port %s: %q", op.Port, address), "add --url URL")
-	case f.url == "" && (f.login.wanted() || len(f.headers)+len(f.soapHeaders) > 0) && isRemote(source) && !sameOrigin(source, address):
-		return withRemedy(fmt.Errorf("the WSDL names another server, %s, and login and headers stay with that of the WSDL", address),
-			fmt.Sprintf("--url %s, if you trust that server", shellWord(address)))
+	case f.url != "":
+		return f.url, nil
+	case !isRemote(op.URL):
+		return "", withRemedy(fmt.Errorf("the WSDL has no http address for port %s: %q", op.Port, op.URL), "add --url URL")
+	case !f.login.wanted() && len(f.headers)+len(f.soapHeaders) == 0:
+		return op.URL, nil
+	case !isRemote(source):
+		return "", withRemedy(fmt.Errorf("the WSDL is a file, which anybody may have written, and names %s: login and headers go there only if you say so", op.URL),
+			fmt.Sprintf("--url %s, if you trust that server", shellWord(op.URL)))
+	case !sameOrigin(source, op.URL):
+		return "", withRemedy(fmt.Errorf("the WSDL names another server, %s, and login and headers stay with that of the WSDL", op.URL),
+			fmt.Sprintf("--url %s, if you trust that server", shellWord(op.URL)))
 	}
+	return op.URL, nil
+}
+
+// call sends the request and prints the answer.
+func (f *callFlags) call(cmd *cobra.Command, source, address string, client *http.Client, op *message.Operation, req *message.Request) error {
 	opts, err := f.options()
 	if err != nil {
 		return err
