@@ -56,6 +56,7 @@ the schema, and what that does not know is an error:
   @id=7                  an attribute
   scan=@file             the value is in a file, and made base64 if need be
   note:=null             JSON
+  query.#any=@q.xml      XML, where the schema allows any; or query.#any='<Query/>'
 
 The answer is printed as XML, or with --json as JSON. A fault goes to standard
 error, and the exit code is 1.

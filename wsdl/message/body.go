@@ -86,13 +86,15 @@ func (b *Body) FromJSON(data []byte) (*Request, error) {
 	return b.encode(v)
 }
 
-// encode writes v as the body.
-func (b *Body) encode(v *value) (*Request, error) {
+func (b *Body) encode(v *value) (*Request, error) { return b.encodeFrom(v, false) }
+
+// encodeFrom writes v, which may be made of arguments, as the body.
+func (b *Body) encodeFrom(v *value, args bool) (*Request, error) {
 	// An object that holds the element itself is understood too.
 	if v.kind == object && len(v.members) == 1 && v.members[0].key == b.elem.Name.Local && !b.bare && !b.has(v.members[0].key) {
 		v = v.members[0].val
 	}
-	x := &encoder{s: b.s, w: wire.NewWriter(nil), encoded: b.encoded}
+	x := &encoder{s: b.s, w: wire.NewWriter(nil), encoded: b.encoded, args: args}
 	if b.encoded {
 		x.w.Encoded(false)
 	}

@@ -293,6 +293,7 @@ func templates(t *testing.T, id string, c *Catalog) (docs []string) {
 			case err != nil && !strings.Contains(doc, "this is not complete") && !strings.Contains(doc, "schema has no type"):
 				t.Errorf("%s %s: %v\n%.3000s", id, o.Name, err, j)
 			case err != nil:
+			case strings.Contains(doc, "<!-- any element"): // left for the user to fill in
 			case b.elem.Global && !strings.Contains(doc, "the description has none"):
 				docs = append(docs, doc, req.Body.String())
 			}

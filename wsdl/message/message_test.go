@@ -271,7 +271,7 @@ func TestTemplate(t *testing.T) {
   <n1:pickup>2026-01-31</n1:pickup> <!-- choice: this or ship; xs:date -->
   <n1:note>text</n1:note> <!-- optional; may be xsi:nil="true" -->
   <n1:scan>eHh4eA==</n1:scan> <!-- optional; xs:base64Binary -->
-  <!-- optional; any element of another namespace -->
+  <!-- optional; any element of another namespace goes here -->
 </n1:Order>
 `
 	if got != want {

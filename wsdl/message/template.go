@@ -50,6 +50,7 @@ type template struct {
 	ids   int
 
 	encoded bool
+	mixed   bool // the element around has mixed content
 }
 
 func (b *Body) node() (*node, bool) {
@@ -133,6 +134,8 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 	if typ != nil {
 		t.open[typ]++
 	}
+	outer := t.mixed
+	t.mixed = typ != nil && typ.Mixed
 	ok := true
 	switch {
 	case typ == nil || isAny(typ):
@@ -162,7 +165,7 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 		}
 		more = append(more, attrNotes...)
 	}
-	t.depth--
+	t.depth, t.mixed = t.depth-1, outer
 	if typ != nil {
 		t.open[typ]--
 	}
@@ -318,8 +321,8 @@ func (t *template) once(p *wsdl.Particle, notes string, optional bool) (kids []*
 		n, ok := t.element(fit[0], notes, false)
 		return []*node{n}, nil, ok
 	case wsdl.AnyParticle:
-		if optional {
-			return nil, []string{join(notes, "any element"+t.ofSpaces(p.Wildcard))}, true
+		if optional || t.mixed { // in mixed content it is seldom meant as the schema says
+			return nil, []string{join(notes, "any element"+t.ofSpaces(p.Wildcard)+" goes here")}, true
 		}
 		n, ok := t.anyElement(p.Wildcard, join(notes, "any element"+t.ofSpaces(p.Wildcard)))
 		return []*node{n}, nil, ok
