@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/wire"
 	"github.com/soapward/soapward/soapclient"
@@ -379,10 +380,20 @@ func (f *callFlags) explainCall(source, address string, op *message.Operation, e
 	var fault *soap.Fault
 	var status *soapclient.StatusError
 	var slow net.Error
+	var refused *authclient.RefusedError
 	switch {
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !f.login.wanted():
-		return withRemedy(fmt.Errorf("%s answered 401 Unauthorized and offers %s", address, strings.Join(schemes(status.Challenges), ", ")),
-			`add -u 'DOMAIN\user' to log in`)
+		offered := schemes(status.Challenges)
+		err = fmt.Errorf("%s answered 401 Unauthorized and offers %s", address, strings.Join(offered, ", "))
+		switch {
+		case otherLogins(offered):
+			return withRemedy(err, f.byHeader(address, offered))
+		case f.url == "" && !isRemote(source):
+			return withRemedy(err, `add -u 'DOMAIN\user' to log in, and --url `+shellWord(address)+" if you trust that server")
+		}
+		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
+	case errors.As(err, &refused) && !refused.Proxy && otherLogins(refused.Offered):
+		return withRemedy(err, f.byHeader(address, refused.Offered))
 	case errors.As(err, &fault):
 		return &faultError{fault, op}
 	case errors.As(err, &status) && isRemote(status.Location):
@@ -394,6 +405,19 @@ func (f *callFlags) explainCall(source, address string, op *message.Operation, e
 		return withRemedy(err, "add --timeout 5m, or check that the service runs at "+address)
 	}
 	return explain("soapward call", source, f.login, err)
+}
+
+// byHeader says how to log in where NTLM and Kerberos are not offered.
+func (f *callFlags) byHeader(address string, offered []string) string {
+	value := map[string]string{"basic": `"Basic " and USER:PASSWORD in base64`, "bearer": `"Bearer " and the token`}[strings.ToLower(offered[0])]
+	if value == "" {
+		value = "the value of that header"
+	}
+	remedy := "soapward logs in by NTLM or Kerberos only: in place of -u and --negotiate, add -H Authorization=@FILE, with " + value + " in FILE"
+	if f.url == "" {
+		remedy += ", and --url " + shellWord(address) + " if you trust that server"
+	}
+	return remedy
 }
 
 // schemes are the names of the schemes in challenges.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authclient"
@@ -27,6 +28,8 @@ func explain(command, source string, login loginFlags, err error) error {
 		return withRemedy(err, "check --proxy-user and its password; --proxy-negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusProxyAuthRequired:
 		return withRemedy(err, "add --proxy-user USER to log in to the proxy")
+	case errors.As(err, &refused) && otherLogins(refused.Offered), errors.As(err, &status) && status.Code == http.StatusUnauthorized && sameOrigin(source, status.URI) && otherLogins(status.Challenges):
+		return withRemedy(err, fmt.Sprintf("soapward logs in by NTLM or Kerberos only: save the WSDL and what it imports, such as with curl -u USER -o service.wsdl %s, and then: %s service.wsdl", shellWord(source), command))
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
@@ -46,6 +49,14 @@ func explain(command, source string, login loginFlags, err error) error {
 		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
 	}
 	return err
+}
+
+// otherLogins reports whether a server offers schemes, but none that commands
+// log in by.
+func otherLogins(offered []string) bool {
+	return len(offered) > 0 && !slices.ContainsFunc(offered, func(s string) bool {
+		return strings.EqualFold(s, authclient.SchemeNTLM) || strings.EqualFold(s, authclient.SchemeNegotiate)
+	})
 }
 
 // isRemote reports whether a description is fetched over HTTP.
