@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,8 +84,8 @@ asked for on the terminal, or taken from ` + passwordVariable + ` or --password-
 	f.login.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVarP(&f.data, "data", "d", "", "send what is in `FILE`, or with - what comes on standard input: XML or JSON")
-	fl.StringVar(&f.template, "template", "", "print an example of the request: `xml` or json")
-	fl.Lookup("template").NoOptDefVal = "xml"
+	fl.Var((*templateFormat)(&f.template), "template", "print an example of the request, as XML or JSON")
+	fl.Lookup("template").NoOptDefVal = templateFormats
 	fl.StringVar(&f.port, "port", "", "use the port, or the service, called `NAME`")
 	fl.StringVar(&f.soap, "soap", "", "use a port that speaks SOAP `VERSION` 1.1 or 1.2")
 	fl.StringVar(&f.url, "url", "", "call the service at `URL`, not where the WSDL says")
@@ -96,6 +97,23 @@ asked for on the terminal, or taken from ` + passwordVariable + ` or --password-
 	return cmd
 }
 
+// templateFormats is how the help shows what --template may be given, and its
+// value where it is given nothing.
+const templateFormats = "xml|json"
+
+// templateFormat is a flag that the help shows as --template[=xml|json].
+type templateFormat string
+
+func (t *templateFormat) String() string { return string(*t) }
+func (t *templateFormat) Type() string   { return "" }
+func (t *templateFormat) Set(s string) error {
+	if s == templateFormats {
+		s = "xml"
+	}
+	*t = templateFormat(s)
+	return nil
+}
+
 // check refuses flags that make no sense.
 func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 	if err := f.login.check(cmd); err != nil {
@@ -104,6 +122,8 @@ func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case f.template != "" && f.template != "xml" && f.template != "json":
 		return usagef(cmd, "--template is xml or json, not %q", f.template)
+	case f.template != "" && slices.ContainsFunc(args, isFormat):
+		return usagef(cmd, "%q is apart from --template; did you mean --template=%[1]s?", args[slices.IndexFunc(args, isFormat)])
 	case f.template != "" && len(args) < 2:
 		return usagef(cmd, "--template needs an OPERATION")
 	case f.soap != "" && f.soap != "1.1" && f.soap != "1.2":
@@ -123,6 +143,12 @@ func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// isFormat reports whether an argument is meant for --template.
+func isFormat(arg string) bool {
+	_, err := os.Stat(arg)
+	return (arg == "xml" || arg == "json") && err != nil
 }
 
 func (f *callFlags) run(cmd *cobra.Command, args []string) error {
