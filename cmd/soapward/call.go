@@ -130,6 +130,8 @@ func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--soap is 1.1 or 1.2, not %q", f.soap)
 	case f.data != "" && len(args) > 2:
 		return usagef(cmd, "the request is given twice: by --data, and by %q", args[2])
+	case len(args) > 2 && isDocument(args[2]):
+		return usagef(cmd, "%.20q is no NAME=VALUE; did you mean to send it with --data FILE, or --data - from standard input?", args[2])
 	case f.data != "" && len(args) < 2:
 		return usagef(cmd, "--data needs an OPERATION")
 	case f.url != "" && !isRemote(f.url):
@@ -143,6 +145,13 @@ func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// isDocument reports whether an argument is JSON or XML. A name may begin with
+// a brace too: {namespace}name=value.
+func isDocument(arg string) bool {
+	s := strings.Join(strings.Fields(arg), "")
+	return strings.HasPrefix(s, "<") || strings.HasPrefix(s, "[") || strings.HasPrefix(s, `{"`) || s == "{}"
 }
 
 // isFormat reports whether an argument is meant for --template.

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +22,12 @@ func explain(command, source string, login loginFlags, err error) error {
 	var refused *authclient.RefusedError
 	var mistakes *wsdl.Error
 	switch {
+	case schemeless(source):
+		scheme := "http://"
+		if strings.Contains(source, ":443/") {
+			scheme = "https://"
+		}
+		return withRemedy(err, "did you mean "+shellWord(scheme+source)+"?")
 	case errors.As(err, &mistakes) && mistakes.Broken:
 		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
 	case errors.As(err, &refused) && refused.Proxy && refused.Anonymous:
@@ -57,6 +65,20 @@ func otherLogins(offered []string) bool {
 	return len(offered) > 0 && !slices.ContainsFunc(offered, func(s string) bool {
 		return strings.EqualFold(s, authclient.SchemeNTLM) || strings.EqualFold(s, authclient.SchemeNegotiate)
 	})
+}
+
+// hostFirst is an address without its scheme: a host with a port, or a host
+// that is asked a question.
+var hostFirst = regexp.MustCompile(`^(([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\]):\d{1,5}($|[/?])|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^?]*\?)`)
+
+// schemeless reports whether a source that cannot be opened looks like a URL
+// whose http:// was left away.
+func schemeless(source string) bool {
+	if !hostFirst.MatchString(source) {
+		return false
+	}
+	_, err := os.Stat(source)
+	return err != nil
 }
 
 // isRemote reports whether a description is fetched over HTTP.

@@ -152,6 +152,7 @@ func TestFromArgs(t *testing.T) {
 		{"JSON", append(base, "note:=null"), `"note": null`, ""},
 		{"twice is repeated", append(base[:3:3], `line:={"sku":"AB-001","count":1}`, `line:={"sku":"AB-002","count":2}`, "pickup=2026-01-31"), `"sku": "AB-002"`, ""},
 		{"namespace", append(base, "{urn:shop}note=x.y"), `"note": "x.y"`, ""},
+		{"attribute without a dot", append(base, "line[0].price=1", "line[0].price@currency=EUR"), "", "line[0].price@currency: there is no such element; an attribute is written price.@currency"},
 		{"no file", append(base, "scan=@gone"), "", `argument "scan=@gone": file does not exist`},
 		{"no value", []string{"customer"}, "", `argument "customer": want name=value`},
 		{"no name", []string{"=x"}, "", "a name is missing"},

@@ -446,7 +446,10 @@ func (x *encoder) slot(sh *shape, key string) *slot {
 		}
 		all = append(all, sl.key)
 	}
+	at := strings.IndexByte(key, '@')
 	switch {
+	case at > 0 && sh.byKey[key[:at]] != nil:
+		x.fail("there is no such element; an attribute is written %s.%s", key[:at], key[at:])
 	case len(same) > 0:
 		x.fail("may be any of %s", strings.Join(same, ", "))
 	case len(all) == 0:
