@@ -49,9 +49,10 @@ func newCallCommand() *cobra.Command {
 OPERATION, list what there is.
 
 The request is made of NAME=VALUE arguments, or is JSON or XML in --data; begin
-with what --template prints. XML is the element in the body, or a whole envelope,
-which is not compared with the WSDL. JSON and arguments are put in the order of
-the schema, and what that does not know is an error:
+with what --template prints. XML is the element in the body, or a whole envelope.
+It is sent as it is: only its outer element is compared with the WSDL, and of an
+envelope nothing. JSON and arguments are put in the order of the schema, and what
+that does not know is an error:
   name=value             an element; again, it is repeated
   customer.name=value    an element within another
   line[0].sku=value      one of a repeated element

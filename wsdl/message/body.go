@@ -149,8 +149,9 @@ func ample(size int) wire.Options {
 	}}
 }
 
-// FromXML makes a request of XML: of the element in the body, or of a whole
-// envelope, which is not compared with the description.
+// FromXML makes a request of XML: of the element in the body, of which only the
+// name is compared with the description, or of a whole envelope, of which nothing
+// is.
 func (b *Body) FromXML(data []byte) (*Request, error) {
 	r := wire.NewReader(data, ample(len(data)))
 	if r.Next() != wire.Start {
