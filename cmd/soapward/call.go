@@ -257,8 +257,12 @@ func (f *callFlags) printTemplate(cmd *cobra.Command, op *message.Operation) err
 	if _, err := io.WriteString(out, op.Input.Template()); err != nil {
 		return err
 	}
-	for _, h := range op.Headers {
-		fmt.Fprintf(out, "<!-- a header block is described too, for --soap-header: %s -->\n", oneLine("{"+h.Space+"}"+h.Local))
+	for _, h := range op.HeaderTemplates() {
+		// In a comment, so that all of it can be sent. Two hyphens would end that.
+		h = strings.ReplaceAll(h, "--", "-&#45;")
+		if _, err := fmt.Fprintf(out, "<!-- a header block is described too: one like this, in a file that the flag soap-header names\n%s-->\n", h); err != nil {
+			return err
+		}
 	}
 	return nil
 }

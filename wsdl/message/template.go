@@ -76,6 +76,17 @@ func (b *Body) Template() string {
 	return p.document(n)
 }
 
+// HeaderTemplates returns an example of each of Headers as XML, as Template
+// does of the body, but without comments.
+func (o *Operation) HeaderTemplates() []string {
+	var all []string
+	for _, e := range o.headers {
+		n, _ := (&Body{s: o.schema, elem: e}).node()
+		all = append(all, (&printer{plain: true}).document(n))
+	}
+	return all
+}
+
 // TemplateJSON returns the example of Template as JSON.
 func (b *Body) TemplateJSON() ([]byte, error) {
 	n, _ := b.node()
