@@ -36,12 +36,14 @@ func explain(command, source string, login loginFlags, err error) error {
 		return withRemedy(err, "check --proxy-user and its password; --proxy-negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusProxyAuthRequired:
 		return withRemedy(err, "add --proxy-user USER to log in to the proxy")
-	case errors.As(err, &refused) && otherLogins(refused.Offered), errors.As(err, &status) && status.Code == http.StatusUnauthorized && sameOrigin(source, status.URI) && otherLogins(status.Challenges):
-		return withRemedy(err, fmt.Sprintf("soapward logs in by NTLM or Kerberos only: save the WSDL and what it imports, such as with curl -u USER -o service.wsdl %s, and then: %s service.wsdl", shellWord(source), command))
+	case errors.As(err, &refused) && otherLogins(refused.Offered):
+		return withRemedy(err, saveFirst(command, source, refused.Offered))
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
 		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: %s ... %s", source, command, shellWord(status.URI)))
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && otherLogins(status.Challenges):
+		return withRemedy(err, saveFirst(command, source, status.Challenges))
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !login.wanted():
 		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
@@ -65,6 +67,16 @@ func otherLogins(offered []string) bool {
 	return len(offered) > 0 && !slices.ContainsFunc(offered, func(s string) bool {
 		return strings.EqualFold(s, authclient.SchemeNTLM) || strings.EqualFold(s, authclient.SchemeNegotiate)
 	})
+}
+
+// saveFirst says how to read a WSDL where neither NTLM nor Kerberos is offered.
+func saveFirst(command, source string, offered []string) string {
+	login := "-H @FILE, with the header Authorization in FILE, and"
+	if slices.ContainsFunc(offered, func(s string) bool { return strings.EqualFold(s, authclient.SchemeBasic) }) {
+		login = "-u USER"
+	}
+	return fmt.Sprintf("soapward logs in by NTLM or Kerberos only: save the WSDL and what it imports, such as with curl %s -o service.wsdl %s, and then: %s service.wsdl",
+		login, shellWord(source), command)
 }
 
 // hostFirst is an address without its scheme: a host with a port, or a host

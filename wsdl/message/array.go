@@ -156,7 +156,7 @@ func (s *schema) index(r *wire.Reader, attr string, other int) int {
 }
 
 // array makes an example of an array of type t: one item.
-func (t *template) array(n *node, typ *wsdl.Type) bool {
+func (t *template) array(n *node, typ *wsdl.Type) {
 	name, inner := itemType(typ)
 	size := strings.TrimSuffix(strings.Repeat("1,", typ.Array.Rank), ",")
 	n.attrs = append(n.attrs, nodeAttr{
@@ -166,10 +166,9 @@ func (t *template) array(n *node, typ *wsdl.Type) bool {
 	if !ok { // it holds itself, so let it be empty
 		n.attrs[len(n.attrs)-1].suffix = inner + "[" + strings.ReplaceAll(size, "1", "0") + "]"
 		n.after = append(n.after, "the item is not shown because it would contain itself")
-		return true
+		return
 	}
 	n.kids = append(n.kids, kid)
-	return true
 }
 
 // ofEncoding reports whether an attribute is one of those that SOAP encoding

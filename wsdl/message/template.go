@@ -152,7 +152,7 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 	case typ == nil || isAny(typ):
 		more = append(more, "anything")
 	case t.s.isArray(typ):
-		ok = t.array(n, typ)
+		t.array(n, typ)
 	default:
 		attrNotes := t.attributes(n, typ)
 		if typ.Simple != nil {
