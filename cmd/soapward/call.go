@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/wire"
 	"github.com/soapward/soapward/soapclient"
@@ -47,22 +49,24 @@ func newCallCommand() *cobra.Command {
 OPERATION, list what there is.
 
 The request is made of NAME=VALUE arguments, or is JSON or XML in --data; begin
-with what --template prints. XML is the element in the body, or a whole envelope,
-which is not compared with the WSDL. JSON and arguments are put in the order of
-the schema, and what that does not know is an error:
+with what --template prints. XML is the element in the body, or a whole envelope.
+It is sent as it is: only its outer element is compared with the WSDL, and of an
+envelope nothing. JSON and arguments are put in the order of the schema, and what
+that does not know is an error:
   name=value             an element; again, it is repeated
   customer.name=value    an element within another
   line[0].sku=value      one of a repeated element
   @id=7                  an attribute
   scan=@file             the value is in a file, and made base64 if need be
   note:=null             JSON
+  query.#any=@q.xml      XML, where the schema allows any; or query.#any='<Query/>'
 
 The answer is printed as XML, or with --json as JSON. A fault goes to standard
 error, and the exit code is 1.
 
-The login goes to the origin of the WSDL, or to that of --url, and to no other. A
-password is asked for on the terminal, or taken from ` + passwordVariable + ` or
---password-file.`,
+Login and headers go to the origin of the WSDL, or to that of --url, and to no
+other; with a WSDL in a file, which has no origin, they need --url. A password is
+asked for on the terminal, or taken from ` + passwordVariable + ` or --password-file.`,
 		Example: `  # what is there, and what does a request look like?
   soapward call 'https://host.corp.test/Orders.svc?wsdl'
   soapward call --template 'https://host.corp.test/Orders.svc?wsdl' GetOrder
@@ -81,8 +85,8 @@ password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 	f.login.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVarP(&f.data, "data", "d", "", "send what is in `FILE`, or with - what comes on standard input: XML or JSON")
-	fl.StringVar(&f.template, "template", "", "print an example of the request: `xml` or json")
-	fl.Lookup("template").NoOptDefVal = "xml"
+	fl.Var((*templateFormat)(&f.template), "template", "print an example of the request, as XML or JSON")
+	fl.Lookup("template").NoOptDefVal = templateFormats
 	fl.StringVar(&f.port, "port", "", "use the port, or the service, called `NAME`")
 	fl.StringVar(&f.soap, "soap", "", "use a port that speaks SOAP `VERSION` 1.1 or 1.2")
 	fl.StringVar(&f.url, "url", "", "call the service at `URL`, not where the WSDL says")
@@ -94,6 +98,23 @@ password is asked for on the terminal, or taken from ` + passwordVariable + ` or
 	return cmd
 }
 
+// templateFormats is how the help shows what --template may be given, and its
+// value where it is given nothing.
+const templateFormats = "xml|json"
+
+// templateFormat is a flag that the help shows as --template[=xml|json].
+type templateFormat string
+
+func (t *templateFormat) String() string { return string(*t) }
+func (t *templateFormat) Type() string   { return "" }
+func (t *templateFormat) Set(s string) error {
+	if s == templateFormats {
+		s = "xml"
+	}
+	*t = templateFormat(s)
+	return nil
+}
+
 // check refuses flags that make no sense.
 func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 	if err := f.login.check(cmd); err != nil {
@@ -102,12 +123,16 @@ func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case f.template != "" && f.template != "xml" && f.template != "json":
 		return usagef(cmd, "--template is xml or json, not %q", f.template)
+	case f.template != "" && slices.ContainsFunc(args, isFormat):
+		return usagef(cmd, "%q is apart from --template; did you mean --template=%[1]s?", args[slices.IndexFunc(args, isFormat)])
 	case f.template != "" && len(args) < 2:
 		return usagef(cmd, "--template needs an OPERATION")
 	case f.soap != "" && f.soap != "1.1" && f.soap != "1.2":
 		return usagef(cmd, "--soap is 1.1 or 1.2, not %q", f.soap)
 	case f.data != "" && len(args) > 2:
 		return usagef(cmd, "the request is given twice: by --data, and by %q", args[2])
+	case len(args) > 2 && isDocument(args[2]):
+		return usagef(cmd, "%.20q is no NAME=VALUE; did you mean to send it with --data FILE, or --data - from standard input?", args[2])
 	case f.data != "" && len(args) < 2:
 		return usagef(cmd, "--data needs an OPERATION")
 	case f.url != "" && !isRemote(f.url):
@@ -123,24 +148,33 @@ func (f *callFlags) check(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// isDocument reports whether an argument is JSON or XML. A name may begin with
+// a brace too: {namespace}name=value.
+func isDocument(arg string) bool {
+	s := strings.Join(strings.Fields(arg), "")
+	return strings.HasPrefix(s, "<") || strings.HasPrefix(s, "[") || strings.HasPrefix(s, `{"`) || s == "{}"
+}
+
+// isFormat reports whether an argument is meant for --template.
+func isFormat(arg string) bool {
+	_, err := os.Stat(arg)
+	return (arg == "xml" || arg == "json") && err != nil
+}
+
 func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.check(cmd, args); err != nil {
 		return err
 	}
 	source := args[0]
-	sends := len(args) > 1 && f.template == ""
 	resolver := &wsdl.Resolver{AllowPrivate: f.allowPrivate, AllowBroken: true}
 	client := &http.Client{Timeout: f.timeout}
-	if isRemote(source) || sends { // nothing else is logged in to, so no password is asked for
-		t, err := f.login.transport(cmd)
+	if isRemote(source) {
+		end, err := f.logIn(cmd, client)
 		if err != nil {
 			return err
 		}
-		if t != nil {
-			defer t.CloseIdleConnections()
-			client.Transport = t
-			resolver.HTTP = &http.Client{Transport: t, Timeout: f.timeout}
-		}
+		defer end()
+		resolver.HTTP = client
 	}
 	d, err := resolver.Open(cmd.Context(), source)
 	if err != nil {
@@ -157,6 +191,10 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 	if f.template != "" {
 		return f.printTemplate(cmd, op)
 	}
+	address, err := f.address(source, op)
+	if err != nil {
+		return err
+	}
 	req, err := f.request(cmd, op, args[2:])
 	if err != nil {
 		var re *remedyError
@@ -165,7 +203,24 @@ func (f *callFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return withRemedy(err, fmt.Sprintf("soapward call --template %s %s", shellWord(source), shellWord(args[1])))
 	}
-	return f.call(cmd, source, client, op, req)
+	if !isRemote(source) { // only now, so that no password is asked for in vain
+		end, err := f.logIn(cmd, client)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	return f.call(cmd, source, address, client, op, req)
+}
+
+// logIn makes client log in as the flags say. What it returns ends that.
+func (f *callFlags) logIn(cmd *cobra.Command, client *http.Client) (end func(), err error) {
+	t, err := f.login.transport(cmd)
+	if err != nil || t == nil {
+		return func() {}, err
+	}
+	client.Transport = t
+	return t.CloseIdleConnections, nil
 }
 
 // withDropped adds to err why an operation is missing that the description
@@ -202,8 +257,12 @@ func (f *callFlags) printTemplate(cmd *cobra.Command, op *message.Operation) err
 	if _, err := io.WriteString(out, op.Input.Template()); err != nil {
 		return err
 	}
-	for _, h := range op.Headers {
-		fmt.Fprintf(out, "<!-- a header block is described too, for --soap-header: %s -->\n", oneLine("{"+h.Space+"}"+h.Local))
+	for _, h := range op.HeaderTemplates() {
+		// In a comment, so that all of it can be sent. Two hyphens would end that.
+		h = strings.ReplaceAll(h, "--", "-&#45;")
+		if _, err := fmt.Fprintf(out, "<!-- a header block is described too: one like this, in a file that the flag soap-header names\n%s-->\n", h); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -290,19 +349,28 @@ func (f *callFlags) options() ([]soapclient.CallOption, error) {
 	return opts, nil
 }
 
-// call sends the request and prints the answer.
-func (f *callFlags) call(cmd *cobra.Command, source string, client *http.Client, op *message.Operation, req *message.Request) error {
-	address := f.url
-	if address == "" {
-		address = op.URL
-	}
+// address returns where to call. Login and headers are for whom the user named
+// only, not for whom the description does.
+func (f *callFlags) address(source string, op *message.Operation) (string, error) {
 	switch {
-	case !isRemote(address):
-		return withRemedy(fmt.Errorf("the WSDL has no http address for port %s: %q", op.Port, address), "add --url URL")
-	case f.url == "" && (f.login.wanted() || len(f.headers)+len(f.soapHeaders) > 0) && isRemote(source) && !sameOrigin(source, address):
-		return withRemedy(fmt.Errorf("the WSDL names another server, %s, and login and headers stay with that of the WSDL", address),
-			fmt.Sprintf("--url %s, if you trust that server", shellWord(address)))
+	case f.url != "":
+		return f.url, nil
+	case !isRemote(op.URL):
+		return "", withRemedy(fmt.Errorf("the WSDL has no http address for port %s: %q", op.Port, op.URL), "add --url URL")
+	case !f.login.wanted() && len(f.headers)+len(f.soapHeaders) == 0:
+		return op.URL, nil
+	case !isRemote(source):
+		return "", withRemedy(fmt.Errorf("the WSDL is a file, which anybody may have written, and names %s: login and headers go there only if you say so", op.URL),
+			fmt.Sprintf("--url %s, if you trust that server", shellWord(op.URL)))
+	case !sameOrigin(source, op.URL):
+		return "", withRemedy(fmt.Errorf("the WSDL names another server, %s, and login and headers stay with that of the WSDL", op.URL),
+			fmt.Sprintf("--url %s, if you trust that server", shellWord(op.URL)))
 	}
+	return op.URL, nil
+}
+
+// call sends the request and prints the answer.
+func (f *callFlags) call(cmd *cobra.Command, source, address string, client *http.Client, op *message.Operation, req *message.Request) error {
 	opts, err := f.options()
 	if err != nil {
 		return err
@@ -352,10 +420,20 @@ func (f *callFlags) explainCall(source, address string, op *message.Operation, e
 	var fault *soap.Fault
 	var status *soapclient.StatusError
 	var slow net.Error
+	var refused *authclient.RefusedError
 	switch {
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !f.login.wanted():
-		return withRemedy(fmt.Errorf("%s answered 401 Unauthorized and offers %s", address, strings.Join(schemes(status.Challenges), ", ")),
-			`add -u 'DOMAIN\user' to log in`)
+		offered := schemes(status.Challenges)
+		err = fmt.Errorf("%s answered 401 Unauthorized and offers %s", address, strings.Join(offered, ", "))
+		switch {
+		case otherLogins(offered):
+			return withRemedy(err, f.byHeader(address, offered))
+		case f.url == "" && !isRemote(source):
+			return withRemedy(err, `add -u 'DOMAIN\user' to log in, and --url `+shellWord(address)+" if you trust that server")
+		}
+		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
+	case errors.As(err, &refused) && !refused.Proxy && otherLogins(refused.Offered):
+		return withRemedy(err, f.byHeader(address, refused.Offered))
 	case errors.As(err, &fault):
 		return &faultError{fault, op}
 	case errors.As(err, &status) && isRemote(status.Location):
@@ -367,6 +445,19 @@ func (f *callFlags) explainCall(source, address string, op *message.Operation, e
 		return withRemedy(err, "add --timeout 5m, or check that the service runs at "+address)
 	}
 	return explain("soapward call", source, f.login, err)
+}
+
+// byHeader says how to log in where NTLM and Kerberos are not offered.
+func (f *callFlags) byHeader(address string, offered []string) string {
+	value := map[string]string{"basic": `"Basic " and USER:PASSWORD in base64`, "bearer": `"Bearer " and the token`}[strings.ToLower(offered[0])]
+	if value == "" {
+		value = "the value of that header"
+	}
+	remedy := "soapward logs in by NTLM or Kerberos only: in place of -u and --negotiate, add -H Authorization=@FILE, with " + value + " in FILE"
+	if f.url == "" {
+		remedy += ", and --url " + shellWord(address) + " if you trust that server"
+	}
+	return remedy
 }
 
 // schemes are the names of the schemes in challenges.

@@ -40,11 +40,24 @@ func TestAttackWSDLNamesServer(t *testing.T) {
 	if err := os.WriteFile(password, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	file := filepath.Join(t.TempDir(), "expenses.wsdl")
+	for _, name := range []string{"expenses.wsdl", "expenses.xsd", "common.xsd"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.ReplaceAll(b, []byte("http://127.0.0.1:8080"), []byte(other.URL))
+		if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		more []string
 		want string
 	}{
+		{"file, login", nil, "the WSDL is a file"},
+		{"file, HTTP header", []string{"-H", "X-Key=secret"}, "the WSDL is a file"},
 		{"address", nil, "the WSDL names another server"},
 		{"redirect", []string{"--url", home.URL + "/expenses"}, "the service redirects to " + other.URL},
 	} {
@@ -52,7 +65,14 @@ func TestAttackWSDLNamesServer(t *testing.T) {
 			root := newRootCommand()
 			var stderr bytes.Buffer
 			root.SetErr(&stderr)
-			args := append([]string{"call", "-u", `CORP\alice`, "--password-file", password, home.URL + "/expenses.wsdl", "ListExpenses"}, tt.more...)
+			source := home.URL + "/expenses.wsdl"
+			if strings.HasPrefix(tt.name, "file") {
+				source = file
+			}
+			args := append([]string{"call", source, "ListExpenses"}, tt.more...)
+			if tt.name != "file, HTTP header" {
+				args = append(args, "-u", `CORP\alice`, "--password-file", password)
+			}
 			if code := execute(t.Context(), root, args); code != exitFailed || !strings.Contains(stderr.String(), tt.want) {
 				t.Errorf("exit code %d: %s", code, &stderr)
 			}

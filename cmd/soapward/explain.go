@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authclient"
@@ -19,6 +22,12 @@ func explain(command, source string, login loginFlags, err error) error {
 	var refused *authclient.RefusedError
 	var mistakes *wsdl.Error
 	switch {
+	case schemeless(source):
+		scheme := "http://"
+		if strings.Contains(source, ":443/") {
+			scheme = "https://"
+		}
+		return withRemedy(err, "did you mean "+shellWord(scheme+source)+"?")
 	case errors.As(err, &mistakes) && mistakes.Broken:
 		return withRemedy(err, "put the document where the WSDL expects it, or go on without: --allow-broken takes any XML in place of what was in it")
 	case errors.As(err, &refused) && refused.Proxy && refused.Anonymous:
@@ -27,10 +36,14 @@ func explain(command, source string, login loginFlags, err error) error {
 		return withRemedy(err, "check --proxy-user and its password; --proxy-negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusProxyAuthRequired:
 		return withRemedy(err, "add --proxy-user USER to log in to the proxy")
+	case errors.As(err, &refused) && otherLogins(refused.Offered):
+		return withRemedy(err, saveFirst(command, source, refused.Offered))
 	case errors.As(err, &refused):
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !sameOrigin(source, status.URI):
 		return withRemedy(err, fmt.Sprintf("credentials stay with %s; if you trust the other server: %s ... %s", source, command, shellWord(status.URI)))
+	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && otherLogins(status.Challenges):
+		return withRemedy(err, saveFirst(command, source, status.Challenges))
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized && !login.wanted():
 		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
@@ -46,6 +59,38 @@ func explain(command, source string, login loginFlags, err error) error {
 		return withRemedy(err, "check the path; relative ones start at the current directory, imports at the importing file")
 	}
 	return err
+}
+
+// otherLogins reports whether a server offers schemes, but none that commands
+// log in by.
+func otherLogins(offered []string) bool {
+	return len(offered) > 0 && !slices.ContainsFunc(offered, func(s string) bool {
+		return strings.EqualFold(s, authclient.SchemeNTLM) || strings.EqualFold(s, authclient.SchemeNegotiate)
+	})
+}
+
+// saveFirst says how to read a WSDL where neither NTLM nor Kerberos is offered.
+func saveFirst(command, source string, offered []string) string {
+	login := "-H @FILE, with the header Authorization in FILE, and"
+	if slices.ContainsFunc(offered, func(s string) bool { return strings.EqualFold(s, authclient.SchemeBasic) }) {
+		login = "-u USER"
+	}
+	return fmt.Sprintf("soapward logs in by NTLM or Kerberos only: save the WSDL and what it imports, such as with curl %s -o service.wsdl %s, and then: %s service.wsdl",
+		login, shellWord(source), command)
+}
+
+// hostFirst is an address without its scheme: a host with a port, or a host
+// that is asked a question.
+var hostFirst = regexp.MustCompile(`^(([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\]):\d{1,5}($|[/?])|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/[^?]*\?)`)
+
+// schemeless reports whether a source that cannot be opened looks like a URL
+// whose http:// was left away.
+func schemeless(source string) bool {
+	if !hostFirst.MatchString(source) {
+		return false
+	}
+	_, err := os.Stat(source)
+	return err != nil
 }
 
 // isRemote reports whether a description is fetched over HTTP.

@@ -90,6 +90,7 @@ func printRows(p *terminal.Printer, last string, rows []methodRow) {
 	two := []terminal.Row{{Cells: []string{"operation", "in → out"}}}
 	widths := [4]int{}
 	word := 0
+	least := 25 // a last column as narrow as that is still read
 	for _, r := range rows {
 		types := r.in + " → " + r.out
 		if r.about != "" {
@@ -100,18 +101,21 @@ func printRows(p *terminal.Printer, last string, rows []methodRow) {
 		for _, w := range strings.Fields(types) {
 			word = max(word, utf8.RuneCountInString(w))
 		}
+		for _, w := range strings.Fields(r.last) {
+			least = max(least, utf8.RuneCountInString(w))
+		}
 	}
 	for _, r := range four {
 		for i, c := range r.Cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
-	const gaps, least = 8, 25 // a last column as narrow as that is still read
+	const gaps = 8
 	switch room := p.Columns() - widths[0]; {
 	case widths[1]+widths[2]+min(widths[3], least)+gaps <= room:
-		p.Table(four[0].Cells, four[1:])
+		p.NameTable(four[0].Cells, four[1:])
 	case word+4 <= room:
-		p.Table(two[0].Cells, two[1:])
+		p.NameTable(two[0].Cells, two[1:])
 	default:
 		for _, r := range two[1:] {
 			p.Line("  " + r.Cells[0])

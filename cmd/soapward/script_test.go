@@ -38,8 +38,8 @@ func (w withDC) Run() int { return adtest.Main(w.m) }
 // TestScripts runs the command lines in testdata/script against this program.
 // The scripts find a service behind a login at $PROTECTED, and a server that
 // redirects there at $REDIRECT. $WEBPAGE answers with HTML, $POSTONLY with 405,
-// $ECHO with what it is sent, but accepts silently at $ECHO/accept. $EVILWSDL
-// is a description that names another server. $PROXY is
+// $ECHO with what it is sent, but accepts silently at $ECHO/accept. $BASIC
+// wants a login by Basic or Bearer, $EVILWSDL is a description that names another server. $PROXY is
 // a proxy that wants a login. A service of the demo is at $LEDGER; $DEMOKRB5 is the krb5.conf of its domain.
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -54,6 +54,8 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(echo.Close)
 	evil := httptest.NewServer(http.HandlerFunc(evilWSDL))
 	t.Cleanup(evil.Close)
+	basic := httptest.NewServer(http.HandlerFunc(basicOnly))
+	t.Cleanup(basic.Close)
 	proxy := loginProxy(t)
 	ledger, krb5conf := demoServices(t)
 	testscript.Run(t, testscript.Params{
@@ -67,6 +69,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("WEBPAGE", page.URL+"/library")
 			e.Setenv("POSTONLY", post.URL+"/library")
 			e.Setenv("ECHO", echo.URL)
+			e.Setenv("BASIC", basic.URL)
 			e.Setenv("PROXY", proxy)
 			e.Setenv("EVILWSDL", evil.URL+"/expenses.wsdl")
 			e.Setenv("LEDGER", ledger)
@@ -103,6 +106,23 @@ func echoRequest(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_, _ = io.Copy(w, r.Body)
+}
+
+// basicOnly wants a login by Basic, or below /bearer by Bearer. It answers a
+// call with a fault.
+func basicOnly(w http.ResponseWriter, r *http.Request) {
+	user, password, _ := r.BasicAuth()
+	switch {
+	case user == "alice" && password == "hunter2":
+		r.URL.Path = "/fault"
+		echoRequest(w, r)
+		return
+	case strings.HasPrefix(r.URL.Path, "/bearer"):
+		w.Header().Set("WWW-Authenticate", `Bearer realm="x"`)
+	default:
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+	}
+	w.WriteHeader(http.StatusUnauthorized)
 }
 
 // evilWSDL serves a description that leads to another server.

@@ -88,7 +88,13 @@ const gap = 2
 
 // Table writes rows under a head. What is too long is wrapped: in the last
 // column, unless the others leave less than a third for it.
-func (p *Printer) Table(head []string, rows []Row) {
+func (p *Printer) Table(head []string, rows []Row) { p.table(head, rows, false) }
+
+// NameTable is Table for rows that begin with a name: that is not wrapped as
+// long as the last column keeps a word of eight letters, however narrow it is.
+func (p *Printer) NameTable(head []string, rows []Row) { p.table(head, rows, true) }
+
+func (p *Printer) table(head []string, rows []Row, names bool) {
 	widths := make([]int, len(head))
 	for _, r := range append([]Row{{Cells: head}}, rows...) {
 		for i, c := range r.Cells {
@@ -100,7 +106,11 @@ func (p *Printer) Table(head []string, rows []Row) {
 	for _, w := range widths[:last] {
 		room -= w + gap
 	}
-	if least := min(widths[last], p.Columns()/3); room < least {
+	least := min(widths[last], p.Columns()/3)
+	if names {
+		least = min(least, 8)
+	}
+	if room < least {
 		widths[0] = max(widths[0]-(least-room), 8)
 		room = least
 	}

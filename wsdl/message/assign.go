@@ -18,6 +18,7 @@ const maxIndex = 100_000
 //	content=@file         the value is what read returns for file, as base64 or
 //	                      hex where the type wants that; @@ is an @ itself
 //	name:=json            a JSON value, such as null
+//	name.#any=<a/>        XML, where any element may stand; or name.#any=@file
 //
 // A dot in a name is written \. and a namespace {namespace}name.
 func (b *Body) FromArgs(args []string, read func(name string) ([]byte, error)) (*Request, error) {
@@ -31,7 +32,7 @@ func (b *Body) FromArgs(args []string, read func(name string) ([]byte, error)) (
 			return nil, fmt.Errorf("message: argument %q: %w", clip(a), err)
 		}
 	}
-	return b.encode(root)
+	return b.encodeFrom(root, true)
 }
 
 func clip(s string) string {
@@ -74,6 +75,9 @@ func parseArg(a string, read func(string) ([]byte, error)) (*value, []step, erro
 		s = s[1:]
 	case strings.HasPrefix(s, "@"):
 		data, err := read(s[1:])
+		if key := path[len(path)-1].key; err == nil && (key == "#any" || key == "#xml") { // a document, most often
+			return &value{kind: text, text: strings.TrimSpace(string(data[len(declaration.Find(data)):]))}, path, nil
+		}
 		return &value{kind: file, text: string(data)}, path, err
 	}
 	return &value{kind: text, text: s}, path, nil

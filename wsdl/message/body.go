@@ -27,6 +27,9 @@ type Body struct {
 
 func newBody(s *schema, op *wsdl.BoundOperation, m *wsdl.BoundMessage, reply bool) *Body {
 	b := &Body{s: s, encoded: m.Use == wsdl.Encoded}
+	if b.encoded {
+		b.s = s.forEncoded()
+	}
 	seq := &wsdl.Particle{Kind: wsdl.Sequence, Min: 1, Max: 1}
 	for _, p := range m.Body {
 		e := p.Element
@@ -83,13 +86,18 @@ func (b *Body) FromJSON(data []byte) (*Request, error) {
 	return b.encode(v)
 }
 
-// encode writes v as the body.
-func (b *Body) encode(v *value) (*Request, error) {
+func (b *Body) encode(v *value) (*Request, error) { return b.encodeFrom(v, false) }
+
+// encodeFrom writes v, which may be made of arguments, as the body.
+func (b *Body) encodeFrom(v *value, args bool) (*Request, error) {
 	// An object that holds the element itself is understood too.
 	if v.kind == object && len(v.members) == 1 && v.members[0].key == b.elem.Name.Local && !b.bare && !b.has(v.members[0].key) {
 		v = v.members[0].val
 	}
-	x := &encoder{s: b.s, w: wire.NewWriter(nil), encoded: b.encoded}
+	x := &encoder{s: b.s, w: wire.NewWriter(nil), encoded: b.encoded, args: args}
+	if b.encoded {
+		x.w.Encoded(false)
+	}
 	x.w.Start(xml.Name{Local: "x"})
 	if b.bare {
 		switch v.kind {
@@ -141,8 +149,9 @@ func ample(size int) wire.Options {
 	}}
 }
 
-// FromXML makes a request of XML: of the element in the body, or of a whole
-// envelope, which is not compared with the description.
+// FromXML makes a request of XML: of the element in the body, of which only the
+// name is compared with the description, or of a whole envelope, of which nothing
+// is.
 func (b *Body) FromXML(data []byte) (*Request, error) {
 	r := wire.NewReader(data, ample(len(data)))
 	if r.Next() != wire.Start {
@@ -209,7 +218,7 @@ func (b *Body) decode(body wire.Raw) (*value, error) {
 		if err != nil {
 			return nil, err
 		}
-		body = inlined
+		body, b.s.gaps = inlined, 0
 	}
 	r := body.Reader(wire.Options{})
 	v := &value{kind: object}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -256,6 +257,9 @@ func TestCorpusTemplates(t *testing.T) {
 	}
 }
 
+// wildcard matches the comment in the place of an element that must be there.
+var wildcard = regexp.MustCompile(`<!-- (may be repeated, at least \d+; )?any element`)
+
 // templates makes the templates of all messages, and what comes back of their
 // JSON. Each is a document whose element a schema declares.
 func templates(t *testing.T, id string, d *wsdl.Definitions) (docs []string) {
@@ -294,6 +298,7 @@ func templates(t *testing.T, id string, d *wsdl.Definitions) (docs []string) {
 			case err != nil && !strings.Contains(doc, "this is not complete") && !strings.Contains(doc, "schema has no type"):
 				t.Errorf("%s %s: %v\n%.3000s", id, o.Name, err, j)
 			case err != nil:
+			case wildcard.MatchString(doc): // left for the user to fill in
 			case slices.Contains(d.Elements, b.elem) && !strings.Contains(doc, "the description has none"):
 				docs = append(docs, doc, req.Body.String())
 			}

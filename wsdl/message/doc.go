@@ -21,6 +21,9 @@
 // values are strings, but for booleans. What xs:any allows is XML in strings:
 // the elements in "#any", and "#xml" the content of an element of any type.
 //
+// An array of SOAP encoding (rpc/encoded) is a list, one of two dimensions a
+// list of lists; "@type" is there where it says more than the description.
+//
 // Where the order of different elements matters, as in a repeated choice, and
 // in mixed content, "#content" is an array of objects with one member each, and
 // of strings. Names that would be ambiguous are written {namespace}name.

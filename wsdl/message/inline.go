@@ -11,8 +11,8 @@ import (
 
 // inline puts what href refers to in the place of the reference, so that an
 // encoded message reads like a literal one (SOAP 1.1 5.4.1), and leaves out the
-// attributes of the encoding. Elements that
-// refer to themselves stay references; what it makes is bounded.
+// attributes of the encoding but for those of arrays. Elements that refer to
+// themselves stay references; what it makes is bounded.
 func inline(body wire.Raw) (wire.Raw, error) {
 	all := body.Elements()
 	if len(all) == 0 {
@@ -81,7 +81,16 @@ func (x *inliner) copy(r *wire.Reader, name xml.Name, depth int) {
 	for _, a := range r.Attrs() {
 		switch {
 		case a.Name.Space == wire.XSI && a.Name.Local == "type", a.Name.Local == "id" && a.Name.Space == "":
-		case a.Name.Space == soapEncoding11, a.Name.Space == soapEnvelope11:
+		case a.Name.Space == soapEncoding11 && a.Name.Local == "arrayType":
+			if typ, size, _ := strings.Cut(a.Value, "["); len(size) < 100 {
+				if q, err := r.QName(typ); err == nil {
+					x.w.BeginAttr(a.Name)
+					x.w.QName(q)
+					x.w.Text("[" + size)
+					x.w.EndAttr()
+				}
+			}
+		case a.Name.Space == soapEncoding11 && a.Name.Local != "offset" && a.Name.Local != "position", a.Name.Space == soapEnvelope11:
 		default:
 			x.w.Attr(a.Name, a.Value)
 			x.left -= len(a.Value)

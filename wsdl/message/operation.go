@@ -36,6 +36,7 @@ type Operation struct {
 
 	Headers []xml.Name // header blocks that the request is described with
 
+	headers  []*wsdl.Element // of Headers
 	schema   *schema
 	portType *wsdl.PortType
 }
@@ -87,6 +88,7 @@ func (c *Catalog) binding(s *schema, b *wsdl.Binding, service, port, location st
 		for _, h := range op.In.Headers {
 			if h.Part != nil && h.Part.Element != nil {
 				o.Headers = append(o.Headers, xml.Name(h.Part.Element.Name))
+				o.headers = append(o.headers, h.Part.Element)
 			}
 		}
 		c.Operations = append(c.Operations, o)

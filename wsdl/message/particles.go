@@ -31,19 +31,20 @@ func (x *encoder) elements(t *wsdl.Type, members []member) {
 	p := &pending{of: map[xml.Name][]indexed{}}
 	for _, m := range members {
 		var name xml.Name
+		whole := false // one element for the list
 		x.within(m.key, func() {
 			if m.key == "#any" {
 				return
 			}
 			if sl := x.slot(sh, m.key); sl != nil {
-				name = xml.Name(sl.elem.Name)
+				name, whole = xml.Name(sl.elem.Name), x.s.isArray(sl.elem.Type) && !sl.many
 			}
 		})
 		if x.err != nil {
 			return
 		}
 		list := []indexed{{m.key, m.val}}
-		if m.val.kind == array {
+		if m.val.kind == array && !whole {
 			list = nil
 			for i, item := range m.val.items {
 				list = append(list, indexed{fmt.Sprintf("%s[%d]", m.key, i), item})

@@ -41,10 +41,12 @@ func (p *printer) collect(n *node) {
 		case wire.XSI:
 		case wire.XSD:
 			name = "xs"
+		case soapEncoding11:
+			name = "enc"
 		default:
 			k := 1
 			for _, s := range p.spaces {
-				if s != wire.XSI && s != wire.XSD {
+				if s != wire.XSI && s != wire.XSD && s != soapEncoding11 {
 					k++
 				}
 			}
@@ -80,7 +82,7 @@ func (p *printer) element(n *node, indent, decl string) {
 	for _, a := range n.attrs {
 		v := a.value
 		if a.qname {
-			v = p.name(parseClark(v))
+			v = p.name(parseClark(v)) + a.suffix
 		}
 		p.b.WriteString(" " + p.name(a.name) + `="` + escapeAttr(v) + `"`)
 	}

@@ -16,10 +16,12 @@ func (s *schema) readElement(r *wire.Reader, declared *wsdl.Type) *value {
 	v := &value{kind: object}
 	name, hasType := r.Type()
 	if hasType {
-		if known := s.typeNamed(name); known != nil {
-			t = known
+		if known := s.typeNamed(name); known != nil && (!s.isArray(declared) || known.Array == nil || known.Is(declared)) {
+			t = known // but SOAP-ENC:Array, which says less than what is declared
 		}
-		v.add(xsiKey("type", declared, t), &value{kind: text, text: s.typeText(name)})
+		if !s.plainType(name, declared, t) {
+			v.add(xsiKey("type", declared, t), &value{kind: text, text: s.typeText(name)})
+		}
 	}
 	isNil := r.Nil()
 	if isNil {
@@ -27,6 +29,9 @@ func (s *schema) readElement(r *wire.Reader, declared *wsdl.Type) *value {
 	}
 	for _, a := range r.Attrs() {
 		if a.Name.Space == wire.XSI && (a.Name.Local == "type" || a.Name.Local == "nil") {
+			continue
+		}
+		if s.encoded && a.Name.Space == soapEncoding11 { // of arrays
 			continue
 		}
 		v.add(attrKey(t, a.Name), s.readAttr(r, t, a))
@@ -37,6 +42,12 @@ func (s *schema) readElement(r *wire.Reader, declared *wsdl.Type) *value {
 		if len(v.members) == 1 {
 			return &value{}
 		}
+	case s.isArray(t):
+		list := s.readArray(r, t)
+		if len(v.members) == 0 {
+			return list
+		}
+		v.add("item", list)
 	case isAny(t):
 		s.readAny(r, v)
 	case t.Simple != nil:
@@ -48,6 +59,15 @@ func (s *schema) readElement(r *wire.Reader, declared *wsdl.Type) *value {
 		return v.members[0].val
 	}
 	return v
+}
+
+// plainType reports whether the xsi:type of an encoded message says no more
+// than the description: there each element may have one (SOAP 1.1 5.1).
+func (s *schema) plainType(name xml.Name, declared, t *wsdl.Type) bool {
+	if !s.encoded || declared == nil {
+		return false
+	}
+	return name == xml.Name(declared.Name) || t == declared && declared.Array != nil && name == xml.Name{Space: soapEncoding11, Local: "Array"}
 }
 
 func (s *schema) readAttr(r *wire.Reader, t *wsdl.Type, a xml.Attr) *value {

@@ -18,6 +18,9 @@ type schema struct {
 	shapes   map[*wsdl.Type]*shape
 	sizes    map[*wsdl.Particle]int
 	anyType  *wsdl.Type
+
+	encoded bool // of rpc/encoded messages, with arrays
+	gaps    int  // items that arrays of the message left out
 }
 
 func newSchema(d *wsdl.Definitions) *schema {
@@ -35,6 +38,13 @@ func newSchema(d *wsdl.Definitions) *schema {
 	}
 	s.anyType = &wsdl.Type{Name: wsdl.QName{Space: wire.XSD, Local: "anyType"}, Builtin: true, Complex: true, Mixed: true}
 	return s
+}
+
+// forEncoded returns s for encoded messages.
+func (s *schema) forEncoded() *schema {
+	e := *s
+	e.encoded = true
+	return &e
 }
 
 // builtinNames are the simple types that an xsi:type may name.

@@ -33,9 +33,10 @@ type node struct {
 }
 
 type nodeAttr struct {
-	name  xml.Name
-	value string
-	qname bool
+	name   xml.Name
+	value  string
+	qname  bool
+	suffix string // after a qualified name
 }
 
 // template makes an example of the elements of a type.
@@ -49,6 +50,7 @@ type template struct {
 	ids   int
 
 	encoded bool
+	mixed   bool // the element around has mixed content
 }
 
 func (b *Body) node() (*node, bool) {
@@ -72,6 +74,17 @@ func (b *Body) Template() string {
 	}
 	p := &printer{bare: b.bare}
 	return p.document(n)
+}
+
+// HeaderTemplates returns an example of each of Headers as XML, as Template
+// does of the body, but without comments.
+func (o *Operation) HeaderTemplates() []string {
+	var all []string
+	for _, e := range o.headers {
+		n, _ := (&Body{s: o.schema, elem: e}).node()
+		all = append(all, (&printer{plain: true}).document(n))
+	}
+	return all
 }
 
 // TemplateJSON returns the example of Template as JSON.
@@ -114,9 +127,9 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 				return n, true
 			}
 			typ = t.pick(others)
-			n.attrs = append(n.attrs, nodeAttr{xml.Name{Space: wire.XSI, Local: "type"}, clark(xml.Name(typ.Name)), true})
-		} else if t.encoded && !root && !typ.Name.IsZero() {
-			n.attrs = append(n.attrs, nodeAttr{xml.Name{Space: wire.XSI, Local: "type"}, clark(xml.Name(typ.Name)), true})
+			n.attrs = append(n.attrs, typeAttr(typ))
+		} else if t.encoded && !root && (!typ.Name.IsZero() || typ.Array != nil) {
+			n.attrs = append(n.attrs, typeAttr(typ))
 		}
 		if names := t.typeNames(others, typ); names != "" && typ.Complex {
 			more = append(more, "xsi:type may be "+names)
@@ -132,10 +145,14 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 	if typ != nil {
 		t.open[typ]++
 	}
+	outer := t.mixed
+	t.mixed = typ != nil && typ.Mixed
 	ok := true
 	switch {
 	case typ == nil || isAny(typ):
 		more = append(more, "anything")
+	case t.s.isArray(typ):
+		t.array(n, typ)
 	default:
 		attrNotes := t.attributes(n, typ)
 		if typ.Simple != nil {
@@ -159,7 +176,7 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 		}
 		more = append(more, attrNotes...)
 	}
-	t.depth--
+	t.depth, t.mixed = t.depth-1, outer
 	if typ != nil {
 		t.open[typ]--
 	}
@@ -168,6 +185,14 @@ func (t *template) element(e *wsdl.Element, notes string, root bool) (*node, boo
 	}
 	n.notes = strings.Join(more, "; ")
 	return n, ok
+}
+
+func typeAttr(typ *wsdl.Type) nodeAttr {
+	name := xml.Name(typ.Name)
+	if typ.Array != nil { // as the codec writes it
+		name = xml.Name{Space: soapEncoding11, Local: "Array"}
+	}
+	return nodeAttr{name: xml.Name{Space: wire.XSI, Local: "type"}, value: clark(name), qname: true}
 }
 
 // pick takes the first type that is not open yet.
@@ -215,7 +240,7 @@ func firstSentence(doc string) string {
 
 func (t *template) attributes(n *node, typ *wsdl.Type) (notes []string) {
 	for _, a := range typ.Attributes {
-		if a.Type == nil {
+		if a.Type == nil || ofEncoding(typ, a) {
 			continue
 		}
 		key := attrKey(typ, xml.Name(a.Name))
@@ -231,7 +256,7 @@ func (t *template) attributes(n *node, typ *wsdl.Type) (notes []string) {
 		if about != "" {
 			note = append(note, about)
 		}
-		n.attrs = append(n.attrs, nodeAttr{xml.Name(a.Name), v, isQName(a.Type)})
+		n.attrs = append(n.attrs, nodeAttr{name: xml.Name(a.Name), value: v, qname: isQName(a.Type)})
 		if len(note) > 0 {
 			notes = append(notes, key+": "+strings.Join(note, ", "))
 		}
@@ -307,8 +332,8 @@ func (t *template) once(p *wsdl.Particle, notes string, optional bool) (kids []*
 		n, ok := t.element(fit[0], notes, false)
 		return []*node{n}, nil, ok
 	case wsdl.AnyParticle:
-		if optional {
-			return nil, []string{join(notes, "any element"+t.ofSpaces(p.Wildcard))}, true
+		if optional || t.mixed { // in mixed content it is seldom meant as the schema says
+			return nil, []string{join(notes, "any element"+t.ofSpaces(p.Wildcard)+" goes here")}, true
 		}
 		n, ok := t.anyElement(p.Wildcard, join(notes, "any element"+t.ofSpaces(p.Wildcard)))
 		return []*node{n}, nil, ok

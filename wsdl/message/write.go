@@ -19,6 +19,7 @@ type encoder struct {
 	lack error    // the first thing that is missing: what is wrong says more
 
 	emptyOK bool // the element has a default, so it may be empty
+	args    bool // the values are arguments, where text may be meant as XML
 	encoded bool // each element but the outermost says its type
 }
 
@@ -121,10 +122,12 @@ func (x *encoder) element(e *wsdl.Element, v *value) {
 		x.fail(`needs "@type", because the type %s is abstract: one of %s`, t.Name.Local, strings.Join(x.s.alternatives(t), ", "))
 		return
 	}
-	if t != e.Type || x.encoded && len(x.path) > 0 && t != nil && !t.Name.IsZero() && v.kind != null {
+	if t != e.Type || x.encoded && len(x.path) > 0 && t != nil && !t.Name.IsZero() && v.kind != null && t.Array == nil {
 		x.w.NextType(xml.Name(t.Name))
 	}
 	switch {
+	case x.s.isArray(t) && v.kind != null && v.get("#xml") == nil && !isNil(v):
+		x.array(e, t, v)
 	case v.kind == array:
 		x.fail("is not repeated: give one value, not an array")
 	case v.kind == null:
@@ -147,6 +150,9 @@ func (x *encoder) element(e *wsdl.Element, v *value) {
 			x.fail("is nil, but has a value too")
 		}
 		x.w.End()
+	case x.args && x.s.holdsXML(t) && strings.HasPrefix(strings.TrimLeft(v.text, "\ufeff \t\r\n"), "<"):
+		at := strings.Join(x.path, ".")
+		x.fail("XML is given as text, and would be escaped: write %s.#any='<...>' or %s.#any=@FILE for an element, or %s.#text=... if text is meant", at, at, at)
 	default: // text
 		x.w.Start(xml.Name(e.Name))
 		x.attributes(t, nil)
@@ -154,6 +160,21 @@ func (x *encoder) element(e *wsdl.Element, v *value) {
 		x.content(t, &special{text: v})
 		x.w.End()
 	}
+}
+
+// holdsXML reports whether any element may stand in an element of type t.
+func (s *schema) holdsXML(t *wsdl.Type) bool {
+	return isAny(t) || t.Simple == nil && !(t.Content != nil && s.huge(t.Content)) && s.shapeOf(t).wild
+}
+
+// isNil reports whether v is an object that says to be nil.
+func isNil(v *value) bool {
+	for _, key := range []string{"@nil", "@xsi:nil"} {
+		if w := v.get(key); w != nil {
+			return w.text == "true"
+		}
+	}
+	return false
 }
 
 // typeOf resolves an xsi:type.
@@ -296,6 +317,10 @@ func (x *encoder) content(t *wsdl.Type, sp *special) {
 		}
 		x.within("#xml", func() { x.raw(sp.xml, false) })
 	case isAny(t):
+		if len(sp.elements) == 1 && sp.elements[0].key == "#any" && sp.content == nil && sp.text == nil {
+			x.rawList(sp.elements[0].val)
+			return
+		}
 		if len(sp.elements) > 0 || sp.content != nil {
 			x.fail(`may hold anything: give its content as XML, {"#xml": "<...>"}, or choose a type with "@type"`)
 			return
@@ -368,6 +393,17 @@ func (x *encoder) raw(v *value, one bool) {
 	x.w.Raw(r)
 }
 
+// rawList writes "#any" where anything may stand: an element, or several.
+func (x *encoder) rawList(v *value) {
+	if v.kind != array {
+		x.within("#any", func() { x.raw(v, true) })
+		return
+	}
+	for i, item := range v.items {
+		x.within(fmt.Sprintf("#any[%d]", i), func() { x.raw(item, true) })
+	}
+}
+
 // listed writes "#content".
 func (x *encoder) listed(t *wsdl.Type, v *value) {
 	sh := x.s.shapeOf(t)
@@ -410,7 +446,10 @@ func (x *encoder) slot(sh *shape, key string) *slot {
 		}
 		all = append(all, sl.key)
 	}
+	at := strings.IndexByte(key, '@')
 	switch {
+	case at > 0 && sh.byKey[key[:at]] != nil:
+		x.fail("there is no such element; an attribute is written %s.%s", key[:at], key[at:])
 	case len(same) > 0:
 		x.fail("may be any of %s", strings.Join(same, ", "))
 	case len(all) == 0:
