@@ -51,8 +51,8 @@ login, add -u or --negotiate. The login goes to the origin of the WSDL only.
 The package is written to DIR and named like the code that is there, or like
 DIR; without -o, both are named for the service. Several documents give several
 packages, each named for its service, in directories of DIR. A go:generate line
-in the package generates it again; what came from a URL, from the copy in its
-schema directory.
+in the package generates it again; what came from a URL or from outside the
+module, from the copy in its schema directory.
 With --freeze-names, ` + gen.NamesFile + ` in DIR keeps the names of types, fields,
 constants and methods as they are when the WSDL changes; it is read whenever it
 is there.
@@ -224,7 +224,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		command += " --stream-binary"
 	}
 	o := gen.Options{
-		Package: pkg, Directive: directive(command, source, dir, res), ImportPath: module.importPath(dir),
+		Package: pkg, Directive: directive(command, source, dir, module, res), ImportPath: module.importPath(dir),
 		StreamBinary: f.streamBinary, PerNamespace: f.perNamespace, FreezeNames: f.freezeNames,
 	}
 	names := filepath.Join(dir, gen.NamesFile)
@@ -272,11 +272,11 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 
 // directive returns the command that generates the package again from within
 // its directory: from the file it was made of, or from the package's own copy
-// if that came over the network, so that go generate needs neither network nor
-// login.
-func directive(command, source, dir string, res *gen.Result) string {
+// if that came over the network or from outside of the module, so that go
+// generate needs neither network nor login, and works wherever the module is.
+func directive(command, source, dir string, module *goModule, res *gen.Result) string {
 	from := res.WSDL
-	if rel, ok := relative(dir, source); ok {
+	if rel, ok := relative(dir, source); ok && (module == nil || module.holds(source)) {
 		from = rel
 	}
 	return command + " -o . -p " + res.Package + " " + from
