@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -258,6 +256,9 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, file := range res.Files {
 		out.Files = append(out.Files, file.Name)
 	}
+	if err := sameService(dir, res.Files); err != nil {
+		return nil, err
+	}
 	ours, err := previous(dir)
 	if err != nil {
 		return nil, err
@@ -305,121 +306,4 @@ func relative(dir, file string) (string, bool) {
 		rel = `"` + rel + `"`
 	}
 	return rel, true
-}
-
-// write brings a directory up to date and returns what was not: files that
-// differ, and files of the previous run that are no longer made. It touches
-// nothing that a previous run did not write. With check it changes nothing.
-func write(dir string, files []gen.File, check bool) ([]string, error) {
-	ours, err := previous(dir)
-	if err != nil {
-		return nil, err
-	}
-	changed := []string{}
-	var todo []gen.File
-	for _, f := range files {
-		old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Name)))
-		switch {
-		case err == nil && bytes.Equal(old, f.Data):
-		case err == nil && !ours[f.Name] && f.Optional(): // theirs is better
-		case err == nil && !ours[f.Name]:
-			return nil, withRemedy(fmt.Errorf("%s is in the way: it was not generated", filepath.Join(dir, filepath.FromSlash(f.Name))),
-				"move it, or choose another directory with -o DIR")
-		case err == nil || errors.Is(err, fs.ErrNotExist):
-			changed = append(changed, f.Name)
-			todo = append(todo, f)
-		default:
-			return nil, err
-		}
-		delete(ours, f.Name)
-	}
-	for name := range ours {
-		changed = append(changed, name)
-	}
-	slices.Sort(changed)
-	if check {
-		return changed, nil
-	}
-	for _, f := range todo {
-		name := filepath.Join(dir, filepath.FromSlash(f.Name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(name, f.Data, 0o666); err != nil {
-			return nil, err
-		}
-	}
-	for name := range ours {
-		old := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.Remove(old); err != nil {
-			return nil, err
-		}
-		if path.Dir(name) != "." {
-			_ = os.Remove(filepath.Dir(old)) // unless something is left in it
-		}
-	}
-	return changed, nil
-}
-
-// previous returns the files that a previous run left in a directory: those
-// with its mark, and the documents that they embed.
-func previous(dir string) (map[string]bool, error) {
-	ours := map[string]bool{}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			if err := previousPart(dir, e.Name(), ours); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		ext := filepath.Ext(e.Name())
-		if !e.Type().IsRegular() || ext != ".go" && ext != ".md" && ext != ".json" {
-			continue
-		}
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return nil, err
-		}
-		if !gen.Written(e.Name(), b) {
-			continue
-		}
-		ours[e.Name()] = true
-		for line := range strings.Lines(string(b)) {
-			doc, ok := strings.CutPrefix(strings.TrimSpace(line), "//go:embed ")
-			if !ok || path.Dir(doc) != "schema" { // anything else is not from us
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(doc))); err == nil {
-				ours[doc] = true
-			}
-		}
-	}
-	return ours, nil
-}
-
-// previousPart adds the files of a directory below that hold part of the
-// package (--per-namespace).
-func previousPart(dir, sub string, ours map[string]bool) error {
-	names, err := filepath.Glob(filepath.Join(dir, sub, "*.gen.go"))
-	if err != nil {
-		return err
-	}
-	part := false
-	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		part = part || gen.IsPart(b)
-	}
-	for _, name := range names {
-		if part {
-			ours[sub+"/"+filepath.Base(name)] = true
-		}
-	}
-	return nil
 }
