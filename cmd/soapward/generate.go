@@ -106,6 +106,8 @@ type generated struct {
 
 	Program *firstProgram `json:"program,omitempty"`
 	fresh   bool          // nothing was generated there before
+
+	leftOut, warnings []wsdl.Problem
 }
 
 type service struct {
@@ -247,6 +249,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		}
 		out.Services = append(out.Services, o)
 	}
+	out.leftOut, out.warnings = res.Skipped, d.Warnings
 	for _, p := range res.Skipped {
 		out.LeftOut = append(out.LeftOut, p.String())
 	}
