@@ -122,6 +122,9 @@ type operation struct {
 	In     string   `json:"in"`
 	Out    string   `json:"out,omitempty"`
 	Faults []string `json:"faults,omitempty"`
+
+	Headers       []string `json:"headers,omitempty"`
+	AnswerHeaders []string `json:"answer_headers,omitempty"`
 }
 
 func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
@@ -245,7 +248,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, s := range res.Services {
 		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
 		for _, op := range s.Operations {
-			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults})
+			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults, op.Headers, op.AnswerHeaders})
 		}
 		out.Services = append(out.Services, o)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -62,6 +63,7 @@ func (f *generateFlags) printOne(p *terminal.Printer, r *generated) {
 			p.Line(l)
 		}
 		printMethods(p, s.Operations)
+		printHeaders(p, s.Operations)
 	}
 	leftOut, warnings := wsdl.GroupProblems(r.leftOut, 20), wsdl.GroupProblems(r.warnings, 3)
 	if len(leftOut)+len(warnings) > 0 {
@@ -103,6 +105,30 @@ func near(file string) string {
 		return file
 	}
 	return rel
+}
+
+// printHeaders prints the functions for header blocks.
+func printHeaders(p *terminal.Printer, ops []operation) {
+	var sent, received []string
+	for _, op := range ops {
+		sent = append(sent, op.Headers...)
+		received = append(received, op.AnswerHeaders...)
+	}
+	line := func(name, function string, headers []string) {
+		slices.Sort(headers)
+		if headers = slices.Compact(headers); len(headers) == 0 {
+			return
+		}
+		text := name + ": " + function + strings.Join(headers, ", "+function)
+		for i, l := range terminal.Wrap(text, p.Columns()-4) {
+			if i > 0 {
+				l = "  " + l
+			}
+			p.Line("  " + l)
+		}
+	}
+	line("headers of requests", "With", sent)
+	line("headers of answers", "Find", received)
 }
 
 // printMethods prints the operations of a service.
