@@ -67,9 +67,15 @@ func GroupProblems(list []Problem, values int) []Group {
 
 // few lists some of what was seen.
 func few(seen []string, most int) string {
-	word := ""
-	if head, _, ok := strings.Cut(seen[0], " "); ok && head != "" && !strings.HasPrefix(head, "{") && !strings.HasPrefix(head, `"`) {
-		word = head + " " // operation A, B
+	common := "" // operation A, B; {urn:x}A, B
+	switch first := seen[0]; first[0] {
+	case '{':
+		common = first[:strings.IndexByte(first, '}')+1]
+	case '"':
+	default:
+		if i := strings.IndexByte(first, ' '); i > 0 {
+			common = first[:i+1]
+		}
 	}
 	var b strings.Builder
 	for i, v := range seen {
@@ -78,7 +84,7 @@ func few(seen []string, most int) string {
 			return b.String() + ", ..."
 		case i > 0:
 			b.WriteString(", ")
-			v = strings.TrimPrefix(v, word)
+			v = strings.TrimPrefix(v, common)
 		}
 		b.WriteString(v)
 	}

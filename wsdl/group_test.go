@@ -22,7 +22,7 @@ func TestGroupProblems(t *testing.T) {
 	add(`minOccurs="a \" b" is not a number; 1 is taken`, nil)
 	add(`minOccurs="c" is not a number; 1 is taken`, nil)
 	want := []Group{
-		{"there is no type {urn:x}T0, {urn:x}T1, {urn:x}T2, ...; no schema of that namespace was imported; any XML is taken in its place", 5, Position{"a.wsdl", 1, 2}},
+		{"there is no type {urn:x}T0, T1, T2, ...; no schema of that namespace was imported; any XML is taken in its place", 5, Position{"a.wsdl", 1, 2}},
 		{"operation Op0, Op1 is left out: it has no input", 5, Position{"a.wsdl", 2, 2}},
 		{"xs:list without item type", 1, Position{"a.wsdl", 11, 2}},
 		{"cannot read b.xsd: not there", 1, Position{"a.wsdl", 12, 2}},
