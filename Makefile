@@ -40,7 +40,7 @@ generate: ## write the generated code again
 bench: ## compare speed with the libraries used today, as ratios
 	go test -run='^$$' -bench=. -benchtime=1x -count=1 $(BENCH)
 
-corpus: ## judge the generator by the descriptions in DIR (../shared/wsdl)
+corpus: ## judge the generator by the descriptions in DIR (docs/corpus.md)
 	go run ./internal/corpus $(CORPUSFLAGS) $(DIR)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)

@@ -288,6 +288,10 @@ func (f *fetcher) once(ctx context.Context, u *url.URL, limit int64) ([]byte, *u
 	req.Header.Set("Accept", "text/xml, application/wsdl+xml, application/xml;q=0.9, */*;q=0.5")
 	resp, err := c.Do(req)
 	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err // callers name the address
+		}
 		return nil, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()

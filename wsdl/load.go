@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -95,6 +96,9 @@ type loader struct {
 	alike      map[likeness][]*symbol
 	aliked     int // how much of list is in alike
 	stand      map[QName]*Element
+
+	moved string // how the first document was come to, if by a redirect
+	login bool   // it is a page with a form to log in
 }
 
 // read fetches and parses a document once. The error is for the main document;
@@ -130,7 +134,7 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 	data, final, err := l.fetch.get(ctx, uri, importer, l.left)
 	if err != nil {
 		if depth == 0 {
-			return d, fmt.Errorf("wsdl: open %s: %w", shown(uri), err)
+			return d, openError(uri, err)
 		}
 		return fail(at, err, "cannot read %s", shown(uri))
 	}
@@ -145,6 +149,22 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 	if l.r.OnDocument != nil {
 		l.r.OnDocument(shown(final))
 	}
+	if depth == 0 && final != uri {
+		l.moved = " (redirected from " + shown(uri) + ")"
+	}
+	if page, login := webPage(data); page {
+		what := "this is an HTML page, not a WSDL"
+		if depth > 0 {
+			what = "this is an HTML page, not a WSDL or schema"
+		} else {
+			what += l.moved
+			l.login = login
+		}
+		if login {
+			what += ", with a form to log in"
+		}
+		return fail(Position{shown(final), 1, 1}, nil, "%s", what)
+	}
 	root, pos, err := parseXML(shown(final), data, l.odd)
 	if err != nil {
 		return fail(pos, nil, "%v", err)
@@ -154,6 +174,15 @@ func (l *loader) read(ctx context.Context, uri, importer string, at Position, de
 		Schema: root.name == QName{nsXSD, "schema"}}
 	l.order = append(l.order, d.doc)
 	return d, nil
+}
+
+// openError is an error of the first document. It names the document, unless
+// err names the server that did not give it.
+func openError(uri string, err error) error {
+	if u, bad := url.Parse(uri); bad == nil && u.Host != "" && strings.Contains(err.Error(), u.Scheme+"://"+u.Host) {
+		return fmt.Errorf("wsdl: %w", err)
+	}
+	return fmt.Errorf("wsdl: open %s: %w", shown(uri), err)
 }
 
 func (l *loader) odd(pos Position, text string) { l.warn.add(pos, nil, "%s", text) }

@@ -52,6 +52,10 @@ type Error struct {
 	// NotWSDL means that the document at the address is none, but a web page,
 	// for example.
 	NotWSDL bool
+
+	// LoginForm means that it is a web page with a form to log in, so no
+	// credential of HTTP helps.
+	LoginForm bool
 }
 
 func (e *Error) Error() string {

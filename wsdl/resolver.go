@@ -64,7 +64,7 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 	}
 	main, err := l.read(ctx, abs, "", Position{}, 0)
 	if len(l.probs.list) > 0 { // it is not even XML
-		return nil, &Error{Problems: l.probs.list, NotWSDL: true}
+		return nil, &Error{Problems: l.probs.list, NotWSDL: true, LoginForm: l.login}
 	}
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (r *Resolver) Open(ctx context.Context, uri string) (*Definitions, error) {
 		l.probs.add(main.root.pos, nil, "this is an XML schema, not a WSDL; open the WSDL that imports it")
 		return nil, l.probs.err()
 	default:
-		l.probs.add(main.root.pos, nil, "this is not a WSDL: the document element is %s", main.root.name)
+		l.probs.add(main.root.pos, nil, "this is not a WSDL: the document element is %s%s", main.root.name, l.moved)
 		return nil, &Error{Problems: l.probs.list, NotWSDL: true}
 	}
 	l.wsdl(ctx, main, 0)

@@ -92,8 +92,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"empty", "", []string{"a.wsdl:1:1: the document is empty"}},
 		{"not XML", "hello", []string{"text outside the document element"}},
-		{"HTML", "<html><body>", []string{"a.wsdl:1:13: not well-formed XML: element \"body\" of line 1 is not closed"}},
-		{"login page", "<html/>", []string{"a.wsdl:1:1: this is not a WSDL: the document element is html"}},
+		{"HTML", "<html><body>", []string{"a.wsdl:1:1: this is an HTML page, not a WSDL"}},
+		{"login page", "<html/>", []string{"a.wsdl:1:1: this is an HTML page, not a WSDL"}},
 		{"cut off", service(inline)[:300], []string{"a.wsdl:3:8: not well-formed XML: unexpected EOF"}},
 		{"wrong end", "<a>\n <b></c></a>", []string{`a.wsdl:2:5: not well-formed XML: end tag "c" closes element "b" of line 2`}},
 		{"two roots", "<a/><b/>", []string{"more than one document element"}},

@@ -48,11 +48,15 @@ func explain(command, source string, login loginFlags, err error) error {
 		return withRemedy(err, `add -u 'DOMAIN\user' to log in`)
 	case errors.As(err, &status) && status.Code == http.StatusUnauthorized:
 		return withRemedy(err, "check user and password; --negotiate logs in by Kerberos")
+	case errors.As(err, &mistakes) && mistakes.LoginForm:
+		return withRemedy(err, "log in with a browser, save the WSDL and what it imports, and give the file")
 	case errors.As(err, &status) && status.Code == http.StatusNotFound && !strings.Contains(source, "?"):
-		return withRemedy(err, command+" "+shellWord(source+"?wsdl"))
+		return withRemedy(err, addWSDL(source))
 	case isRemote(source) && !strings.Contains(source, "?") &&
 		(errors.As(err, &status) && status.Code == http.StatusMethodNotAllowed || errors.As(err, &mistakes) && mistakes.NotWSDL):
-		return withRemedy(err, command+" "+shellWord(source+"?wsdl"))
+		return withRemedy(err, addWSDL(source))
+	case isRemote(source) && errors.As(err, &mistakes) && mistakes.NotWSDL:
+		return withRemedy(err, "open the address in a browser, and look for that of the WSDL")
 	case errors.Is(err, wsdl.ErrOrigin):
 		return withRemedy(err, "save the documents to files and use those, or add --allow-private-imports if you trust their source")
 	case errors.Is(err, fs.ErrNotExist):
@@ -92,6 +96,10 @@ func schemeless(source string) bool {
 	_, err := os.Stat(source)
 	return err != nil
 }
+
+// addWSDL is the remedy for the address of a service in place of that of its
+// description.
+func addWSDL(source string) string { return "add ?wsdl to the address: " + shellWord(source+"?wsdl") }
 
 // isRemote reports whether a description is fetched over HTTP.
 func isRemote(source string) bool {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,8 +49,8 @@ login, add -u or --negotiate. The login goes to the origin of the WSDL only.
 The package is written to DIR and named like the code that is there, or like
 DIR; without -o, both are named for the service. Several documents give several
 packages, each named for its service, in directories of DIR. A go:generate line
-in the package generates it again; what came from a URL, from the copy in its
-schema directory.
+in the package generates it again; what came from a URL or from outside the
+module, from the copy in its schema directory.
 With --freeze-names, ` + gen.NamesFile + ` in DIR keeps the names of types, fields,
 constants and methods as they are when the WSDL changes; it is read whenever it
 is there.
@@ -108,6 +106,8 @@ type generated struct {
 
 	Program *firstProgram `json:"program,omitempty"`
 	fresh   bool          // nothing was generated there before
+
+	leftOut, warnings []wsdl.Problem
 }
 
 type service struct {
@@ -122,6 +122,9 @@ type operation struct {
 	In     string   `json:"in"`
 	Out    string   `json:"out,omitempty"`
 	Faults []string `json:"faults,omitempty"`
+
+	Headers       []string `json:"headers,omitempty"`
+	AnswerHeaders []string `json:"answer_headers,omitempty"`
 }
 
 func (f *generateFlags) run(cmd *cobra.Command, args []string) error {
@@ -224,7 +227,7 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 		command += " --stream-binary"
 	}
 	o := gen.Options{
-		Package: pkg, Directive: directive(command, source, dir, res), ImportPath: module.importPath(dir),
+		Package: pkg, Directive: directive(command, source, dir, module, res), ImportPath: module.importPath(dir),
 		StreamBinary: f.streamBinary, PerNamespace: f.perNamespace, FreezeNames: f.freezeNames,
 	}
 	names := filepath.Join(dir, gen.NamesFile)
@@ -245,10 +248,11 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	for _, s := range res.Services {
 		o := service{Name: s.Name, SOAP: s.SOAP, URL: s.URL}
 		for _, op := range s.Operations {
-			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults})
+			o.Operations = append(o.Operations, operation{op.Name, op.In, op.Out, op.Faults, op.Headers, op.AnswerHeaders})
 		}
 		out.Services = append(out.Services, o)
 	}
+	out.leftOut, out.warnings = res.Skipped, d.Warnings
 	for _, p := range res.Skipped {
 		out.LeftOut = append(out.LeftOut, p.String())
 	}
@@ -257,6 +261,9 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 	}
 	for _, file := range res.Files {
 		out.Files = append(out.Files, file.Name)
+	}
+	if err := sameService(dir, res.Files); err != nil {
+		return nil, err
 	}
 	ours, err := previous(dir)
 	if err != nil {
@@ -272,11 +279,11 @@ func (f *generateFlags) one(ctx context.Context, resolver *wsdl.Resolver, source
 
 // directive returns the command that generates the package again from within
 // its directory: from the file it was made of, or from the package's own copy
-// if that came over the network, so that go generate needs neither network nor
-// login.
-func directive(command, source, dir string, res *gen.Result) string {
+// if that came over the network or from outside of the module, so that go
+// generate needs neither network nor login, and works wherever the module is.
+func directive(command, source, dir string, module *goModule, res *gen.Result) string {
 	from := res.WSDL
-	if rel, ok := relative(dir, source); ok {
+	if rel, ok := relative(dir, source); ok && (module == nil || module.holds(source)) {
 		from = rel
 	}
 	return command + " -o . -p " + res.Package + " " + from
@@ -305,121 +312,4 @@ func relative(dir, file string) (string, bool) {
 		rel = `"` + rel + `"`
 	}
 	return rel, true
-}
-
-// write brings a directory up to date and returns what was not: files that
-// differ, and files of the previous run that are no longer made. It touches
-// nothing that a previous run did not write. With check it changes nothing.
-func write(dir string, files []gen.File, check bool) ([]string, error) {
-	ours, err := previous(dir)
-	if err != nil {
-		return nil, err
-	}
-	changed := []string{}
-	var todo []gen.File
-	for _, f := range files {
-		old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Name)))
-		switch {
-		case err == nil && bytes.Equal(old, f.Data):
-		case err == nil && !ours[f.Name] && f.Optional(): // theirs is better
-		case err == nil && !ours[f.Name]:
-			return nil, withRemedy(fmt.Errorf("%s is in the way: it was not generated", filepath.Join(dir, filepath.FromSlash(f.Name))),
-				"move it, or choose another directory with -o DIR")
-		case err == nil || errors.Is(err, fs.ErrNotExist):
-			changed = append(changed, f.Name)
-			todo = append(todo, f)
-		default:
-			return nil, err
-		}
-		delete(ours, f.Name)
-	}
-	for name := range ours {
-		changed = append(changed, name)
-	}
-	slices.Sort(changed)
-	if check {
-		return changed, nil
-	}
-	for _, f := range todo {
-		name := filepath.Join(dir, filepath.FromSlash(f.Name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(name, f.Data, 0o666); err != nil {
-			return nil, err
-		}
-	}
-	for name := range ours {
-		old := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.Remove(old); err != nil {
-			return nil, err
-		}
-		if path.Dir(name) != "." {
-			_ = os.Remove(filepath.Dir(old)) // unless something is left in it
-		}
-	}
-	return changed, nil
-}
-
-// previous returns the files that a previous run left in a directory: those
-// with its mark, and the documents that they embed.
-func previous(dir string) (map[string]bool, error) {
-	ours := map[string]bool{}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			if err := previousPart(dir, e.Name(), ours); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		ext := filepath.Ext(e.Name())
-		if !e.Type().IsRegular() || ext != ".go" && ext != ".md" && ext != ".json" {
-			continue
-		}
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return nil, err
-		}
-		if !gen.Written(e.Name(), b) {
-			continue
-		}
-		ours[e.Name()] = true
-		for line := range strings.Lines(string(b)) {
-			doc, ok := strings.CutPrefix(strings.TrimSpace(line), "//go:embed ")
-			if !ok || path.Dir(doc) != "schema" { // anything else is not from us
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(doc))); err == nil {
-				ours[doc] = true
-			}
-		}
-	}
-	return ours, nil
-}
-
-// previousPart adds the files of a directory below that hold part of the
-// package (--per-namespace).
-func previousPart(dir, sub string, ours map[string]bool) error {
-	names, err := filepath.Glob(filepath.Join(dir, sub, "*.gen.go"))
-	if err != nil {
-		return err
-	}
-	part := false
-	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		part = part || gen.IsPart(b)
-	}
-	for _, name := range names {
-		if part {
-			ours[sub+"/"+filepath.Base(name)] = true
-		}
-	}
-	return nil
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/soapward/soapward/internal/terminal"
+	"github.com/soapward/soapward/wsdl"
 )
 
 // print writes the summary.
@@ -25,19 +28,31 @@ func (f *generateFlags) print(w io.Writer, results []generated) error {
 	}
 	if len(results) == 1 && results[0].fresh && results[0].Program != nil {
 		results[0].Program.print(p)
+		if n := len(results[0].leftOut) + len(results[0].warnings); n > 0 {
+			p.Line("")
+			p.Line(counted(n, "warning") + " above")
+		}
 	}
 	return p.Err
 }
 
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func (f *generateFlags) printOne(p *terminal.Printer, r *generated) {
-	state := fmt.Sprintf("%d files written", len(r.Changed))
+	state := counted(len(r.Changed), "file") + " written"
 	switch {
 	case len(r.Changed) == 0:
 		state = "up to date"
 	case f.check:
 		state = "not up to date: " + strings.Join(r.Changed, ", ")
 	}
-	p.Line(fmt.Sprintf("%s: package %s, %d types, %s", filepath.ToSlash(r.Dir), r.Package, r.Types, state))
+	p.Line(fmt.Sprintf("%s: package %s, %s, %s", filepath.ToSlash(r.Dir), r.Package, counted(r.Types, "type"), state))
 	for _, s := range r.Services {
 		p.Line("")
 		head := fmt.Sprintf("%s (SOAP %s) %s", s.Name, s.SOAP, s.URL)
@@ -48,16 +63,72 @@ func (f *generateFlags) printOne(p *terminal.Printer, r *generated) {
 			p.Line(l)
 		}
 		printMethods(p, s.Operations)
+		printHeaders(p, s.Operations)
 	}
-	if len(r.LeftOut)+len(r.Warnings) > 0 {
+	leftOut, warnings := wsdl.GroupProblems(r.leftOut, 20), wsdl.GroupProblems(r.warnings, 3)
+	if len(leftOut)+len(warnings) > 0 {
 		p.Line("")
 	}
-	for _, s := range r.LeftOut {
-		printProblem(p, "left out: ", s)
+	for _, g := range leftOut {
+		printProblem(p, "left out: ", describe(g))
 	}
-	for _, s := range r.Warnings {
-		printProblem(p, "warning: ", s)
+	for _, g := range warnings {
+		printProblem(p, "warning: ", describe(g))
 	}
+	if len(leftOut)+len(warnings) < len(r.leftOut)+len(r.warnings) {
+		p.Line("(--json lists each of them)")
+	}
+}
+
+// describe returns a problem with its position, or what several have in common.
+func describe(g wsdl.Group) string {
+	at := g.First
+	at.URI = near(at.URI)
+	switch {
+	case g.Count > 1:
+		return fmt.Sprintf("%d times: %s (first at %s)", g.Count, g.Text, at)
+	case at.URI == "":
+		return g.Text
+	}
+	return at.String() + ": " + g.Text
+}
+
+// near returns the path of a file from here, if that is shorter. URLs stay as
+// they are.
+func near(file string) string {
+	here, err := os.Getwd()
+	if err != nil || !filepath.IsAbs(file) {
+		return file
+	}
+	rel, err := filepath.Rel(here, file)
+	if err != nil || len(rel) >= len(file) {
+		return file
+	}
+	return rel
+}
+
+// printHeaders prints the functions for header blocks.
+func printHeaders(p *terminal.Printer, ops []operation) {
+	var sent, received []string
+	for _, op := range ops {
+		sent = append(sent, op.Headers...)
+		received = append(received, op.AnswerHeaders...)
+	}
+	line := func(name, function string, headers []string) {
+		slices.Sort(headers)
+		if headers = slices.Compact(headers); len(headers) == 0 {
+			return
+		}
+		text := name + ": " + function + strings.Join(headers, ", "+function)
+		for i, l := range terminal.Wrap(text, p.Columns()-4) {
+			if i > 0 {
+				l = "  " + l
+			}
+			p.Line("  " + l)
+		}
+	}
+	line("headers of requests", "With", sent)
+	line("headers of answers", "Find", received)
 }
 
 // printMethods prints the operations of a service.

@@ -33,6 +33,17 @@ type goModule struct {
 // hasTool reports whether "go tool soapward" works in the module.
 func (m *goModule) hasTool() bool { return slices.Contains(m.tools, commandPath) }
 
+// holds reports whether a file lies below the directory of the module, so that
+// whoever has the module has the file at the same place.
+func (m *goModule) holds(file string) bool {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(m.dir, file)
+	return err == nil && filepath.IsLocal(rel)
+}
+
 // moduleOf returns the module that a directory, which need not exist, lies in.
 // It is nil if there is none.
 func moduleOf(dir string) (*goModule, error) {

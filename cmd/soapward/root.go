@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -225,10 +226,10 @@ func printError(w io.Writer, err error, asJSON bool) {
 			Error  string `json:"error"`
 			Fault  any    `json:"fault,omitempty"`
 			Remedy string `json:"remedy,omitempty"`
-		}{err.Error(), fault, remedy})
+		}{withoutPackages(err.Error()), fault, remedy})
 		return
 	}
-	lines := strings.Split(err.Error(), "\n")
+	lines := strings.Split(withoutPackages(err.Error()), "\n")
 	for i := range lines {
 		lines[i] = oneLine(lines[i])
 	}
@@ -238,6 +239,12 @@ func printError(w io.Writer, err error, asJSON bool) {
 		fmt.Fprintf(w, "  try: %s\n", oneLine(remedy))
 	}
 }
+
+// packagePrefixes are what our packages begin their errors with. Somebody at a
+// shell has no use for them.
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient): )+`)
+
+func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 
 // oneLine is a text that a peer may have had a hand in, without what would
 // steer the terminal or begin another line.

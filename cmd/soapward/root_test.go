@@ -48,7 +48,8 @@ func TestPrintError(t *testing.T) {
 		want string
 	}{
 		{"plain", errors.New("broken"), false, "soapward: broken\n"},
-		{"several lines", base, false, "soapward: wsdl: a.wsdl:3:1: no such type\n  wsdl: a.wsdl:9:1: no such element\n"},
+		{"several lines", base, false, "soapward: a.wsdl:3:1: no such type\n  a.wsdl:9:1: no such element\n"},
+		{"packages", errors.New("wsdl: open u: authclient: no wsdl: or gen"), true, "{\n  \"error\": \"open u: no wsdl: or gen\"\n}\n"},
 		{"remedy", fmt.Errorf("outer: %w", withRemedy(errors.New("401"), "add -u USER")), false, "soapward: outer: 401\n  try: add -u USER\n"},
 		{"usage", usagef(&cobra.Command{Use: "x"}, "what %s", "now"), false, "soapward: what now\n  try: x --help\n"},
 		{"json", withRemedy(errors.New("<401>"), "add -u USER"), true, "{\n  \"error\": \"<401>\",\n  \"remedy\": \"add -u USER\"\n}\n"},

@@ -37,16 +37,17 @@ func (w withDC) Run() int { return adtest.Main(w.m) }
 
 // TestScripts runs the command lines in testdata/script against this program.
 // The scripts find a service behind a login at $PROTECTED, and a server that
-// redirects there at $REDIRECT. $WEBPAGE answers with HTML, $POSTONLY with 405,
-// $ECHO with what it is sent, but accepts silently at $ECHO/accept. $BASIC
-// wants a login by Basic or Bearer, $EVILWSDL is a description that names another server. $PROXY is
+// redirects there at $REDIRECT. $WEBPAGE answers with HTML, $LOGINPAGE leads to
+// a form, $POSTONLY answers with 405, $ECHO with what it is sent, but accepts
+// silently at $ECHO/accept. $BASIC wants a login by Basic or Bearer, $EVILWSDL is
+// a description that names another server. $PROXY is
 // a proxy that wants a login. A service of the demo is at $LEDGER; $DEMOKRB5 is the krb5.conf of its domain.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	url := protected(t)
 	redirect := httptest.NewServer(http.RedirectHandler(url+"?wsdl", http.StatusFound))
 	t.Cleanup(redirect.Close)
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html/>")) }))
+	page := httptest.NewServer(http.HandlerFunc(webPage))
 	t.Cleanup(page.Close)
 	post := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }))
 	t.Cleanup(post.Close)
@@ -67,6 +68,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PROTECTED", url)
 			e.Setenv("REDIRECT", redirect.URL)
 			e.Setenv("WEBPAGE", page.URL+"/library")
+			e.Setenv("LOGINPAGE", page.URL+"/form")
 			e.Setenv("POSTONLY", post.URL+"/library")
 			e.Setenv("ECHO", echo.URL)
 			e.Setenv("BASIC", basic.URL)
@@ -77,6 +79,18 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// webPage answers with a page, or leads from /form to one with a form.
+func webPage(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/form":
+		http.Redirect(w, r, "/login", http.StatusFound)
+	case "/login":
+		_, _ = io.WriteString(w, `<!DOCTYPE html><form><input type="password" name="p"></form>`)
+	default:
+		_, _ = io.WriteString(w, "<html/>")
+	}
 }
 
 // echoRequest answers with the request, or with 202 at

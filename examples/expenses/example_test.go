@@ -4,9 +4,10 @@ package expenses_test
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"log"
 	"net/http"
+	"os"
 
 	"github.com/soapward/soapward/examples/expenses"
 	"github.com/soapward/soapward/soapclient"
@@ -20,7 +21,9 @@ func ExampleNewExpensesClient() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(answer)
+	if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func ExampleRegisterExpenses() {

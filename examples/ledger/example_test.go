@@ -4,9 +4,10 @@ package ledger_test
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"log"
 	"net/http"
+	"os"
 
 	"github.com/soapward/soapward/examples/ledger"
 	"github.com/soapward/soapward/soapclient"
@@ -20,7 +21,9 @@ func ExampleNewLedgerClient() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(answer)
+	if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func ExampleRegisterLedger() {

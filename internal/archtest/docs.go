@@ -11,6 +11,7 @@ var (
 	attackName = regexp.MustCompile(`\bTestAttack\w+`)
 	attackFunc = regexp.MustCompile(`(?m)^func (TestAttack\w+)\(`)
 	snippet    = regexp.MustCompile("(?s)<!-- (\\S+\\.go) -->\n```go\n(.*?)```")
+	code       = regexp.MustCompile("(?ms)^```.*?^```")
 	link       = regexp.MustCompile(`\]\(([^)#\s]+)\)`)
 )
 
@@ -69,10 +70,11 @@ func unindent(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// links returns the files that a document links to, relative to its folder.
+// links returns the files that a document links to, relative to its folder. In
+// code, f[T](x) is no link.
 func links(document string) []string {
 	var out []string
-	for _, m := range link.FindAllStringSubmatch(document, -1) {
+	for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(document, ""), -1) {
 		if !strings.Contains(m[1], "://") {
 			out = append(out, m[1])
 		}

@@ -91,3 +91,11 @@ func TestCheckSnippets(t *testing.T) {
 		}
 	}
 }
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	doc := "[a](a.md)\n```go\nf[T](ctx)\n```\n[web](https://b.test/) [c](c/d.md)\n```\n[x](y)\n```"
+	if got, want := links(doc), []string{"a.md", "c/d.md"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

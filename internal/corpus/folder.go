@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime/multipart"
 	"os"
 	"path/filepath"
@@ -35,6 +37,9 @@ type message struct {
 // readFolder lists the descriptions of a corpus, those of manifest.tsv first.
 func readFolder(dir string, only *regexp.Regexp) ([]*entry, error) {
 	f, err := os.Open(filepath.Join(dir, "manifest.tsv"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there are no descriptions in %s: give make DIR=..., see docs/corpus.md (%w)", dir, err)
+	}
 	if err != nil {
 		return nil, err
 	}

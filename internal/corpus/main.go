@@ -147,7 +147,10 @@ func (j *judge) judge(ctx context.Context) (*report, error) {
 		return nil, err
 	}
 	if len(entries) == 0 {
-		return nil, errors.New("no description is left to try")
+		if j.only != nil {
+			return nil, fmt.Errorf("no description matches %s: -only is a regular expression over the ids in manifest.tsv", j.only)
+		}
+		return nil, errors.New("manifest.tsv lists no description")
 	}
 	if err := os.MkdirAll(j.out, 0o700); err != nil {
 		return nil, err

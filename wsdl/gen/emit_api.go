@@ -227,22 +227,18 @@ func (g *generator) emitServer() {
 	for _, p := range g.ports {
 		g.emitPortServer(p)
 	}
-	for _, p := range g.ports {
-		for _, op := range p.ops {
-			for _, h := range op.headers {
-				if h.method == "" || h.out {
-					continue
-				}
-				g.comment("", h.method+"From returns the header block "+h.elem.Local+" of the request that a handler serves, or nil.")
-				g.p("func %sFrom(ctx context.Context) (*%s, error) {", h.method, h.goType)
-				g.p("\tcall := soapserver.FromContext(ctx)")
-				g.p("\tif call == nil {")
-				g.p("\t\treturn nil, nil")
-				g.p("\t}")
-				g.p("\treturn Find%s(call.Headers)", h.method)
-				g.p("}\n")
-			}
+	for _, h := range g.headerUses() {
+		if len(h.in) == 0 {
+			continue
 		}
+		g.comment("", h.method+"From returns the header block "+h.elem.Local+" of the request that a handler serves, or nil.")
+		g.p("func %sFrom(ctx context.Context) (*%s, error) {", h.method, h.goType)
+		g.p("\tcall := soapserver.FromContext(ctx)")
+		g.p("\tif call == nil {")
+		g.p("\t\treturn nil, nil")
+		g.p("\t}")
+		g.p("\treturn Find%s(call.Headers)", h.method)
+		g.p("}\n")
 	}
 }
 

@@ -3,8 +3,10 @@ package gen
 import (
 	"bytes"
 	"fmt"
-	"path"
+	"slices"
 	"strings"
+
+	"github.com/soapward/soapward/wsdl"
 )
 
 // Names of files for people.
@@ -64,10 +66,7 @@ func (p *portT) firstCall() *operation {
 }
 
 func (g *generator) exampleCall(p *portT, op *operation, q, ind string) {
-	in := op.in.goType
-	if !strings.ContainsAny(in, "."+string(refOpen)) { // neither of the runtime nor of another package
-		in = q + in
-	}
+	in := qualified(q, op.in.goType)
 	if len(p.ends) > 0 {
 		g.p("%s// Set URL to call another server than that of the description.", ind)
 		g.p("%sclient := %sNew%sClient(&soapclient.Client{})", ind, q, p.name)
@@ -84,7 +83,9 @@ func (g *generator) exampleCall(p *portT, op *operation, q, ind string) {
 	g.p("%sif err != nil {", ind)
 	g.p("%s\tlog.Fatal(err)", ind)
 	g.p("%s}", ind)
-	g.p("%sfmt.Println(answer)", ind)
+	g.p("%sif err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {", ind)
+	g.p("%s\tlog.Fatal(err)", ind)
+	g.p("%s}", ind)
 }
 
 func (g *generator) exampleServer(p *portT, q, ind string) {
@@ -97,8 +98,9 @@ func (g *generator) exampleServer(p *portT, q, ind string) {
 	g.p("%slog.Fatal(http.ListenAndServe(\"127.0.0.1:8080\", service))", ind)
 }
 
-// readme returns the README.md around main, the name of the description.
-func (g *generator) readme(main string) []byte {
+// readme returns the README.md around main, the name of the description. Types
+// have methods Validate if validate is set.
+func (g *generator) readme(main string, validate bool) []byte {
 	g.reset()
 	g.p("# %s\n", g.opt.Package)
 	g.p("%s", readmeLine)
@@ -108,7 +110,10 @@ func (g *generator) readme(main string) []byte {
 	}
 	for _, p := range g.ports {
 		g.p("## %s\n", p.name)
-		g.p("SOAP %s.\n", p.versions())
+		g.p("SOAP %s.%s\n", p.versions(), g.chooseVersion(p))
+		if how := p.mtom(); how != "" {
+			g.p("%s\n", how)
+		}
 		if len(p.ends) > 0 {
 			g.p("| address | SOAP | constant |")
 			g.p("|---|---|---|")
@@ -145,27 +150,82 @@ func (g *generator) readme(main string) []byte {
 			g.p("```\n")
 		}
 	}
+	g.readmeHeaders()
 	g.p("## Types\n")
 	g.p("A field that is a value is always sent, zero or not. One that is a pointer is")
 	g.p("optional: nil sends nothing, or `xsi:nil` where the element must be there. In a")
 	g.p("struct whose comment says that exactly one field is set, the others are nil.")
 	g.p("`soap/xsd` has the numbers, dates and durations that Go has no exact type for,")
 	g.p("`soap/wire` the XML that the description leaves open.\n")
+	if validate {
+		g.p("Types that the schema restricts have a method `Validate`. A client with")
+		g.p("`soapclient.Client{Validate: true}` and a service with the interceptor")
+		g.p("`soapserver.Validate` call it for each message.\n")
+	}
 	g.p("## Faults and logins\n")
 	g.p("A fault that an operation declares is found with `errors.As`, any other is a")
 	g.p("`*soap.Fault`. A server that wants a login gets one from the `Transport` of package")
 	g.p("`authclient`, as the HTTP client of the `soapclient.Client`.\n")
-	if len(g.skipped) > 0 {
-		g.p("## What is missing\n")
-		for _, p := range g.skipped {
-			g.p("- %s:%d: %s", markdown(path.Base(p.Pos.URI)), p.Pos.Line, markdown(p.Text))
-		}
-		g.p("")
-	}
+	g.readmeMissing()
 	g.p("## Changes\n")
 	g.p("Nothing here is to be edited: `go generate` writes it again. With `--freeze-names`,")
 	g.p("`soapward generate` keeps the Go names when the description changes.")
 	return bytes.Clone(g.body.Bytes())
+}
+
+// chooseVersion tells how to call p by SOAP 1.2, if that is a choice.
+func (g *generator) chooseVersion(p *portT) string {
+	if !p.speaks(wsdl.SOAP11) || !p.speaks(wsdl.SOAP12) {
+		return ""
+	}
+	s := " Clients speak 1.1; for 1.2, make them with `soapclient.Client{Version: soap.V12}`"
+	if e := p.first(wsdl.SOAP12); e != nil && e.function != "New"+p.name+"Client" {
+		s += " or by `" + g.qualifier() + e.function + "`"
+	}
+	return s + ". Servers answer in the version of the request."
+}
+
+// mtom tells whether p sends attachments, for people.
+func (p *portT) mtom() string {
+	some, required := false, false
+	for _, op := range p.ops {
+		if policy := op.op.Policy; policy != nil {
+			some = some || policy.MTOM || policy.MTOMRequired
+			required = required || policy.MTOMRequired
+		}
+	}
+	switch {
+	case required:
+		return "Messages are sent as MTOM, which the description requires: large binary content goes in parts of its own."
+	case some:
+		return "Messages are sent as MTOM: large binary content goes in parts of its own."
+	}
+	return ""
+}
+
+// readmeMissing lists what was left out, and what is any XML because nothing
+// says what it is. It has no positions: the package's copy of the description
+// has others, and gives the same README.md.
+func (g *generator) readmeMissing() {
+	list := func(head, text string, problems []wsdl.Problem) {
+		if len(problems) == 0 {
+			return
+		}
+		g.p("## %s\n", head)
+		g.p("%s\n", text)
+		for _, c := range wsdl.GroupProblems(problems, len(problems)) {
+			times := ""
+			if c.Count > 1 {
+				times = fmt.Sprintf("%d times: ", c.Count)
+			}
+			g.p("- %s%s", times, markdown(c.Text))
+		}
+		g.p("")
+	}
+	list("What is missing", "`soapward generate` prints the places in the description.", g.skipped)
+	list("What is open", "The description refers to what it does not have.", slices.DeleteFunc(slices.Clone(g.d.Warnings), func(p wsdl.Problem) bool {
+		return !strings.HasSuffix(p.Text, " is taken in its place")
+	}))
 }
 
 // markdown writes text so that nothing in it is markup.

@@ -231,7 +231,11 @@ func (g *generator) emitIface(i *iface) {
 	if len(names) > 12 {
 		names = append(names[:12], "and others")
 	}
-	doc := i.name + " is a " + i.base.name + " or of a type derived from it: " + strings.Join(names, ", ") + "."
+	article := " is a "
+	if strings.ContainsRune("AEIO", rune(i.base.name[0])) {
+		article = " is an "
+	}
+	doc := i.name + article + i.base.name + " or of a type derived from it: " + strings.Join(names, ", ") + "."
 	if len(names) == 0 {
 		doc = i.name + " is of a type derived from " + i.base.name + ", of which there is none."
 	}

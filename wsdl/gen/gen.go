@@ -91,6 +91,8 @@ type Options struct {
 	StreamBinary bool
 }
 
+const validateFile = "validate.gen.go"
+
 // File is one generated file. Name uses slashes and is relative to the
 // directory of the package.
 type File struct {
@@ -150,7 +152,12 @@ type Operation struct {
 	Name    string // of the method
 	In, Out string // Go types; Out is empty for a one-way operation
 	Faults  []string
-	WSDL    *wsdl.BoundOperation // what it was made from
+
+	// Header blocks of the request and the answer: the functions for Name are
+	// WithName, FindName and NameFrom.
+	Headers, AnswerHeaders []string
+
+	WSDL *wsdl.BoundOperation // what it was made from
 }
 
 // ErrNoOperations means that a description has nothing to generate: no SOAP
@@ -258,7 +265,7 @@ func (g *generator) write() (*Result, error) {
 		if err := g.emitFile(r, p.dir+"/codec.gen.go", g.emitCodec); err != nil {
 			return nil, err
 		}
-		if err := g.emitFile(r, p.dir+"/validate.gen.go", g.emitValidate); err != nil {
+		if err := g.emitFile(r, p.dir+"/"+validateFile, g.emitValidate); err != nil {
 			return nil, err
 		}
 	}
@@ -271,7 +278,7 @@ func (g *generator) write() (*Result, error) {
 		{"codec.gen.go", g.emitCodec},
 		{"client.gen.go", g.emitClient},
 		{"server.gen.go", g.emitServer},
-		{"validate.gen.go", g.emitValidate},
+		{validateFile, g.emitValidate},
 		{"schema.gen.go", func() { g.emitSchema(docs, main) }},
 		{exampleFile, g.emitExample},
 	} {
@@ -279,7 +286,8 @@ func (g *generator) write() (*Result, error) {
 			return nil, err
 		}
 	}
-	r.Files = append(r.Files, File{readmeFile, g.readme(main)})
+	validate := slices.ContainsFunc(r.Files, func(f File) bool { return strings.HasSuffix(f.Name, validateFile) })
+	r.Files = append(r.Files, File{readmeFile, g.readme(main, validate)})
 	r.Files = append(r.Files, docs...)
 	if g.opt.FreezeNames || g.opt.Names != nil {
 		data, err := g.names()
@@ -289,6 +297,7 @@ func (g *generator) write() (*Result, error) {
 		r.Files = append(r.Files, File{NamesFile, data})
 	}
 	slices.SortFunc(r.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	headers := g.headerUses()
 	for _, p := range g.ports {
 		g.begin(nil) // names are seen from outside
 		s := Service{Name: p.name, SOAP: p.versions()}
@@ -299,7 +308,10 @@ func (g *generator) write() (*Result, error) {
 			s.Ports = append(s.Ports, Port{Name: e.port.Name, SOAP: e.port.Binding.Version.String(), URL: e.port.Location})
 		}
 		for _, op := range p.ops {
-			o := Operation{Name: op.method, In: g.resolve(op.in.goType), WSDL: op.op}
+			o := Operation{
+				Name: op.method, In: g.resolve(op.in.goType), WSDL: op.op,
+				Headers: op.headerNames(headers, false), AnswerHeaders: op.headerNames(headers, true),
+			}
 			if op.out != nil {
 				o.Out = g.resolve(op.out.goType)
 			}

@@ -50,7 +50,7 @@ const modulePath = "github.com/soapward/soapward/"
 
 // importPaths are the packages generated files may use, by name.
 var importPaths = map[string]string{
-	"context": "context", "embed": "embed", "fmt": "fmt", "fs": "io/fs", "http": "net/http", "log": "log", "xml": "encoding/xml",
+	"context": "context", "embed": "embed", "fmt": "fmt", "fs": "io/fs", "http": "net/http", "json": "encoding/json", "log": "log", "os": "os", "xml": "encoding/xml",
 	"soap": modulePath + "soap", "wire": modulePath + "soap/wire", "xsd": modulePath + "soap/xsd",
 	"soapclient": modulePath + "soapclient", "soapserver": modulePath + "soapserver",
 }

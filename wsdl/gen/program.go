@@ -84,7 +84,7 @@ func program(r *Result, s Service, op Operation, importPath string, l Login) (st
 		p.use(moduleRoot + "soap/wire")
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "// Command main calls %s once.\npackage main\n\n", op.Name)
+	fmt.Fprintf(&b, "// Command try-%s calls %s once.\npackage main\n\n", r.Package, op.Name)
 	call := fmt.Sprintf("client := %s.New%sClient(&soapclient.Client{%s})\n\treq := &%s{\n\t\t// what the operation wants goes here\n\t}\n", name, s.Name, fields, in)
 	if op.Out == "" {
 		call += fmt.Sprintf("\treturn client.%s(context.Background(), req)\n", op.Name)

@@ -4,9 +4,10 @@ package parts_test
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"log"
 	"net/http"
+	"os"
 
 	"github.com/soapward/soapward/soapclient"
 	"github.com/soapward/soapward/soapserver"
@@ -21,7 +22,9 @@ func ExampleNewOrdersClient() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(answer)
+	if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func ExampleRegisterOrders() {
