@@ -218,7 +218,8 @@ func (r *Reader) needed(text string, own []binding) []int {
 	if len(r.ns) <= 1 { // xml
 		return nil
 	}
-	r.decided = append(r.decided[:0], make([]bool, len(r.ns))...)
+	r.decided = slices.Grow(r.decided[:0], len(r.ns))[:len(r.ns)]
+	clear(r.decided)
 	r.need("", own)
 	if strings.Contains(text, "&#") { // may spell a prefix
 		for i := range r.ns {

@@ -18,7 +18,7 @@ func TestGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := gen.Generate(d, gen.Options{
-		Package:   "orders",
+		Package: "orders", ImportPath: "github.com/soapward/soapward/internal/bench/orders",
 		Directive: "go run github.com/soapward/soapward/cmd/soapward generate -o . -p orders orders.wsdl",
 	})
 	if err != nil {
