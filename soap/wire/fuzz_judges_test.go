@@ -42,7 +42,7 @@ func FuzzReaderBesideLibxml2(f *testing.F) {
 			return
 		}
 		if why := differs(doc, charset, r.Document(), want, got, err, judged); why != "" {
-			t.Skip(why)
+			return // both are right, see differs
 		}
 		t.Fatalf("%q, charset %q: libxml2 sees\n%s%v\nwe see\n%s%v", doc, charset, got, judged, want, err)
 	})
