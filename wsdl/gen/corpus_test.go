@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/internal/testenv"
 	"github.com/soapward/soapward/wsdl"
 )
 
@@ -75,22 +75,7 @@ func compile(t *testing.T, r *Result) error {
 // repository, or skips.
 func corpus(t *testing.T) (ids, files []string) {
 	t.Helper()
-	dir := filepath.Join("..", "..", "..", "shared", "wsdl")
-	f, err := os.Open(filepath.Join(dir, "manifest.tsv"))
-	if err != nil {
-		t.Skip("no corpus of descriptions beside the repository")
-	}
-	defer func() { _ = f.Close() }()
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		c := strings.Split(sc.Text(), "\t")
-		if len(c) > 3 && c[0] != "id" {
-			ids = append(ids, c[0])
-			files = append(files, filepath.Join(dir, "wsdl", c[0], filepath.FromSlash(c[3])))
-		}
-	}
-	return ids, files
+	return testenv.Corpus(t, filepath.Join("..", "..", "..", "shared", "wsdl"))
 }
 
 // TestCorpus runs the generator over descriptions that others wrote. None may

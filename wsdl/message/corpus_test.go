@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bufio"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -22,25 +21,6 @@ import (
 
 // corpusDir is where real descriptions are kept beside the repository.
 var corpusDir = filepath.Join("..", "..", "..", "shared", "wsdl")
-
-// corpus returns id -> main file, or skips.
-func corpus(t *testing.T) map[string]string {
-	t.Helper()
-	f, err := os.Open(filepath.Join(corpusDir, "manifest.tsv"))
-	if err != nil {
-		t.Skip("no corpus of descriptions beside the repository")
-	}
-	defer func() { _ = f.Close() }()
-	m := map[string]string{}
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		if c := strings.Split(sc.Text(), "\t"); len(c) > 3 && c[0] != "id" {
-			m[c[0]] = filepath.Join(corpusDir, "wsdl", c[0], filepath.FromSlash(c[3]))
-		}
-	}
-	return m
-}
 
 // canonical is XML without what has no meaning: prefixes, the order of
 // attributes, and how booleans are spelled.
@@ -127,7 +107,9 @@ func TestCorpusRoundTrip(t *testing.T) {
 	t.Parallel()
 	total, good := 0, 0
 	var table []string
-	for id, file := range corpus(t) {
+	ids, files := testenv.Corpus(t, corpusDir)
+	for i, id := range ids {
+		file := files[i]
 		d, err := (&wsdl.Resolver{AllowBroken: true}).Open(t.Context(), file)
 		if err != nil {
 			continue
@@ -226,7 +208,9 @@ func TestCorpusTemplates(t *testing.T) {
 	only := os.Getenv("SOAPWARD_TEST_WSDL")
 	total, valid, checked := 0, 0, 0
 	var table []string
-	for id, file := range corpus(t) {
+	ids, files := testenv.Corpus(t, corpusDir)
+	for i, id := range ids {
+		file := files[i]
 		if only != "" && only != id {
 			continue
 		}
