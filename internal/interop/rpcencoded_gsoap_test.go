@@ -56,7 +56,10 @@ func TestEncodedGSOAP(t *testing.T) {
 	bin := buildGSOAP(t)
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
-		url := startEncoded(t, nil, bin, "serve", "PORT")
+		addr := freeAddress(t)
+		_, port, _ := strings.Cut(addr, ":")
+		startServer(t, addr, nil, bin, "serve", port)
+		url := "http://" + addr + "/"
 		for _, v := range []soap.Version{soap.V11, soap.V12} {
 			t.Run(v.String(), func(t *testing.T) { checkEncodedServer(t, url, v, gsoapLacks) })
 		}

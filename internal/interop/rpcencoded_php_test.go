@@ -20,7 +20,9 @@ func TestEncodedPHPServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := startEncoded(t, []string{"WSDL=" + wsdl}, php, "-d", "serialize_precision=-1", "-S", "ADDRESS", "testdata/encoded/server.php")
+	addr := freeAddress(t)
+	startServer(t, addr, []string{"WSDL=" + wsdl}, php, "-d", "serialize_precision=-1", "-S", addr, "testdata/encoded/server.php")
+	url := "http://" + addr + "/"
 	for _, v := range []soap.Version{soap.V11, soap.V12} {
 		t.Run(v.String(), func(t *testing.T) { checkEncodedServer(t, url, v, nil) })
 	}

@@ -5,20 +5,14 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"reflect"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/soapward/soapward/internal/interop/encoded"
-	"github.com/soapward/soapward/internal/testenv"
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/wire"
 	"github.com/soapward/soapward/soap/xsd"
@@ -248,34 +242,4 @@ func TestEncodedOurselves(t *testing.T) {
 			t.Errorf("%s: got %+v, %v\nwant %+v", tt.name, got, err, tt.want)
 		}
 	}
-}
-
-// startEncoded starts a program that listens on a free port, with ADDRESS and
-// PORT in its arguments replaced, and returns its URL.
-func startEncoded(t *testing.T, env []string, argv ...string) (url string) {
-	t.Helper()
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	args := strings.Split(strings.NewReplacer("ADDRESS", addr, "PORT", strconv.Itoa(port)).Replace(strings.Join(argv, "\x00")), "\x00")
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	p, err := testenv.StartProcess(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := p.WaitListening(ctx, addr); err != nil {
-		t.Fatal(err)
-	}
-	return "http://" + addr + "/"
 }
