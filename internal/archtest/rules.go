@@ -24,7 +24,8 @@ type ownerRule struct {
 
 // everything is for packages where all parts meet.
 var everything = []string{
-	"./authn/...", "./authclient/...", "./directory/...", "./soap/...", "./soapserver", "./soapclient", "./wsdl/...",
+	"./authn/...", "./authclient/...", "./authz/...", "./directory/...", "./gateway/...",
+	"./soap/...", "./soapserver", "./soapclient", "./wsdl/...",
 	"./internal/...", "./examples/...",
 }
 
@@ -54,7 +55,14 @@ var ours = rules{
 		"./authn/ntlm/netlogon": {imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/ntlm/winbind":  {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/iwa":           {imports: []string{"./authn", "./authn/spnego"}},
-		"./authn/password":      {imports: []string{"./authn"}},
+		"./authn/password":      {imports: []string{"./authn", "./directory"}},
+		"./authn/throttle":      {standardOnly: true, imports: []string{"./authn", "./directory"}},
+		"./authn/session":       {imports: []string{"./authn", "./directory"}},
+		"./authn/hook":          {imports: []string{"./authn"}},
+
+		"./authz":                     {standardOnly: true, imports: []string{"./authn"}},
+		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
+		"./authz/integrated/security": {standardOnly: true, imports: []string{"./soap/...", "./soapserver", "./soapclient"}}, // generated
 
 		// Conformance tests for those who write implementations.
 		"./authn/ntlm/ntlmtest":         {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
@@ -63,8 +71,14 @@ var ours = rules{
 		"./authclient":            {imports: []string{"./authn", "./authn/spnego", "./authn/kerberos", "./authn/ntlm"}},
 		"./authclient/delegation": {imports: []string{"./authn", "./authn/kerberos", "./authclient"}},
 
-		"./directory/ldap":     {imports: []string{"./authn"}},
-		"./directory/computer": {imports: []string{"./authn", "./authn/kerberos", "./authn/ntlm/netlogon", "./directory/ldap", "./internal/atomicfile"}},
+		"./directory":           {standardOnly: true, imports: []string{"./authn"}},
+		"./directory/store":     {imports: []string{"./authn", "./directory"}},
+		"./directory/dirtest":   {standardOnly: true, imports: []string{"./authn", "./directory"}},
+		"./directory/ldap":      {imports: []string{"./authn", "./authn/kerberos", "./directory"}},
+		"./directory/provision": {standardOnly: true, imports: []string{"./authn", "./directory"}},
+		"./directory/computer":  {imports: []string{"./authn", "./authn/kerberos", "./authn/ntlm/netlogon", "./directory/ldap", "./internal/atomicfile"}},
+
+		"./gateway/config": {imports: []string{"./authn"}},
 
 		"./internal/atomicfile": {standardOnly: true},
 		"./internal/terminal":   {standardOnly: true},
@@ -107,6 +121,12 @@ var ours = rules{
 		// The RPC and its security provider below Netlogon.
 		{module: "github.com/oiweiwei/go-msrpc", packages: []string{"./authn/ntlm/netlogon"}},
 
+		{module: "modernc.org/sqlite", packages: []string{"./directory/store"}},
+		{module: "github.com/jackc/pgx/v5", packages: []string{"./directory/store"}},
+		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/hook", "./authn/oidc"}},
+		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc"}},
+		{module: "go.yaml.in/yaml/v3", packages: []string{"./gateway/config"}},
+
 		{module: "github.com/go-ldap/ldap/v3", packages: []string{"./directory/ldap"}},
 		{module: "github.com/go-asn1-ber/asn1-ber", packages: []string{"./directory/ldap"}},
 
@@ -134,6 +154,7 @@ var ours = rules{
 	},
 	tests: []string{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
+		"./directory/dirtest",
 		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
 		"./internal/interop/...",
 	},

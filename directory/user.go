@@ -1,0 +1,115 @@
+package directory
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+)
+
+// A User is an account. Its name is unique in the store without regard to case;
+// see FoldName.
+type User struct {
+	ID      int64  // given by the store, never used again
+	Version int64  // counts changes; see ErrConflict
+	Realm   string // the realm of the configuration that the user logs in at; may be empty
+	Name    string // DOMAIN\account, or a name without domain for an internal user
+
+	// SID is that of the domain, empty if the authority has none. No two users
+	// have the same one: a user who was renamed is still the same.
+	SID authn.SID
+	UPN string // alice@corp.test, if known
+	DN  string // in the directory, if known
+
+	DisplayName string // "Name" to people
+	Email       string
+	Phone       string // mobile
+
+	// Password is the hash of an internal password. Most users of a domain have
+	// none here.
+	Password PasswordHash
+
+	// LocalAdmin may log in to the console without the external provider.
+	LocalAdmin bool
+
+	State State
+
+	Groups []authn.Group // of the directory, as of Refreshed
+	Roles  []string      // granted by an operator, without regard to groups
+
+	Created   time.Time
+	Refreshed time.Time // last time that the directory was asked; zero: never
+	LastLogin time.Time // zero: never
+}
+
+// Account returns Name without its domain, and the domain.
+func (u *User) Account() (domain, account string) {
+	domain, account, ok := strings.Cut(u.Name, `\`)
+	if !ok {
+		return "", u.Name
+	}
+	return domain, account
+}
+
+// Identity returns the user as an authenticated caller, without mechanism and
+// time, which are the login's.
+func (u *User) Identity() *authn.Identity {
+	domain, account := u.Account()
+	return &authn.Identity{
+		Account: account, Domain: domain, UPN: u.UPN, DisplayName: u.DisplayName, SID: u.SID, Groups: u.Groups,
+	}
+}
+
+// State says whether a user may log in, and who said so.
+type State uint8
+
+// States of a User.
+const (
+	Active State = iota
+
+	// DisabledByOperator is lifted by an operator only.
+	DisabledByOperator
+
+	// DisabledByDirectory is a user whom the directory has disabled or no longer
+	// knows. It is lifted when the directory knows and enables the user again.
+	DisabledByDirectory
+)
+
+// String returns the state as people read it.
+func (s State) String() string {
+	switch s {
+	case Active:
+		return "active"
+	case DisabledByOperator:
+		return "disabled"
+	case DisabledByDirectory:
+		return "disabled by the directory"
+	}
+	return "unknown"
+}
+
+// FoldName returns the form in which names are compared: without space around
+// it and without regard to case.
+func FoldName(name string) string { return strings.ToLower(strings.ToUpper(strings.TrimSpace(name))) }
+
+// PasswordHash is the hash of a password with its parameters, in the form of the
+// PHC ($argon2id$v=19$m=...). It does not print.
+type PasswordHash struct{ authn.Secret }
+
+// NewPasswordHash returns an encoded hash as a PasswordHash.
+func NewPasswordHash(encoded string) PasswordHash { return PasswordHash{authn.NewSecret(encoded)} }
+
+// LogValue implements slog.LogValuer.
+func (h PasswordHash) LogValue() slog.Value { return h.Secret.LogValue() }
+
+// A UserQuery asks for users in the order of their folded names. All that it
+// says must hold.
+type UserQuery struct {
+	After  string // names that come after this one; a page ends with the next one's After
+	Prefix string // of the name, without regard to case
+	Realm  string // empty: any
+	Domain bool   // only names with a domain, those with a backslash
+	State  *State // nil: any
+	Limit  int    // at most so many; zero means 100
+}
