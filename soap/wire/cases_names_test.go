@@ -84,6 +84,8 @@ var encodings = []encoded{
 	{verdict{"4.3.3", "UTF-16 with its declaration", "\xFF\xFE" + little("<?xml version='1.0' encoding='UTF-16'?><a>é</a>"), true, "", ""}, ""},
 	{verdict{"4.3.3", "UTF-16 without mark", little("<?xml version='1.0' encoding='UTF-16LE'?><a>é</a>"), true, "", ""}, ""},
 	{verdict{"4.3.3", "UTF-16 big without mark", wide("<?xml version='1.0' encoding='UTF-16BE'?><a>é</a>"), true, "", ""}, ""},
+	{verdict{"4.3.3", "UTF-16 without mark and declaration", little("<a>é</a>"), false, "", ""}, ""},
+	{verdict{"4.3.3", "UTF-16 big without mark and declaration", wide("<a>é</a>"), false, "", ""}, ""},
 	{verdict{"4.3.3", "UTF-16 with a DTD", "\xFE\xFF" + wide("<!DOCTYPE a><a/>"), false, "", ""}, ""},
 	{verdict{"4.3.3", "UTF-16 with an entity", "\xFF\xFE" + little("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>"), false, "", ""}, ""},
 	{verdict{"4.3.3", "UTF-16, lone high surrogate", "\xFE\xFF" + wide("<a>") + "\xD8\x3D" + wide("</a>"), false, "", ""}, ""},

@@ -20,8 +20,9 @@ func decode(b []byte, charset string) (string, error) {
 	case len(b) >= 2 && b[0] == 0xFF && b[1] == 0xFE:
 		return decodeUTF16(b, 2, false)
 	}
-	// XML 1.0 appendix F: the first characters tell the width.
-	wide := len(b) >= 4 && (b[0] == 0 || b[1] == 0)
+	// XML 1.0 4.3.3 and appendix F: UTF-16 that neither has a mark nor a label
+	// begins with a declaration.
+	wide := bytes.HasPrefix(b, []byte("\x00<\x00?")) || bytes.HasPrefix(b, []byte("<\x00?\x00"))
 	if charset == "" && !wide {
 		charset = declared(b)
 		if strings.HasPrefix(strings.ToLower(charset), "utf-16") {
@@ -37,7 +38,7 @@ func decode(b []byte, charset string) (string, error) {
 		}
 		return decodeUTF16(b, 0, b[0] == 0)
 	case "utf-16", "utf-16be", "utf-16le", "utf16", "unicode":
-		if !wide && len(b) >= 2 {
+		if len(b) >= 2 && b[0] != 0 && b[1] != 0 {
 			return string(b), nil // the label lies, as above
 		}
 		return decodeUTF16(b, 0, len(b) > 0 && b[0] == 0)
