@@ -29,6 +29,11 @@ type Config struct {
 	// HOST, a name or an address.
 	URL string
 
+	// AllowInsecurePlain leaves TLS out where URL is ldap://. Passwords and all
+	// that is read are open to whoever is on the way, who can change them too,
+	// and so log in as anybody. It is for servers on this machine.
+	AllowInsecurePlain bool
+
 	// Roots are the authorities that certificates are verified with. Nil means
 	// those of the system.
 	Roots *x509.CertPool
@@ -51,6 +56,7 @@ type Conn struct {
 	wire    *meter
 	host    string
 	timeout time.Duration
+	broken  bool // no further request can be made
 }
 
 // Dial connects and verifies the server's certificate. Where that fails, the
@@ -60,6 +66,9 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 	t, err := parseURL(c.URL)
 	if err != nil {
 		return nil, err
+	}
+	if t.startTLS && c.AllowInsecurePlain {
+		t.startTLS, t.plain = false, true
 	}
 	timeout := c.Timeout
 	if timeout <= 0 {
@@ -109,6 +118,7 @@ type target struct {
 	host     string
 	address  string
 	startTLS bool
+	plain    bool // no TLS
 }
 
 func parseURL(s string) (target, error) {
@@ -135,7 +145,8 @@ func parseURL(s string) (target, error) {
 	return t, nil
 }
 
-// secure returns TLS on top of wire, once the certificate is verified.
+// secure returns TLS on top of wire, once the certificate is verified, or wire
+// itself where TLS is left out.
 func (t target) secure(ctx context.Context, wire net.Conn, roots *x509.CertPool) (net.Conn, error) {
 	if t.startTLS {
 		stop := context.AfterFunc(ctx, func() { _ = wire.Close() })
@@ -146,6 +157,9 @@ func (t target) secure(ctx context.Context, wire net.Conn, roots *x509.CertPool)
 		if err != nil {
 			return nil, fmt.Errorf("StartTLS: %w", err)
 		}
+	}
+	if t.plain {
+		return wire, nil
 	}
 	conn := tls.Client(wire, &tls.Config{RootCAs: roots, ServerName: t.host, MinVersion: tls.VersionTLS12})
 	if err := conn.HandshakeContext(ctx); err != nil {

@@ -1,0 +1,88 @@
+package ldap
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	goldap "github.com/go-ldap/ldap/v3"
+)
+
+// Check returns what does not fit in the configuration, each with its remedy,
+// or nil. It asks no server.
+func (c DirectoryConfig) Check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("ldap: "+format, args...)) }
+	if c.Kind != ActiveDirectory && c.Kind != Standard {
+		wrong("kind %d: want ActiveDirectory or Standard", c.Kind)
+	}
+	for _, u := range c.URLs {
+		if _, err := parseURL(u); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	switch {
+	case c.Kind == Standard && len(c.URLs) == 0:
+		wrong("no server: name it by URL, such as ldaps://ldap.corp.test")
+	case c.Kind == ActiveDirectory && len(c.URLs) == 0 && c.Domain == "":
+		wrong("no server: name the domain, such as corp.test, or controllers by URL")
+	case c.Kind == Standard && c.BaseDN == "":
+		wrong("no base DN: say where the users are, such as ou=people,dc=corp,dc=test")
+	}
+	if c.Domain != "" && (!strings.Contains(c.Domain, ".") || strings.ContainsAny(c.Domain, `\/@: `) || net.ParseIP(c.Domain) != nil) {
+		wrong("domain %q: want its DNS name, such as corp.test", c.Domain)
+	}
+	if strings.ContainsAny(c.DefaultDomain, `\/@. `) {
+		wrong("default domain %q: want the short name, such as CORP", c.DefaultDomain)
+	}
+	for _, dn := range []struct{ what, dn string }{{"base DN", c.BaseDN}, {"group base", c.GroupBase}} {
+		if dn.dn != "" && CheckDN(dn.dn) != nil {
+			wrong("%s %q: want a DN, such as ou=people,dc=corp,dc=test", dn.what, dn.dn)
+		}
+	}
+	if (c.BindUser == "") != c.BindPassword.IsEmpty() {
+		wrong("bind user without a password, or the other way round: set both, or neither")
+	}
+	c.checkKind(wrong)
+	for _, f := range []struct{ what, filter string }{{"filter", strings.ReplaceAll(c.Filter, userMark, "x")}, {"group filter", c.GroupFilter}} {
+		if f.filter == "" {
+			continue
+		}
+		if _, err := goldap.CompileFilter(f.filter); err != nil {
+			wrong("%s %q: want a filter of RFC 4515 in parentheses, such as (uid={user}): %w", f.what, f.filter, err)
+		}
+	}
+	if c.Timeout < 0 || c.MaxConns < 0 || c.CacheTime < 0 {
+		wrong("a time or number is negative: leave it out for the usual one")
+	}
+	return errors.Join(errs...)
+}
+
+// checkKind checks what is for one kind of server only.
+func (c DirectoryConfig) checkKind(wrong func(string, ...any)) {
+	switch c.Kind {
+	case ActiveDirectory:
+		if c.Filter != "" || c.BindName != "" {
+			wrong("filter and bind name are for the standard kind: leave them out for Active Directory, or set the kind to standard")
+		}
+		if c.DefaultDomain == "" && c.BindUser == "" && c.Domain == "" {
+			wrong("users without a domain cannot log in: set the default domain, such as CORP")
+		}
+	case Standard:
+		switch {
+		case c.Filter != "" && c.BindName != "":
+			wrong("filter and bind name exclude each other: with a filter, users bind as the entry that is found")
+		case c.Filter != "" && !strings.Contains(c.Filter, userMark):
+			wrong("filter %q finds the same for everybody: write {user} where the name belongs, as in (uid={user})", c.Filter)
+		case c.BindName != "" && !strings.Contains(c.BindName, userMark):
+			wrong("bind name %q is the same for everybody: write {user} where the name belongs", c.BindName)
+		}
+		if c.Groups == GroupsByChain {
+			wrong("groups by chain are for Active Directory: leave it out, or use memberOf")
+		}
+		if c.Domain != "" {
+			wrong("a domain is for Active Directory: set the default domain if names shall have one")
+		}
+	}
+}
