@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/authn"
-	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -152,8 +151,6 @@ type Directory struct {
 	mu     sync.Mutex
 	domain *domain // of Active Directory, once it is known
 }
-
-var _ password.Verifier = (*Directory)(nil)
 
 // NewDirectory returns the directory that cfg describes. Nothing is sent before
 // it is asked. What Check finds in cfg is the error of each call.

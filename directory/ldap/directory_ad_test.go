@@ -50,6 +50,10 @@ const (
 	loopB    = "Loop B"
 	oddGroup = `Grüpp, (x)*#`
 	mailList = "Mailing"
+
+	victim      = "victor"
+	mallory     = "mallory"
+	malloryPass = "mallory-s3cret"
 )
 
 func domainWithContent(t *testing.T) *adtest.DC {
@@ -101,6 +105,8 @@ func domainWithContent(t *testing.T) *adtest.DC {
 		odd := user(oddUser+`\`, "OU=Away,OU=Far,"+base, oddLogin, oddPass,
 			Attribute{"displayName", []string{oddUser}}, Attribute{"mobile", []string{"+49 1"}}, Attribute{"mail", []string{"m@corp.test"}})
 		far := user("Farah", "OU=Far,"+base, farUser, farPass, Attribute{"userPrincipalName", []string{"farah.f@corp.test"}})
+		user("Victor", "OU=Far,"+base, victim, "victor-s3cret", Attribute{"userPrincipalName", []string{"v@corp.test"}})
+		user("Mallory", "OU=Far,"+base, mallory, malloryPass, Attribute{"userPrincipalName", []string{victim + "@partners.test"}})
 		og := group(oddGroup, "-2147483646", odd)
 		a := group(loopA, "-2147483640", far, og)
 		b := group(loopB, "-2147483640", a)

@@ -84,7 +84,8 @@ func (v *view) group(e Entry) *group {
 		if name == "" {
 			name = e.Value("cn")
 		}
-		if name != "" {
+		// It must not pass for one of another domain, or for a SID.
+		if name != "" && !strings.Contains(name, `\`) && encodeSID(authn.SID(name)) == "" {
 			g.name = v.qualify(name)
 		}
 	}

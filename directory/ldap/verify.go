@@ -333,6 +333,9 @@ func (d *Directory) judgeLogin(user string, err error) error {
 		c.User = user
 		return &c
 	}
+	if errors.Is(err, errBackslash) {
+		return refuse(authn.ReasonPolicy, user, "", err)
+	}
 	var bind bindError
 	var e *Error
 	if !errors.As(err, &bind) || !errors.As(bind.error, &e) {

@@ -139,6 +139,9 @@ func (v *view) localName(name string) (string, bool) {
 	if !ok {
 		prefix, local = "", name
 	}
+	if ok && prefix == "" || strings.Contains(local, `\`) {
+		return "", false
+	}
 	if prefix != "" && !v.ours(prefix) || local == "" || checkName(local) != nil {
 		return "", false
 	}
@@ -188,6 +191,9 @@ func (v *view) read(e Entry) (*directory.Account, error) {
 	if name == "" {
 		return nil, fmt.Errorf("ldap: %s has no %s, or we may not read it", printable(e.DN), attr.Name)
 	}
+	if strings.Contains(name, `\`) {
+		return nil, fmt.Errorf("%w: %s of %s", errBackslash, attr.Name, printable(e.DN))
+	}
 	a := &directory.Account{
 		Name: v.qualify(name), DN: e.DN,
 		DisplayName: e.Value(attr.DisplayName), Email: e.Value(attr.Email), Phone: e.Value(attr.Phone),
@@ -219,6 +225,9 @@ func (v *view) read(e Entry) (*directory.Account, error) {
 	a.Expires = fileTime(e.Value(attrExpires))
 	return a, nil
 }
+
+// errBackslash is of a name that would pass for one of another domain.
+var errBackslash = errors.New("ldap: a name has a backslash, which is between a domain and a name: rename the account, or use another attribute")
 
 // nameOf returns the value of the attribute with the account's name. Of several
 // values it is the one in the DN, so that it is always the same one.
@@ -291,6 +300,9 @@ func (v *view) accounts(ctx context.Context, refs []directory.AccountRef) ([]*di
 	}
 	for _, e := range entries {
 		a, err := v.account(ctx, e, false)
+		if errors.Is(err, errBackslash) {
+			continue // nobody asked for such a name; one account must not stop the others
+		}
 		if err != nil {
 			return nil, err
 		}
