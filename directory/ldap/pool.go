@@ -23,11 +23,11 @@ const (
 	freshTime = 5 * time.Second
 
 	// checkTime is for the answer to such a question.
-	checkTime = time.Second
+	checkTime = 800 * time.Millisecond
 
 	// patience is how long a request may take before the server is asked by
 	// another connection whether it is there at all.
-	patience = time.Second
+	patience = 700 * time.Millisecond
 
 	// refusedTime is how long a refused login of the account that reads is
 	// taken for the answer, so that requests do not lock it out.
@@ -116,6 +116,9 @@ var errSilent = errors.New("the server is silent")
 // watch does work, and ends it early if it takes long and its server turns out
 // not to answer anybody.
 func (p *pool) watch(ctx context.Context, s *replica, work func(context.Context) error) error {
+	if !p.servers.several() {
+		return work(ctx) // a slow one is better than none
+	}
 	watched, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(patience, func() {

@@ -183,6 +183,13 @@ func (s *servers) preferred(one *replica) bool {
 	return true
 }
 
+// several reports whether there is another server to turn to.
+func (s *servers) several() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.list) > 1
+}
+
 // discover returns the servers, which DNS names if the configuration does not.
 func (s *servers) discover(ctx context.Context) ([]*replica, error) {
 	s.mu.Lock()

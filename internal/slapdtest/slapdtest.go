@@ -55,9 +55,9 @@ type Server struct {
 	URL   string // ldaps://127.0.0.1:...
 	Plain string // ldap://127.0.0.1:..., which has StartTLS
 
-	dir   string
-	roots *x509.CertPool
-	proc  *testenv.Process
+	dir  string
+	cert *x509.Certificate
+	proc *testenv.Process
 }
 
 // Start starts a server that lives as long as the test.
@@ -68,7 +68,7 @@ func Start(tb testing.TB, cfg Config) *Server {
 	}
 	slapd := testenv.Need(tb, "slapd")
 	testenv.NeedFile(tb, modules+"/ppolicy.so")
-	s := &Server{dir: tb.TempDir(), roots: x509.NewCertPool()}
+	s := &Server{dir: tb.TempDir()}
 	ports := make([]int, 2)
 	for i := range ports {
 		port, err := testenv.FreePort()
@@ -212,7 +212,14 @@ func (s *Server) Modify(tb testing.TB, ldif string) {
 func (s *Server) PID() int { return s.proc.PID() }
 
 // Roots returns the authorities that the server's certificate is verified with.
-func (s *Server) Roots() *x509.CertPool { return s.roots }
+func (s *Server) Roots() *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AddCert(s.cert)
+	return roots
+}
+
+// Certificate returns the server's certificate, which is its own authority.
+func (s *Server) Certificate() *x509.Certificate { return s.cert }
 
 // writeCertificate makes a certificate that is its own authority.
 func (s *Server) writeCertificate() error {
@@ -226,16 +233,18 @@ func (s *Server) writeCertificate() error {
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
+		return err
+	}
+	if s.cert, err = x509.ParseCertificate(raw); err != nil {
 		return err
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return err
 	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
-	s.roots.AppendCertsFromPEM(certPEM)
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
 	if err := os.WriteFile(filepath.Join(s.dir, "cert.pem"), certPEM, 0o600); err != nil {
 		return err
 	}
