@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
 )
 
 // Check returns what does not fit in the configuration, each with its remedy,
@@ -63,6 +66,7 @@ func (c DirectoryConfig) Check() error {
 func (c DirectoryConfig) checkKind(wrong func(string, ...any)) {
 	switch c.Kind {
 	case ActiveDirectory:
+		c.checkKerberos(wrong)
 		if c.Filter != "" || c.BindName != "" {
 			wrong("filter and bind name are for the standard kind: leave them out for Active Directory, or set the kind to standard")
 		}
@@ -81,8 +85,56 @@ func (c DirectoryConfig) checkKind(wrong func(string, ...any)) {
 		if c.Groups == GroupsByChain {
 			wrong("groups by chain are for Active Directory: leave it out, or use memberOf")
 		}
+		if c.Kerberos != nil {
+			wrong("Kerberos is for Active Directory: leave it out, and use ldaps:// or StartTLS")
+		}
 		if c.Domain != "" {
 			wrong("a domain is for Active Directory: set the default domain if names shall have one")
 		}
 	}
+}
+
+func (c DirectoryConfig) checkKerberos(wrong func(string, ...any)) {
+	if c.Kerberos == nil {
+		return
+	}
+	if c.Domain == "" {
+		wrong("Kerberos without a domain: set its DNS name, such as corp.test")
+	}
+	if c.AllowInsecurePlain {
+		wrong("Kerberos and AllowInsecurePlain exclude each other: ldap:// is sealed by Kerberos")
+	}
+	for _, u := range c.URLs {
+		if t, err := parseURL(u); err == nil && net.ParseIP(t.host) != nil {
+			wrong("URL %q: Kerberos knows servers by name: write the controller's, such as dc1.corp.test", u)
+		}
+	}
+	if _, err := c.kerberosClient(c.BindUser, c.BindPassword); err != nil {
+		wrong("bind user for Kerberos: %w", err)
+	}
+}
+
+// kerberosClient returns a client that logs in with a password, nil if there is
+// no user or no Kerberos.
+func (c *DirectoryConfig) kerberosClient(user string, password authn.Secret) (*kerberos.Client, error) {
+	if c.Kerberos == nil || user == "" {
+		return nil, nil
+	}
+	k := *c.Kerberos
+	if k.DefaultRealm == "" {
+		k.DefaultRealm = strings.ToUpper(c.Domain)
+	}
+	if len(k.Realms) == 0 {
+		k.LookupKDC = true
+	}
+	if domain, name, ok := strings.Cut(user, `\`); ok {
+		if !strings.EqualFold(domain, c.DefaultDomain) && !strings.EqualFold(domain, c.Domain) {
+			return nil, fmt.Errorf("ldap: %q is of another domain: write user@domain", printable(user))
+		}
+		user = name
+	}
+	if strings.ContainsAny(user, "/\\=,") { // names of services, and DNs
+		return nil, fmt.Errorf("ldap: %q is no name of a user: write user@domain", printable(user))
+	}
+	return kerberos.NewPasswordClient(k, user, password)
 }

@@ -52,6 +52,9 @@ func (c *Conn) Bind(ctx context.Context, user string, password authn.Secret) err
 // password (draft-behera-ldap-password-policy-10), which servers without such a
 // policy leave out.
 func (c *Conn) bind(ctx context.Context, user string, password authn.Secret) error {
+	if !c.passwords && !c.layer.sealed() {
+		return errors.New("ldap: bind: no password is sent without TLS: use ldaps://, StartTLS or Kerberos")
+	}
 	var policy *goldap.ControlBeheraPasswordPolicy
 	err := c.do(ctx, "bind", user, func() error {
 		req := goldap.NewSimpleBindRequest(user, password.Reveal(), []goldap.Control{goldap.NewControlBeheraPasswordPolicy()})

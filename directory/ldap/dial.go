@@ -34,6 +34,11 @@ type Config struct {
 	// and so log in as anybody. It is for servers on this machine.
 	AllowInsecurePlain bool
 
+	// Sealed leaves TLS out where URL is ldap://, for a connection on which
+	// BindKerberos comes first, which then seals each message. Bind refuses to
+	// send a password there.
+	Sealed bool
+
 	// Roots are the authorities that certificates are verified with. Nil means
 	// those of the system.
 	Roots *x509.CertPool
@@ -52,11 +57,13 @@ type Dialer interface {
 
 // A Conn is a connection to a directory. One goroutine at a time may use it.
 type Conn struct {
-	ldap    *goldap.Conn
-	wire    *meter
-	host    string
-	timeout time.Duration
-	broken  bool // no further request can be made
+	ldap      *goldap.Conn
+	wire      *meter
+	layer     *saslLayer
+	host      string
+	timeout   time.Duration
+	passwords bool // may be sent
+	broken    bool // no further request can be made
 }
 
 // Dial connects and verifies the server's certificate. Where that fails, the
@@ -67,7 +74,7 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.startTLS && c.AllowInsecurePlain {
+	if t.startTLS && (c.AllowInsecurePlain || c.Sealed) {
 		t.startTLS, t.plain = false, true
 	}
 	timeout := c.Timeout
@@ -91,9 +98,13 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 		_ = raw.Close()
 		return nil, fmt.Errorf("ldap: %s: %w", t.address, err)
 	}
-	conn := goldap.NewConn(secure, true)
+	layer := &saslLayer{Conn: secure}
+	conn := goldap.NewConn(layer, true)
 	conn.Start()
-	return &Conn{ldap: conn, wire: wire, host: t.host, timeout: timeout}, nil
+	return &Conn{
+		ldap: conn, wire: wire, layer: layer, host: t.host, timeout: timeout,
+		passwords: !t.plain || c.AllowInsecurePlain,
+	}, nil
 }
 
 // Close ends the connection. It may be called more than once.

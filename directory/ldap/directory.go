@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -81,6 +82,13 @@ type DirectoryConfig struct {
 	// and Account and Accounts work only where anybody may read.
 	BindUser     string
 	BindPassword authn.Secret
+
+	// Kerberos, if it is set, has everybody log in by Kerberos and not by sending
+	// the password, for Active Directory. ldap:// is then sealed by Kerberos and
+	// needs no certificate, ldaps:// is bound to it. Servers must be named and
+	// not given by address, Domain must be set, and BindUser is user@domain. An
+	// empty Config finds the KDCs of the domain by DNS.
+	Kerberos *kerberos.Config
 
 	// Filter finds the entry of a user, for Standard: "(uid={user})". {user} is
 	// replaced by what the user typed, escaped. Empty means that the user binds

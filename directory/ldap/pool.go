@@ -11,6 +11,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
 )
 
 const (
@@ -42,8 +43,9 @@ const (
 type pool struct {
 	cfg     *DirectoryConfig
 	servers *servers
-	slots   chan struct{} // one for each connection that is open or being opened
-	logins  chan struct{} // one for each connection of a user
+	reader  *kerberos.Client // nil: by password
+	slots   chan struct{}    // one for each connection that is open or being opened
+	logins  chan struct{}    // one for each connection of a user
 
 	mu      sync.Mutex
 	idle    []*pooled // the last one was used last
@@ -62,8 +64,9 @@ type pooled struct {
 }
 
 func newPool(cfg *DirectoryConfig) *pool {
+	reader, _ := cfg.kerberosClient(cfg.BindUser, cfg.BindPassword) // Check has seen the error
 	return &pool{
-		cfg: cfg, servers: newServers(cfg),
+		cfg: cfg, servers: newServers(cfg), reader: reader,
 		slots: make(chan struct{}, cfg.MaxConns), logins: make(chan struct{}, 4*cfg.MaxConns),
 	}
 }
@@ -218,10 +221,20 @@ func (p *pool) open(ctx context.Context) (*pooled, error) {
 // login binds as the account that reads. A server that refuses it is the same
 // as each other one: the account is not tried at all of them.
 func (p *pool) login(ctx context.Context, c *Conn) error {
-	if p.cfg.BindUser == "" {
+	var err error
+	switch {
+	case p.reader != nil:
+		err = c.BindKerberos(ctx, p.reader)
+		if err != nil && !errors.Is(err, authn.ErrBadCredentials) {
+			return err // of the network, or of this server
+		}
+	case p.cfg.Kerberos != nil:
+		return fmt.Errorf("%w: set a bind user, as nothing is read without one on sealed connections", errReader)
+	case p.cfg.BindUser == "":
 		return nil
+	default:
+		err = c.Bind(ctx, p.cfg.BindUser, p.cfg.BindPassword)
 	}
-	err := c.Bind(ctx, p.cfg.BindUser, p.cfg.BindPassword)
 	if err == nil || c.broken || busy(err) {
 		return err
 	}
@@ -238,7 +251,7 @@ var errReader = errors.New("ldap: the account that reads the directory cannot lo
 
 func (p *pool) dial(ctx context.Context, s *replica) (*Conn, error) {
 	return Dial(ctx, Config{
-		URL: s.url, Roots: p.cfg.Roots, AllowInsecurePlain: p.cfg.AllowInsecurePlain,
+		URL: s.url, Roots: p.cfg.Roots, AllowInsecurePlain: p.cfg.AllowInsecurePlain, Sealed: p.cfg.Kerberos != nil,
 		Timeout: p.cfg.Timeout, Dialer: p.cfg.Dialer,
 	})
 }

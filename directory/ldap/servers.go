@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	goldap "github.com/go-ldap/ldap/v3"
 )
 
 // A Resolver asks DNS. *net.Resolver is one.
@@ -234,7 +236,12 @@ func (s *servers) lookUp(ctx context.Context) ([]*replica, error) {
 			s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "DNS names a controller outside the domain, which is not used", slog.String("server", printable(host)))
 			continue
 		}
-		found = append(found, &replica{"ldaps://" + net.JoinHostPort(host, strconv.Itoa(s.port(r))), int(r.Priority)})
+		// The records are for port 389; LDAPS has its own.
+		u := "ldaps://" + net.JoinHostPort(host, goldap.DefaultLdapsPort)
+		if s.cfg.Kerberos != nil {
+			u = "ldap://" + net.JoinHostPort(host, strconv.Itoa(int(r.Port)))
+		}
+		found = append(found, &replica{u, int(r.Priority)})
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("ldap: DNS names no controllers of %s within the domain: name them by URL", s.cfg.Domain)
@@ -242,6 +249,3 @@ func (s *servers) lookUp(ctx context.Context) ([]*replica, error) {
 	slices.SortStableFunc(found, func(a, b *replica) int { return cmp.Compare(a.rank, b.rank) })
 	return found[:min(len(found), maxServers)], nil
 }
-
-// port is that of LDAPS, which DNS does not tell: its records are for port 389.
-func (s *servers) port(*net.SRV) int { return 636 }

@@ -14,6 +14,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -90,12 +91,12 @@ func (d *Directory) VerifyPassword(ctx context.Context, user, password string) (
 // verifyDomain binds as the user, asks the domain who that is, and reads the
 // account.
 func (d *Directory) verifyDomain(ctx context.Context, user string, password authn.Secret) (*directory.Account, error) {
-	name, err := d.domainUser(ctx, user)
+	bind, err := d.domainBind(ctx, user, password)
 	if err != nil {
 		return nil, err
 	}
 	var account *directory.Account
-	err = d.asUser(ctx, name, password, func(ctx context.Context, c *Conn) error {
+	err = d.asUser(ctx, bind, func(ctx context.Context, c *Conn) error {
 		token, err := c.token(ctx)
 		if err != nil {
 			return err
@@ -178,16 +179,36 @@ func (d *Directory) domainUser(ctx context.Context, user string) (string, error)
 	return user + "@" + d.cfg.Domain, nil // Check sees to it that there is one
 }
 
+// domainBind returns the login of a user of Active Directory.
+func (d *Directory) domainBind(ctx context.Context, user string, password authn.Secret) (binder, error) {
+	if d.cfg.Kerberos == nil {
+		name, err := d.domainUser(ctx, user)
+		return simpleBind(name, password), err
+	}
+	client, err := d.cfg.kerberosClient(user, password)
+	if err != nil {
+		return nil, refuse(authn.ReasonUnknownUser, user, "", err)
+	}
+	return func(ctx context.Context, c *Conn) error { return c.BindKerberos(ctx, client) }, nil
+}
+
+// A binder logs one user in.
+type binder func(context.Context, *Conn) error
+
+func simpleBind(name string, password authn.Secret) binder {
+	return func(ctx context.Context, c *Conn) error { return c.bind(ctx, name, password) }
+}
+
 // asUser connects, binds as a user and does work. The connection is of no other
 // use. A bind without an answer is not made again.
-func (d *Directory) asUser(ctx context.Context, name string, password authn.Secret, work func(context.Context, *Conn) error) error {
+func (d *Directory) asUser(ctx context.Context, bind binder, work func(context.Context, *Conn) error) error {
 	c, s, free, err := d.pool.dialUser(ctx)
 	if err != nil {
 		return err
 	}
 	defer free()
 	err = d.pool.watch(ctx, s, func(ctx context.Context) error {
-		if err := c.bind(ctx, name, password); err != nil {
+		if err := bind(ctx, c); err != nil {
 			return bindError{err}
 		}
 		return work(ctx, c)
@@ -246,7 +267,7 @@ func (d *Directory) verifyFound(ctx context.Context, user string, password authn
 		dn = Child("cn", nobody(), d.cfg.BaseDN)
 	}
 	var account *directory.Account
-	err := d.asUser(ctx, dn, password, func(ctx context.Context, c *Conn) error {
+	err := d.asUser(ctx, simpleBind(dn, password), func(ctx context.Context, c *Conn) error {
 		if search != nil {
 			return fmt.Errorf("ldap: %s let in somebody who does not exist", c.Host())
 		}
@@ -277,7 +298,7 @@ func nobody() string {
 func (d *Directory) verifyTyped(ctx context.Context, user string, password authn.Secret) (*directory.Account, error) {
 	name := d.bindName(user)
 	var account *directory.Account
-	err := d.asUser(ctx, name, password, func(ctx context.Context, c *Conn) error {
+	err := d.asUser(ctx, simpleBind(name, password), func(ctx context.Context, c *Conn) error {
 		who, err := c.whoAmI(ctx)
 		if err != nil {
 			return err
@@ -337,6 +358,10 @@ func (d *Directory) judgeLogin(user string, err error) error {
 		return refuse(authn.ReasonPolicy, user, "", err)
 	}
 	var bind bindError
+	var kdc *kerberos.KDCError
+	if errors.As(err, &bind) && errors.As(bind.error, &kdc) && kdc.Reason() != "" {
+		return refuse(kdc.Reason(), user, kdc.Hint, kdc)
+	}
 	var e *Error
 	if !errors.As(err, &bind) || !errors.As(bind.error, &e) {
 		return unavailable(err)
@@ -354,7 +379,11 @@ func (d *Directory) judgeLogin(user string, err error) error {
 	case goldap.LDAPResultUnwillingToPerform: // 389: nsAccountLock
 		return refuse(authn.ReasonRestricted, user, "the server does not let the account log in: it may be disabled", e)
 	case goldap.LDAPResultStrongAuthRequired, goldap.LDAPResultConfidentialityRequired:
-		return unavailable(fmt.Errorf("the server takes no passwords on such a connection, use ldaps:// or StartTLS: %w", e))
+		remedy := "use ldaps:// or StartTLS"
+		if d.cfg.Kerberos != nil {
+			remedy = "use ldap://, which Kerberos seals"
+		}
+		return unavailable(fmt.Errorf("the server takes no logins on such a connection, %s: %w", remedy, e))
 	}
 	return unavailable(err)
 }
