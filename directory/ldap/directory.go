@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -226,6 +227,51 @@ func (a Attributes) withDefaults(kind Kind) Attributes {
 func (d *Directory) Close() error {
 	d.pool.close()
 	return nil
+}
+
+// Ping tries each server: it connects, logs in as the account that reads, and
+// reads the entry at the base. The error says what does not work at which
+// server, and wraps authn.ErrUnavailable. It is for checking a configuration.
+func (d *Directory) Ping(ctx context.Context) error {
+	if d.err != nil {
+		return d.err
+	}
+	list, err := d.pool.servers.discover(ctx)
+	if err != nil {
+		return unavailable(err)
+	}
+	var errs []error
+	for _, s := range list {
+		if err := d.ping(ctx, s); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.url, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func (d *Directory) ping(ctx context.Context, s *replica) error {
+	c, err := d.pool.dial(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if d.cfg.BindUser == "" {
+		return c.ping(ctx) // more may not be allowed to anybody
+	}
+	if err := d.pool.login(ctx, c); err != nil {
+		return err
+	}
+	v, err := d.view(ctx, c)
+	if err != nil {
+		return err
+	}
+	if _, err = c.only(ctx, Search{Base: v.base(), Scope: BaseObject, Attributes: []string{"1.1"}}); errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("the base DN is not there, or the account that reads may not see it: %w", err)
+	}
+	return err
 }
 
 // Account returns an account with its groups, nested ones included, as it is

@@ -338,12 +338,44 @@ func TestDomainGroup(t *testing.T) {
 func TestDomainPages(t *testing.T) {
 	t.Parallel()
 	dc := domainWithContent(t)
-	d := newDirectory(t, domainConfig(t, dc))
-	n := 0
-	err := d.pool.run(t.Context(), func(ctx context.Context, c *Conn) error {
-		return c.SearchPages(ctx, Search{Base: "CN=Configuration,DC=corp,DC=test", Attributes: []string{"cn"}}, func(Entry) error { n++; return nil })
-	})
-	if err != nil || n <= 2*pageSize {
-		t.Errorf("%d entries, %v, want more than two pages", n, err)
+	for name, cfg := range map[string]DirectoryConfig{"TLS": domainConfig(t, dc), "sealed": sealedConfig(t, dc, "ldap")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n, size := 0, 0
+			err := newDirectory(t, cfg).pool.run(t.Context(), func(ctx context.Context, c *Conn) error {
+				return c.SearchPages(ctx, Search{Base: "CN=Configuration,DC=corp,DC=test"}, func(e Entry) error {
+					n++
+					for _, values := range e.values {
+						size += len(strings.Join(values, ""))
+					}
+					return nil
+				})
+			})
+			if err != nil || n <= 2*pageSize || size < 1_000_000 {
+				t.Errorf("%d entries of %d bytes, %v, want more than two pages", n, size, err)
+			}
+		})
+	}
+}
+
+func TestPing(t *testing.T) {
+	t.Parallel()
+	dc := domainWithContent(t)
+	for name, cfg := range map[string]DirectoryConfig{"TLS": domainConfig(t, dc), "sealed": sealedConfig(t, dc, "ldap")} {
+		if err := newDirectory(t, cfg).Ping(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cfg.BaseDN = "OU=Nowhere,DC=corp,DC=test"
+		if err := newDirectory(t, cfg).Ping(t.Context()); !errors.Is(err, authn.ErrUnavailable) || !strings.Contains(err.Error(), "base DN") {
+			t.Errorf("%s, wrong base: %v", name, err)
+		}
+		cfg.Domain = "other.test"
+		if err := newDirectory(t, cfg).Ping(t.Context()); !errors.Is(err, authn.ErrUnavailable) {
+			t.Errorf("%s, another domain: %v", name, err)
+		}
+		cfg.BindPassword = authn.NewSecret(marked)
+		if err := newDirectory(t, cfg).Ping(t.Context()); !errors.Is(err, authn.ErrUnavailable) || strings.Contains(err.Error(), marked) {
+			t.Errorf("%s, wrong password: %v", name, err)
+		}
 	}
 }

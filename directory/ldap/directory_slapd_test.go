@@ -266,3 +266,37 @@ func TestStandardPages(t *testing.T) {
 		t.Errorf("got %v, want that there is no base", err)
 	}
 }
+
+// More groups, or deeper ones, than we follow are an error: one that would be
+// left out may be one that forbids something.
+func TestStandardGroupBounds(t *testing.T) {
+	t.Parallel()
+	var content strings.Builder
+	content.WriteString(unit(people) + unit(staff) + person(people, "deep", "x") + person(people, "wide", "x") + person(people, "fine", "x"))
+	member := "uid=deep," + people
+	for i := range maxDepth + 1 {
+		dn := fmt.Sprintf("cn=d%d,%s", i, staff)
+		content.WriteString(ldif(dn, "objectClass: groupOfNames", fmt.Sprintf("cn: d%d", i), "member: "+member))
+		member = dn
+	}
+	for i := range maxGroups + 1 {
+		lines := []string{"objectClass: groupOfNames", fmt.Sprintf("cn: w%d", i), "member: uid=wide," + people}
+		if i < 600 { // more than the server gives at once
+			lines = append(lines, "member: uid=fine,"+people)
+		}
+		content.WriteString(ldif(fmt.Sprintf("cn=w%d,%s", i, staff), lines...))
+	}
+	s := slapdtest.Start(t, slapdtest.Config{LDIF: content.String()})
+	cfg := slapdConfig(s)
+	cfg.BindUser, cfg.BindPassword = slapdtest.AdminDN, authn.NewSecret(slapdtest.AdminPassword)
+	d := newDirectory(t, cfg)
+	for _, name := range []string{"deep", "wide"} {
+		a, err := d.Account(t.Context(), directory.AccountRef{Name: name})
+		if a != nil || !errors.Is(err, authn.ErrUnavailable) || errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("%s: %v, %v, want an error", name, a != nil, err)
+		}
+	}
+	if a, err := d.Account(t.Context(), directory.AccountRef{Name: "fine"}); err != nil || len(a.Groups) != 600 {
+		t.Errorf("fine: %v, want 600 groups", err)
+	}
+}

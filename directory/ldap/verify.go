@@ -277,8 +277,9 @@ func (d *Directory) verifyFound(ctx context.Context, user string, password authn
 		})
 	})
 	var bind bindError
+	var answered *Error
 	switch {
-	case search == nil || !errors.As(err, &bind):
+	case search == nil || !errors.As(err, &bind) || !errors.As(bind.error, &answered):
 		return account, err
 	case errors.Is(search, errAmbiguous):
 		return nil, refuse(authn.ReasonPolicy, user, "several entries fit the user: make the filter narrower, or the base", search)
