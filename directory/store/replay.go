@@ -4,12 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -60,20 +64,18 @@ func (r *Replays) Add(ctx context.Context, _ string, digest [sha256.Size]byte, u
 // forgets says so before. If a row could be inserted because the same was
 // forgotten, the floor that is read here is therefore above it.
 func (r *Replays) add(ctx context.Context, digest []byte, until int64) (bool, error) {
-	n, err := r.s.exec(ctx, "add replay", mayUndo, "INSERT INTO replays (digest, until) VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, until)
-	if err != nil || n == 0 {
-		return false, err
-	}
-	st, err := r.state(ctx)
-	if err == nil && !st.marked {
+	fresh, st, err := r.insert(ctx, digest, until)
+	if err == nil && fresh && !st.marked {
 		if err = r.raiseFloor(ctx); err == nil {
 			st, err = r.state(ctx)
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return false, r.s.fail("add replay", err)
-	}
-	if until < st.floor {
+	case !fresh:
+		return false, nil
+	case until < st.floor:
 		return false, fmt.Errorf("store: add replay: %w: authenticators that are valid until %s may have been used and forgotten, because the database crashed or a clock was ahead; newer ones are taken",
 			authn.ErrUnavailable, timeOf(st.floor).Format(time.RFC3339))
 	}
@@ -86,6 +88,47 @@ func (r *Replays) add(ctx context.Context, digest []byte, until int64) (bool, er
 	return true, nil
 }
 
+const (
+	insertReplay = "INSERT INTO replays (digest, until) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+	selectState  = "SELECT floor, horizon, EXISTS (SELECT 1 FROM replay_mark WHERE boot = $1) FROM replay_state"
+)
+
+// insert adds a row, and reads the state after.
+func (r *Replays) insert(ctx context.Context, digest []byte, until int64) (fresh bool, st replayState, err error) {
+	if r.s.turn == nil {
+		return r.insertAtOnce(ctx, digest, until)
+	}
+	n, err := r.s.exec(ctx, "add replay", mayUndo, insertReplay, digest, until)
+	if err != nil || n == 0 {
+		return false, st, err
+	}
+	st, err = r.state(ctx)
+	return true, st, err
+}
+
+// insertAtOnce does it in one round trip. Each of the statements sees what was
+// committed when it began (read committed).
+func (r *Replays) insertAtOnce(ctx context.Context, digest []byte, until int64) (fresh bool, st replayState, err error) {
+	conn, err := r.s.write.Conn(ctx)
+	if err != nil {
+		return false, st, err
+	}
+	defer func() { _ = conn.Close() }() // back to the pool
+	err = conn.Raw(func(c any) error {
+		var b pgx.Batch
+		b.Queue(insertReplay, digest, until)
+		b.Queue(selectState, r.boot)
+		results := c.(*stdlib.Conn).Conn().SendBatch(ctx, &b)
+		tag, err := results.Exec()
+		if err == nil {
+			fresh = tag.RowsAffected() > 0
+			err = results.QueryRow().Scan(&st.floor, &st.horizon, &st.marked)
+		}
+		return errors.Join(err, results.Close()) // which commits
+	})
+	return fresh, st, err
+}
+
 // replayState is what is known of what was forgotten.
 type replayState struct {
 	floor   int64 // what ends before may have been forgotten
@@ -94,9 +137,11 @@ type replayState struct {
 }
 
 func (r *Replays) state(ctx context.Context) (st replayState, err error) {
-	err = r.s.read.QueryRowContext(ctx, "SELECT floor, horizon, EXISTS (SELECT 1 FROM replay_mark WHERE boot = $1) FROM replay_state", r.boot).
-		Scan(&st.floor, &st.horizon, &st.marked)
-	return st, err
+	row, err := r.s.row(ctx, selectState, r.boot)
+	if err != nil {
+		return st, err
+	}
+	return st, row.Scan(&st.floor, &st.horizon, &st.marked)
 }
 
 // bootID is the boot of the machine where that matters and is known: the file of

@@ -67,7 +67,7 @@ type Store struct {
 	write   *sql.DB // for what must survive a loss of power
 	soft    *sql.DB // for what need not, such as when a session was last seen
 	turn    chan struct{}
-	stmts   sync.Map // of read: text to *sql.Stmt
+	stmts   sync.Map // from prepared to *sql.Stmt
 	timeout time.Duration
 	keep    time.Duration
 	now     func() time.Time
@@ -160,23 +160,42 @@ func (s *Store) reading(ctx context.Context, op string, f func(context.Context) 
 	return s.fail(op, err)
 }
 
-// row reads one row by a statement that is kept prepared.
-func (s *Store) row(ctx context.Context, text string, args ...any) (*sql.Row, error) {
-	if !s.d.keepPrepared { // the driver does
-		return s.read.QueryRowContext(ctx, text, args...), nil
+// A prepared statement is of one database.
+type prepared struct {
+	db   *sql.DB
+	text string
+}
+
+// stmt returns a statement that is kept prepared, or nil where the driver does
+// that. The texts must be few.
+func (s *Store) stmt(ctx context.Context, db *sql.DB, text string) (*sql.Stmt, error) {
+	if !s.d.keepPrepared {
+		return nil, nil
 	}
-	st, ok := s.stmts.Load(text)
+	st, ok := s.stmts.Load(prepared{db, text})
 	if !ok {
-		made, err := s.read.PrepareContext(ctx, text)
+		made, err := db.PrepareContext(ctx, text)
 		if err != nil {
 			return nil, err
 		}
 		var lost bool
-		if st, lost = s.stmts.LoadOrStore(text, made); lost {
+		if st, lost = s.stmts.LoadOrStore(prepared{db, text}, made); lost {
 			_ = made.Close() // another one is as good
 		}
 	}
-	return st.(*sql.Stmt).QueryRowContext(ctx, args...), nil
+	return st.(*sql.Stmt), nil
+}
+
+// row reads one row.
+func (s *Store) row(ctx context.Context, text string, args ...any) (*sql.Row, error) {
+	st, err := s.stmt(ctx, s.read, text)
+	switch {
+	case err != nil:
+		return nil, err
+	case st == nil:
+		return s.read.QueryRowContext(ctx, text, args...), nil
+	}
+	return st.QueryRowContext(ctx, args...), nil
 }
 
 // lasting says what becomes of a change when the machine loses power.
@@ -213,7 +232,16 @@ func (s *Store) exec(ctx context.Context, op string, l lasting, text string, arg
 		return 0, s.fail(op, err)
 	}
 	defer done()
-	n, err := affected(db.ExecContext(ctx, text, args...))
+	st, err := s.stmt(ctx, db, text)
+	if err != nil {
+		return 0, s.fail(op, err)
+	}
+	var n int
+	if st != nil {
+		n, err = affected(st.ExecContext(ctx, args...))
+	} else {
+		n, err = affected(db.ExecContext(ctx, text, args...))
+	}
 	return n, s.fail(op, err)
 }
 
