@@ -97,7 +97,16 @@ func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
 func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, ref := http.StatusUnauthorized, newRef()
 	level := slog.LevelInfo
+	var chosen *ResponseError // the authenticator's own answer
 	switch scheme, _, sent := Authorization(r); {
+	case errors.As(err, &chosen) && chosen.valid():
+		if status = chosen.Status; status >= 500 {
+			level = slog.LevelError
+		}
+		chosen.setHeader(w.Header())
+	case chosen != nil:
+		err = fmt.Errorf("%w, which cannot be sent: %w", errBadResponse, err)
+		chosen, status, level = nil, http.StatusServiceUnavailable, slog.LevelError
 	case errors.Is(err, ErrNoCredentials) && !sent:
 		level = slog.LevelDebug // every exchange begins like this
 	case errors.Is(err, ErrNoCredentials):
@@ -116,7 +125,7 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default: // ErrUnavailable, or something that should not happen
 		status, level = http.StatusServiceUnavailable, slog.LevelError
 	}
-	if status == http.StatusUnauthorized {
+	if status == http.StatusUnauthorized && len(w.Header()["Www-Authenticate"]) == 0 {
 		for _, a := range m.Authenticators {
 			for _, c := range a.Challenges(r) {
 				w.Header().Add("WWW-Authenticate", c.String())
@@ -131,6 +140,10 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	noStore(w)
 	m.limitBody(w, r)
+	if chosen != nil && chosen.Body != nil {
+		chosen.write(w)
+		return
+	}
 	if m.Deny != nil {
 		m.Deny(w, r, status, ref)
 		return
@@ -156,6 +169,9 @@ func (m *Middleware) logger() *slog.Logger {
 	}
 	return slog.Default()
 }
+
+// errBadResponse is for the log.
+var errBadResponse = errors.New("authn: an authenticator chose an answer")
 
 // cause prefers the structured form of a refusal over its text.
 func cause(err error) any {
