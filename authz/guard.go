@@ -74,7 +74,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		s.req.Identity = authn.FromContext(r.Context())
 		if !g.SOAP {
 			if err := g.Policy.Decide(r.Context(), &s.req); err != nil {
-				g.refuse(w, r, &s.req, err)
+				g.refuse(w, r, s, true, err)
 				return
 			}
 		}
@@ -88,12 +88,12 @@ func (g *Guard) enter(w http.ResponseWriter, r *http.Request) (*http.Request, bo
 	path, err := CleanPath(r.URL)
 	if err != nil {
 		s.req.Path = r.URL.Path
-		g.refuse(w, r, &s.req, err)
+		g.refuse(w, r, s, false, err)
 		return nil, false
 	}
 	s.req.Path = path
 	if err := g.Policy.Admit(&s.req); err != nil {
-		g.refuse(w, r, &s.req, err)
+		g.refuse(w, r, s, false, err)
 		return nil, false
 	}
 	ctx := NewContext(context.WithValue(r.Context(), scopeKey{}, s), g.Policy.roles)
@@ -138,9 +138,10 @@ func (g *Guard) client(r *http.Request) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, req *Request, err error) {
+// refuse answers for an error of the policy. asked: it is known who calls.
+func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, s *scope, asked bool, err error) {
 	status, ref := StatusOf(err), newRef()
-	g.log(r.Context(), req, status, ref, err)
+	g.log(r.Context(), &s.req, asked, status, ref, err)
 	w.Header().Set("Cache-Control", "no-store")
 	if g.Deny != nil {
 		g.Deny(w, r, status, ref)
@@ -150,7 +151,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, req *Request, err
 }
 
 // log writes one line for a refusal: who, what, by which rule.
-func (g *Guard) log(ctx context.Context, r *Request, status int, ref string, err error) {
+func (g *Guard) log(ctx context.Context, r *Request, asked bool, status int, ref string, err error) {
 	l := g.Logger
 	if l == nil {
 		l = slog.Default()
@@ -162,10 +163,12 @@ func (g *Guard) log(ctx context.Context, r *Request, status int, ref string, err
 	if !l.Enabled(ctx, level) {
 		return
 	}
-	as := []slog.Attr{
-		slog.String("ref", ref), slog.Int("status", status), slog.Any("user", r.Identity), slog.String("peer", address(r.Client)),
-		slog.String("method", clip(r.Method)), slog.String("path", clip(r.Path)),
+	as := make([]slog.Attr, 0, 9)
+	as = append(as, slog.String("ref", ref), slog.Int("status", status))
+	if asked {
+		as = append(as, slog.Any("user", r.Identity))
 	}
+	as = append(as, slog.String("peer", address(r.Client)), slog.String("method", clip(r.Method)), slog.String("path", clip(r.Path)))
 	var d *DeniedError
 	if errors.As(err, &d) {
 		as = append(as, slog.String("element", d.Element), slog.String("rule", d.Rule), slog.String("source", d.Source))
