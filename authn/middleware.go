@@ -27,6 +27,12 @@ type Middleware struct {
 	// soapserver.Deny.
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
 
+	// AllowAnonymous reports whether a request that brought no credentials at all
+	// is passed on without an identity. One whose credentials are wrong is not.
+	// Clients that wait to be asked are anonymous then. Nil means never; a
+	// handler that is behind it must be ready for a nil identity.
+	AllowAnonymous func(*http.Request) bool
+
 	testOnlyBodyTimeout time.Duration // bodyTimeout
 }
 
@@ -50,6 +56,8 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		res, err := m.authenticate(r)
 		switch {
+		case err != nil && m.anonymous(r, err):
+			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), nil)))
 		case err != nil:
 			m.refuse(w, r, err)
 		case res.Identity != nil:
@@ -90,6 +98,12 @@ func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
 		return res, nil
 	}
 	return nil, ErrNoCredentials
+}
+
+// anonymous reports whether a request without credentials may pass.
+func (m *Middleware) anonymous(r *http.Request, err error) bool {
+	_, _, sent := Authorization(r)
+	return m.AllowAnonymous != nil && errors.Is(err, ErrNoCredentials) && !sent && m.AllowAnonymous(r)
 }
 
 // refuse answers 401 with all challenges, or 503 when the credentials could not

@@ -130,3 +130,46 @@ func TestAttackClaimsPrint(t *testing.T) {
 		t.Error("Has is wrong")
 	}
 }
+
+// Only who sends nothing is anonymous. Wrong credentials, or those that nobody
+// here takes, are not left out of account.
+func TestAttackAnonymousWithCredentials(t *testing.T) {
+	t.Parallel()
+	none, wrong := scripted{err: authn.ErrNoCredentials, challenge: "Basic"}, scripted{err: &authn.RefusedError{Reason: authn.ReasonWrongPassword}}
+	down := scripted{err: authn.ErrUnavailable}
+	tests := []struct {
+		name          string
+		by            authn.Authenticator
+		path, header  string
+		allowed       bool // AllowAnonymous is set
+		status        int
+		authenticated bool
+	}{
+		{"nothing", none, "/open", "", true, 200, false},
+		{"elsewhere", none, "/closed", "", true, 401, false},
+		{"not allowed", none, "/open", "", false, 401, false},
+		{"unknown scheme", none, "/open", "Other x", true, 401, false},
+		{"wrong", wrong, "/open", "Basic x", true, 401, false},
+		{"wrong, without header", wrong, "/open", "", true, 401, false},
+		{"nobody can say", down, "/open", "", true, 503, false},
+		{"logged in", scripted{result: &authn.Result{Identity: &authn.Identity{Account: "alice"}}}, "/open", "", true, 200, true},
+	}
+	for _, tt := range tests {
+		m := &authn.Middleware{Authenticators: []authn.Authenticator{tt.by}, Logger: slog.New(slog.DiscardHandler)}
+		if tt.allowed {
+			m.AllowAnonymous = func(r *http.Request) bool { return r.URL.Path == "/open" }
+		}
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", tt.path, nil)
+		if tt.header != "" {
+			r.Header.Set("Authorization", tt.header)
+		}
+		// An identity that is in the context already is not that of the caller.
+		r = r.WithContext(authn.NewContext(r.Context(), &authn.Identity{Account: "evil"}))
+		authenticated := false
+		m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { authenticated = authn.FromContext(r.Context()) != nil })).ServeHTTP(w, r)
+		if w.Code != tt.status || authenticated != tt.authenticated {
+			t.Errorf("%s: status %d, identity %v; want %d, %v", tt.name, w.Code, authenticated, tt.status, tt.authenticated)
+		}
+	}
+}

@@ -107,6 +107,15 @@ func (g *Guard) enter(w http.ResponseWriter, r *http.Request) (*http.Request, bo
 	return r, true
 }
 
+// AllowsAnonymous fits authn.Middleware.AllowAnonymous, behind Admit: who sends
+// no credentials is let in without any where the policy has no need of them, and
+// is asked for them elsewhere. A SOAP service, whose operation is not known yet,
+// is open only where each of its rules is.
+func (g *Guard) AllowsAnonymous(r *http.Request) bool {
+	s, _ := r.Context().Value(scopeKey{}).(*scope)
+	return s != nil && s.guard == g && g.Policy.AllowsAnonymous(&s.req)
+}
+
 // errNoGuard is a bug in the calling program.
 var errNoGuard = errors.New("authz: Authorize needs Guard.Wrap around the service")
 

@@ -212,3 +212,45 @@ func TestGuardSOAP(t *testing.T) {
 		})
 	}
 }
+
+// Where the policy needs no login, nobody is asked for one, and nowhere else.
+func TestGuardAnonymous(t *testing.T) {
+	t.Parallel()
+	open := authz.Rule{Match: authz.Match{Path: "/open/"}, Roles: []string{authz.Anonymous}}
+	p, err := authz.NewPolicy(authz.PolicyConfig{Root: &authz.Element{
+		Allow: []authz.Rule{open, {Match: authz.Match{Path: "/closed/"}, Roles: []string{authz.Any}}},
+		Elements: []*authz.Element{
+			{Match: authz.Match{Path: "/soap"}, Allow: []authz.Rule{{Match: authz.Match{Operation: "a"}, Roles: []string{authz.Any}}, {Roles: []string{authz.Anonymous}}}},
+			{Match: authz.Match{Path: "/opensoap"}, Allow: []authz.Rule{{Match: authz.Match{Operation: "a"}, Roles: []string{authz.Anonymous}}, {Roles: []string{authz.Anonymous}}}},
+			{Match: authz.Match{Path: "/inside/"}, Networks: []netip.Prefix{}, Allow: []authz.Rule{{Roles: []string{authz.Anonymous}}}},
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &authz.Guard{Policy: p, Logger: slog.New(slog.DiscardHandler)}
+	login := &authn.Middleware{Authenticators: []authn.Authenticator{nameLogin{}}, AllowAnonymous: g.AllowsAnonymous, Logger: slog.New(slog.DiscardHandler)}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, authn.FromContext(r.Context())) })
+	for _, tt := range []struct {
+		path, user string
+		status     int
+		body       string
+	}{
+		{"/open/x", "", 200, "anonymous"}, {"/open/x", "alice", 200, `CORP\alice`}, {"/closed/x", "", 401, ""}, {"/closed/x", "bob", 200, `CORP\bob`},
+		{"/open/../closed/x", "", 401, ""}, {"/x", "", 401, ""}, {"/x", "alice", 403, ""}, {"/soap", "", 401, ""}, {"/opensoap", "", 200, "anonymous"},
+		{"/inside/x", "", 403, ""},
+	} {
+		r := httptest.NewRequest("GET", tt.path, nil)
+		if tt.user != "" {
+			r.Header.Set("X-Test-User", tt.user)
+		}
+		w := httptest.NewRecorder()
+		g.Admit(login.Wrap(g.Wrap(h))).ServeHTTP(w, r)
+		if w.Code != tt.status || !strings.HasPrefix(w.Body.String(), tt.body) {
+			t.Errorf("%s by %q: %d %s, want %d %s", tt.path, tt.user, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+	if r := httptest.NewRequest("GET", "/open/x", nil); g.AllowsAnonymous(r) {
+		t.Error("without Admit, the path is not known to be clean")
+	}
+}

@@ -138,6 +138,7 @@ type member struct {
 	domain   string // folded
 	userSID  bool   // of the user
 	nameless bool   // a group is known by SID only
+	groupSID bool   // of a group
 }
 
 func (m *member) is(role int32) bool { return m.roles[role>>6]&(1<<(role&63)) != 0 }
@@ -167,7 +168,7 @@ func (m *member) undecided(r ref, user bool) bool {
 		domain, _, _ := strings.Cut(r.key, `\`)
 		return m.userSID && (r.kind == dnRef || domain != m.domain)
 	}
-	return m.nameless || r.kind == dnRef && len(m.sids) > 0
+	return m.nameless || r.kind == dnRef && m.groupSID
 }
 
 // nameKey returns the key of a group's name in an identity: a distinguished name
@@ -232,6 +233,7 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 	for _, g := range id.Groups {
 		if g.SID != "" {
 			sid(g.SID)
+			m.groupSID = true
 			m.nameless = m.nameless || g.Name == ""
 		}
 		if g.Name != "" && rs.byRef {

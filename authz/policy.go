@@ -310,6 +310,26 @@ func (p *Policy) Admit(r *Request) error {
 	return nil
 }
 
+// AllowsAnonymous reports whether an anonymous caller may do something. If the
+// operation is not known, it must be so for all that the rules of the element
+// may be about.
+func (p *Policy) AllowsAnonymous(r *Request) bool {
+	n := p.find(r)
+	if !n.admits(r) || n.rules.from == nil {
+		return false
+	}
+	for i := range n.rules.value {
+		rule := &n.rules.value[i]
+		switch differs := rule.match.why(r); {
+		case differs == "":
+			return rule.anonymous
+		case differs == "operation" && r.Operation == "" && !rule.anonymous:
+			return false
+		}
+	}
+	return false
+}
+
 func (n *node) admits(r *Request) bool {
 	if n.networks.from == nil {
 		return true

@@ -211,6 +211,7 @@ func TestAttackResolverUnavailable(t *testing.T) {
 	rs, err := NewRoles(Config{
 		Roles: map[string]Role{
 			"payroll": {Groups: []string{`CORP\Payroll`}},
+			"by dn":   {Groups: []string{"CN=Payroll,DC=corp,DC=test"}},
 			"either":  {Groups: []string{`CORP\Payroll`, string(staffSID)}},
 		},
 		Resolver: dir, Now: func() time.Time { return *clock.Load() },
@@ -232,6 +233,12 @@ func TestAttackResolverUnavailable(t *testing.T) {
 	}
 	if ok, err := rs.Has(t.Context(), &authn.Identity{Account: "x", SID: "S-1-5-21-1-2-3-4", Groups: []authn.Group{{SID: "S-1-5-21-1-2-3-5", Name: `CORP\X`}}}, "payroll"); ok || err != nil {
 		t.Errorf("whose groups all have names: %v, %v", ok, err)
+	}
+	if ok, err := rs.Has(t.Context(), ldapAlice(), "by dn"); ok || err != nil {
+		t.Errorf("who has no SIDs: %v, %v", ok, err)
+	}
+	if ok, err := rs.Has(t.Context(), ntlmAlice(), "by dn"); ok || err == nil {
+		t.Errorf("by distinguished name: %v, %v", ok, err)
 	}
 	before := dir.asked()
 	dir.set(nil)

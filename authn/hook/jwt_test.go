@@ -385,6 +385,12 @@ func TestKeyRotation(t *testing.T) {
 	s.clock.Add(30)
 	s.set(200, public(otherRSA(), "2"))
 	ask("1", rsaKey(), 5, authn.ErrBadCredentials)
+	s.set(500)
+	s.clock.Add(24*3600 - 1)
+	ask("2", otherRSA(), 6, nil)
+	s.clock.Add(30)
+	ask("2", otherRSA(), 7, authn.ErrUnavailable) // too old by now
+	ask("2", otherRSA(), 7, authn.ErrUnavailable)
 }
 
 // Tokens with made-up keys do not make us flood the issuer.

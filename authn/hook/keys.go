@@ -25,6 +25,7 @@ const (
 	defaultKeysLifetime = time.Hour
 	defaultKeysPause    = 30 * time.Second
 	keysTimeout         = 10 * time.Second
+	maxStale            = 24 * time.Hour
 	maxKeySet           = 1 << 20 // bytes
 	maxKeys             = 100
 	minRSABits          = 2048
@@ -35,7 +36,7 @@ const (
 // are fetched at the first token, again when they are an hour old, and when a
 // token names a key that is not among them, but not more often than every 30
 // seconds, whatever tokens come. While the address does not answer, the keys of
-// before stay in use. The fields must not change after the first request. It is
+// before stay in use, for a day. The fields must not change after the first request. It is
 // safe for concurrent use; several JWT may share one.
 type Keys struct {
 	// URL is https, or http on this machine.
@@ -159,7 +160,7 @@ func (k *Keys) refresh(ctx context.Context, now time.Time, seen *keyState) (*key
 	if n.err == nil {
 		n.good = now
 	} else {
-		if s != nil {
+		if s != nil && now.Before(s.good.Add(maxStale)) {
 			n.keys, n.good = s.keys, s.good
 		}
 		k.logger().LogAttrs(ctx, slog.LevelError, "keys cannot be fetched", slog.String("url", k.URL),
