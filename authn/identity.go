@@ -2,7 +2,9 @@ package authn
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -41,6 +43,10 @@ type Identity struct {
 	DisplayName string // if known
 	SID         SID    // empty when the authority has no SIDs
 	Groups      []Group
+
+	// Claims is what an authority without SIDs says of the caller, such as the
+	// claims of a JWT. It is immutable like the identity, and does not print.
+	Claims Claims
 
 	// Mechanism names the login: MechanismKerberos, MechanismNTLM, "Basic".
 	Mechanism string
@@ -81,6 +87,24 @@ func (id *Identity) LogValue() slog.Value {
 // in the packages that can use them, such as *kerberos.Evidence. They print as
 // their kind only.
 type Evidence interface{ EvidenceKind() string }
+
+// Claims are statements of an authority about a caller: a name and its values,
+// such as "department": {"sales"}. They must not be changed once they are part of
+// an Identity. fmt and slog see only how many there are: they are personal data,
+// and what is in them is the authority's choice.
+type Claims map[string][]string
+
+// Has reports whether one of the values of a claim is value.
+func (c Claims) Has(name, value string) bool { return slices.Contains(c[name], value) }
+
+// String tells how many claims there are.
+func (c Claims) String() string { return fmt.Sprintf("%d claims", len(c)) }
+
+// GoString implements fmt.GoStringer.
+func (c Claims) GoString() string { return c.String() }
+
+// LogValue implements slog.LogValuer.
+func (c Claims) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 type identityKey struct{}
 

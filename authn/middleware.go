@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -33,6 +34,12 @@ type Middleware struct {
 	// wait. Nil tells nobody. Package authn/audit keeps what it hears.
 	Observe func(ctx context.Context, d *Decision)
 
+	// AllowAnonymous reports whether a request that brought no credentials at all
+	// is passed on without an identity. One whose credentials are wrong is not.
+	// Clients that wait to be asked are anonymous then. Nil means never; a
+	// handler that is behind it must be ready for a nil identity.
+	AllowAnonymous func(*http.Request) bool
+
 	testOnlyBodyTimeout time.Duration // bodyTimeout
 }
 
@@ -56,6 +63,8 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		res, err := m.authenticate(r)
 		switch {
+		case err != nil && m.anonymous(r, err):
+			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), nil)))
 		case err != nil:
 			m.refuse(w, r, err)
 		case res.Identity != nil:
@@ -100,16 +109,33 @@ func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
 	return nil, ErrNoCredentials
 }
 
+// anonymous reports whether a request without credentials may pass.
+func (m *Middleware) anonymous(r *http.Request, err error) bool {
+	_, _, sent := Authorization(r)
+	return m.AllowAnonymous != nil && errors.Is(err, ErrNoCredentials) && !sent && m.AllowAnonymous(r)
+}
+
 // refuse answers 401 with all challenges, 503 when the credentials could not be
-// judged, or 429 when they were not looked at after too many failures. The cause
-// goes to the log only.
+// judged, 429 when they were not looked at after too many failures, or what the
+// authenticator chose. The cause goes to the log only.
 func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusUnauthorized, ""
 	level := slog.LevelInfo
 	d := NewDecision(r, nil, err)
 	ref := d.Ref
-	var blocked *BlockedError
+	var (
+		blocked *BlockedError
+		chosen  *ResponseError // the authenticator's own answer
+	)
 	switch scheme, _, sent := Authorization(r); {
+	case errors.As(err, &chosen) && chosen.valid():
+		if status = chosen.Status; status >= 500 {
+			level = slog.LevelError
+		}
+		chosen.setHeader(w.Header())
+	case chosen != nil:
+		err = fmt.Errorf("%w, which cannot be sent: %w", errBadResponse, err)
+		chosen, status, level = nil, http.StatusServiceUnavailable, slog.LevelError
 	case errors.Is(err, ErrNoCredentials) && !sent:
 		level = slog.LevelDebug // every exchange begins like this
 		d = nil
@@ -134,7 +160,7 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default: // ErrUnavailable, or something that should not happen
 		status, level = http.StatusServiceUnavailable, slog.LevelError
 	}
-	if status == http.StatusUnauthorized {
+	if status == http.StatusUnauthorized && len(w.Header()["Www-Authenticate"]) == 0 {
 		for _, a := range m.Authenticators {
 			for _, c := range a.Challenges(r) {
 				w.Header().Add("WWW-Authenticate", c.String())
@@ -152,6 +178,10 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	noStore(w)
 	m.limitBody(w, r)
+	if chosen != nil && chosen.Body != nil {
+		chosen.write(w)
+		return
+	}
 	if m.Deny != nil {
 		m.Deny(w, r, status, ref)
 		return
@@ -180,6 +210,9 @@ func (m *Middleware) logger() *slog.Logger {
 	}
 	return slog.Default()
 }
+
+// errBadResponse is for the log.
+var errBadResponse = errors.New("authn: an authenticator chose an answer")
 
 // cause prefers the structured form of a refusal over its text.
 func cause(err error) any {

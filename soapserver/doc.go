@@ -2,7 +2,7 @@
 //
 //   - Service is an http.Handler for the operations of one endpoint.
 //   - Handle and HandleOneWay add an operation; generated code calls them.
-//   - Interceptor wraps every operation. LogCalls, Observe, RequireRoles,
+//   - Interceptor wraps every operation. Authorize, LogCalls, Observe, RequireRoles,
 //     Timeouts and Validate are ready-made.
 //   - FromContext gives a handler the request's header blocks.
 //   - HandleXML and RegisterXML serve types and interfaces that were written for

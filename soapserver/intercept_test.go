@@ -3,6 +3,7 @@ package soapserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -199,5 +200,50 @@ func TestRequireRoles(t *testing.T) {
 	delete(table, "ech")
 	if err := table.Check(s.Operations()); err != nil {
 		t.Error(err)
+	}
+}
+
+// noSuchRight is an error that says that it is a refusal.
+type noSuchRight struct{ refused bool }
+
+func (noSuchRight) Error() string  { return "the cause" }
+func (e noSuchRight) Denied() bool { return e.refused }
+
+func TestAuthorize(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		want   string
+	}{
+		{"allowed", nil, 200, ">x<"},
+		{"denied", fmt.Errorf("wrapped: %w", noSuchRight{true}), 403, "access denied (reference "},
+		{"not a refusal", noSuchRight{false}, 503, "authorization is not available at the moment (reference "},
+		{"another error", errors.New("the cause"), 503, "authorization is not available at the moment (reference "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, l := newService(t)
+			ran := false
+			soapserver.Handle(s, operation("twice"), func(_ context.Context, req *text) (*text, error) {
+				ran = true
+				return req, nil
+			})
+			s.Interceptors = []soapserver.Interceptor{soapserver.Authorize(func(_ context.Context, op *soap.Operation) error {
+				if op.Name != "twice" {
+					t.Errorf("asked for %s", op)
+				}
+				return tt.err
+			})}
+			w := post(t, s, envelope(ns11, "", "<twice><v>x</v></twice>"), ct11, "")
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || ran != (tt.err == nil) {
+				t.Errorf("%d %s, ran %v; want %d %s", w.Code, w.Body, ran, tt.status, tt.want)
+			}
+			if strings.Contains(w.Body.String(), "cause") || strings.Contains(l.String(), "the cause") != (tt.err != nil) {
+				t.Errorf("the cause is for the log only: %s\nlog %s", w.Body, l)
+			}
+		})
 	}
 }

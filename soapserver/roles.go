@@ -2,6 +2,7 @@ package soapserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -48,12 +49,41 @@ func RequireRoles(table Roles, has func(ctx context.Context, role string) bool) 
 					return next(ctx, op, req)
 				}
 			}
-			f := soap.AsFault(&soap.Fault{Code: soap.CodeClient, Status: http.StatusForbidden})
-			f.Reason = "access denied (reference " + f.Ref + ")"
-			f.Err = &DeniedError{Operation: op.String(), Roles: roles}
+			return nil, accessDenied(&DeniedError{Operation: op.String(), Roles: roles})
+		}
+	}
+}
+
+// Authorize returns an Interceptor that asks check before each operation. Nil
+// lets the caller in. An error with a method Denied() bool that returns true, or
+// one that wraps such an error, is answered with the fault "access denied" and
+// status 403; any other means that nobody could say, and is answered with 503. The
+// error goes to the log, under the reference of the fault. check must be safe for
+// concurrent use; it finds the caller in its context.
+func Authorize(check func(ctx context.Context, op *soap.Operation) error) Interceptor {
+	return func(next Func) Func {
+		return func(ctx context.Context, op *soap.Operation, req any) (any, error) {
+			err := check(ctx, op)
+			if err == nil {
+				return next(ctx, op, req)
+			}
+			var d interface{ Denied() bool }
+			if errors.As(err, &d) && d.Denied() {
+				return nil, accessDenied(err)
+			}
+			f := soap.AsFault(&soap.Fault{Code: soap.CodeServer, Status: http.StatusServiceUnavailable})
+			f.Reason = "authorization is not available at the moment (reference " + f.Ref + ")"
+			f.Err = err
 			return nil, f
 		}
 	}
+}
+
+func accessDenied(err error) *soap.Fault {
+	f := soap.AsFault(&soap.Fault{Code: soap.CodeClient, Status: http.StatusForbidden})
+	f.Reason = "access denied (reference " + f.Ref + ")"
+	f.Err = err
+	return f
 }
 
 // Check compares the table with the operations of a Service: an operation
