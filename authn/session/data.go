@@ -1,0 +1,102 @@
+package session
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+)
+
+// Bounds of directory.Session.Data, and of what it may unpack to.
+const (
+	maxData     = 64 << 10
+	maxUnpacked = 1 << 20
+	packAbove   = 2 << 10 // SIDs of one domain pack well
+)
+
+// First byte of Data.
+const (
+	dataPlain  = 1 // JSON
+	dataPacked = 2 // JSON, by DEFLATE
+)
+
+// storedIdentity is an authn.Identity without its evidence.
+type storedIdentity struct {
+	Account     string        `json:"a"`
+	Domain      string        `json:"d,omitempty"`
+	UPN         string        `json:"u,omitempty"`
+	DisplayName string        `json:"n,omitempty"`
+	SID         authn.SID     `json:"s,omitempty"`
+	Groups      []storedGroup `json:"g,omitempty"`
+	Mechanism   string        `json:"m"`
+	AuthTime    time.Time     `json:"t"`
+}
+
+type storedGroup struct {
+	SID  authn.SID `json:"s,omitempty"`
+	Name string    `json:"n,omitempty"`
+}
+
+func encodeIdentity(id *authn.Identity) ([]byte, error) {
+	p := storedIdentity{
+		Account: id.Account, Domain: id.Domain, UPN: id.UPN, DisplayName: id.DisplayName, SID: id.SID,
+		Mechanism: id.Mechanism, AuthTime: id.AuthTime,
+	}
+	for _, g := range id.Groups {
+		p.Groups = append(p.Groups, storedGroup(g))
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("write identity: %w", err)
+	}
+	data := append([]byte{dataPlain}, text...)
+	if len(data) > packAbove {
+		var b bytes.Buffer
+		b.WriteByte(dataPacked)
+		z, _ := flate.NewWriter(&b, flate.BestSpeed) // the level is right
+		_, _ = z.Write(text)                         // a bytes.Buffer takes all
+		_ = z.Close()
+		data = b.Bytes()
+	}
+	if len(data) > maxData || len(text) > maxUnpacked {
+		return nil, fmt.Errorf("identity with %d groups takes %d bytes, and a session keeps %d: send fewer groups", len(id.Groups), len(data), maxData)
+	}
+	return data, nil
+}
+
+func decodeIdentity(data []byte) (*authn.Identity, error) {
+	if len(data) == 0 {
+		return nil, ignore("the session has no identity")
+	}
+	text := data[1:]
+	switch data[0] {
+	case dataPlain:
+	case dataPacked:
+		var err error
+		text, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(text)), maxUnpacked+1))
+		if err != nil || len(text) > maxUnpacked {
+			return nil, ignore("the session's identity is not readable")
+		}
+	default:
+		return nil, ignore("the session is of another version")
+	}
+	var p storedIdentity
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, ignore("the session's identity is not readable")
+	}
+	id := &authn.Identity{
+		Account: p.Account, Domain: p.Domain, UPN: p.UPN, DisplayName: p.DisplayName, SID: p.SID,
+		Mechanism: p.Mechanism, AuthTime: p.AuthTime,
+	}
+	if len(p.Groups) > 0 {
+		id.Groups = make([]authn.Group, len(p.Groups))
+		for i, g := range p.Groups {
+			id.Groups[i] = authn.Group(g)
+		}
+	}
+	return id, nil
+}

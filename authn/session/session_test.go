@@ -1,0 +1,593 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+// clock is a time that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Now().Truncate(time.Millisecond)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// site is a Manager with its clock and its debug log.
+type site struct {
+	*Manager
+	clock *clock
+	log   *bytes.Buffer
+}
+
+func newSite(m *Manager) *site {
+	s := &site{Manager: m, clock: newClock(), log: new(bytes.Buffer)}
+	if m.Store == nil {
+		m.Store = NewMemory(0)
+	}
+	m.Now = s.clock.Now
+	m.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return s
+}
+
+// kinds are the two kinds of sessions.
+var kinds = []struct {
+	name string
+	keys []Key
+}{
+	{"row", nil},
+	{"sealed", []Key{NewKey()}},
+}
+
+var alice = &authn.Identity{
+	Account: "alice", Domain: "CORP", UPN: "alice@corp.test", DisplayName: "Alice", SID: "S-1-5-21-1-2-3-1104",
+	Groups: []authn.Group{{SID: "S-1-5-21-1-2-3-513", Name: `CORP\Domain Users`}, {SID: "S-1-1-0"}}, Mechanism: "form",
+}
+
+// get is a request over TLS with cookies.
+func get(cookies ...*http.Cookie) *http.Request { return request(http.MethodGet, cookies...) }
+
+func request(method string, cookies ...*http.Cookie) *http.Request {
+	r := httptest.NewRequest(method, "https://web.corp.test/", nil)
+	r.TLS = &tls.ConnectionState{}
+	for _, c := range cookies {
+		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+	}
+	return r
+}
+
+// login starts a session and returns its cookie.
+func (s *site) login(t *testing.T, id *authn.Identity, remember bool, had ...*http.Cookie) *http.Cookie {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := s.Start(w, get(had...), id, remember); err != nil {
+		t.Fatal(err)
+	}
+	return cookieOf(t, w, s.CookieName(get()))
+}
+
+func cookieOf(t *testing.T, w *httptest.ResponseRecorder, name string) *http.Cookie {
+	t.Helper()
+	var found *http.Cookie
+	for _, c := range w.Result().Cookies() {
+		if c.Name == name {
+			if found != nil {
+				t.Fatalf("two cookies of the name %s", name)
+			}
+			found = c
+		}
+	}
+	if found == nil {
+		t.Fatalf("no cookie %s in %v", name, w.Header())
+	}
+	return found
+}
+
+// who returns whom the cookies belong to, or nil.
+func (s *site) who(t *testing.T, cookies ...*http.Cookie) *authn.Identity {
+	t.Helper()
+	res, err := s.Authenticate(get(cookies...))
+	if errors.Is(err, authn.ErrNoCredentials) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Identity
+}
+
+func TestSession(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(&Manager{Keys: kind.keys})
+			in := *alice
+			in.AuthTime = s.clock.Now()
+			c := s.login(t, &in, false)
+			if c.Name != "__Host-soapward" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
+				c.Domain != "" || c.MaxAge != 0 || !c.Expires.IsZero() {
+				t.Errorf("cookie %s", c.Raw)
+			}
+			got := s.who(t, c)
+			if got == nil {
+				t.Fatalf("not logged in: %s", s.log)
+			}
+			want := in
+			want.Expires = s.clock.Now().Add(DefaultAbsolute)
+			if !got.AuthTime.Equal(want.AuthTime) || !got.Expires.Equal(want.Expires) {
+				t.Errorf("times %v %v, want %v %v", got.AuthTime, got.Expires, want.AuthTime, want.Expires)
+			}
+			got.AuthTime, got.Expires, want.AuthTime, want.Expires = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+			if !reflect.DeepEqual(*got, want) {
+				t.Errorf("identity %+v\nwant %+v", *got, want)
+			}
+
+			w := httptest.NewRecorder()
+			if err := s.End(w, get(c)); err != nil {
+				t.Fatal(err)
+			}
+			if gone := cookieOf(t, w, c.Name); gone.MaxAge >= 0 || gone.Value != "" {
+				t.Errorf("cookie after the end: %s", gone.Raw)
+			}
+			if id := s.who(t, c); id != nil {
+				t.Errorf("still logged in as %v", id)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		m        *Manager // Idle, Absolute, Remember; nil: defaults
+		remember bool
+		expires  time.Duration // of the identity; zero: none
+		every    time.Duration // between requests
+		lasts    time.Duration // the last request that is let in
+	}{
+		{name: "idle", every: 20 * time.Minute},
+		{name: "used, to the absolute limit", every: 19 * time.Minute, lasts: 12*time.Hour - 17*time.Minute},
+		{name: "kept logged in", remember: true, every: 24 * time.Hour, lasts: 9 * 24 * time.Hour},
+		{name: "nobody is kept", m: &Manager{Remember: -1}, remember: true, every: 20 * time.Minute},
+		{name: "settings", m: &Manager{Idle: time.Hour, Absolute: 2 * time.Hour}, every: 50 * time.Minute, lasts: 100 * time.Minute},
+		{name: "no idle limit", m: &Manager{Idle: -1}, every: 5 * time.Hour, lasts: 10 * time.Hour},
+		{name: "not beyond the ticket", expires: time.Hour, every: 15 * time.Minute, lasts: 45 * time.Minute},
+	} {
+		for _, kind := range kinds {
+			t.Run(tt.name+", "+kind.name, func(t *testing.T) {
+				t.Parallel()
+				m := &Manager{Keys: kind.keys}
+				if tt.m != nil {
+					m.Idle, m.Absolute, m.Remember = tt.m.Idle, tt.m.Absolute, tt.m.Remember
+				}
+				s := newSite(m)
+				id := *alice
+				if tt.expires > 0 {
+					id.Expires = s.clock.Now().Add(tt.expires)
+				}
+				c := s.login(t, &id, tt.remember)
+				begin, last := s.clock.Now(), time.Duration(0)
+				for s.clock.Now().Sub(begin) < 11*24*time.Hour {
+					s.clock.Pass(tt.every)
+					if s.who(t, c) == nil {
+						break
+					}
+					last = s.clock.Now().Sub(begin)
+					w := httptest.NewRecorder()
+					s.Renew(http.NotFoundHandler()).ServeHTTP(w, get(c))
+					for _, renewed := range w.Result().Cookies() {
+						c = renewed
+					}
+				}
+				if last != tt.lasts {
+					t.Errorf("lasted %v, want %v: %s", last, tt.lasts, s.log)
+				}
+			})
+		}
+	}
+}
+
+// TestSeen: the store is not written to at each request.
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	store := &counting{Memory: NewMemory(0)}
+	s := newSite(&Manager{Store: store})
+	c := s.login(t, alice, false)
+	for range 90 {
+		s.clock.Pass(2 * time.Second)
+		if s.who(t, c) == nil {
+			t.Fatal("not logged in")
+		}
+	}
+	if store.touched != 3 {
+		t.Errorf("written %d times in three minutes, want 3", store.touched)
+	}
+}
+
+type counting struct {
+	*Memory
+	touched int
+}
+
+func (c *counting) TouchSession(ctx context.Context, id directory.SessionID, seen time.Time) error {
+	c.touched++
+	return c.Memory.TouchSession(ctx, id, seen)
+}
+
+func TestRemembered(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		s := newSite(&Manager{Keys: kind.keys})
+		if c := s.login(t, alice, true); c.MaxAge != int(DefaultRemember/time.Second) || !c.Expires.Equal(s.clock.Now().Add(DefaultRemember).Truncate(time.Second)) {
+			t.Errorf("%s: cookie %s", kind.name, c.Raw)
+		}
+	}
+}
+
+func TestPlainHTTP(t *testing.T) {
+	t.Parallel()
+	plain := httptest.NewRequest(http.MethodGet, "http://web.corp.test/", nil)
+	for _, tt := range []struct {
+		name   string
+		m      *Manager
+		err    error
+		cookie string
+		secure bool
+	}{
+		{"refused", &Manager{}, ErrInsecure, "", false},
+		{"development", &Manager{AllowInsecureHTTP: true}, nil, "soapward", false},
+		{"behind a proxy", &Manager{TLSAtProxy: true}, nil, "__Host-soapward", true},
+		{"another name", &Manager{TLSAtProxy: true, Name: "hr"}, nil, "__Host-hr", true},
+	} {
+		s, w := newSite(tt.m), httptest.NewRecorder()
+		if err := s.Start(w, plain, alice, false); !errors.Is(err, tt.err) {
+			t.Errorf("%s: Start = %v, want %v", tt.name, err, tt.err)
+		}
+		if tt.cookie == "" {
+			if len(w.Header()) != 0 {
+				t.Errorf("%s: header %v", tt.name, w.Header())
+			}
+			continue
+		}
+		if c := cookieOf(t, w, tt.cookie); c.Secure != tt.secure {
+			t.Errorf("%s: cookie %s", tt.name, c.Raw)
+		}
+	}
+}
+
+func TestListAndEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(&Manager{})
+	ctx := t.Context()
+	a, b := s.login(t, alice, false), s.login(t, alice, true)
+	bob := s.login(t, &authn.Identity{Account: "bob", Domain: "CORP"}, false)
+	list, err := s.Sessions(ctx, `corp\ALICE`)
+	if err != nil || len(list) != 2 || list[0].User != `CORP\alice` || list[0].Peer != "192.0.2.1" {
+		t.Fatalf("Sessions = %+v, %v; want two of alice", list, err)
+	}
+	secret, _ := decodeSecret(a.Value)
+	if err := s.EndSession(ctx, idOf(secret)); err != nil {
+		t.Fatal(err)
+	}
+	if s.who(t, a) != nil || s.who(t, b) == nil {
+		t.Error("EndSession did not end the one it names")
+	}
+	if n, err := s.EndAll(ctx, `corp\alice`); n != 1 || err != nil {
+		t.Errorf("EndAll = %d, %v; want 1", n, err)
+	}
+	if s.who(t, b) != nil || s.who(t, bob) == nil {
+		t.Error("EndAll did not end alice's sessions only")
+	}
+	s.clock.Pass(DefaultIdle)
+	if list, err = s.Sessions(ctx, `CORP\bob`); len(list) != 0 || err != nil {
+		t.Errorf("Sessions = %v, %v; want none that expired", list, err)
+	}
+}
+
+func TestStoreAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(&Manager{})
+	c := s.login(t, alice, false)
+	s.Store = away{}
+	if res, err := s.Authenticate(get(c)); res != nil || !errors.Is(err, authn.ErrUnavailable) || errors.Is(err, authn.ErrNoCredentials) {
+		t.Errorf("Authenticate = %v, %v; want ErrUnavailable", res, err)
+	}
+	if err := s.End(httptest.NewRecorder(), get(c)); !errors.Is(err, authn.ErrUnavailable) {
+		t.Errorf("End = %v; a logout that did not happen must not look like one", err)
+	}
+	if err := s.Start(httptest.NewRecorder(), get(), alice, false); !errors.Is(err, authn.ErrUnavailable) {
+		t.Errorf("Start = %v", err)
+	}
+}
+
+// away is a store that cannot be reached.
+type away struct{ Store }
+
+var errAway = fmt.Errorf("dial: %w", authn.ErrUnavailable)
+
+func (away) PutSession(context.Context, *directory.Session) error { return errAway }
+func (away) Session(context.Context, directory.SessionID) (*directory.Session, error) {
+	return nil, errAway
+}
+
+// users is a directory in memory.
+type users struct {
+	u   *directory.User
+	err error
+}
+
+func (u *users) User(_ context.Context, name string) (*directory.User, error) {
+	if u.u == nil || u.err != nil || directory.FoldName(name) != directory.FoldName(u.u.Name) {
+		return nil, or2(u.err, directory.ErrNotFound)
+	}
+	return u.u, nil
+}
+
+func (u *users) UserBySID(_ context.Context, sid authn.SID) (*directory.User, error) {
+	if u.u == nil || u.err != nil || u.u.SID != sid {
+		return nil, or2(u.err, directory.ErrNotFound)
+	}
+	return u.u, nil
+}
+
+func or2(err, fallback error) error {
+	if err != nil {
+		return err
+	}
+	return fallback
+}
+
+func TestAttackSessionOfDisabledUser(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	local := &authn.Identity{Account: "zoe", Mechanism: "form", AuthTime: now}
+	for _, tt := range []struct {
+		name string
+		id   *authn.Identity
+		now  *directory.User
+		in   bool
+	}{
+		{"active", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID}, true},
+		{"renamed", alice, &directory.User{Name: `CORP\alice.smith`, SID: alice.SID}, true},
+		{"disabled by an operator", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByOperator}, false},
+		{"disabled by the directory", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByDirectory}, false},
+		{"deleted", alice, nil, false},
+		{"deleted and made again, by SID", alice, &directory.User{Name: `CORP\alice`, SID: "S-1-5-21-1-2-3-9999"}, false},
+		{"first login makes the row", local, &directory.User{Name: "zoe", Created: now.Add(time.Second)}, true},
+		{"deleted and made again", local, &directory.User{Name: "zoe", Created: now.Add(time.Hour)}, false},
+	} {
+		for _, kind := range kinds {
+			t.Run(tt.name+", "+kind.name, func(t *testing.T) {
+				t.Parallel()
+				us := &users{u: tt.now}
+				s := newSite(&Manager{Keys: kind.keys, Check: CheckUser(us)})
+				c := s.login(t, tt.id, false)
+				if got := s.who(t, c); (got != nil) != tt.in {
+					t.Fatalf("let in as %v, want %v", got, tt.in)
+				}
+				if !tt.in {
+					// It has ended, and does not come back with the user.
+					s.Check = nil
+					if got := s.who(t, c); got != nil {
+						t.Errorf("the session came back: %v", got)
+					}
+					if !strings.Contains(s.log.String(), "session ended") {
+						t.Errorf("log %s", s.log)
+					}
+				}
+				us.err = fmt.Errorf("dial: %w", authn.ErrUnavailable)
+				s.Check = CheckUser(us)
+				c = s.login(t, tt.id, false)
+				if res, err := s.Authenticate(get(c)); res != nil || !errors.Is(err, authn.ErrUnavailable) {
+					t.Errorf("directory away: %v, %v", res, err)
+				}
+			})
+		}
+	}
+}
+
+// TestSlidingRace: requests of one session at the same time, with its end among
+// them. After the end nobody is let in, and no late request brings it back.
+func TestSlidingRace(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		s := newSite(&Manager{Keys: kind.keys})
+		s.Logger = slog.New(slog.DiscardHandler)
+		c := s.login(t, alice, false)
+		var wg sync.WaitGroup
+		for i := range 64 {
+			wg.Go(func() {
+				for range 20 {
+					s.clock.Pass(time.Second)
+					w := httptest.NewRecorder()
+					_, err := s.Authenticate(get(c))
+					if err != nil && !errors.Is(err, authn.ErrNoCredentials) {
+						t.Error(err)
+					}
+					s.Renew(http.NotFoundHandler()).ServeHTTP(w, get(c))
+					if i == 40 {
+						if err := s.End(w, get(c)); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if id := s.who(t, c); id != nil {
+			t.Errorf("%s: came back as %v", kind.name, id)
+		}
+	}
+}
+
+func TestTouchNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	m, now := NewMemory(0), time.Now()
+	row := &directory.Session{User: "a", Created: now, Seen: now, Expires: now.Add(time.Hour)}
+	if err := m.PutSession(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []time.Duration{5 * time.Minute, time.Minute} {
+		if err := m.TouchSession(t.Context(), row.ID, now.Add(d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := m.Session(t.Context(), row.ID); err != nil || !got.Seen.Equal(now.Add(5*time.Minute)) {
+		t.Errorf("Session = %v, %v", got, err)
+	}
+}
+
+func TestLargeIdentity(t *testing.T) {
+	t.Parallel()
+	many := *alice
+	for i := range 1000 {
+		many.Groups = append(many.Groups, authn.Group{SID: authn.SID(fmt.Sprintf("S-1-5-21-1111111111-2222222222-3333333333-%d", i)), Name: fmt.Sprintf(`CORP\Group %d`, i)})
+	}
+	for _, kind := range kinds {
+		s := newSite(&Manager{Keys: kind.keys})
+		c := s.login(t, &many, false)
+		if id := s.who(t, c); id == nil || !reflect.DeepEqual(id.Groups, many.Groups) {
+			t.Errorf("%s: %d groups did not come back", kind.name, len(many.Groups))
+		}
+		if len(c.Value) > maxCookie {
+			t.Errorf("%s: cookie of %d bytes", kind.name, len(c.Value))
+		}
+	}
+	huge := *alice
+	for i := range 20000 {
+		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		huge.Groups = append(huge.Groups, authn.Group{SID: authn.SID(fmt.Sprintf("S-1-5-%x", sum))})
+	}
+	if err := newSite(&Manager{}).Start(httptest.NewRecorder(), get(), &huge, false); err == nil || !strings.Contains(err.Error(), "groups") {
+		t.Errorf("identity beyond the bound: %v", err)
+	}
+}
+
+type secretEvidence string
+
+func (secretEvidence) EvidenceKind() string { return "password" }
+
+func TestAttackEvidenceInSession(t *testing.T) {
+	t.Parallel()
+	const marked = "marked-pa55word"
+	with := *alice
+	with.Evidence = secretEvidence(marked)
+	for _, kind := range kinds {
+		store := NewMemory(0)
+		s := newSite(&Manager{Keys: kind.keys, Store: store})
+		c := s.login(t, &with, false)
+		if id := s.who(t, c); id == nil || id.Evidence != nil {
+			t.Errorf("%s: evidence without leave: %v", kind.name, id)
+		}
+		rows, err := store.SessionsOf(t.Context(), `CORP\alice`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			if bytes.Contains(row.Data, []byte(marked)) {
+				t.Errorf("%s: the password is in the row", kind.name)
+			}
+		}
+		if kind.keys != nil {
+			opened, err := s.open(c.Value)
+			if err != nil || bytes.Contains(opened.Data, []byte(marked)) {
+				t.Errorf("%s: the password is in the cookie, or %v", kind.name, err)
+			}
+		}
+	}
+}
+
+// Evidence that the operator allows is gone when the session is, without
+// anybody asking.
+func TestAttackEvidenceOutlivesSession(t *testing.T) {
+	t.Parallel()
+	with := *alice
+	with.Evidence = secretEvidence("x")
+	for _, kind := range kinds {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(&Manager{Keys: kind.keys, AllowEvidence: true})
+			s.Now = time.Now
+			keeps := func() int {
+				synctest.Wait()
+				s.evidence.mu.Lock()
+				defer s.evidence.mu.Unlock()
+				return len(s.evidence.kept)
+			}
+			c := s.login(t, &with, false)
+			time.Sleep(15 * time.Minute) // of the test's own clock
+			if id := s.who(t, c); id == nil || id.Evidence != with.Evidence {
+				t.Fatalf("%s: no evidence: %v", kind.name, id)
+			}
+			time.Sleep(15 * time.Minute)
+			if keeps() != 1 {
+				t.Errorf("%s: evidence of a session in use is gone", kind.name)
+			}
+			time.Sleep(5 * time.Minute)
+			if keeps() != 0 {
+				t.Errorf("%s: evidence outlives an idle session", kind.name)
+			}
+			c = s.login(t, &with, false)
+			if err := s.End(httptest.NewRecorder(), get(c)); err != nil || keeps() != 0 {
+				t.Errorf("%s: evidence outlives a logout: %v", kind.name, err)
+			}
+		})
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	t.Parallel()
+	k := NewKey()
+	text := k.Reveal()
+	m := &Manager{Keys: []Key{k}}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "k", k, "ks", m.Keys, "m", fmt.Sprint(m.Keys))
+	out := log.String()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		out += fmt.Sprintf(verb, k) + fmt.Sprintf(verb, m.Keys) + fmt.Sprintf(verb, struct{ K Key }{k})
+	}
+	if strings.Contains(out, text) || strings.Contains(out, fmt.Sprintf("%x", k.k.secret)) || strings.Contains(out, fmt.Sprint(k.k.secret)) {
+		t.Errorf("key printed: %s", out)
+	}
+	back, err := ParseKey(text + "\n")
+	if err != nil || back.Reveal() != text {
+		t.Errorf("ParseKey = %v, %v", back, err)
+	}
+	for _, bad := range []string{"", "x", text[:20], text + text} {
+		if _, err := ParseKey(bad); err == nil || !strings.Contains(err.Error(), "openssl") {
+			t.Errorf("ParseKey(%q) = %v", bad, err)
+		}
+	}
+}
+
+func form(values url.Values) *strings.Reader { return strings.NewReader(values.Encode()) }
