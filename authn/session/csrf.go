@@ -45,6 +45,15 @@ func (m *Manager) CheckToken(r *http.Request) error {
 	return nil
 }
 
+// CheckLogout returns an error unless r, which asks to end its session, carries
+// the session's token and no other site had the browser send it.
+func (m *Manager) CheckLogout(r *http.Request) error {
+	if err := m.crossOrigin().Check(r); err != nil {
+		return err
+	}
+	return m.CheckToken(r)
+}
+
 // Protect answers 403 to state-changing requests of sessions that do not carry
 // the session's token. It belongs inside of the authn.Middleware, which has
 // refused what other sites sent already. Requests that came in by another login
