@@ -20,11 +20,12 @@ type evidence struct {
 
 type keptEvidence struct {
 	authn.Evidence
+	user  string      // folded
 	timer *time.Timer // forgets it, without anybody asking
 	ends  time.Time
 }
 
-func (e *evidence) put(id directory.SessionID, left authn.Evidence, lasts time.Duration) {
+func (e *evidence) put(id directory.SessionID, user string, left authn.Evidence, lasts time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.kept) >= maxEvidence || lasts <= 0 {
@@ -33,7 +34,7 @@ func (e *evidence) put(id directory.SessionID, left authn.Evidence, lasts time.D
 	if e.kept == nil {
 		e.kept = make(map[directory.SessionID]*keptEvidence)
 	}
-	k := &keptEvidence{Evidence: left, ends: time.Now().Add(lasts)}
+	k := &keptEvidence{Evidence: left, user: directory.FoldName(user), ends: time.Now().Add(lasts)}
 	k.timer = time.AfterFunc(lasts, func() { e.expire(id, k) })
 	e.kept[id] = k
 }
@@ -58,6 +59,19 @@ func (e *evidence) drop(id directory.SessionID) {
 	if k := e.kept[id]; k != nil {
 		k.timer.Stop()
 		delete(e.kept, id)
+	}
+}
+
+// dropUser is drop for all sessions of a user.
+func (e *evidence) dropUser(user string) {
+	user = directory.FoldName(user)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, k := range e.kept {
+		if k.user == user {
+			k.timer.Stop()
+			delete(e.kept, id)
+		}
 	}
 }
 

@@ -69,10 +69,12 @@ type Manager struct {
 	Check func(ctx context.Context, id *authn.Identity) (*authn.Identity, error)
 
 	// AllowEvidence keeps the evidence of a login, a password or a Kerberos
-	// ticket, in the memory of this process for as long as the session lasts, so
-	// that callers can be passed on to other services. It is dangerous: whoever
-	// reads this process's memory has the passwords of those who are logged in.
-	// Other nodes do not have it, and it is gone after a restart.
+	// ticket, in the memory of this process, so that callers can be passed on to
+	// other services. It is dangerous: whoever reads this process's memory has the
+	// passwords of those who are logged in. It is kept for as long as the session
+	// lasts, but no longer than Idle after the last request, also for those who
+	// are kept logged in. Other nodes do not have it, and it is gone after a
+	// restart.
 	AllowEvidence bool
 
 	// CrossOrigin judges requests that a browser sends in the name of another
@@ -156,7 +158,7 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 		}
 	}
 	if m.AllowEvidence {
-		if e := m.evidence.of(s.ID, s.left(now)); e != nil {
+		if e := m.evidence.of(s.ID, m.evidenceLasts(s, now)); e != nil {
 			c := *id
 			c.Evidence = e
 			id = &c
@@ -195,7 +197,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 		return fmt.Errorf("session: start: %w", err)
 	}
 	if m.AllowEvidence && id.Evidence != nil {
-		m.evidence.put(s.ID, id.Evidence, s.left(now))
+		m.evidence.put(s.ID, s.User, id.Evidence, m.evidenceLasts(s, now))
 	}
 	m.setCookie(w, r, m.cookieName(r), value, s)
 	m.clearCookie(w, r, m.formCookieName(r))
@@ -293,15 +295,7 @@ func (m *Manager) EndAll(ctx context.Context, user string) (int, error) {
 			return 0, fmt.Errorf("session: end all: %w", err)
 		}
 	}
-	if m.AllowEvidence {
-		ss, err := m.Store.SessionsOf(ctx, user)
-		if err != nil {
-			return 0, fmt.Errorf("session: end all: %w", err)
-		}
-		for _, s := range ss {
-			m.evidence.drop(s.ID)
-		}
-	}
+	m.evidence.dropUser(user)
 	n, err := m.Store.DeleteSessionsOf(ctx, user)
 	if err != nil {
 		return n, fmt.Errorf("session: end all: %w", err)
@@ -323,6 +317,14 @@ func (s *session) left(now time.Time) time.Duration {
 		left = min(left, s.Idle)
 	}
 	return left
+}
+
+// evidenceLasts is how long the evidence of s is kept if nobody uses it.
+func (m *Manager) evidenceLasts(s *session, now time.Time) time.Duration {
+	if m.Idle > 0 {
+		return min(s.left(now), m.Idle)
+	}
+	return min(s.left(now), DefaultIdle)
 }
 
 // find returns the session of a cookie. An error that is errIgnored says why

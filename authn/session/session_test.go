@@ -561,6 +561,16 @@ func TestAttackEvidenceOutlivesSession(t *testing.T) {
 			if err := s.End(httptest.NewRecorder(), get(c)); err != nil || keeps() != 0 {
 				t.Errorf("%s: evidence outlives a logout: %v", kind.name, err)
 			}
+			s.login(t, &with, false)
+			if _, err := s.EndAll(t.Context(), `corp\alice`); err != nil || keeps() != 0 {
+				t.Errorf("%s: evidence outlives the end of all sessions: %v", kind.name, err)
+			}
+			time.Sleep(time.Second) // what began in the moment of the end is over too
+			c = s.login(t, &with, true)
+			time.Sleep(21 * time.Minute)
+			if id := s.who(t, c); id == nil || id.Evidence != nil || keeps() != 0 {
+				t.Errorf("%s: evidence of somebody who is kept logged in is kept as long: %v", kind.name, id)
+			}
 		})
 	}
 }

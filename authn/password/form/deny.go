@@ -21,7 +21,7 @@ import (
 func (f *Form) Deny(w http.ResponseWriter, r *http.Request, status int, ref string) {
 	navigates := opensPage(r)
 	if navigates || fromBrowser(r) {
-		f.keepNegotiate(w.Header())
+		f.keepNegotiate(w.Header(), r)
 	}
 	negotiate := len(w.Header()["Www-Authenticate"]) > 0
 	switch {
@@ -34,8 +34,8 @@ func (f *Form) Deny(w http.ResponseWriter, r *http.Request, status int, ref stri
 	default:
 		p := f.page(r, f.wanted(r))
 		f.describe(p, w.Header(), status, ref)
-		if status == http.StatusUnauthorized {
-			p.Message, p.Failed, p.Ref, p.Windows = "", false, "", "" // it is what just did not work
+		if status == http.StatusUnauthorized { // nobody has failed yet
+			p.Message, p.Failed, p.Ref, p.Windows = "", false, "", ""
 		}
 		f.write(w, r, status, p)
 	}
@@ -51,7 +51,10 @@ func (f *Form) denyTyped(w http.ResponseWriter, r *http.Request, status int, ref
 // denyWindows answers those who followed the link, and shows the page in the body
 // of the 401 to those whose browser cannot do Negotiate.
 func (f *Form) denyWindows(w http.ResponseWriter, r *http.Request, status int, ref string) {
-	f.keepAll(w.Header())
+	f.keepRequested(w.Header(), r)
+	if len(w.Header()["Www-Authenticate"]) == 0 && status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", f.challenge().String()) // RFC 9110 15.5.2 wants one
+	}
 	p := f.page(r, f.target(r.URL.Query().Get(fieldReturn)))
 	f.describe(p, w.Header(), status, ref)
 	if status == http.StatusUnauthorized {
@@ -120,16 +123,21 @@ func (f *Form) challenge() authn.Challenge {
 
 // keepNegotiate leaves of the challenges those that a browser of the domain
 // answers by itself, and that others pass over.
-func (f *Form) keepNegotiate(h http.Header) {
+func (f *Form) keepNegotiate(h http.Header, r *http.Request) {
 	if f.c.WindowsByLink {
 		h.Del("WWW-Authenticate")
 		return
 	}
-	f.keepAll(h)
+	f.keepRequested(h, r)
 }
 
-// keepAll is keepNegotiate where the user asked for it.
-func (f *Form) keepAll(h http.Header) {
+// keepRequested is keepNegotiate where the user asked for it. A browser whose
+// answer was refused would open a window for another one, so it is asked once.
+func (f *Form) keepRequested(h http.Header, r *http.Request) {
+	if _, _, sent := authn.Authorization(r); sent {
+		h.Del("WWW-Authenticate")
+		return
+	}
 	var kept []string
 	for _, c := range h["Www-Authenticate"] {
 		scheme, _, _ := strings.Cut(c, " ")

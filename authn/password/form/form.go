@@ -214,6 +214,14 @@ func (f *Form) logger() *slog.Logger {
 	return slog.Default()
 }
 
+// peer is the client's address for the log.
+func (f *Form) peer(r *http.Request) string {
+	if f.c.Sessions.Peer != nil {
+		return f.c.Sessions.Peer(r)
+	}
+	return r.RemoteAddr
+}
+
 func or(s, fallback string) string {
 	if s == "" {
 		return fallback

@@ -268,6 +268,8 @@ var negotiate = offering{{Scheme: "Negotiate"}}
 func TestDeny(t *testing.T) {
 	t.Parallel()
 	basic := []authn.Authenticator{offering{{Scheme: "NTLM"}, {Scheme: "Basic", Param: `realm="x"`}}}
+	refused := maps.Clone(asBrowser)
+	refused["Authorization"] = "Negotiate bad"
 	program := map[string]string{"Accept": "*/*"}
 	script := map[string]string{"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
 	for _, tt := range []struct {
@@ -288,6 +290,8 @@ func TestDeny(t *testing.T) {
 		{"Negotiate by a link", Config{Windows: negotiate, WindowsByLink: true}, "GET", asBrowser, 303, "", "[]", "/login?return=%2Fpay"},
 		{"browser never sees Basic and NTLM", Config{Others: basic}, "GET", asBrowser, 303, "", "[]", "/login?return=%2Fpay"},
 		{"nor beside Negotiate", Config{Others: basic, Windows: negotiate}, "GET", asBrowser, 401, "text/html; charset=utf-8", "[Negotiate]", "<form"},
+		{"browser whose Negotiate was refused", Config{Windows: proving{negotiate}}, "GET", refused, 303, "", "[]", "/login?return=%2Fpay"},
+		{"program whose Negotiate was refused", Config{Windows: proving{negotiate}}, "GET", map[string]string{"Authorization": "Negotiate bad"}, 401, "text/plain; charset=utf-8", "[Negotiate]", ""},
 		{"program", Config{}, "GET", program, 401, "text/plain; charset=utf-8", `[Cookie form-action="/login"]`, "reference"},
 		{"program, all schemes", Config{Others: basic, Windows: negotiate}, "POST", program, 401, "text/plain; charset=utf-8", `[NTLM Basic realm="x" Negotiate]`, "reference"},
 		{"program that wants no HTML", Config{}, "GET", map[string]string{"Accept": "text/html;q=0, application/json"}, 401, "application/json", `[Cookie form-action="/login"]`, `"login":"/login"`},
@@ -349,7 +353,11 @@ func TestWindowsByLink(t *testing.T) {
 		t.Errorf("challenges %s", got)
 	}
 	b.header["Authorization"] = "Negotiate bad"
-	b.get("/login/windows?return=/pay").expect(t, 401, "could not be used here")
+	again := b.get("/login/windows?return=/pay")
+	again.expect(t, 401, "could not be used here")
+	if got := fmt.Sprint(again.Header.Values("WWW-Authenticate")); strings.Contains(got, "Negotiate") {
+		t.Errorf("challenges %s, which open a window", got)
+	}
 	b.header["Authorization"] = "Negotiate good"
 	b.get("/login/windows?return=/pay").expect(t, 303, "/pay")
 	delete(b.header, "Authorization")

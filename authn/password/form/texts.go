@@ -23,7 +23,7 @@ type Texts struct {
 	Blocked        string // too many tries, for some minutes
 	BlockedMinutes string // the same, with a number of minutes for %d
 	Unavailable    string // nobody could judge
-	Expired        string // the form was not ours, or too old
+	Expired        string // the form was not ours, too old, or without its cookie
 	Insecure       string // plain HTTP
 	WindowsFailed  string // integrated login did not work
 	SignedOut      string // after the end of a session
@@ -51,7 +51,7 @@ func English() Texts {
 		Blocked:        "Too many failed login attempts. Please try again in a few minutes.",
 		BlockedMinutes: "Too many failed login attempts. Please try again in %d minutes.",
 		Unavailable:    "Your login cannot be checked at the moment. Please try again in a few minutes.",
-		Expired:        "This page had expired. Please try again.",
+		Expired:        "This page had expired. Please try again. If that does not help, allow cookies for this site.",
 		Insecure:       "This page does not take passwords over http, where others can read them. Please open its address with https.",
 		WindowsFailed:  "Your Windows account could not be used here. Please type your user name and password.",
 		SignedOut:      "You are signed out.",
@@ -80,7 +80,7 @@ func German() Texts {
 		Blocked:        "Zu viele fehlgeschlagene Anmeldungen. Bitte versuchen Sie es in einigen Minuten noch einmal.",
 		BlockedMinutes: "Zu viele fehlgeschlagene Anmeldungen. Bitte versuchen Sie es in %d Minuten noch einmal.",
 		Unavailable:    "Ihre Anmeldung kann gerade nicht geprüft werden. Bitte versuchen Sie es in einigen Minuten noch einmal.",
-		Expired:        "Diese Seite war abgelaufen. Bitte versuchen Sie es noch einmal.",
+		Expired:        "Diese Seite war abgelaufen. Bitte versuchen Sie es noch einmal. Hilft das nicht, erlauben Sie Cookies für diese Seite.",
 		Insecure:       "Diese Seite nimmt Kennwörter nicht über http an, wo andere sie mitlesen können. Bitte öffnen Sie die Adresse mit https.",
 		WindowsFailed:  "Ihr Windows-Konto konnte hier nicht verwendet werden. Bitte geben Sie Benutzername und Kennwort ein.",
 		SignedOut:      "Sie sind abgemeldet.",

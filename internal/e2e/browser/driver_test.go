@@ -197,6 +197,25 @@ func (b *chrome) click(css string) {
 	b.do(http.MethodPost, b.element(css)+"/click", nil, nil)
 }
 
+// submit clicks on what leads to another page, and returns when that is there:
+// the driver waits only if the answer comes at once.
+func (b *chrome) submit(css string) {
+	b.t.Helper()
+	b.leave(func() { b.click(css) })
+}
+
+// leave returns when the page that act leads to is there.
+func (b *chrome) leave(act func()) {
+	b.t.Helper()
+	b.script(`window.leaving = true`, nil)
+	act()
+	b.wait("another page", func() bool {
+		var there bool
+		in := map[string]any{"script": `return !window.leaving && document.readyState == "complete"`, "args": []any{}}
+		return b.try(b.t.Context(), http.MethodPost, "/execute/sync", in, &there) == nil && there // fails in between
+	})
+}
+
 func (b *chrome) fill(css, text string) {
 	b.t.Helper()
 	e := b.element(css)

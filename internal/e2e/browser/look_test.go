@@ -83,7 +83,7 @@ func TestLook(t *testing.T) {
 					}
 				}
 				if page == "sign out" {
-					b.click("button")
+					b.submit("button")
 				}
 			}
 		}

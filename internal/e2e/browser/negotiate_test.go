@@ -129,7 +129,7 @@ func TestDomainByLink(t *testing.T) {
 			if !b.has("#password") {
 				t.Fatalf("at %s: %s", b.url(), b.text("body"))
 			}
-			b.click(".other a")
+			b.submit(".other a")
 			if tt.who == "" {
 				if got := b.text("#message"); !strings.HasPrefix(got, "Your Windows account could not be used here.") {
 					t.Errorf("message %q", got)
