@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -341,82 +340,6 @@ func (away) Session(context.Context, directory.SessionID) (*directory.Session, e
 	return nil, errAway
 }
 
-// users is a directory in memory.
-type users struct {
-	u   *directory.User
-	err error
-}
-
-func (u *users) User(_ context.Context, name string) (*directory.User, error) {
-	if u.u == nil || u.err != nil || directory.FoldName(name) != directory.FoldName(u.u.Name) {
-		return nil, or2(u.err, directory.ErrNotFound)
-	}
-	return u.u, nil
-}
-
-func (u *users) UserBySID(_ context.Context, sid authn.SID) (*directory.User, error) {
-	if u.u == nil || u.err != nil || u.u.SID != sid {
-		return nil, or2(u.err, directory.ErrNotFound)
-	}
-	return u.u, nil
-}
-
-func or2(err, fallback error) error {
-	if err != nil {
-		return err
-	}
-	return fallback
-}
-
-func TestAttackSessionOfDisabledUser(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	local := &authn.Identity{Account: "zoe", Mechanism: "form", AuthTime: now}
-	for _, tt := range []struct {
-		name string
-		id   *authn.Identity
-		now  *directory.User
-		in   bool
-	}{
-		{"active", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID}, true},
-		{"renamed", alice, &directory.User{Name: `CORP\alice.smith`, SID: alice.SID}, true},
-		{"disabled by an operator", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByOperator}, false},
-		{"disabled by the directory", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByDirectory}, false},
-		{"deleted", alice, nil, false},
-		{"deleted and made again, by SID", alice, &directory.User{Name: `CORP\alice`, SID: "S-1-5-21-1-2-3-9999"}, false},
-		{"first login makes the row", local, &directory.User{Name: "zoe", Created: now.Add(time.Second)}, true},
-		{"deleted and made again", local, &directory.User{Name: "zoe", Created: now.Add(time.Hour)}, false},
-	} {
-		for _, kind := range kinds {
-			t.Run(tt.name+", "+kind.name, func(t *testing.T) {
-				t.Parallel()
-				us := &users{u: tt.now}
-				s := newSite(&Manager{Keys: kind.keys, Check: CheckUser(us)})
-				c := s.login(t, tt.id, false)
-				if got := s.who(t, c); (got != nil) != tt.in {
-					t.Fatalf("let in as %v, want %v", got, tt.in)
-				}
-				if !tt.in {
-					// It has ended, and does not come back with the user.
-					s.Check = nil
-					if got := s.who(t, c); got != nil {
-						t.Errorf("the session came back: %v", got)
-					}
-					if !strings.Contains(s.log.String(), "session ended") {
-						t.Errorf("log %s", s.log)
-					}
-				}
-				us.err = fmt.Errorf("dial: %w", authn.ErrUnavailable)
-				s.Check = CheckUser(us)
-				c = s.login(t, tt.id, false)
-				if res, err := s.Authenticate(get(c)); res != nil || !errors.Is(err, authn.ErrUnavailable) {
-					t.Errorf("directory away: %v, %v", res, err)
-				}
-			})
-		}
-	}
-}
-
 // TestSlidingRace: requests of one session at the same time, with its end among
 // them. After the end nobody is let in, and no late request brings it back.
 func TestSlidingRace(t *testing.T) {
@@ -491,112 +414,6 @@ func TestLargeIdentity(t *testing.T) {
 	}
 	if err := newSite(&Manager{}).Start(httptest.NewRecorder(), get(), &huge, false); err == nil || !strings.Contains(err.Error(), "groups") {
 		t.Errorf("identity beyond the bound: %v", err)
-	}
-}
-
-type secretEvidence string
-
-func (secretEvidence) EvidenceKind() string { return "password" }
-
-func TestAttackEvidenceInSession(t *testing.T) {
-	t.Parallel()
-	const marked = "marked-pa55word"
-	with := *alice
-	with.Evidence = secretEvidence(marked)
-	for _, kind := range kinds {
-		store := NewMemory(0)
-		s := newSite(&Manager{Keys: kind.keys, Store: store})
-		c := s.login(t, &with, false)
-		if id := s.who(t, c); id == nil || id.Evidence != nil {
-			t.Errorf("%s: evidence without leave: %v", kind.name, id)
-		}
-		rows, err := store.SessionsOf(t.Context(), `CORP\alice`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range rows {
-			if bytes.Contains(row.Data, []byte(marked)) {
-				t.Errorf("%s: the password is in the row", kind.name)
-			}
-		}
-		if kind.keys != nil {
-			opened, err := s.open(c.Value)
-			if err != nil || bytes.Contains(opened.Data, []byte(marked)) {
-				t.Errorf("%s: the password is in the cookie, or %v", kind.name, err)
-			}
-		}
-	}
-}
-
-// Evidence that the operator allows is gone when the session is, without
-// anybody asking.
-func TestAttackEvidenceOutlivesSession(t *testing.T) {
-	t.Parallel()
-	with := *alice
-	with.Evidence = secretEvidence("x")
-	for _, kind := range kinds {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSite(&Manager{Keys: kind.keys, AllowEvidence: true})
-			s.Now = time.Now
-			keeps := func() int {
-				synctest.Wait()
-				s.evidence.mu.Lock()
-				defer s.evidence.mu.Unlock()
-				return len(s.evidence.kept)
-			}
-			c := s.login(t, &with, false)
-			time.Sleep(15 * time.Minute) // of the test's own clock
-			if id := s.who(t, c); id == nil || id.Evidence != with.Evidence {
-				t.Fatalf("%s: no evidence: %v", kind.name, id)
-			}
-			time.Sleep(15 * time.Minute)
-			if keeps() != 1 {
-				t.Errorf("%s: evidence of a session in use is gone", kind.name)
-			}
-			time.Sleep(5 * time.Minute)
-			if keeps() != 0 {
-				t.Errorf("%s: evidence outlives an idle session", kind.name)
-			}
-			c = s.login(t, &with, false)
-			if err := s.End(httptest.NewRecorder(), get(c)); err != nil || keeps() != 0 {
-				t.Errorf("%s: evidence outlives a logout: %v", kind.name, err)
-			}
-			s.login(t, &with, false)
-			if _, err := s.EndAll(t.Context(), `corp\alice`); err != nil || keeps() != 0 {
-				t.Errorf("%s: evidence outlives the end of all sessions: %v", kind.name, err)
-			}
-			time.Sleep(time.Second) // what began in the moment of the end is over too
-			c = s.login(t, &with, true)
-			time.Sleep(21 * time.Minute)
-			if id := s.who(t, c); id == nil || id.Evidence != nil || keeps() != 0 {
-				t.Errorf("%s: evidence of somebody who is kept logged in is kept as long: %v", kind.name, id)
-			}
-		})
-	}
-}
-
-func TestSecretsDoNotPrint(t *testing.T) {
-	t.Parallel()
-	k := NewKey()
-	text := k.Reveal()
-	m := &Manager{Keys: []Key{k}}
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "k", k, "ks", m.Keys, "m", fmt.Sprint(m.Keys))
-	out := log.String()
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		out += fmt.Sprintf(verb, k) + fmt.Sprintf(verb, m.Keys) + fmt.Sprintf(verb, struct{ K Key }{k})
-	}
-	if strings.Contains(out, text) || strings.Contains(out, fmt.Sprintf("%x", k.k.secret)) || strings.Contains(out, fmt.Sprint(k.k.secret)) {
-		t.Errorf("key printed: %s", out)
-	}
-	back, err := ParseKey(text + "\n")
-	if err != nil || back.Reveal() != text {
-		t.Errorf("ParseKey = %v, %v", back, err)
-	}
-	for _, bad := range []string{"", "x", text[:20], text + text} {
-		if _, err := ParseKey(bad); err == nil || !strings.Contains(err.Error(), "openssl") {
-			t.Errorf("ParseKey(%q) = %v", bad, err)
-		}
 	}
 }
 

@@ -378,3 +378,20 @@ func TestAttackTypedPasswordShown(t *testing.T) {
 		t.Errorf("the password is on the page or in the log: %s", s.log)
 	}
 }
+
+func BenchmarkPage(b *testing.B) {
+	f, err := New(Config{Verifier: new(people), Sessions: &session.Manager{Store: session.NewMemory(0)}, Windows: negotiate})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := f.Wrap(http.NotFoundHandler())
+	r := probe()
+	r.Header.Set("Accept", "text/html")
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
+			b.Fatal(w.Code)
+		}
+	}
+}

@@ -94,11 +94,11 @@ func New(c Config) (*Form, error) {
 	}
 	f := &Form{c: c}
 	f.policy = policy(&f.c)
-	var typed authn.Authenticator = &typed{verifier: c.Verifier, sessions: c.Sessions, challenge: f.challenge()}
+	var check authn.Authenticator = &typed{verifier: c.Verifier, sessions: c.Sessions, challenge: f.challenge()}
 	if c.Guard != nil {
-		typed = c.Guard(typed)
+		check = c.Guard(check)
 	}
-	f.posted = f.middleware(f.denyTyped, typed).Wrap(http.HandlerFunc(f.begin))
+	f.posted = f.middleware(f.denyTyped, check).Wrap(http.HandlerFunc(f.begin))
 	if c.Windows != nil {
 		f.windows = f.middleware(f.denyWindows, c.Windows).Wrap(http.HandlerFunc(f.begin))
 	}

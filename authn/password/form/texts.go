@@ -9,7 +9,8 @@ import (
 // Texts are the words of the page in one language. All must be set; New says
 // which is not. A translation starts from English().
 type Texts struct {
-	Language string // BCP 47: "en", "pt-BR"
+	Language    string // BCP 47: "en", "pt-BR"
+	RightToLeft bool   // as Arabic and Hebrew are written
 
 	SignIn   string // heading
 	User     string // label of the user name
@@ -95,7 +96,7 @@ func German() Texts {
 func (t Texts) check() error {
 	v := reflect.ValueOf(t)
 	for i := range v.NumField() {
-		if v.Field(i).String() == "" {
+		if f := v.Field(i); f.Kind() == reflect.String && f.String() == "" {
 			return fmt.Errorf("texts of language %q: %s is empty", t.Language, v.Type().Field(i).Name)
 		}
 	}

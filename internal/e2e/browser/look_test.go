@@ -8,13 +8,11 @@ import (
 	"image/draw"
 	"image/png"
 	"math"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/password/form"
 )
 
@@ -22,17 +20,6 @@ var (
 	screenshots = flag.String("screenshots", "", "write pictures of the form into this `directory`")
 	update      = flag.Bool("update", false, "make docs/login-form.png again")
 )
-
-// negotiating offers integrated login that nobody passes, for its link.
-type negotiating struct{}
-
-func (negotiating) Authenticate(*http.Request) (*authn.Result, error) {
-	return nil, authn.ErrNoCredentials
-}
-
-func (negotiating) Challenges(*http.Request) []authn.Challenge {
-	return []authn.Challenge{{Scheme: "Negotiate"}}
-}
 
 // colours are those of an element and of what is behind it.
 type colours struct{ What, Text, Back, Border, Around string }
@@ -49,7 +36,7 @@ return [...document.querySelectorAll("h1, p, label, small, a, button, input:not(
 // nothing beside the window at 320 pixels (WCAG 1.4.3, 1.4.10, 1.4.11, 2.5.8).
 func TestLook(t *testing.T) {
 	t.Parallel()
-	s := startSite(t, form.Config{Service: "Payroll", Windows: negotiating{}, WindowsByLink: true})
+	s := startSite(t, form.Config{Service: "Payroll", Windows: offering{{Scheme: "Negotiate"}}, WindowsByLink: true})
 	b := startChrome(t, chromeConfig{})
 	b.devTools("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
 	var pictures []image.Image

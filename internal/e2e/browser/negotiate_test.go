@@ -146,32 +146,48 @@ func TestDomainByLink(t *testing.T) {
 	}
 }
 
-// TestAttackPasswordWindow: what the form never offers would cover it. Chromium
-// shows no page behind the window that it opens for NTLM and Basic, and one for
-// Negotiate at once.
+// offering offers schemes, and takes nothing.
+type offering []authn.Challenge
+
+func (offering) Authenticate(*http.Request) (*authn.Result, error) {
+	return nil, authn.ErrNoCredentials
+}
+
+func (o offering) Challenges(*http.Request) []authn.Challenge { return o }
+
+// TestAttackPasswordWindow: a window of the browser's own, which looks the same
+// for each site, never covers the form, whatever else the service offers.
 func TestAttackPasswordWindow(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	others := offering{{Scheme: "NTLM"}, {Scheme: "Basic", Param: `realm="x"`}}
+	byForm := startSite(t, form.Config{Others: []authn.Authenticator{others}})
+	withWindows := startSite(t, form.Config{Others: []authn.Authenticator{others}, Windows: offering{{Scheme: "Negotiate"}}})
+	// A service without the form, which shows that the test sees the difference.
+	bare := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Header().Set("WWW-Authenticate", r.URL.Query().Get("offer"))
 		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprint(w, `<title>form</title><p id="form">form</p>`)
+		fmt.Fprint(w, `<input id="password">`)
 	}))
-	t.Cleanup(s.Close)
+	t.Cleanup(bare.Close)
 	b := startChrome(t, chromeConfig{})
-	shown := func(offer string) bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-		defer cancel()
-		b.do(http.MethodPost, "/timeouts", map[string]any{"pageLoad": 3000}, nil)
-		_ = b.try(ctx, http.MethodPost, "/url", map[string]string{"url": s.URL + "/?offer=" + offer}, nil) // it may wait for the window
-		return b.has("#form")
-	}
+	b.do(http.MethodPost, "/timeouts", map[string]any{"pageLoad": 5000}, nil)
 	for _, tt := range []struct {
-		offer string
-		want  bool
-	}{{"Negotiate", true}, {"Cookie", true}, {"NTLM", false}, {"Basic+realm=x", false}} {
-		if got := shown(tt.offer); got != tt.want {
-			t.Errorf("%s: page shown %v, want %v", tt.offer, got, tt.want)
+		name, url string
+		want      bool
+	}{
+		{"form", byForm.at("web.corp.test", "/"), true},
+		{"form and Negotiate", withWindows.at("web.corp.test", "/"), true},
+		{"link to Windows", withWindows.at("web.corp.test", "/login/windows"), true},
+		{"bare NTLM", bare.URL + "/?offer=NTLM", false},
+		{"bare Basic", bare.URL + "/?offer=Basic+realm=x", false},
+	} {
+		b.open("about:blank")
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		_ = b.try(ctx, http.MethodPost, "/url", map[string]string{"url": tt.url}, nil) // it may wait for the window
+		cancel()
+		if got := b.has("#password"); got != tt.want {
+			t.Errorf("%s: page shown %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
