@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -24,32 +23,11 @@ const (
 	dataPacked = 2 // JSON, by DEFLATE
 )
 
-// storedIdentity is an authn.Identity without its evidence.
-type storedIdentity struct {
-	Account     string        `json:"a"`
-	Domain      string        `json:"d,omitempty"`
-	UPN         string        `json:"u,omitempty"`
-	DisplayName string        `json:"n,omitempty"`
-	SID         authn.SID     `json:"s,omitempty"`
-	Groups      []storedGroup `json:"g,omitempty"`
-	Mechanism   string        `json:"m"`
-	AuthTime    time.Time     `json:"t"`
-}
-
-type storedGroup struct {
-	SID  authn.SID `json:"s,omitempty"`
-	Name string    `json:"n,omitempty"`
-}
-
+// encodeIdentity writes an identity without its evidence.
 func encodeIdentity(id *authn.Identity) ([]byte, error) {
-	p := storedIdentity{
-		Account: id.Account, Domain: id.Domain, UPN: id.UPN, DisplayName: id.DisplayName, SID: id.SID,
-		Mechanism: id.Mechanism, AuthTime: id.AuthTime,
-	}
-	for _, g := range id.Groups {
-		p.Groups = append(p.Groups, storedGroup(g))
-	}
-	text, err := json.Marshal(p)
+	c := *id
+	c.Evidence = nil
+	text, err := json.Marshal(&c)
 	if err != nil {
 		return nil, fmt.Errorf("write identity: %w", err)
 	}
@@ -84,19 +62,9 @@ func decodeIdentity(data []byte) (*authn.Identity, error) {
 	default:
 		return nil, ignore("the session is of another version")
 	}
-	var p storedIdentity
-	if err := json.Unmarshal(text, &p); err != nil {
+	id := new(authn.Identity)
+	if err := json.Unmarshal(text, id); err != nil {
 		return nil, ignore("the session's identity is not readable")
-	}
-	id := &authn.Identity{
-		Account: p.Account, Domain: p.Domain, UPN: p.UPN, DisplayName: p.DisplayName, SID: p.SID,
-		Mechanism: p.Mechanism, AuthTime: p.AuthTime,
-	}
-	if len(p.Groups) > 0 {
-		id.Groups = make([]authn.Group, len(p.Groups))
-		for i, g := range p.Groups {
-			id.Groups[i] = authn.Group(g)
-		}
 	}
 	return id, nil
 }

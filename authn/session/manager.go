@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -81,9 +80,6 @@ type Manager struct {
 	// site. Nil means a http.CrossOriginProtection without exceptions.
 	CrossOrigin *http.CrossOriginProtection
 
-	// Peer returns the address of the client. Nil takes that of the connection.
-	Peer func(r *http.Request) string
-
 	Logger *slog.Logger     // nil means slog.Default()
 	Now    func() time.Time // nil means time.Now
 
@@ -136,7 +132,7 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 		switch {
 		case errors.Is(err, authn.ErrBadCredentials):
 			m.logger().LogAttrs(ctx, slog.LevelInfo, "session ended",
-				slog.String("peer", m.peer(r)), slog.String("user", s.User), slog.Any("cause", err))
+				slog.String("peer", peer(r)), slog.String("user", s.User), slog.Any("cause", err))
 			if err := m.end(ctx, s); err != nil {
 				return nil, fmt.Errorf("session: end: %w", err)
 			}
@@ -189,7 +185,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 	now := m.now()
 	s := &session{Session: directory.Session{
 		User: id.String(), Data: data, Created: now, Seen: now,
-		Peer: m.peer(r), UserAgent: clip(r.UserAgent()),
+		Peer: peer(r), UserAgent: clip(r.UserAgent()),
 	}}
 	m.limit(s, id, remember)
 	value, err := m.keep(r.Context(), s, m.cookieName(r))
@@ -378,15 +374,13 @@ func (e ignore) Is(target error) bool { return target == errIgnored }
 
 func (m *Manager) ignored(r *http.Request, why string) {
 	m.logger().LogAttrs(r.Context(), slog.LevelDebug, "session cookie ignored",
-		slog.String("peer", m.peer(r)), slog.String("cause", why))
+		slog.String("peer", peer(r)), slog.String("cause", why))
 }
 
-func (m *Manager) peer(r *http.Request) string {
-	if m.Peer != nil {
-		return m.Peer(r)
-	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
+// peer is the client's address, as far as it is known.
+func peer(r *http.Request) string {
+	if a := authn.ClientAddr(r); a.IsValid() {
+		return a.String()
 	}
 	return r.RemoteAddr
 }

@@ -165,6 +165,40 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// TestWholeIdentity: what identities are given later comes back as well.
+func TestWholeIdentity(t *testing.T) {
+	t.Parallel()
+	var id authn.Identity
+	v := reflect.ValueOf(&id).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(v.Type().Field(i).Name)
+		case reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 2, 2))
+		case reflect.Map:
+			f.Set(reflect.MakeMap(f.Type()))
+			f.SetMapIndex(reflect.New(f.Type().Key()).Elem(), reflect.MakeSlice(f.Type().Elem(), 1, 1))
+		}
+	}
+	id.AuthTime, id.Expires = time.Now().Round(0), time.Now().Add(time.Hour).Round(0)
+	data, err := encodeIdentity(&id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeIdentity(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.AuthTime.Equal(id.AuthTime) || !got.Expires.Equal(id.Expires) {
+		t.Errorf("times %v, %v", got.AuthTime, got.Expires)
+	}
+	got.AuthTime, got.Expires = id.AuthTime, id.Expires
+	if !reflect.DeepEqual(*got, id) {
+		t.Errorf("got  %+v\nwant %+v", *got, id)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

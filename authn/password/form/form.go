@@ -1,6 +1,7 @@
 package form
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html/template"
@@ -71,6 +72,9 @@ type Config struct {
 	Template *template.Template
 
 	Logger *slog.Logger // nil means slog.Default()
+
+	// Observe is told each login and each refusal, as authn.Middleware.Observe.
+	Observe func(ctx context.Context, d *authn.Decision)
 }
 
 // A Form is a login page and what belongs to it. It is safe for concurrent use.
@@ -149,7 +153,7 @@ func schemes(a authn.Authenticator) []string {
 
 // middleware is how all logins are decided and logged.
 func (f *Form) middleware(deny func(http.ResponseWriter, *http.Request, int, string), as ...authn.Authenticator) *authn.Middleware {
-	return &authn.Middleware{Authenticators: as, Logger: f.c.Logger, Deny: deny}
+	return &authn.Middleware{Authenticators: as, Logger: f.c.Logger, Observe: f.c.Observe, Deny: deny}
 }
 
 // Wrap returns next behind the login, together with the page. next finds the
@@ -215,9 +219,9 @@ func (f *Form) logger() *slog.Logger {
 }
 
 // peer is the client's address for the log.
-func (f *Form) peer(r *http.Request) string {
-	if f.c.Sessions.Peer != nil {
-		return f.c.Sessions.Peer(r)
+func peer(r *http.Request) string {
+	if a := authn.ClientAddr(r); a.IsValid() {
+		return a.String()
 	}
 	return r.RemoteAddr
 }

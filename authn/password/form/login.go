@@ -75,7 +75,7 @@ func (f *Form) ours(w http.ResponseWriter, r *http.Request, check func(*http.Req
 		return true
 	}
 	f.logger().LogAttrs(r.Context(), slog.LevelInfo, "form refused",
-		slog.String("peer", f.peer(r)), slog.Int("status", status), slog.String("cause", err.Error()))
+		slog.String("peer", peer(r)), slog.Int("status", status), slog.String("cause", err.Error()))
 	p := f.pageOfForm(r)
 	p.Message, p.Failed = p.Texts.Expired, true
 	f.write(w, r, status, p)
@@ -87,7 +87,7 @@ func (f *Form) begin(w http.ResponseWriter, r *http.Request) {
 	remember := r.Method == http.MethodPost && r.PostForm.Get(fieldRemember) != ""
 	if err := f.c.Sessions.Start(w, r, authn.FromContext(r.Context()), remember); err != nil {
 		f.logger().LogAttrs(r.Context(), slog.LevelError, "session could not begin",
-			slog.String("peer", f.peer(r)), slog.String("cause", err.Error()))
+			slog.String("peer", peer(r)), slog.String("cause", err.Error()))
 		f.unavailable(w, r)
 		return
 	}
@@ -124,7 +124,7 @@ func (f *Form) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := f.c.Sessions.End(w, r); err != nil {
 		f.logger().LogAttrs(r.Context(), slog.LevelError, "session could not be ended",
-			slog.String("peer", f.peer(r)), slog.String("cause", err.Error()))
+			slog.String("peer", peer(r)), slog.String("cause", err.Error()))
 		f.unavailable(w, r)
 		return
 	}
@@ -165,12 +165,15 @@ func (t *typed) Authenticate(r *http.Request) (*authn.Result, error) {
 	case len(user) > maxUser || !printable(user):
 		return nil, refuse(authn.ReasonMalformed, "", errors.New("user name too long, not UTF-8 or with control characters"))
 	case pw == "":
-		// An LDAP server takes it for an anonymous login (RFC 4513 5.1.2).
-		return nil, refuse(authn.ReasonWrongPassword, user, errors.New("empty password"))
+		// Not a guess that counts, but what LDAP takes for an anonymous login
+		// (RFC 4513 5.1.2).
+		return nil, refuse(authn.ReasonAnonymous, user, errors.New("empty password"))
 	case len(pw) > maxPassword || !printable(pw):
 		return nil, refuse(authn.ReasonMalformed, user, errors.New("password too long, not UTF-8 or with control characters"))
 	}
-	id, err := t.verifier.VerifyPassword(r.Context(), user, pw)
+	// The verifier may be one that counts failures by the client's address.
+	ctx := authn.WithClient(r.Context(), authn.ClientAddr(r))
+	id, err := t.verifier.VerifyPassword(ctx, user, pw)
 	if err != nil {
 		return nil, verifierError(err, user)
 	}

@@ -81,7 +81,7 @@ func (f *Form) pageOfForm(r *http.Request) *Page {
 // insecure is the page where a password could be read by others.
 func (f *Form) insecure(w http.ResponseWriter, r *http.Request) {
 	f.logger().LogAttrs(r.Context(), slog.LevelWarn, "login page asked for over plain HTTP",
-		slog.String("peer", f.peer(r)), slog.String("hint", session.ErrInsecure.Error()))
+		slog.String("peer", peer(r)), slog.String("hint", session.ErrInsecure.Error()))
 	p := f.page(r, f.c.Home)
 	p.Message, p.Failed, p.NoForm = p.Texts.Insecure, true, true
 	w.Header().Del("WWW-Authenticate")
