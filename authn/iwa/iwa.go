@@ -100,6 +100,18 @@ func (a *Authenticator) Challenges(r *http.Request) []authn.Challenge {
 	return cs
 }
 
+// Schemes returns what Challenges offers at most, whatever the request is.
+func (a *Authenticator) Schemes() []string {
+	var s []string
+	if !a.NoNegotiate && (a.Kerberos != nil || a.NTLM != nil) {
+		s = append(s, schemeNegotiate)
+	}
+	if a.NTLM != nil {
+		s = append(s, schemeNTLM)
+	}
+	return s
+}
+
 // noNTLM says why r's connection cannot be logged in, and what to do about it.
 func (a *Authenticator) noNTLM(r *http.Request) (cause, hint string) {
 	switch {

@@ -56,9 +56,10 @@ var ours = rules{
 		"./authn/ntlm/winbind":  {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/iwa":           {imports: []string{"./authn", "./authn/spnego"}},
 		"./authn/password":      {imports: []string{"./authn", "./directory"}},
+		"./authn/password/form": {standardOnly: true, imports: []string{"./authn", "./authn/password", "./authn/session"}},
 		"./authn/throttle":      {imports: []string{"./authn", "./authn/ntlm", "./directory"}},
 		"./authn/audit":         {standardOnly: true, imports: []string{"./authn", "./directory"}},
-		"./authn/session":       {imports: []string{"./authn", "./directory"}},
+		"./authn/session":       {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authn/hook":          {imports: []string{"./authn"}},
 
 		"./authz":                     {standardOnly: true, imports: []string{"./authn"}},

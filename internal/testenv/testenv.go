@@ -40,6 +40,7 @@ func Skip(tb testing.TB, reason string) {
 var packages = map[string]string{
 	"apache2":                              "apache2",
 	"cc":                                   "gcc",
+	"chromedriver":                         "chromium-driver",
 	"chromium":                             "chromium",
 	"curl":                                 "curl",
 	"initdb":                               "postgresql",

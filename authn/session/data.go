@@ -1,0 +1,70 @@
+package session
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/soapward/soapward/authn"
+)
+
+// Bounds of directory.Session.Data, and of what it may unpack to.
+const (
+	maxData     = 64 << 10
+	maxUnpacked = 1 << 20
+	packAbove   = 2 << 10 // SIDs of one domain pack well
+)
+
+// First byte of Data.
+const (
+	dataPlain  = 1 // JSON
+	dataPacked = 2 // JSON, by DEFLATE
+)
+
+// encodeIdentity writes an identity without its evidence.
+func encodeIdentity(id *authn.Identity) ([]byte, error) {
+	c := *id
+	c.Evidence = nil
+	text, err := json.Marshal(&c)
+	if err != nil {
+		return nil, fmt.Errorf("write identity: %w", err)
+	}
+	data := append([]byte{dataPlain}, text...)
+	if len(data) > packAbove {
+		var b bytes.Buffer
+		b.WriteByte(dataPacked)
+		z, _ := flate.NewWriter(&b, flate.BestSpeed) // the level is right
+		_, _ = z.Write(text)                         // a bytes.Buffer takes all
+		_ = z.Close()
+		data = b.Bytes()
+	}
+	if len(data) > maxData || len(text) > maxUnpacked {
+		return nil, fmt.Errorf("identity with %d groups takes %d bytes, and a session keeps %d: send fewer groups", len(id.Groups), len(data), maxData)
+	}
+	return data, nil
+}
+
+func decodeIdentity(data []byte) (*authn.Identity, error) {
+	if len(data) == 0 {
+		return nil, ignore("the session has no identity")
+	}
+	text := data[1:]
+	switch data[0] {
+	case dataPlain:
+	case dataPacked:
+		var err error
+		text, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(text)), maxUnpacked+1))
+		if err != nil || len(text) > maxUnpacked {
+			return nil, ignore("the session's identity is not readable")
+		}
+	default:
+		return nil, ignore("the session is of another version")
+	}
+	id := new(authn.Identity)
+	if err := json.Unmarshal(text, id); err != nil {
+		return nil, ignore("the session's identity is not readable")
+	}
+	return id, nil
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+// users is a directory in memory.
+type users struct {
+	u   *directory.User
+	err error
+}
+
+func (u *users) User(_ context.Context, name string) (*directory.User, error) {
+	if u.u == nil || u.err != nil || directory.FoldName(name) != directory.FoldName(u.u.Name) {
+		return nil, or2(u.err, directory.ErrNotFound)
+	}
+	return u.u, nil
+}
+
+func (u *users) UserBySID(_ context.Context, sid authn.SID) (*directory.User, error) {
+	if u.u == nil || u.err != nil || u.u.SID != sid {
+		return nil, or2(u.err, directory.ErrNotFound)
+	}
+	return u.u, nil
+}
+
+func or2(err, fallback error) error {
+	if err != nil {
+		return err
+	}
+	return fallback
+}
+
+func TestAttackSessionOfDisabledUser(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	local := &authn.Identity{Account: "zoe", Mechanism: "form", AuthTime: now}
+	for _, tt := range []struct {
+		name string
+		id   *authn.Identity
+		now  *directory.User
+		in   bool
+	}{
+		{"active", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID}, true},
+		{"renamed", alice, &directory.User{Name: `CORP\alice.smith`, SID: alice.SID}, true},
+		{"disabled by an operator", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByOperator}, false},
+		{"disabled by the directory", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByDirectory}, false},
+		{"deleted", alice, nil, false},
+		{"deleted and made again, by SID", alice, &directory.User{Name: `CORP\alice`, SID: "S-1-5-21-1-2-3-9999"}, false},
+		{"first login makes the row", local, &directory.User{Name: "zoe", Created: now.Add(time.Second)}, true},
+		{"deleted and made again", local, &directory.User{Name: "zoe", Created: now.Add(time.Hour)}, false},
+	} {
+		for _, kind := range kinds {
+			t.Run(tt.name+", "+kind.name, func(t *testing.T) {
+				t.Parallel()
+				us := &users{u: tt.now}
+				s := newSite(&Manager{Keys: kind.keys, Check: CheckUser(us)})
+				c := s.login(t, tt.id, false)
+				if got := s.who(t, c); (got != nil) != tt.in {
+					t.Fatalf("let in as %v, want %v", got, tt.in)
+				}
+				if !tt.in {
+					// It has ended, and does not come back with the user.
+					s.Check = nil
+					if got := s.who(t, c); got != nil {
+						t.Errorf("the session came back: %v", got)
+					}
+					if !strings.Contains(s.log.String(), "session ended") {
+						t.Errorf("log %s", s.log)
+					}
+				}
+				us.err = fmt.Errorf("dial: %w", authn.ErrUnavailable)
+				s.Check = CheckUser(us)
+				c = s.login(t, tt.id, false)
+				if res, err := s.Authenticate(get(c)); res != nil || !errors.Is(err, authn.ErrUnavailable) {
+					t.Errorf("directory away: %v, %v", res, err)
+				}
+			})
+		}
+	}
+}
