@@ -22,8 +22,8 @@ CREATE TABLE users (
 	last_login   INTEGER NOT NULL
 );
 
--- A group is named once and shared by its members. Rows stay, so that nobody
--- need lock them.
+-- A group is named once and shared by its members. Rows are never removed nor
+-- changed, so members need no foreign key, which would lock them each time.
 CREATE TABLE group_names (
 	id   INTEGER PRIMARY KEY AUTOINCREMENT,
 	sid  TEXT NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE group_names (
 
 CREATE TABLE user_groups (
 	user_id  INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-	group_id INTEGER NOT NULL REFERENCES group_names (id),
+	group_id INTEGER NOT NULL,
 	PRIMARY KEY (user_id, group_id)
 ) WITHOUT ROWID;
 
