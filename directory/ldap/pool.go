@@ -24,11 +24,11 @@ const (
 	freshTime = 5 * time.Second
 
 	// checkTime is for the answer to such a question.
-	checkTime = 800 * time.Millisecond
+	checkTime = 700 * time.Millisecond
 
 	// patience is how long a request may take before the server is asked by
 	// another connection whether it is there at all.
-	patience = 700 * time.Millisecond
+	patience = 600 * time.Millisecond
 
 	// refusedTime is how long a refused login of the account that reads is
 	// taken for the answer, so that requests do not lock it out.
