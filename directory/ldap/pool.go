@@ -238,8 +238,13 @@ func (p *pool) login(ctx context.Context, c *Conn) error {
 	if err == nil || c.broken || busy(err) {
 		return err
 	}
+	remedy := "correct the bind user and its password"
+	var e *Error
+	if errors.As(err, &e) && (e.Code == goldap.LDAPResultStrongAuthRequired || e.Code == goldap.LDAPResultConfidentialityRequired) {
+		remedy = "use ldaps:// or StartTLS"
+	}
 	// Not wrapped: it is a refusal, but not one of the user.
-	err = fmt.Errorf("%w: correct the bind user and its password: %v", errReader, err)
+	err = fmt.Errorf("%w: %s: %v", errReader, remedy, err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refused, p.until = err, p.cfg.Now().Add(refusedTime)
