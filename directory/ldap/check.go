@@ -133,6 +133,11 @@ func (c *DirectoryConfig) kerberosClient(user string, password authn.Secret) (*k
 		}
 		user = name
 	}
+	// What users type must not choose the realm, and so the host that is asked: a
+	// UPN of another suffix is for our KDC to place (RFC 6806 5).
+	if i := strings.LastIndexByte(user, '@'); i >= 0 && !strings.EqualFold(user[i+1:], c.Domain) {
+		user += "@" + k.DefaultRealm
+	}
 	if strings.ContainsAny(user, "/\\=,") { // names of services, and DNs
 		return nil, fmt.Errorf("ldap: %q is no name of a user: write user@domain", printable(user))
 	}

@@ -205,6 +205,7 @@ func TestDomainVerify(t *testing.T) {
 				{adtest.Zoe, adtest.Password(t, adtest.Zoe), `CORP\zoë`, ""},
 				{"farah.f@corp.test", farPass, `CORP\farah`, ""},
 				{oddLogin, oddPass, `CORP\` + oddLogin, ""},
+				{victim + "@partners.test", malloryPass, `CORP\` + mallory, ""},
 				{adtest.Alice, "wrong", "", authn.ReasonWrongPassword},
 				{"nobody", "wrong", "", authn.ReasonWrongPassword}, // Samba does not tell the difference
 				{adtest.Dave, adtest.Password(t, adtest.Dave), "", authn.ReasonDisabled},

@@ -171,6 +171,19 @@ func TestAttackPasswordBeforeSeal(t *testing.T) {
 	}
 }
 
+// What a user types after the @ must not have us ask the KDCs, or the DNS
+// server, of a realm of his own.
+func TestAttackRealmOfUser(t *testing.T) {
+	t.Parallel()
+	cfg := sealedConfig(t, domainWithContent(t), "ldap")
+	cfg.Kerberos.LookupKDC = true
+	d := newDirectory(t, cfg)
+	for _, user := range []string{"alice@evil.test", "alice@corp.test@evil.test", "alice@EVIL"} {
+		_, err := d.VerifyPassword(t.Context(), user, adtest.Password(t, adtest.Alice))
+		wantRefused(t, err, authn.ReasonUnknownUser)
+	}
+}
+
 // Whose login it is counts, and not whose account the KDC would rather name.
 func TestKerberosWrongUser(t *testing.T) {
 	t.Parallel()
