@@ -42,8 +42,6 @@ func (r *run) apply(ctx context.Context, u *directory.User, a answer) (outcome, 
 
 func (r *run) try(ctx context.Context, row *directory.User, a answer) (outcome, error) {
 	switch {
-	case a.err != nil:
-		return failed, a.err
 	case a.account == nil && row.State == directory.Active:
 		return missing, nil
 	case a.account == nil:

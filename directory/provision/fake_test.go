@@ -231,6 +231,7 @@ type source struct {
 	broken   map[string]error // of a user, by name
 	asked    int              // accounts and batches
 	wait     chan struct{}    // closed when answers may go
+	late     func()           // called before an error
 	index    map[authn.SID]int
 }
 
@@ -273,6 +274,9 @@ func (s *source) Account(ctx context.Context, ref directory.AccountRef) (*direct
 	defer s.mu.Unlock()
 	s.asked++
 	if s.err != nil {
+		if s.late != nil {
+			s.late()
+		}
 		return nil, s.err
 	}
 	return s.find(ref)

@@ -298,8 +298,12 @@ func (r *run) batch(ctx context.Context, page []directory.User) error {
 
 // one does a user, and counts it. The error is one that ends the run.
 func (r *run) one(ctx context.Context, u *directory.User, a answer) error {
-	did, err := r.apply(ctx, u, a)
+	did, err := failed, a.err // which ended the run if it was about everybody
+	if err == nil {
+		did, err = r.apply(ctx, u, a)
+	}
 	switch {
+	case a.err != nil:
 	case errors.Is(err, authn.ErrUnavailable):
 		return err
 	case errors.Is(err, directory.ErrNotFound):

@@ -80,7 +80,7 @@ func TestSync(t *testing.T) {
 		{Name: "internal", SID: sid(12)},
 		{Name: `CORP\nobody`, SID: sid(99)},
 	}
-	dir.broken[`CORP\broken`] = errors.New("source: objectSid is damaged")
+	dir.broken[`CORP\broken`] = fmt.Errorf("ldap: %w: objectSid is damaged", authn.ErrUnavailable)
 	users := len(m.users)
 	var last Summary
 	s.Progress = func(p Summary) { last = p }
@@ -257,7 +257,7 @@ func TestAttackSyncWithoutAnswers(t *testing.T) {
 		err  error
 		most int // times asked
 	}{
-		{"away", fmt.Errorf("ldap: %w", authn.ErrUnavailable), 4},
+		{"away", fmt.Errorf("ldap: %w", authn.ErrUnavailable), 100},
 		{"refuses", errors.New("ldap: insufficient access rights"), 100},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
