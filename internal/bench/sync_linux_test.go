@@ -1,14 +1,16 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -162,20 +164,47 @@ func runSync(b *testing.B, cmd *exec.Cmd, what string) (s struct {
 }) {
 	b.Helper()
 	began := time.Now()
-	out, err := cmd.Output()
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	peak := watchPeak(cmd.Process.Pid)
+	err := cmd.Wait()
 	took := time.Since(began)
 	if err != nil {
-		b.Fatalf("%s: %v\n%s", what, err, out)
+		b.Fatalf("%s: %v\n%s", what, err, &out)
 	}
 	var sum syncSummary
-	if err := json.Unmarshal(out, &sum); err != nil || len(sum.Realms) != 1 {
-		b.Fatalf("%s: %v in %s", what, err, out)
+	if err := json.Unmarshal(out.Bytes(), &sum); err != nil || len(sum.Realms) != 1 {
+		b.Fatalf("%s: %v in %s", what, err, &out)
 	}
-	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10 // KiB on Linux
 	b.Logf("%s: %.1f s, processor %.1f s, at most %d MB resident", what, took.Seconds(),
-		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), peak/1e6)
-	if took > syncTime || peak > syncMemory {
-		b.Errorf("%s: %v and %d bytes, want at most %v and %d", what, took, peak, syncTime, syncMemory)
+		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), peak()/1e6)
+	if took > syncTime || peak() > syncMemory {
+		b.Errorf("%s: %v and %d bytes, want at most %v and %d", what, took, peak(), syncTime, syncMemory)
 	}
 	return sum.Realms[0]
+}
+
+// watchPeak returns a function that says how much memory a process had at most
+// until it ended. The rusage of a child is of no use for it: it begins with what
+// its parent had.
+func watchPeak(pid int) func() int {
+	done := make(chan int)
+	go func() {
+		most := 0
+		for {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			_, value, found := strings.Cut(string(text), "VmHWM:")
+			if err != nil || !found { // it ended
+				break
+			}
+			kib, _ := strconv.Atoi(strings.Fields(value)[0])
+			most = max(most, kib<<10)
+			time.Sleep(20 * time.Millisecond)
+		}
+		done <- most
+	}()
+	return sync.OnceValue(func() int { return <-done })
 }
