@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -41,55 +42,105 @@ func (r *run) apply(ctx context.Context, u *directory.User, a answer) (outcome, 
 }
 
 func (r *run) try(ctx context.Context, row *directory.User, a answer) (outcome, error) {
-	switch {
-	case a.err != nil:
-		return failed, a.err
-	case a.account == nil && row.State == directory.Active:
-		return missing, nil
-	case a.account == nil:
-		return unchanged, nil
-	case row.SID != "" && a.account.SID != "" && row.SID != a.account.SID:
-		return failed, fmt.Errorf("provision: the directory answered about %s, not %s", a.account.SID, row.SID)
+	p, err := r.plan(row, a)
+	if err != nil || !p.write || r.DryRun {
+		return p.did, err
 	}
-	now := r.now()
-	c := *row
-	u := &c
-	did := unchanged
-	if take(u, a.account) {
-		did = refreshed
-	}
-	if u.Realm == "" {
-		u.Realm, did = r.Realm, refreshed
-	}
-	name, renamed := newName(u, a.account.Name)
-	if renamed && !r.DryRun {
-		if err := r.realm.makeRoom(ctx, u, name); err != nil {
+	if p.renamed {
+		if err := r.realm.makeRoom(ctx, p.user, p.user.Name); err != nil {
 			return conflicted, err
 		}
 	}
-	if name != u.Name {
-		u.Name, did = name, refreshed
+	if err := r.Store.UpdateUser(ctx, p.user); err != nil {
+		return failed, err
+	}
+	return p.did, r.written(ctx, row, p)
+}
+
+// plan is what is to be done about a user.
+type plan struct {
+	did     outcome
+	user    *directory.User // as it will be
+	renamed bool
+	write   bool
+}
+
+// plan compares a user with its account.
+func (r *run) plan(row *directory.User, a answer) (plan, error) {
+	switch {
+	case a.account == nil && row.State == directory.Active:
+		return plan{did: missing}, nil
+	case a.account == nil:
+		return plan{did: unchanged}, nil
+	case row.SID != "" && a.account.SID != "" && row.SID != a.account.SID:
+		return plan{did: failed}, fmt.Errorf("provision: the directory answered about %s, not %s", a.account.SID, row.SID)
+	}
+	now := r.now()
+	u := *row
+	p := plan{user: &u}
+	if take(&u, a.account) {
+		p.did = refreshed
+	}
+	if u.Realm == "" {
+		u.Realm, p.did = r.Realm, refreshed
+	}
+	var name string
+	if name, p.renamed = newName(&u, a.account.Name); name != u.Name {
+		u.Name, p.did = name, refreshed
 	}
 	switch usable := a.account.Usable(now); {
 	case !usable && u.State == directory.Active:
-		u.State, did = directory.DisabledByDirectory, deactivated
+		u.State, p.did = directory.DisabledByDirectory, deactivated
 	case usable && u.State == directory.DisabledByDirectory:
-		u.State, did = directory.Active, reactivated
+		u.State, p.did = directory.Active, reactivated
 	}
-	if r.DryRun || did == unchanged && now.Sub(u.Refreshed) < keepSynced {
-		return did, nil
+	if p.write = p.did != unchanged || now.Sub(u.Refreshed) >= keepSynced; p.write {
+		u.Refreshed = now
 	}
-	u.Refreshed = now
-	if err := r.Store.UpdateUser(ctx, u); err != nil {
-		return failed, err
+	return p, nil
+}
+
+// written does what follows from a user who was written.
+func (r *run) written(ctx context.Context, row *directory.User, p plan) error {
+	if p.renamed {
+		r.again[row.ID] = struct{}{} // the new name may be on a page to come
 	}
-	if renamed {
-		r.again[u.ID] = struct{}{} // the new name may be on a page to come
+	if p.renamed || p.did == deactivated {
+		return r.realm.endSessions(ctx, row.Name)
 	}
-	if renamed || did == deactivated {
-		return did, r.realm.endSessions(ctx, row.Name)
+	return nil
+}
+
+// together writes the users of a batch at once, if the store can, and returns
+// what is planned for them; nil for those that are left to be done one by one,
+// which may be all: one in conflict is among them, or has another name.
+func (r *run) together(ctx context.Context, users []*directory.User, answers []answer) ([]*plan, error) {
+	plans := make([]*plan, len(users))
+	store, ok := r.Store.(BatchStore)
+	if !ok || r.DryRun {
+		return plans, nil
 	}
-	return did, nil
+	var write []*directory.User
+	for i, u := range users {
+		if answers[i].err != nil {
+			continue
+		}
+		p, err := r.plan(u, answers[i])
+		if err != nil || p.renamed || !p.write {
+			continue
+		}
+		plans[i], write = &p, append(write, p.user)
+	}
+	if len(write) == 0 {
+		return plans, nil
+	}
+	if err := store.UpdateUsers(ctx, write); err != nil {
+		if errors.Is(err, authn.ErrUnavailable) {
+			return nil, wrap("refresh users", err)
+		}
+		return make([]*plan, len(users)), nil
+	}
+	return plans, nil
 }
 
 // deactivateGone disables the users whom the directory does not have, unless

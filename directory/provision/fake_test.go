@@ -152,6 +152,29 @@ func (m *memory) UpdateUser(_ context.Context, u *directory.User) error {
 	return m.put(u)
 }
 
+// batched is a memory that writes many users at once.
+type batched struct{ *memory }
+
+var _ BatchStore = batched{}
+
+func (m batched) UpdateUsers(ctx context.Context, users []*directory.User) error {
+	for _, u := range users {
+		row, err := m.UserByID(ctx, u.ID)
+		if err == nil && row.Version != u.Version {
+			err = directory.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, u := range users {
+		if err := m.UpdateUser(ctx, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *memory) TouchLogin(_ context.Context, id int64, at time.Time) error {
 	if err := m.lock(); err != nil {
 		return err
@@ -231,6 +254,7 @@ type source struct {
 	broken   map[string]error // of a user, by name
 	asked    int              // accounts and batches
 	wait     chan struct{}    // closed when answers may go
+	late     func()           // called before an error
 	index    map[authn.SID]int
 }
 
@@ -273,6 +297,9 @@ func (s *source) Account(ctx context.Context, ref directory.AccountRef) (*direct
 	defer s.mu.Unlock()
 	s.asked++
 	if s.err != nil {
+		if s.late != nil {
+			s.late()
+		}
 		return nil, s.err
 	}
 	return s.find(ref)

@@ -173,7 +173,10 @@ func (l *login) ask(ctx context.Context, u *directory.User) {
 		l.asked = time.Time{}
 		return
 	default:
-		p.silentUntil.Store(l.now.Add(awayFor).UnixNano())
+		// An error that comes at once may be about this account alone.
+		if now := p.now(); now.Sub(l.now) >= slow {
+			p.silentUntil.Store(now.Add(awayFor).UnixNano())
+		}
 		if !p.silent.Swap(true) {
 			p.logger().LogAttrs(ctx, slog.LevelWarn, "the directory does not answer: users log in with the names and groups they had",
 				slog.String("realm", p.Realm), slog.String("cause", err.Error()))

@@ -206,6 +206,7 @@ func TestDirectoryAway(t *testing.T) {
 	w := newWorld(t)
 	w.login(t, aliceIdentity())
 	w.dir.err = fmt.Errorf("ldap: %w", authn.ErrUnavailable)
+	w.dir.late = func() { w.clock.add(slow) }
 	for i := range 5 {
 		w.clock.add(time.Minute)
 		if id := w.login(t, aliceIdentity()); len(id.Groups) != 2 {

@@ -12,7 +12,7 @@ import (
 
 // maxRefused is after how many lookups that failed one after the other, each of
 // a single user, the directory is taken for broken as a whole.
-const maxRefused = 20
+const maxRefused = 8
 
 // pauses are made before a directory or store that did not answer is asked
 // again.
@@ -25,14 +25,28 @@ type answer struct {
 	err     error
 }
 
-// lookUp asks for accounts. Where the directory answers with an error it asks
-// for fewer, until those are alone that the error is about.
+// lookUp asks for accounts, again after a while if there is no answer at all.
 func (r *run) lookUp(ctx context.Context, refs []directory.AccountRef) ([]answer, error) {
-	var found []*directory.Account
-	err := r.retry(ctx, func() (err error) {
-		found, err = r.Source.Accounts(ctx, refs)
-		return err
-	})
+	for i := 0; ; i++ {
+		r.refused = 0
+		out, err := r.divide(ctx, refs)
+		if err == nil || !errors.Is(err, authn.ErrUnavailable) || ctx.Err() != nil || i == len(pauses) {
+			return out, err
+		}
+		if err := r.wait(ctx, pauses[i]); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// divide asks for accounts. Where the directory answers with an error, which may
+// be about one of them, it asks for fewer, until those are alone that the error
+// is about.
+func (r *run) divide(ctx context.Context, refs []directory.AccountRef) ([]answer, error) {
+	if err := r.renew(ctx); err != nil {
+		return nil, err
+	}
+	found, err := r.Source.Accounts(ctx, refs)
 	if err == nil && len(found) != len(refs) {
 		err = fmt.Errorf("provision: %d answers for %d accounts", len(found), len(refs))
 	}
@@ -46,15 +60,13 @@ func (r *run) lookUp(ctx context.Context, refs []directory.AccountRef) ([]answer
 		return out, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, authn.ErrUnavailable):
-		return nil, wrap("ask the directory", err)
 	case len(refs) > 1:
 		half := len(refs) / 2
-		a, err := r.lookUp(ctx, refs[:half])
+		a, err := r.divide(ctx, refs[:half])
 		if err != nil {
 			return nil, err
 		}
-		b, err := r.lookUp(ctx, refs[half:])
+		b, err := r.divide(ctx, refs[half:])
 		return append(a, b...), err
 	}
 	if r.refused++; r.refused >= maxRefused {
@@ -71,9 +83,6 @@ func (r *run) retry(ctx context.Context, f func() error) error {
 			return err
 		}
 		if err := r.wait(ctx, d); err != nil {
-			return err
-		}
-		if err := r.renew(ctx); err != nil && !errors.Is(err, authn.ErrUnavailable) {
 			return err
 		}
 	}

@@ -21,8 +21,10 @@ const (
 	// rereadAfter is for how long a user whom an operator disabled may go on.
 	rereadAfter = 5 * time.Second
 
-	// awayFor is for how long a directory that did not answer is left alone.
+	// awayFor is for how long a directory is left alone that did not answer, and
+	// took longer than slow for it.
 	awayFor = 10 * time.Second
+	slow    = time.Second
 
 	// maxKnown is how many users are kept in memory before those are dropped who
 	// have not been seen for a while.

@@ -25,13 +25,19 @@ type LoginStore interface {
 	TouchLogin(ctx context.Context, id int64, at time.Time) error
 }
 
-// SyncStore is what a Sync needs of a store.
+// SyncStore is what a Sync needs of a store. One that is also a BatchStore is
+// written to a page at a time.
 type SyncStore interface {
 	UserStore
 	Users(ctx context.Context, q directory.UserQuery) ([]directory.User, error)
 	UserByID(ctx context.Context, id int64) (*directory.User, error)
 	Note(ctx context.Context, key string) (string, error)
 	SetNote(ctx context.Context, key, value string) error
+}
+
+// A BatchStore writes many users at once, all or none.
+type BatchStore interface {
+	UpdateUsers(ctx context.Context, users []*directory.User) error
 }
 
 // A Source says what a directory knows of an account. It must be safe for

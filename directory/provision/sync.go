@@ -288,18 +288,31 @@ func (r *run) batch(ctx context.Context, page []directory.User) error {
 	// A batch is finished though ctx has ended meanwhile, so that what was seen
 	// was done. The store bounds each write by itself.
 	ctx = context.WithoutCancel(ctx)
+	plans, err := r.together(ctx, users, answers)
+	if err != nil {
+		return err
+	}
 	for i, u := range users {
-		if err := r.one(ctx, u, answers[i]); err != nil {
+		if err := r.one(ctx, u, answers[i], plans[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one does a user, and counts it. The error is one that ends the run.
-func (r *run) one(ctx context.Context, u *directory.User, a answer) error {
-	did, err := r.apply(ctx, u, a)
+// one does a user, unless that is done, and counts it. The error is one that
+// ends the run.
+func (r *run) one(ctx context.Context, u *directory.User, a answer, done *plan) error {
+	did, err := failed, a.err // which ended the run if it was about everybody
 	switch {
+	case err != nil:
+	case done != nil:
+		did, err = done.did, r.written(ctx, u, *done)
+	default:
+		did, err = r.apply(ctx, u, a)
+	}
+	switch {
+	case a.err != nil:
 	case errors.Is(err, authn.ErrUnavailable):
 		return err
 	case errors.Is(err, directory.ErrNotFound):

@@ -49,6 +49,18 @@ func counts(tb testing.TB, s *Summary, want Summary) {
 
 func TestSync(t *testing.T) {
 	t.Parallel()
+	t.Run("one by one", func(t *testing.T) { t.Parallel(); testSync(t, false) })
+	t.Run("together", func(t *testing.T) { t.Parallel(); testSync(t, true) })
+}
+
+// together has a job write to its store by the page.
+func together(s *Sync, m *memory, on bool) {
+	if on {
+		s.Store = batched{m}
+	}
+}
+
+func testSync(t *testing.T, batch bool) {
 	s, m, dir := newSync(t, 0,
 		directory.User{Realm: "corp", Name: `CORP\new`, SID: sid(1)},
 		directory.User{Realm: "corp", Name: `CORP\same`, SID: sid(2), DisplayName: "Same", Refreshed: start.Add(-time.Hour)},
@@ -80,7 +92,8 @@ func TestSync(t *testing.T) {
 		{Name: "internal", SID: sid(12)},
 		{Name: `CORP\nobody`, SID: sid(99)},
 	}
-	dir.broken[`CORP\broken`] = errors.New("source: objectSid is damaged")
+	dir.broken[`CORP\broken`] = fmt.Errorf("ldap: %w: objectSid is damaged", authn.ErrUnavailable)
+	together(s, m, batch)
 	users := len(m.users)
 	var last Summary
 	s.Progress = func(p Summary) { last = p }
@@ -158,6 +171,7 @@ func TestSync(t *testing.T) {
 func TestSyncRenamedAcrossPages(t *testing.T) {
 	t.Parallel()
 	s, m, dir := newSync(t, 1200)
+	together(s, m, true)
 	dir.accounts[3].Name, dir.accounts[1100].Name = `CORP\user01100`, `CORP\user00003` // swapped
 	dir.accounts[10].Name, dir.accounts[1199].Name = `CORP\zoe`, `CORP\ada`
 	sum, err := s.Run(t.Context())
@@ -257,7 +271,7 @@ func TestAttackSyncWithoutAnswers(t *testing.T) {
 		err  error
 		most int // times asked
 	}{
-		{"away", fmt.Errorf("ldap: %w", authn.ErrUnavailable), 4},
+		{"away", fmt.Errorf("ldap: %w", authn.ErrUnavailable), 100},
 		{"refuses", errors.New("ldap: insufficient access rights"), 100},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -376,7 +390,15 @@ func TestAttackSyncDisablesEverybody(t *testing.T) {
 // An operator changes a user while the job has it.
 func TestSyncConflict(t *testing.T) {
 	t.Parallel()
+	for _, batch := range []bool{false, true} {
+		testSyncConflict(t, batch)
+	}
+}
+
+func testSyncConflict(t *testing.T, batch bool) {
+	t.Helper()
 	s, m, _ := newSync(t, 3)
+	together(s, m, batch)
 	m.before = func(_ string, u *directory.User) {
 		m.before = nil
 		o := m.user(t, u.Name)

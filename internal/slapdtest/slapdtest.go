@@ -13,6 +13,7 @@
 package slapdtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -26,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,8 +47,15 @@ type Config struct {
 	// but memberOf does not follow from it. BaseDN itself is there already.
 	LDIF string
 
-	// More is put at the end of slapd.conf.
-	More string
+	// Head is put into slapd.conf before the database, with the server's
+	// directory in place of {dir}. More is put at its end.
+	Head, More string
+
+	// Root are more lines of the entry at BaseDN.
+	Root []string
+
+	// Memory bounds the database in bytes. Zero means 64 MiB.
+	Memory int
 }
 
 // A Server is a running slapd. Its methods are safe for concurrent use, except
@@ -113,12 +122,13 @@ TLSCertificateKeyFile %[1]s/key.pem
 TLSVerifyClient never
 pidfile %[1]s/slapd.pid
 sizelimit 500
+%[8]s
 database mdb
 suffix %[3]q
 rootdn %[4]q
 rootpw %[5]s
 directory %[1]s/db
-maxsize 67108864
+maxsize %[9]d
 dbnosync
 index objectClass,uid,mail,member,uniqueMember,memberUid eq
 access to attrs=userPassword by anonymous auth by * none
@@ -129,13 +139,13 @@ overlay ppolicy
 ppolicy_default "cn=policy,%[6]s"
 ppolicy_use_lockout
 %[7]s
-`, s.dir, modules, BaseDN, AdminDN, AdminPassword, BaseDN, cfg.More)
+`, s.dir, modules, BaseDN, AdminDN, AdminPassword, BaseDN, cfg.More, strings.ReplaceAll(cfg.Head, "{dir}", s.dir), cmp.Or(cfg.Memory, 64<<20))
 	content := fmt.Sprintf(`dn: %[1]s
 objectClass: dcObject
 objectClass: organization
 dc: corp
 o: Corp
-
+%[3]s
 dn: cn=policy,%[1]s
 objectClass: device
 objectClass: pwdPolicy
@@ -146,11 +156,12 @@ pwdLockoutDuration: 0
 pwdMaxFailure: 1000
 pwdMustChange: TRUE
 
-%[2]s`, BaseDN, cfg.LDIF)
+%[2]s`, BaseDN, cfg.LDIF, strings.Join(append(cfg.Root, ""), "\n"))
+	rootDSE := fmt.Sprintf("dn:\ndefaultNamingContext: %[1]s\nconfigurationNamingContext: cn=Configuration,%[1]s\n", BaseDN)
 	if err := os.Mkdir(filepath.Join(s.dir, "db"), 0o700); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"slapd.conf": conf, "content.ldif": content} {
+	for name, text := range map[string]string{"slapd.conf": conf, "content.ldif": content, "rootdse.ldif": rootDSE} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -214,6 +225,10 @@ func (s *Server) Roots() *x509.CertPool {
 	roots.AddCert(s.cert)
 	return roots
 }
+
+// CAFile is a file with the authority that the server's certificate is verified
+// with, in PEM.
+func (s *Server) CAFile() string { return filepath.Join(s.dir, "cert.pem") }
 
 // Certificate returns the server's certificate, which is its own authority.
 func (s *Server) Certificate() *x509.Certificate { return s.cert }
