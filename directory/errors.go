@@ -13,4 +13,8 @@ var (
 
 	// ErrConflict means that somebody else changed the row after it was read.
 	ErrConflict = errors.New("directory: changed by somebody else meanwhile")
+
+	// ErrInvalid means that a value cannot be kept: too long, not text, or
+	// empty where it must not be.
+	ErrInvalid = errors.New("directory: value cannot be kept")
 )

@@ -77,6 +77,7 @@ in words what is in a login token.`,
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
 		newTokenCommand(),
+		newUserCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -42,6 +42,7 @@ var packages = map[string]string{
 	"cc":                                   "gcc",
 	"chromium":                             "chromium",
 	"curl":                                 "curl",
+	"initdb":                               "postgresql",
 	"kadmin.local":                         "krb5-admin-server",
 	"kdb5_util":                            "krb5-kdc",
 	"krb5kdc":                              "krb5-kdc",

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+// AddLogin adds to the history. Texts of clients are cut, and what is no text in
+// them is replaced: nobody stays out of the record by what he sends.
+func (s *Store) AddLogin(ctx context.Context, l *directory.Login) error {
+	user := clean(l.User, maxText)
+	_, err := s.exec(ctx, "add login", mayUndo, `INSERT INTO logins
+		(at, ref, realm, user_name, user_fold, sid, mechanism, peer, user_agent, outcome, reason, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		micros(l.Time), clean(l.Ref, maxName), clean(l.Realm, maxName), user, directory.FoldName(user), clean(string(l.SID), maxName),
+		clean(l.Mechanism, maxName), clean(l.Peer, maxName), clean(l.UserAgent, maxText), clean(string(l.Outcome), maxName),
+		clean(string(l.Reason), maxName), clean(l.Detail, maxDN))
+	return err
+}
+
+// Logins returns logins, the newest first. The next page is that before the time
+// of the last one.
+func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory.Login, error) {
+	var c conditions
+	if q.User != "" {
+		c.add("user_fold = %s", directory.FoldName(clean(q.User, maxText)))
+	}
+	if q.Peer != "" {
+		c.add("peer = %s", clean(q.Peer, maxName))
+	}
+	if q.Outcome != "" {
+		c.add("outcome = %s", clean(string(q.Outcome), maxName))
+	}
+	if !q.Before.IsZero() {
+		c.add("at < %s", micros(q.Before))
+	}
+	if !q.Since.IsZero() {
+		c.add("at >= %s", micros(q.Since))
+	}
+	c.args = append(c.args, pageSize(q.Limit))
+	text := `SELECT at, ref, realm, user_name, sid, mechanism, peer, user_agent, outcome, reason, detail FROM logins` +
+		c.where() + " ORDER BY at DESC, id DESC LIMIT $" + strconv.Itoa(len(c.args))
+	var all []directory.Login
+	err := s.reading(ctx, "logins", func(ctx context.Context) error {
+		all = nil
+		return eachRow(ctx, s.read, func(scan func(...any) error) error {
+			var l directory.Login
+			var at int64
+			var sid, outcome, reason string
+			if err := scan(&at, &l.Ref, &l.Realm, &l.User, &sid, &l.Mechanism, &l.Peer, &l.UserAgent, &outcome, &reason, &l.Detail); err != nil {
+				return err
+			}
+			l.Time, l.SID, l.Outcome, l.Reason = timeOf(at), authn.SID(sid), directory.Outcome(outcome), authn.Reason(reason)
+			all = append(all, l)
+			return nil
+		}, text, c.args...)
+	})
+	return all, err
+}

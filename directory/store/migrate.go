@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+)
+
+//go:embed migrations
+var migrationFiles embed.FS
+
+// migrationLock is what nodes that start at the same time wait for each other
+// at. It is any number that nobody else takes.
+const migrationLock = 0x736f6170_77617264
+
+// A migration is the step to version number.
+type migration struct {
+	number int
+	text   string
+}
+
+// migrations returns the steps of a dialect, 1 to n.
+func migrations(d dialect) ([]migration, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/"+d.name+"/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var ms []migration
+	for _, name := range names { // sorted
+		digits, _, _ := strings.Cut(path.Base(name), "_")
+		n, err := strconv.Atoi(digits)
+		if err != nil || n != len(ms)+1 {
+			return nil, fmt.Errorf("migration %s is not number %d", name, len(ms)+1)
+		}
+		text, err := fs.ReadFile(migrationFiles, name)
+		if err != nil {
+			return nil, err
+		}
+		ms = append(ms, migration{n, string(text)})
+	}
+	return ms, nil
+}
+
+// migrate brings the tables up to date, in one transaction, at one node at a
+// time.
+func (s *Store) migrate(ctx context.Context) error {
+	ms, err := migrations(s.d)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if s.turn == nil {
+		if err := s.checkEncoding(ctx); err != nil {
+			return s.fail("open", err)
+		}
+	}
+	// Without a lock first: the account may not be one that alters tables.
+	version, err := s.version(ctx, s.read)
+	if err == nil && version == len(ms) {
+		return nil
+	}
+	return s.fail("bring the tables up to date", s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) error {
+		if s.turn == nil {
+			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS soapward_schema (version INTEGER NOT NULL)"); err != nil {
+			return err
+		}
+		version, err := s.version(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if version > len(ms) {
+			return refusal(fmt.Sprintf("the tables are of version %d, and this program knows those up to %d: run the newer program that altered them", version, len(ms)))
+		}
+		for _, m := range ms[version:] {
+			if _, err := tx.ExecContext(ctx, m.text); err != nil {
+				return fmt.Errorf("to version %d: %w", m.number, err)
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO soapward_schema VALUES ($1)", m.number); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func (s *Store) version(ctx context.Context, q querier) (n int, err error) {
+	err = q.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM soapward_schema").Scan(&n)
+	return n, err
+}
+
+// checkEncoding refuses a PostgreSQL database that cannot keep all names.
+func (s *Store) checkEncoding(ctx context.Context) error {
+	var enc string
+	if err := s.read.QueryRowContext(ctx, "SHOW server_encoding").Scan(&enc); err != nil {
+		return err
+	}
+	if enc != "UTF8" {
+		return refusal("the database is encoded in " + enc + ": make one with CREATE DATABASE soapward ENCODING 'UTF8' TEMPLATE template0")
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/soapward/soapward/directory"
+)
+
+// Note returns a text that a job keeps, such as when it last ran; empty if there
+// is none.
+func (s *Store) Note(ctx context.Context, key string) (value string, err error) {
+	if err := checkText("key of a note", key, maxKey); err != nil {
+		return "", s.fail("note", err)
+	}
+	err = s.reading(ctx, "note", func(ctx context.Context) error {
+		return s.read.QueryRowContext(ctx, "SELECT value FROM notes WHERE name = $1", key).Scan(&value)
+	})
+	if errors.Is(err, directory.ErrNotFound) {
+		return "", nil
+	}
+	return value, err
+}
+
+// SetNote keeps a text of up to 1 MiB. An empty one takes the note away.
+func (s *Store) SetNote(ctx context.Context, key, value string) error {
+	if err := checkText("key of a note", key, maxKey); err != nil {
+		return s.fail("set note", err)
+	}
+	if err := checkText("note", value, maxNote); err != nil {
+		return s.fail("set note", err)
+	}
+	text := "INSERT INTO notes (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+	args := []any{key, value}
+	if value == "" {
+		text, args = "DELETE FROM notes WHERE name = $1", args[:1]
+	}
+	_, err := s.exec(ctx, "set note", lasts, text, args...)
+	return err
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+var sqliteDialect = dialect{
+	name:         "sqlite",
+	keepPrepared: true,
+	groupsOf: `(SELECT json_group_array(json_array(g.sid, g.name))
+		FROM user_groups m JOIN group_names g ON g.id = m.group_id WHERE m.user_id = u.id)`,
+	rolesOf: `(SELECT json_group_array(r.role) FROM user_roles r WHERE r.user_id = u.id)`,
+	pairs:   `SELECT value ->> 0 AS sid, value ->> 1 AS name FROM json_each($1)`,
+	names:   `SELECT value AS name FROM json_each($1)`,
+	taken: func(err error) bool {
+		var e *sqlite.Error
+		return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	},
+	broken: func(error) bool { return false },
+}
+
+// sqliteWait is how many milliseconds a writer waits for one of another
+// process, such as the command line.
+const sqliteWait = "4000"
+
+// openSQLite opens the file thrice: for readers, whom a writer does not disturb
+// (WAL), and for writers, of which there is one at a time.
+func (s *Store) openSQLite(c Config) error {
+	path, err := preparePath(c.DSN)
+	if err != nil {
+		return err
+	}
+	s.d = sqliteDialect
+	s.turn = make(chan struct{}, 1)
+	open := func(conns int, more url.Values) *sql.DB {
+		more.Set("_busy_timeout", sqliteWait)
+		more.Set("_foreign_keys", "on")
+		more.Add("_pragma", "cache_size(-16000)") // KiB
+		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: more.Encode()}
+		db, e := sql.Open("sqlite", u.String())
+		if e != nil {
+			err = e
+			return nil
+		}
+		db.SetMaxOpenConns(conns)
+		db.SetMaxIdleConns(conns)
+		return db
+	}
+	s.write = open(1, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}})
+	s.soft = open(1, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"NORMAL"}})
+	s.read = open(c.MaxConns, url.Values{"_query_only": {"on"}})
+	return err
+}
+
+// preparePath makes the file, for its owner alone, and refuses one that others
+// can read or write: it has hashes of passwords.
+func preparePath(path string) (string, error) {
+	if path == "" || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:") || strings.ContainsRune(path, 0) {
+		return "", fmt.Errorf("dsn %q: want the path of a file, such as /var/lib/soapward/soapward.db", path)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		return filepath.ToSlash(path), f.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		fi, err := os.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && name != path:
+			continue // made with the permissions of the database
+		case err != nil:
+			return "", err
+		case !fi.Mode().IsRegular():
+			return "", fmt.Errorf("%s is not a file", name)
+		case runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0: // Windows has no such bits
+			return "", fmt.Errorf("%s can be read or changed by others (mode %04o): chmod 600 %s", name, fi.Mode().Perm(), name)
+		}
+	}
+	return filepath.ToSlash(path), nil
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+// userValues are the arguments that write u, without id, version, created and
+// last_login.
+func userValues(u *directory.User) []any {
+	return []any{
+		u.Realm, u.Name, directory.FoldName(u.Name), sidValue(u.SID), u.UPN, u.DN, u.DisplayName, u.Email, u.Phone,
+		u.Password.Reveal(), u.LocalAdmin, int64(u.State), micros(u.Refreshed),
+	}
+}
+
+// sidValue is NULL for none, as those are not compared with each other.
+func sidValue(sid authn.SID) any {
+	if sid == "" {
+		return nil
+	}
+	return string(sid)
+}
+
+const insertUser = `INSERT INTO users (realm, name, name_fold, sid, upn, dn, display_name, email, phone,
+	password, local_admin, state, refreshed, version, created, last_login)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14, $15)`
+
+// CreateUser adds a user and fills in ID, Version, and Created unless it is set.
+// The error is directory.ErrExists if the name or the SID is taken.
+func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
+	if err := checkUser(u); err != nil {
+		return s.fail("create user", err)
+	}
+	created := u.Created
+	if created.IsZero() {
+		created = s.now()
+	}
+	var id int64
+	err := s.inTx(ctx, "create user", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		args := append(userValues(u), micros(created), micros(u.LastLogin))
+		if err := tx.QueryRowContext(ctx, insertUser+" RETURNING id", args...).Scan(&id); err != nil {
+			return err
+		}
+		return s.setMemberships(ctx, tx, id, u)
+	})
+	if err != nil {
+		return err
+	}
+	u.ID, u.Version, u.Created = id, 1, timeOf(micros(created))
+	return nil
+}
+
+// UpdateUser writes all of u but Created, and LastLogin only if it is later than
+// what is kept. It counts u.Version up. The error is directory.ErrConflict if
+// somebody else has written since u was read, directory.ErrExists if the new
+// name or SID is taken.
+func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
+	if err := checkUser(u); err != nil {
+		return s.fail("update user", err)
+	}
+	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		n, err := affected(tx.ExecContext(ctx, `UPDATE users SET realm = $1, name = $2, name_fold = $3, sid = $4, upn = $5, dn = $6,
+			display_name = $7, email = $8, phone = $9, password = $10, local_admin = $11, state = $12, refreshed = $13,
+			version = version + 1, last_login = CASE WHEN last_login < $14 THEN $14 ELSE last_login END
+			WHERE id = $15 AND version = $16`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			if err := s.exists(ctx, tx, u.ID); err != nil {
+				return err
+			}
+			return directory.ErrConflict
+		}
+		return s.setMemberships(ctx, tx, u.ID, u)
+	})
+	if err != nil {
+		return err
+	}
+	u.Version++
+	return nil
+}
+
+// TouchLogin notes a login, unless a later one is noted.
+func (s *Store) TouchLogin(ctx context.Context, id int64, at time.Time) error {
+	return s.inTx(ctx, "touch login", mayUndo, func(ctx context.Context, tx *sql.Tx) error {
+		n, err := affected(tx.ExecContext(ctx, "UPDATE users SET last_login = $1 WHERE id = $2 AND last_login < $1", micros(at), id))
+		if err != nil || n > 0 {
+			return err
+		}
+		return s.exists(ctx, tx, id)
+	})
+}
+
+// DeleteUser removes a user. Sessions are not touched; see DeleteSessionsOf.
+func (s *Store) DeleteUser(ctx context.Context, id int64) error {
+	n, err := s.exec(ctx, "delete user", lasts, "DELETE FROM users WHERE id = $1", id)
+	if err == nil && n == 0 {
+		return s.fail("delete user", directory.ErrNotFound)
+	}
+	return err
+}
+
+// setMemberships makes groups and roles those of u. What stays is not written
+// again.
+func (s *Store) setMemberships(ctx context.Context, tx *sql.Tx, id int64, u *directory.User) error {
+	groups, err := groupsJSON(u.Groups)
+	if err != nil {
+		return err
+	}
+	if len(u.Groups) > 0 {
+		if err := s.nameGroups(ctx, tx, groups); err != nil {
+			return err
+		}
+	}
+	ids := "SELECT g.id FROM (" + s.d.pairs + ") p JOIN group_names g ON g.sid = p.sid AND g.name = p.name"
+	if _, err := tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $2 AND group_id NOT IN ("+ids+")", groups, id); err != nil {
+		return err
+	}
+	if len(u.Groups) > 0 {
+		_, err := tx.ExecContext(ctx, "INSERT INTO user_groups (group_id, user_id) SELECT i.id, CAST($2 AS BIGINT) FROM ("+ids+") i WHERE true ON CONFLICT DO NOTHING", groups, id)
+		if err != nil {
+			return err
+		}
+	}
+	roles := slices.Compact(slices.Sorted(slices.Values(u.Roles)))
+	b, err := json.Marshal(append([]string{}, roles...))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM user_roles WHERE user_id = $2 AND role NOT IN ("+s.d.names+")", string(b), id); err != nil {
+		return err
+	}
+	if len(roles) == 0 {
+		return nil
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO user_roles (role, user_id) SELECT n.name, CAST($2 AS BIGINT) FROM ("+s.d.names+") n WHERE true ON CONFLICT DO NOTHING", string(b), id)
+	return err
+}
+
+// nameGroups adds the groups that nobody was a member of yet.
+func (s *Store) nameGroups(ctx context.Context, tx *sql.Tx, groups string) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO group_names (sid, name) SELECT p.sid, p.name FROM ("+s.d.pairs+`) p
+		WHERE NOT EXISTS (SELECT 1 FROM group_names g WHERE g.sid = p.sid AND g.name = p.name) ORDER BY 1, 2 ON CONFLICT DO NOTHING`, groups)
+	return err
+}
+
+// groupsJSON is a list of groups for dialect.pairs: each once, in an order, so
+// that two who add the same ones do not wait for each other crosswise.
+func groupsJSON(groups []authn.Group) (string, error) {
+	sorted := slices.Compact(slices.SortedFunc(slices.Values(groups), compareGroups))
+	pairs := make([][2]string, len(sorted))
+	for i, g := range sorted {
+		pairs[i] = [2]string{string(g.SID), g.Name}
+	}
+	b, err := json.Marshal(pairs)
+	return string(b), err
+}
