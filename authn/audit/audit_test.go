@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
 )
 
 // table is a store in memory that can be slow or away.
@@ -184,4 +186,30 @@ func TestClose(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
+}
+
+var _ Store = (*store.Store)(nil)
+
+// TestInStore: the record is in a database after Close.
+func TestInStore(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "soapward.db"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	rec := New(Config{Store: s, Realm: "corp"})
+	for i := range 100 {
+		d := decision(i)
+		d.Time, d.User = time.Date(2026, 11, 26, 9, 0, i, 0, time.UTC), "alice"
+		rec.Observe(ctx, d)
+	}
+	if err := rec.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ls, err := s.Logins(ctx, directory.LoginQuery{User: "ALICE", Outcome: directory.Refused, Limit: 200})
+	if err != nil || len(ls) != 100 || ls[0].Ref != "99" || ls[0].Realm != "corp" {
+		t.Errorf("%d logins, %v", len(ls), err)
+	}
 }

@@ -254,3 +254,15 @@ func TestPasswordsDoNotPrint(t *testing.T) {
 		t.Errorf("the log has no remedy for a hash that cannot be used: %s", &log)
 	}
 }
+
+// BenchmarkVerify is one login with the default parameters.
+func BenchmarkVerify(b *testing.B) {
+	h := new(Hasher)
+	hash := hashOf(b, h, secretPassword)
+	b.ReportAllocs()
+	for b.Loop() {
+		if match, _, err := h.Verify(context.Background(), hash, secretPassword); !match || err != nil {
+			b.Fatal(match, err)
+		}
+	}
+}

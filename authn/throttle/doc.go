@@ -27,6 +27,9 @@
 // wrong clock and the like are no guesses and do not count either; forged and
 // repeated tickets count for the address, and so does every user name.
 //
+// The rules for a user should block before the domain locks the account. That
+// holds for one address: guesses from many addresses are up to the domain.
+//
 // A block keeps people from logging in. It does not end logins that a
 // connection or a session has already. A Kerberos client that sends a ticket
 // with each request logs in each time; who wants a blocked address not to

@@ -107,11 +107,17 @@ func (g *gate) slot(ctx context.Context, c client, limit int, wait time.Duration
 		}
 		g.mu.Unlock()
 	}
+	release = func() { <-l.slots; unref() }
+	select {
+	case l.slots <- struct{}{}:
+		return release, nil
+	default:
+	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case l.slots <- struct{}{}:
-		return func() { <-l.slots; unref() }, nil
+		return release, nil
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:

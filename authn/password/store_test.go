@@ -1,0 +1,63 @@
+package password
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
+)
+
+var _ Users = (*store.Store)(nil)
+
+// TestInternalInStore: passwords in a database, and an old hash that is replaced
+// there with nothing else of the user.
+func TestInternalInStore(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "soapward.db"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	u := directory.User{Name: "alice", DisplayName: "Alice A.", Groups: []authn.Group{{SID: "S-1-5-21-1-2-3-513", Name: `CORP\Staff`}}, Roles: []string{"auditor"}}
+	if err := s.CreateUser(ctx, &u); err != nil {
+		t.Fatal(err)
+	}
+	login := func(p Params, name, password string) error {
+		t.Helper()
+		in := &Internal{Users: s, Hasher: Hasher{Params: p}, Logger: slog.New(slog.DiscardHandler)}
+		id, err := (&Chain{Internal: in, RefusalTime: -1}).VerifyPassword(ctx, name, password)
+		if err == nil && (id.Account != "alice" || len(id.Groups) != 1) {
+			t.Errorf("identity %+v", id)
+		}
+		return err
+	}
+	in := &Internal{Users: s, Hasher: Hasher{Params: quick}}
+	if err := login(quick, "alice", "violet tractor lagoon"); err == nil {
+		t.Error("a login before there is a password")
+	}
+	if err := in.SetPassword(ctx, &u, "violet tractor lagoon"); err != nil {
+		t.Fatal(err)
+	}
+	stronger := Params{Memory: 128, Time: 1}
+	for _, p := range []Params{quick, stronger, stronger} {
+		if err := login(p, " ALICE ", "violet tractor lagoon"); err != nil {
+			t.Error(err)
+		}
+		if err := login(p, "alice", "violet tractor"); err == nil {
+			t.Error("a wrong password passes")
+		}
+	}
+	got, err := s.User(ctx, "alice")
+	if err != nil || got.Version != u.Version+1 || len(got.Groups) != 1 || len(got.Roles) != 1 || got.DisplayName != "Alice A." {
+		t.Errorf("user %+v, %v; want one more version and the rest as it was", got, err)
+	}
+	if !strings.HasPrefix(got.Password.Reveal(), "$argon2id$v=19$m=128,") {
+		t.Errorf("hash %.30s", got.Password.Reveal())
+	}
+}
