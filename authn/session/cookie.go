@@ -32,9 +32,7 @@ func (m *Manager) Usable(r *http.Request) bool { return m.secure(r) || m.AllowIn
 func (m *Manager) secure(r *http.Request) bool { return r.TLS != nil || m.TLSAtProxy }
 
 // CookieName returns the name that the session's cookie has in answer to r.
-func (m *Manager) CookieName(r *http.Request) string { return m.cookieName(r) }
-
-func (m *Manager) cookieName(r *http.Request) string {
+func (m *Manager) CookieName(r *http.Request) string {
 	name := m.Name
 	if name == "" {
 		name = defaultName
@@ -46,7 +44,7 @@ func (m *Manager) cookieName(r *http.Request) string {
 }
 
 // formCookieName is of the cookie that forms are bound to before a login.
-func (m *Manager) formCookieName(r *http.Request) string { return m.cookieName(r) + "-form" }
+func (m *Manager) formCookieName(r *http.Request) string { return m.CookieName(r) + "-form" }
 
 // cookie returns the value of the only cookie of a name. Where there are several
 // somebody else set one of them, and none counts. why is empty if there is none.

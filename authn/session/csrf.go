@@ -62,7 +62,7 @@ func (m *Manager) CheckLogout(r *http.Request) error {
 func (m *Manager) Protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !safeMethod(r.Method) {
-			hasSession := len(r.CookiesNamed(m.cookieName(r))) > 0
+			hasSession := len(r.CookiesNamed(m.CookieName(r))) > 0
 			if m.crossOrigin().Check(r) != nil || hasSession && m.CheckToken(r) != nil {
 				w.Header().Set("Cache-Control", "no-store")
 				http.Error(w, "This page has expired. Reload it and try again.", http.StatusForbidden)
@@ -129,7 +129,7 @@ func (m *Manager) crossOrigin() *http.CrossOriginProtection {
 // sessionSecret returns what only r's session and we know, or nil. It does not
 // ask whether the session has ended, which is for Authenticate to say.
 func (m *Manager) sessionSecret(r *http.Request) []byte {
-	value, _ := m.cookie(r, m.cookieName(r))
+	value, _ := m.cookie(r, m.CookieName(r))
 	if isSealed(value) {
 		if s, err := m.open(value); err == nil {
 			return s.secret[:]

@@ -98,7 +98,7 @@ func (m *Manager) Challenges(*http.Request) []authn.Challenge { return nil }
 // one that ended, counts as none; the debug log says why. What another site has
 // a browser send is refused.
 func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
-	value, why := m.cookie(r, m.cookieName(r))
+	value, why := m.cookie(r, m.CookieName(r))
 	if value == "" {
 		if why != "" {
 			m.ignored(r, why)
@@ -188,14 +188,14 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 		Peer: peer(r), UserAgent: clip(r.UserAgent()),
 	}}
 	m.limit(s, id, remember)
-	value, err := m.keep(r.Context(), s, m.cookieName(r))
+	value, err := m.keep(r.Context(), s, m.CookieName(r))
 	if err != nil {
 		return fmt.Errorf("session: start: %w", err)
 	}
 	if m.AllowEvidence && id.Evidence != nil {
 		m.evidence.put(s.ID, s.User, id.Evidence, m.evidenceLasts(s, now))
 	}
-	m.setCookie(w, r, m.cookieName(r), value, s)
+	m.setCookie(w, r, m.CookieName(r), value, s)
 	m.clearCookie(w, r, m.formCookieName(r))
 	return nil
 }
@@ -236,13 +236,13 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request) error {
 	if err := m.endOf(r); err != nil {
 		return fmt.Errorf("session: end: %w", err)
 	}
-	m.clearCookie(w, r, m.cookieName(r))
+	m.clearCookie(w, r, m.CookieName(r))
 	return nil
 }
 
 // endOf ends the session that r belongs to, if there is one.
 func (m *Manager) endOf(r *http.Request) error {
-	value, _ := m.cookie(r, m.cookieName(r))
+	value, _ := m.cookie(r, m.CookieName(r))
 	if value == "" {
 		return nil
 	}

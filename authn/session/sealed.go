@@ -213,7 +213,7 @@ func (m *Manager) Renew(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := m.cookieName(r)
+		name := m.CookieName(r)
 		if value, _ := m.cookie(r, name); isSealed(value) {
 			now := m.now()
 			if s, err := m.open(value); err == nil && s.Live(now) && now.Sub(s.Seen) >= seenEvery {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,14 +37,71 @@ type chromeConfig struct {
 	args    []string
 }
 
-// startChrome opens a browser without a window. Host names below corp.test are
-// all on 127.0.0.1. It ends with the test, or by quit.
+// startChrome opens a browser without a window, that ends with the test or by
+// quit. Host names below test are all on 127.0.0.1.
 func startChrome(t *testing.T, c chromeConfig) *chrome {
 	t.Helper()
-	driver, program := testenv.Need(t, "chromedriver"), testenv.Need(t, "chromium")
 	if c.profile == "" {
 		c.profile = t.TempDir()
 	}
+	b := launch(t, c)
+	t.Cleanup(func() {
+		if err := b.quit(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("chromedriver: %s", b.log)
+		}
+	})
+	return b
+}
+
+// shared is the browser of the tests that need nothing unusual: to start one
+// takes seconds.
+var shared struct {
+	sync.Mutex
+	*chrome
+	profile string
+}
+
+// borrowChrome waits for the browser that tests share, as nobody has used it yet.
+func borrowChrome(t *testing.T) *chrome {
+	t.Helper()
+	shared.Lock()
+	t.Cleanup(shared.Unlock)
+	if shared.chrome == nil {
+		var err error
+		if shared.profile, err = os.MkdirTemp("", "browser"); err != nil {
+			t.Fatal(err)
+		}
+		shared.chrome = launch(t, chromeConfig{profile: shared.profile})
+	}
+	b := shared.chrome
+	b.t = t
+	b.do(http.MethodPost, "/timeouts", map[string]any{"pageLoad": pageLoad.Milliseconds()}, nil)
+	b.open("about:blank")
+	b.devTools("Network.clearBrowserCookies", map[string]any{})
+	b.devTools("Page.setBypassCSP", map[string]any{"enabled": false})
+	b.devTools("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": false})
+	b.window(1000, 800, "light")
+	return b
+}
+
+// endShared closes the browser that tests shared.
+func endShared() error {
+	if shared.chrome == nil {
+		return nil
+	}
+	return errors.Join(shared.quit(), os.RemoveAll(shared.profile))
+}
+
+// pageLoad is how long a page may take.
+const pageLoad = 30 * time.Second
+
+// launch starts a driver and its browser.
+func launch(t *testing.T, c chromeConfig) *chrome {
+	t.Helper()
+	driver, program := testenv.Need(t, "chromedriver"), testenv.Need(t, "chromium")
 	port, err := testenv.FreePort()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +113,6 @@ func startChrome(t *testing.T, c chromeConfig) *chrome {
 	if b.proc, err = testenv.StartProcess(cmd); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.quit)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
@@ -68,13 +125,13 @@ func startChrome(t *testing.T, c chromeConfig) *chrome {
 	}
 	b.do(http.MethodPost, "", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
 		"browserName": "chrome", "acceptInsecureCerts": true,
-		"timeouts": map[string]any{"pageLoad": 30_000, "script": 30_000},
+		"timeouts": map[string]any{"pageLoad": pageLoad.Milliseconds(), "script": 30_000},
 		"goog:chromeOptions": map[string]any{
 			"binary": program,
 			"args": append([]string{
 				"--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
 				"--disable-dev-shm-usage", "--user-data-dir=" + c.profile, "--no-proxy-server", "--force-device-scale-factor=1",
-				"--host-resolver-rules=MAP *.corp.test 127.0.0.1", "--lang=en-US", "--window-size=1000,800",
+				"--host-resolver-rules=MAP *.test 127.0.0.1", "--lang=en-US", "--window-size=1000,800",
 			}, c.args...),
 			// The library for Kerberos is loaded from the start only where a server
 			// was seen that asked for it, and the mapping above is not a host's other
@@ -89,20 +146,16 @@ func startChrome(t *testing.T, c chromeConfig) *chrome {
 }
 
 // quit closes the browser as its user would, and ends the driver.
-func (b *chrome) quit() {
+func (b *chrome) quit() error {
 	if b.proc == nil {
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // the test's own is over
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // a test's own may be over
 	defer cancel()
 	_ = b.try(ctx, http.MethodDelete, "", nil, nil) // it is ended below in any case
-	if err := b.proc.Stop(); err != nil {
-		b.t.Error(err)
-	}
+	err := b.proc.Stop()
 	b.proc = nil
-	if b.t.Failed() {
-		b.t.Logf("chromedriver: %s", b.log)
-	}
+	return err
 }
 
 // do runs a command and fails the test if it fails.

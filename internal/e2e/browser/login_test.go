@@ -22,7 +22,7 @@ func (b *chrome) signIn(user, pw string) {
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, form.Config{})
-	b := startChrome(t, chromeConfig{})
+	b := borrowChrome(t)
 
 	b.open(s.at("web.corp.test", "/pay?month=11"))
 	if u := b.url(); !strings.Contains(u, "/login?return=%2Fpay%3Fmonth%3D11") {
@@ -77,7 +77,7 @@ func TestLogin(t *testing.T) {
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, form.Config{})
-	b := startChrome(t, chromeConfig{})
+	b := borrowChrome(t)
 	b.open(s.at("web.corp.test", "/login"))
 	for _, want := range []struct{ keys, role, name string }{
 		{"", "textbox", "User name"},
@@ -127,7 +127,9 @@ func TestRestart(t *testing.T) {
 			if got := b.text("#who"); got != aliceName+" by form" {
 				t.Fatalf("logged in as %q", got)
 			}
-			b.quit()
+			if err := b.quit(); err != nil {
+				t.Fatal(err)
+			}
 			b = startChrome(t, chromeConfig{profile: profile})
 			b.open(s.at("web.corp.test", "/"))
 			if in := b.has("#who"); in != remember {
@@ -148,7 +150,7 @@ func TestAttackForgedFormInBrowser(t *testing.T) {
 			s.at("web.corp.test", r.URL.Query().Get("to")))
 	}))
 	t.Cleanup(evil.Close)
-	b := startChrome(t, chromeConfig{args: []string{"--host-resolver-rules=MAP * 127.0.0.1"}})
+	b := borrowChrome(t)
 	b.open(s.at("web.corp.test", "/login"))
 	b.signIn(aliceName, alicePass)
 	for _, host := range []string{"evil.test", "evil.corp.test"} {
@@ -186,7 +188,7 @@ func TestAttackForgedFormInBrowser(t *testing.T) {
 func TestScriptInPage(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, form.Config{})
-	b := startChrome(t, chromeConfig{})
+	b := borrowChrome(t)
 	b.open(s.at("web.corp.test", "/login"))
 	const fetch = `return fetch("/data", {method: arguments[0]}).then(async r => r.status + " " + r.headers.get("Content-Type") + " " + (await r.json()).login)`
 	for _, method := range []string{"GET", "POST"} {

@@ -37,21 +37,27 @@ return [...document.querySelectorAll("h1, p, label, small, a, button, input:not(
 func TestLook(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, form.Config{Service: "Payroll", Windows: offering{{Scheme: "Negotiate"}}, WindowsByLink: true})
-	b := startChrome(t, chromeConfig{})
+	b := borrowChrome(t)
 	b.devTools("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
 	var pictures []image.Image
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{1000, 320} {
 			b.window(width, 720, scheme)
-			for _, page := range []string{"first", "error", "signed out", "sign out"} {
-				if page == "signed out" && scheme == "dark" && width == 320 {
-					continue
-				}
+			for _, page := range []string{"first", "German", "error", "signed out", "sign out"} {
 				name := fmt.Sprintf("%s, %d, %s", scheme, width, page)
 				switch page {
 				case "first":
 					b.open(s.at("web.corp.test", "/login?return=/pay"))
+				case "German":
+					b.devTools("Network.enable", map[string]any{})
+					b.devTools("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{"Accept-Language": "de"}})
+					b.open(s.at("web.corp.test", "/login/windows?return=/pay"))
+					if got := b.text("#message"); !strings.HasPrefix(got, "Ihr Windows-Konto") {
+						t.Errorf("%s: message %q", name, got)
+					}
+					b.devTools("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{}})
 				case "error":
+					b.open(s.at("web.corp.test", "/login?return=/pay"))
 					b.signIn(aliceName, "wrong")
 				case "sign out":
 					b.open(s.at("web.corp.test", "/login"))

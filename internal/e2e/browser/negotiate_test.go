@@ -170,7 +170,7 @@ func TestAttackPasswordWindow(t *testing.T) {
 		fmt.Fprint(w, `<input id="password">`)
 	}))
 	t.Cleanup(bare.Close)
-	b := startChrome(t, chromeConfig{})
+	b := borrowChrome(t)
 	b.do(http.MethodPost, "/timeouts", map[string]any{"pageLoad": 5000}, nil)
 	for _, tt := range []struct {
 		name, url string

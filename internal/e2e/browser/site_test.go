@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net"
@@ -23,7 +24,14 @@ import (
 	"github.com/soapward/soapward/internal/adtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(adtest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := adtest.Main(m)
+	if err := endShared(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // site is a service behind the form, over TLS, under any name below corp.test.
 type site struct {
