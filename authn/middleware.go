@@ -127,12 +127,13 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		blocked *BlockedError
 		chosen  *ResponseError // the authenticator's own answer
 	)
+	challenged := false
 	switch scheme, _, sent := Authorization(r); {
 	case errors.As(err, &chosen) && chosen.valid():
 		if status = chosen.Status; status >= 500 {
 			level = slog.LevelError
 		}
-		chosen.setHeader(w.Header())
+		challenged = chosen.setHeader(w.Header())
 	case chosen != nil:
 		err = fmt.Errorf("%w, which cannot be sent: %w", errBadResponse, err)
 		chosen, status, level = nil, http.StatusServiceUnavailable, slog.LevelError
@@ -160,7 +161,7 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default: // ErrUnavailable, or something that should not happen
 		status, level = http.StatusServiceUnavailable, slog.LevelError
 	}
-	if status == http.StatusUnauthorized && len(w.Header()["Www-Authenticate"]) == 0 {
+	if status == http.StatusUnauthorized && !challenged {
 		for _, a := range m.Authenticators {
 			for _, c := range a.Challenges(r) {
 				w.Header().Add("WWW-Authenticate", c.String())

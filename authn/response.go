@@ -79,8 +79,9 @@ func (e *ResponseError) valid() bool {
 	return e.Status >= 400 && e.Status <= 599 && len(e.Body) <= MaxResponseBody && size <= maxResponseHeader
 }
 
-// setHeader puts into h what of the header may be sent.
-func (e *ResponseError) setHeader(h http.Header) {
+// setHeader puts into h what of the header may be sent, and reports whether a
+// challenge is in it.
+func (e *ResponseError) setHeader(h http.Header) (challenged bool) {
 	for name, values := range e.Header {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if name == "Set-Cookie" || name == "Clear-Site-Data" {
@@ -92,8 +93,10 @@ func (e *ResponseError) setHeader(h http.Header) {
 		}
 		for _, v := range values {
 			h.Add(name, v)
+			challenged = challenged || name == "Www-Authenticate"
 		}
 	}
+	return challenged
 }
 
 // write sends the body that the authenticator chose. The header is set.

@@ -36,6 +36,11 @@ type Guard struct {
 	// writes a line of plain text.
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
 
+	// Observe is told of each refusal, for audit and metrics: a *DeniedError, a
+	// *PathError, or that nobody could say. It must be safe for concurrent use; the
+	// client waits for it. Nil: nobody is told.
+	Observe func(ctx context.Context, r *Request, err error)
+
 	Logger *slog.Logger // nil means slog.Default()
 }
 
@@ -133,7 +138,11 @@ func (g *Guard) Authorize(ctx context.Context, operation string) error {
 	}
 	r := s.req
 	r.Operation, r.Identity = operation, authn.FromContext(ctx)
-	return g.Policy.Decide(ctx, &r)
+	err := g.Policy.Decide(ctx, &r)
+	if err != nil && g.Observe != nil {
+		g.Observe(ctx, &r, err)
+	}
+	return err
 }
 
 func (g *Guard) client(r *http.Request) netip.Addr {
@@ -151,6 +160,9 @@ func (g *Guard) client(r *http.Request) netip.Addr {
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, s *scope, asked bool, err error) {
 	status, ref := StatusOf(err), newRef()
 	g.log(r.Context(), &s.req, asked, status, ref, err)
+	if g.Observe != nil {
+		g.Observe(r.Context(), &s.req, err)
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	if g.Deny != nil {
 		g.Deny(w, r, status, ref)
@@ -165,9 +177,12 @@ func (g *Guard) log(ctx context.Context, r *Request, asked bool, status int, ref
 	if l == nil {
 		l = slog.Default()
 	}
-	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	level, msg := slog.LevelInfo, "access denied"
+	switch status {
+	case http.StatusBadRequest:
+		msg = "path refused"
+	case http.StatusServiceUnavailable:
+		level, msg = slog.LevelError, "access not decided"
 	}
 	if !l.Enabled(ctx, level) {
 		return
@@ -184,7 +199,7 @@ func (g *Guard) log(ctx context.Context, r *Request, asked bool, status int, ref
 	} else {
 		as = append(as, slog.String("cause", err.Error()))
 	}
-	l.LogAttrs(ctx, level, "access denied", as...)
+	l.LogAttrs(ctx, level, msg, as...)
 }
 
 // clip bounds a text that a client chose.

@@ -71,7 +71,12 @@ func newGuard(t *testing.T) (*authz.Guard, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	log := new(bytes.Buffer)
-	return &authz.Guard{Policy: p, Logger: slog.New(slog.NewTextHandler(log, nil))}, log
+	return &authz.Guard{
+		Policy: p, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Observe: func(_ context.Context, r *authz.Request, err error) {
+			fmt.Fprintf(log, "observed %d %s%s %v\n", authz.StatusOf(err), r.Path, r.Operation, r.Identity)
+		},
+	}, log
 }
 
 func TestGuard(t *testing.T) {
@@ -84,13 +89,14 @@ func TestGuard(t *testing.T) {
 		{"allowed", "alice", "/known", "", 200, "/known known=true", ""},
 		{"denied", "bob", "/known", "", 403, "Forbidden (reference ", `user.name=CORP\bob`},
 		{"denied, the rule", "bob", "/known", "", 403, "Forbidden", `rule="the rule for path /known needs the role known" source=gw.yaml:3`},
-		{"nobody could say", "bob", "/ask", "", 503, "Service Unavailable", "level=ERROR"},
+		{"nobody could say", "bob", "/ask", "", 503, "Service Unavailable", `msg="access not decided"`},
+		{"denied, observed", "bob", "/known", "", 403, "Forbidden", `observed 403 /known CORP\bob`},
 		{"no rule", "alice", "/x", "", 403, "Forbidden", "no rule matches"},
 		{"no login", "", "/known", "", 401, "Unauthorized", ""},
 		{"cleaned for the handler", "alice", "/open//a/%2e/b%20c", "", 200, "/open/a/b c known=true", ""},
 		{"out of the open part", "alice", "/open/../known", "", 200, "/known known=true", ""},
 		{"out of the open part, without the right", "bob", "/open/%2e%2e/known", "", 403, "Forbidden", "path=/known"},
-		{"two meanings", "alice", "/open/..%2fknown", "", 400, "Bad Request", "encoded slash"},
+		{"two meanings", "alice", "/open/..%2fknown", "", 400, "Bad Request", `msg="path refused"`},
 		{"foreign network, before any login", "", "/inside/x", "192.0.2.1:7", 403, "Forbidden", "not in 10.0.0.0/8"},
 		{"network", "bob", "/inside/x", "10.1.1.1:7", 200, "/inside/x known=false", ""},
 		{"network, no login", "", "/inside/x", "10.1.1.1:7", 401, "Unauthorized", ""},
@@ -173,7 +179,7 @@ func TestGuardSOAP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			g, _ := newGuard(t)
+			g, guardLog := newGuard(t)
 			g.SOAP = true
 			log := new(bytes.Buffer)
 			ran := false
@@ -201,6 +207,9 @@ func TestGuardSOAP(t *testing.T) {
 				return w.Code, string(body)
 			}
 			status, body := call(login.Wrap(g.Wrap(s)))
+			if want := fmt.Sprintf("observed %d /soap{urn:x}%s", tt.status, tt.op); (tt.status != 200) != strings.Contains(guardLog.String(), want) {
+				t.Errorf("observed %q, want %q", guardLog, want)
+			}
 			if status != tt.status || !strings.Contains(body, tt.want) || !strings.Contains(log.String(), tt.log) || ran != (tt.status == 200) {
 				t.Errorf("%d %s\nlog %s\nwant %d %s", status, body, log, tt.status, tt.want)
 			}
@@ -252,5 +261,34 @@ func TestGuardAnonymous(t *testing.T) {
 	}
 	if r := httptest.NewRequest("GET", "/open/x", nil); g.AllowsAnonymous(r) {
 		t.Error("without Admit, the path is not known to be clean")
+	}
+}
+
+// The table of soapserver takes roles of authz, with the error only in the log.
+func TestRequireRoles(t *testing.T) {
+	t.Parallel()
+	log := new(bytes.Buffer)
+	rs, err := authz.NewRoles(authz.Config{
+		Roles:    map[string]authz.Role{"payroll": {Groups: []string{`CORP\Payroll`}}},
+		Resolver: down{}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ic := soapserver.RequireRoles(soapserver.Roles{"pay": {"payroll"}}, rs.HasRole)
+	for user, want := range map[string]bool{"alice": true, "bob": false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("X-Test-User", user)
+		res, err := nameLogin{}.Authenticate(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ic(func(context.Context, *soap.Operation, any) (any, error) { return nil, nil })(authn.NewContext(t.Context(), res.Identity), &soap.Operation{Name: "pay"}, nil)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+	if !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("log %s", log)
 	}
 }

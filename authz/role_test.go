@@ -250,17 +250,27 @@ func TestAttackResolverUnavailable(t *testing.T) {
 	if ok, err := rs.Has(t.Context(), id, "payroll"); !ok || err != nil {
 		t.Errorf("after that: %v, %v", ok, err)
 	}
-	// A caller who goes away leaves nothing behind for others.
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	later = later.Add(time.Hour)
-	dir.set(context.Canceled)
-	if _, err := rs.Has(gone, id, "payroll"); !errors.Is(err, authn.ErrUnavailable) {
-		t.Errorf("a caller who went away: %v", err)
+}
+
+// resolverFunc is a Resolver.
+type resolverFunc func(ctx context.Context) (authn.SID, error)
+
+func (f resolverFunc) ResolveSID(ctx context.Context, _ string) (authn.SID, error) { return f(ctx) }
+
+// A caller who goes away while a directory is asked leaves no failure behind for
+// the next one.
+func TestAttackResolverCallerGoes(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	rs, _ := newRoles(t, map[string]Role{"payroll": {Groups: []string{`CORP\Payroll`}}}, resolverFunc(func(asked context.Context) (authn.SID, error) {
+		cancel()
+		return payrollSID, asked.Err()
+	}))
+	if ok, err := rs.Has(ctx, kerberosAlice(), "payroll"); ok || !errors.Is(err, authn.ErrUnavailable) {
+		t.Errorf("who went away: %v, %v", ok, err)
 	}
-	dir.set(nil)
-	if ok, err := rs.Has(t.Context(), id, "payroll"); !ok || err != nil {
-		t.Errorf("the next caller: %v, %v", ok, err)
+	if ok, err := rs.Has(t.Context(), kerberosAlice(), "payroll"); !ok || err != nil {
+		t.Errorf("the next: %v, %v", ok, err)
 	}
 }
 

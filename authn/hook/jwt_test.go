@@ -417,13 +417,18 @@ func TestAttackUnknownKeys(t *testing.T) {
 
 func TestAttackKeySets(t *testing.T) {
 	t.Parallel()
-	many := `{"keys": [` + strings.Repeat(`{},`, 200) + `{}]}`
+	usable, err := json.Marshal(public(rsaKey(), "r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := `{"keys": [` + strings.Repeat(string(usable)+`,`, 100) + string(usable) + `]}`
+	long := strings.Repeat(" ", 1<<20) + `{"keys": [` + string(usable) + `]}`
 	private, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: rsaKey(), KeyID: "r"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, raw := range map[string]string{
-		"not JSON": "<html>", "no keys": "{}", "empty": `{"keys": []}`, "too many": many, "too long": strings.Repeat(" ", 1<<20) + `{"keys": []}`,
+		"not JSON": "<html>", "no keys": "{}", "empty": `{"keys": []}`, "too many": many, "too long": long,
 		"secret": `{"keys": [{"kty": "oct", "kid": "r", "k": "YSBzZWNyZXQ"}]}`, "private": string(private),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -188,7 +188,11 @@ func (k *Keys) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
-	res, err := newClient(k.Transport).Do(req)
+	client := newClient(k.Transport)
+	if k.Transport == nil {
+		defer client.CloseIdleConnections() // it is an hour until the next
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, errorOf(err)
 	}
