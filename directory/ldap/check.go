@@ -47,6 +47,9 @@ func (c DirectoryConfig) Check() error {
 	if (c.BindUser == "") != c.BindPassword.IsEmpty() {
 		wrong("bind user without a password, or the other way round: set both, or neither")
 	}
+	if c.BindClient != nil && (c.Kerberos == nil || c.BindUser != "") {
+		wrong("bind client: set Kerberos as well, and no bind user")
+	}
 	c.checkKind(wrong)
 	for _, f := range []struct{ what, filter string }{{"filter", strings.ReplaceAll(c.Filter, userMark, "x")}, {"group filter", c.GroupFilter}} {
 		if f.filter == "" {
@@ -70,7 +73,7 @@ func (c DirectoryConfig) checkKind(wrong func(string, ...any)) {
 		if c.Filter != "" || c.BindName != "" {
 			wrong("filter and bind name are for the standard kind: leave them out for Active Directory, or set the kind to standard")
 		}
-		if c.DefaultDomain == "" && c.BindUser == "" && c.Domain == "" {
+		if c.DefaultDomain == "" && !c.reads() && c.Domain == "" {
 			wrong("users without a domain cannot log in: set the default domain, such as CORP")
 		}
 	case Standard:

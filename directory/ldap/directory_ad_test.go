@@ -380,3 +380,20 @@ func TestPing(t *testing.T) {
 		}
 	}
 }
+
+// The domain's own DNS names the controller.
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	dc := domainWithContent(t)
+	for name, cfg := range map[string]DirectoryConfig{"TLS": domainConfig(t, dc), "sealed": sealedConfig(t, dc, "ldap")} {
+		cfg.URLs = nil
+		cfg.Dialer = dialerTo{dc.IP}
+		cfg.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(dc.IP, "53"))
+		}}
+		d := newDirectory(t, cfg)
+		if id, err := d.VerifyPassword(t.Context(), adtest.Alice, adtest.Password(t, adtest.Alice)); err != nil || id.String() != `CORP\alice` {
+			t.Errorf("%s: %v, %v", name, id, err)
+		}
+	}
+}

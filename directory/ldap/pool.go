@@ -64,7 +64,10 @@ type pooled struct {
 }
 
 func newPool(cfg *DirectoryConfig) *pool {
-	reader, _ := cfg.kerberosClient(cfg.BindUser, cfg.BindPassword) // Check has seen the error
+	reader := cfg.BindClient
+	if reader == nil {
+		reader, _ = cfg.kerberosClient(cfg.BindUser, cfg.BindPassword) // Check has seen the error
+	}
 	return &pool{
 		cfg: cfg, servers: newServers(cfg), reader: reader,
 		slots: make(chan struct{}, cfg.MaxConns), logins: make(chan struct{}, 4*cfg.MaxConns),
