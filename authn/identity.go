@@ -44,6 +44,10 @@ type Identity struct {
 	SID         SID    // empty when the authority has no SIDs
 	Groups      []Group
 
+	// Roles are those that an operator granted to this user here. Authorities say
+	// nothing of them, and what they call roles is among the Claims.
+	Roles []string
+
 	// Claims is what an authority without SIDs says of the caller, such as the
 	// claims of a JWT. It is immutable like the identity, and does not print.
 	Claims Claims

@@ -17,8 +17,9 @@ import (
 
 // Has reports whether a caller, nil for an anonymous one, belongs to a role. In
 // place of a role, name may be a group: its SID, CORP\Payroll, or a
-// distinguished name. A name that is neither is answered with no, and one
-// warning in the log.
+// distinguished name, or a role that an operator granted to the caller
+// (authn.Identity.Roles). A name that is none of these is answered with no, and
+// one warning in the log.
 //
 // An error wraps authn.ErrUnavailable: the answer depends on what a directory
 // did not say.
@@ -43,6 +44,9 @@ func (rs *Roles) Has(ctx context.Context, id *authn.Identity, name string) (bool
 	}
 	switch r.kind {
 	case plainRef:
+		if id != nil && slices.ContainsFunc(id.Roles, func(g string) bool { return fold(g) == fold(name) }) {
+			return true, nil // granted by an operator, and not in the table
+		}
 		rs.warnUnknown(ctx, name, "no role has that name, nor has the caller such a group; a group is written as DOMAIN\\name, SID or distinguished name")
 		return false, nil
 	case sidRef:
@@ -238,6 +242,11 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 		}
 		if g.Name != "" && rs.byRef {
 			grant(ofName(rs.groups, g.Name))
+		}
+	}
+	for _, name := range id.Roles {
+		if i, ok := rs.find(name); ok && !rs.implicit[i] {
+			grant([]int32{i})
 		}
 	}
 	slices.Sort(m.sids)

@@ -22,7 +22,8 @@ const (
 	Anonymous = "anonymous"
 )
 
-// A Role says who belongs to it: whoever one line of it names.
+// A Role says who belongs to it: whoever one line of it names, and whoever an
+// operator granted it to (authn.Identity.Roles).
 type Role struct {
 	// Groups are names (CORP\Payroll), SIDs, distinguished names, or names that
 	// are the same on every Windows, such as BUILTIN\Administrators, Everyone

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
-// Users is where Internal finds users, such as *store.Store.
+// Users is where Internal finds users, such as *store.Store. One that has the
+// method TouchLogin of *store.Store is told of logins, to the minute.
 type Users interface {
 	// User returns a user by name, without regard to case, or
 	// directory.ErrNotFound. The caller may change what it returns.
@@ -19,6 +21,14 @@ type Users interface {
 	// UpdateUser writes a user back, or returns directory.ErrConflict.
 	UpdateUser(ctx context.Context, u *directory.User) error
 }
+
+// loginNoter is what Users may do besides: keep the time of a user's last login.
+type loginNoter interface {
+	TouchLogin(ctx context.Context, id int64, at time.Time) error
+}
+
+// noteEvery is how exactly that time is kept: Basic is a login with each request.
+const noteEvery = time.Minute
 
 // Internal is a Verifier of users who have a password in our own store. Users
 // must be set. The fields must not change after the first use. It is safe for
@@ -100,6 +110,7 @@ func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Id
 	if outdated {
 		in.replace(ctx, u, password)
 	}
+	in.note(ctx, u)
 	return u.Identity(), nil
 }
 
@@ -115,6 +126,18 @@ func (in *Internal) replace(ctx context.Context, u *directory.User, password str
 	case errors.Is(err, directory.ErrConflict): // somebody else was faster; there is a next login
 	case err != nil:
 		in.logger().Warn("a password's hash could not be brought up to date", slog.String("user", u.Name), slog.String("cause", err.Error()))
+	}
+}
+
+// note keeps the time of a login. The login does not fail with it.
+func (in *Internal) note(ctx context.Context, u *directory.User) {
+	users, ok := in.Users.(loginNoter)
+	now := time.Now()
+	if !ok || now.Sub(u.LastLogin) < noteEvery {
+		return
+	}
+	if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+		in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
 	}
 }
 

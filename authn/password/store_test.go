@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
@@ -32,7 +33,7 @@ func TestInternalInStore(t *testing.T) {
 		t.Helper()
 		in := &Internal{Users: s, Hasher: Hasher{Params: p}, Logger: slog.New(slog.DiscardHandler)}
 		id, err := (&Chain{Internal: in, RefusalTime: -1}).VerifyPassword(ctx, name, password)
-		if err == nil && (id.Account != "alice" || len(id.Groups) != 1) {
+		if err == nil && (id.Account != "alice" || len(id.Groups) != 1 || len(id.Roles) != 1) {
 			t.Errorf("identity %+v", id)
 		}
 		return err
@@ -56,6 +57,9 @@ func TestInternalInStore(t *testing.T) {
 	got, err := s.User(ctx, "alice")
 	if err != nil || got.Version != u.Version+1 || len(got.Groups) != 1 || len(got.Roles) != 1 || got.DisplayName != "Alice A." {
 		t.Errorf("user %+v, %v; want one more version and the rest as it was", got, err)
+	}
+	if time.Since(got.LastLogin) > time.Minute {
+		t.Errorf("last login %v, want now: it was never kept for internal users", got.LastLogin)
 	}
 	if !strings.HasPrefix(got.Password.Reveal(), "$argon2id$v=19$m=128,") {
 		t.Errorf("hash %.30s", got.Password.Reveal())

@@ -20,8 +20,10 @@ type Users interface {
 const firstLogin = time.Minute
 
 // CheckUser returns a Manager.Check that ends sessions of users who were
-// disabled or deleted, or deleted and made again. It is for services whose users
-// all have a row: one that is not there counts as deleted.
+// disabled or deleted, or deleted and made again. Others go on with the roles
+// that they have now, and with the groups as of the last time that the directory
+// was asked. It is for services whose users all have a row: one that is not there
+// counts as deleted.
 func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Identity, error) {
 	return func(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
 		u, err := findUser(ctx, users, id)
@@ -41,7 +43,12 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
-		return id, nil
+		c := *id // an Identity is never modified after it was made
+		c.Roles = u.Roles
+		if u.Refreshed.After(id.AuthTime) { // the directory was asked since
+			c.Groups = u.Groups
+		}
+		return &c, nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,26 @@ func or2(err, fallback error) error {
 		return err
 	}
 	return fallback
+}
+
+// TestAttackRolesOfYesterday: a session, which may last for ten days, has the
+// roles that its user has now, and the groups as of the last time that the
+// directory was asked.
+func TestAttackRolesOfYesterday(t *testing.T) {
+	t.Parallel()
+	id := *alice
+	id.AuthTime, id.Roles = time.Now(), []string{"editor"}
+	id.Groups = []authn.Group{{Name: `CORP\Payroll`}}
+	u := directory.User{Name: `CORP\alice`, SID: alice.SID, Roles: []string{"reader"}, Refreshed: id.AuthTime}
+	check := CheckUser(&users{u: &u})
+	got, err := check(t.Context(), &id)
+	if err != nil || !slices.Equal(got.Roles, u.Roles) || len(got.Groups) != 1 || id.Roles[0] != "editor" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	u.Refreshed = id.AuthTime.Add(time.Hour)
+	if got, err = check(t.Context(), &id); err != nil || len(got.Groups) != 0 {
+		t.Errorf("groups %v, %v, want those of the directory", got.Groups, err)
+	}
 }
 
 func TestAttackSessionOfDisabledUser(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/internal/adtest"
 )
@@ -334,6 +335,28 @@ func TestDomainGroup(t *testing.T) {
 			}
 		}
 	}
+	alice := authn.SID(dc.SID(t, adtest.Alice))
+	for name, want := range map[string]authn.SID{
+		`CORP\Payroll`: sid, "CN=Payroll,CN=Users,DC=corp,DC=test": sid,
+		`CORP\alice`: alice, `corp.test\ALICE`: alice, dnOf(t, dc, adtest.Alice): alice,
+		`OTHER\alice`: "", `CORP\nobody`: "", "CN=Nobody,DC=corp,DC=test": "",
+	} {
+		if got, err := d.ResolveSID(t.Context(), name); got != want || err != nil {
+			t.Errorf("ResolveSID(%q) = %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
+var _ authz.Resolver = (*Directory)(nil)
+
+// dnOf returns the DN of a user.
+func dnOf(t *testing.T, dc *adtest.DC, user string) string {
+	t.Helper()
+	a, err := newDirectory(t, domainConfig(t, dc)).Account(t.Context(), directory.AccountRef{Name: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.DN
 }
 
 func TestDomainPages(t *testing.T) {
