@@ -201,6 +201,7 @@ func TestDomainVerify(t *testing.T) {
 				{adtest.Alice, alice, `CORP\alice`, ""},
 				{`CORP\alice`, alice, `CORP\alice`, ""},
 				{`corp\ALICE`, alice, `CORP\alice`, ""},
+				{`Corp.Test\alice`, alice, `CORP\alice`, ""},
 				{"alice@corp.test", alice, `CORP\alice`, ""},
 				{"Alice@CORP.TEST", alice, `CORP\alice`, ""},
 				{adtest.Zoe, adtest.Password(t, adtest.Zoe), `CORP\zoë`, ""},
