@@ -13,6 +13,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/internal/adtest"
 )
@@ -332,6 +333,24 @@ func TestDomainGroup(t *testing.T) {
 			if err != nil || g.Name != tt.name || g.SID != tt.sid {
 				t.Errorf("%q: %+v, %v, want %s", tt.what, g, err, tt.name)
 			}
+		}
+	}
+}
+
+func TestDomainResolveSID(t *testing.T) {
+	t.Parallel()
+	dc := domainWithContent(t)
+	d := newDirectory(t, domainConfig(t, dc))
+	var _ authz.Resolver = d
+	for what, want := range map[string]string{
+		`CORP\Payroll`:                        dc.SID(t, adtest.Payroll),
+		"CN=Payroll,CN=Users,DC=corp,DC=test": dc.SID(t, adtest.Payroll),
+		`CORP\alice`:                          dc.SID(t, "alice"),
+		`OTHER\Payroll`:                       "",
+		"CN=Nobody,DC=corp,DC=test":           "",
+	} {
+		if sid, err := d.ResolveSID(t.Context(), what); err != nil || string(sid) != want {
+			t.Errorf("%s: %q, %v, want %q", what, sid, err, want)
 		}
 	}
 }

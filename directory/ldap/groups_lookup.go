@@ -212,3 +212,24 @@ func (d *Directory) Group(ctx context.Context, what string) (*Group, error) {
 	}
 	return &Group{DN: one.dn, SID: one.sid, Name: one.name}, nil
 }
+
+// ResolveSID returns the SID of the group or user that a DN or DOMAIN\name means,
+// none if there is no such object. It makes a Directory the authz.Resolver of
+// roles that are written by name.
+func (d *Directory) ResolveSID(ctx context.Context, name string) (authn.SID, error) {
+	g, err := d.Group(ctx, name)
+	if err == nil {
+		return g.SID, nil
+	}
+	if !errors.Is(err, directory.ErrNotFound) {
+		return "", err
+	}
+	a, err := d.Account(ctx, directory.AccountRef{Name: name})
+	switch {
+	case err == nil:
+		return a.SID, nil
+	case errors.Is(err, directory.ErrNotFound):
+		return "", nil
+	}
+	return "", err
+}
