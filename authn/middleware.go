@@ -1,10 +1,10 @@
 package authn
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -26,6 +26,12 @@ type Middleware struct {
 	// Nil writes a line of plain text. A SOAP endpoint sets it to
 	// soapserver.Deny.
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
+
+	// Observe is told each login once, when it brings a new caller, and each
+	// refusal: neither the first legs of a handshake nor requests without
+	// credentials. It is called before the answer is written, so it must not
+	// wait. Nil tells nobody. Package authn/audit keeps what it hears.
+	Observe func(ctx context.Context, d *Decision)
 
 	testOnlyBodyTimeout time.Duration // bodyTimeout
 }
@@ -60,7 +66,9 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 				w.Header().Set("Persistent-Auth", "true")
 			}
 			if res.Fresh {
-				m.logLogin(r, res.Identity)
+				d := NewDecision(r, res.Identity, nil)
+				m.logLogin(r, d)
+				m.observe(r, d)
 			}
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), res.Identity)))
 		default:
@@ -92,16 +100,26 @@ func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
 	return nil, ErrNoCredentials
 }
 
-// refuse answers 401 with all challenges, or 503 when the credentials could not
-// be judged. The cause goes to the log only.
+// refuse answers 401 with all challenges, 503 when the credentials could not be
+// judged, or 429 when they were not looked at after too many failures. The cause
+// goes to the log only.
 func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status, ref := http.StatusUnauthorized, newRef()
+	status, text := http.StatusUnauthorized, ""
 	level := slog.LevelInfo
+	d := NewDecision(r, nil, err)
+	ref := d.Ref
+	var blocked *BlockedError
 	switch scheme, _, sent := Authorization(r); {
 	case errors.Is(err, ErrNoCredentials) && !sent:
 		level = slog.LevelDebug // every exchange begins like this
+		d = nil
 	case errors.Is(err, ErrNoCredentials):
-		err = fmt.Errorf("authn: nobody here takes credentials of the scheme %q", clip(scheme))
+		err = schemeError(scheme)
+	case errors.As(err, &blocked):
+		// Without a challenge: on 401 a browser would ask for another password,
+		// which cannot help, and clients would try the next scheme.
+		status, text = http.StatusTooManyRequests, blocked.Text()
+		w.Header().Set("Retry-After", blocked.retryAfter())
 	case errors.Is(err, ErrOverloaded):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
@@ -126,8 +144,11 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if l := m.logger(); l.Enabled(r.Context(), level) {
 		l.LogAttrs(r.Context(), level, "request refused",
 			slog.String("ref", ref), slog.Int("status", status),
-			slog.String("peer", r.RemoteAddr), slog.String("user_agent", clip(r.UserAgent())),
+			slog.String("peer", peer(r)), slog.String("user_agent", clip(r.UserAgent())),
 			slog.Any("cause", cause(err)))
+	}
+	if d != nil {
+		m.observe(r, d)
 	}
 	noStore(w)
 	m.limitBody(w, r)
@@ -135,18 +156,21 @@ func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		m.Deny(w, r, status, ref)
 		return
 	}
-	http.Error(w, http.StatusText(status)+" (reference "+ref+")", status)
+	if text == "" {
+		text = http.StatusText(status)
+	}
+	http.Error(w, text+" (reference "+ref+")", status)
 }
 
 // logLogin writes the line by hand: slog.Logger would look for its caller, which
 // is always this function.
-func (m *Middleware) logLogin(r *http.Request, id *Identity) {
+func (m *Middleware) logLogin(r *http.Request, d *Decision) {
 	ctx, h := r.Context(), m.logger().Handler()
 	if !h.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	line := slog.NewRecord(time.Now(), slog.LevelInfo, "login", 0)
-	line.AddAttrs(slog.String("peer", r.RemoteAddr), slog.Any("user", id))
+	line := slog.NewRecord(d.Time, slog.LevelInfo, "login", 0)
+	line.AddAttrs(slog.String("ref", d.Ref), slog.String("peer", d.Peer), slog.Any("user", d.Identity))
 	_ = h.Handle(ctx, line) // as slog.Logger does: nobody could be told
 }
 
@@ -162,6 +186,10 @@ func cause(err error) any {
 	var re *RefusedError
 	if errors.As(err, &re) {
 		return re
+	}
+	var be *BlockedError
+	if errors.As(err, &be) {
+		return be
 	}
 	return err.Error()
 }
@@ -186,14 +214,6 @@ func readExpected(r *http.Request) {
 	if r.Header.Get("Expect") != "" && r.ContentLength <= maxUnwanted {
 		_, _ = io.CopyN(io.Discard, r.Body, maxUnwanted+1)
 	}
-}
-
-// clip bounds a text that a client chose.
-func clip(s string) string {
-	if len(s) > maxLogged {
-		return s[:maxLogged] + "..."
-	}
-	return s
 }
 
 // noStore keeps a refusal, which differs between callers, out of caches.

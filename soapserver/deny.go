@@ -12,9 +12,12 @@ import (
 func Deny(w http.ResponseWriter, r *http.Request, status int, ref string) {
 	f := &soap.Fault{Code: soap.CodeClient, Status: status, Ref: ref}
 	f.Reason = "authentication required (reference " + ref + ")"
-	if status == http.StatusServiceUnavailable {
+	switch status {
+	case http.StatusServiceUnavailable:
 		f.Code = soap.CodeServer
 		f.Reason = "authentication is not available at the moment (reference " + ref + ")"
+	case http.StatusTooManyRequests:
+		f.Reason = "too many failed login attempts, please try again later (reference " + ref + ")"
 	}
 	WriteFault(w, r, f)
 }

@@ -276,6 +276,21 @@ func TestDenySpeaksTheClientsVersion(t *testing.T) {
 	}
 }
 
+// TestDenyTellsCauses: each status that authn.Middleware has gets words of its
+// own, so that a person who reads the fault knows whether to wait.
+func TestDenyTellsCauses(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{
+		401: "authentication required", 429: "too many failed login attempts", 503: "not available at the moment",
+	} {
+		w := httptest.NewRecorder()
+		soapserver.Deny(w, httptest.NewRequest(http.MethodPost, "/", nil), status, "abc123")
+		if w.Code != status || !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Body.String(), "abc123") {
+			t.Errorf("%d: %d %s", status, w.Code, w.Body)
+		}
+	}
+}
+
 // TestConcurrentCalls is for the race detector, and for answers that get into
 // each other's pooled buffers.
 func TestConcurrentCalls(t *testing.T) {

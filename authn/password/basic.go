@@ -113,7 +113,9 @@ func parse(token string) (user, pw string, err error) {
 	case user == "":
 		return "", "", refuse(authn.ReasonAnonymous, "", "", errors.New("empty user name"))
 	case pw == "":
-		return "", "", refuse(authn.ReasonWrongPassword, user, "", errors.New("empty password"))
+		// Not a guess that counts, but what LDAP takes for an anonymous login
+		// (RFC 4513 5.1.2).
+		return "", "", refuse(authn.ReasonAnonymous, user, "", errors.New("empty password"))
 	}
 	return user, pw, nil
 }

@@ -119,7 +119,7 @@ func TestAttackBasicRefused(t *testing.T) {
 		{name: "wrong password", header: basic("alice", "x"), reason: authn.ReasonWrongPassword, asked: true, user: "alice"},
 		{name: "plain HTTP", header: basic(`CORP\alice`, secretPassword), plain: true, reason: authn.ReasonPolicy},
 		// An LDAP bind with a name and no password succeeds (RFC 4513 5.1.2).
-		{name: "empty password", header: basic(`CORP\alice`, ""), reason: authn.ReasonWrongPassword, user: `CORP\alice`},
+		{name: "empty password", header: basic(`CORP\alice`, ""), reason: authn.ReasonAnonymous, user: `CORP\alice`},
 		{name: "empty user", header: basic("", secretPassword), reason: authn.ReasonAnonymous},
 		{name: "both empty", header: basic("", ""), reason: authn.ReasonAnonymous},
 		{name: "NUL ends the password", header: basic(`CORP\alice`, "x\x00y"), reason: authn.ReasonMalformed},

@@ -78,6 +78,7 @@ in words what is in a login token.`,
 		newJoinCommand(joinNetwork{}),
 		newSyncCommand(),
 		newTokenCommand(),
+		newUserCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +71,22 @@ func (s *Store) Import(ctx context.Context, users iter.Seq2[*directory.User, err
 			}
 		}
 	}
-	return done, flush()
+	if err := flush(); err != nil {
+		return done, err
+	}
+	return done, s.fail("import", s.analyze(ctx, done.Created))
+}
+
+// analyze lets PostgreSQL know at once that the tables have grown. It would
+// notice after a minute, and plan as for small ones until then.
+func (s *Store) analyze(ctx context.Context, created int) error {
+	if created < importBatch || s.turn != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, importTime)
+	defer cancel()
+	_, err := s.write.ExecContext(ctx, "ANALYZE users, group_names, user_groups, user_roles")
+	return err
 }
 
 type importer struct {
@@ -186,11 +201,9 @@ type rowInserter struct {
 }
 
 func (r *rowInserter) text() string {
-	rows := make([]string, len(r.args)/2)
-	for i := range rows {
-		rows[i] = "($" + strconv.Itoa(2*i+1) + ", $" + strconv.Itoa(2*i+2) + ")"
-	}
-	return "INSERT INTO " + r.into + " VALUES " + strings.Join(rows, ", ") + " ON CONFLICT DO NOTHING"
+	// Without numbers, which SQLite would look up one by one.
+	rows := strings.Repeat("(?, ?), ", len(r.args)/2)
+	return "INSERT INTO " + r.into + " VALUES " + strings.TrimSuffix(rows, ", ") + " ON CONFLICT DO NOTHING"
 }
 
 func (r *rowInserter) add(ctx context.Context, a, b any) (err error) {
@@ -218,8 +231,8 @@ func (r *rowInserter) flush(ctx context.Context) error {
 	return err
 }
 
-// copy writes the batch to PostgreSQL: with COPY to tables of this transaction,
-// and from there what is new.
+// copy writes the batch to PostgreSQL, by COPY: users to a table of this
+// transaction, and from there those who are new.
 func (im *importer) copy(ctx context.Context) (created int, err error) {
 	conn, err := im.s.write.Conn(ctx)
 	if err != nil {
@@ -228,8 +241,12 @@ func (im *importer) copy(ctx context.Context) (created int, err error) {
 	defer func() { _ = conn.Close() }() // back to the pool
 	err = conn.Raw(func(c any) error {
 		return pgx.BeginFunc(ctx, c.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
-			created, err = im.copyIn(ctx, tx)
-			return err
+			ids, err := im.copyUsers(ctx, tx)
+			created = len(ids)
+			if err != nil {
+				return err
+			}
+			return im.copyMemberships(ctx, tx, ids)
 		})
 	})
 	return created, err
@@ -240,46 +257,61 @@ var userColumnNames = []string{
 	"password", "local_admin", "state", "refreshed", "version", "created", "last_login", "id",
 }
 
-func (im *importer) copyIn(ctx context.Context, tx pgx.Tx) (int, error) {
-	ids := make([]int64, 0, len(im.batch))
+// copyUsers returns the ids of those who are new, by their place in the batch.
+func (im *importer) copyUsers(ctx context.Context, tx pgx.Tx) (map[int]int64, error) {
 	rows, err := tx.Query(ctx, "SELECT nextval(pg_get_serial_sequence('users', 'id')) FROM generate_series(1, $1)", len(im.batch))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if ids, err = pgx.AppendRows(ids, rows, pgx.RowTo[int64]); err != nil {
-		return 0, err
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
 	}
-	if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE new_users (LIKE users) ON COMMIT DROP;
-		CREATE TEMPORARY TABLE new_groups (LIKE user_groups) ON COMMIT DROP;
-		CREATE TEMPORARY TABLE new_roles (LIKE user_roles) ON COMMIT DROP`); err != nil {
-		return 0, err
+	if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE new_users (LIKE users) ON COMMIT DROP"); err != nil {
+		return nil, err
 	}
 	now := micros(im.s.now())
-	var groups, roles [][]any
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"new_users"}, userColumnNames, pgx.CopyFromSlice(len(im.batch), func(i int) ([]any, error) {
+	place := make(map[int64]int, len(ids))
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"new_users"}, userColumnNames, pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
 		u := im.batch[i]
-		for _, g := range u.Groups {
-			groups = append(groups, []any{ids[i], im.groups[g]})
-		}
-		for _, r := range u.Roles {
-			roles = append(roles, []any{ids[i], r})
-		}
+		place[ids[i]] = i
 		return append(userValues(u), int64(1), importCreated(u, now), micros(u.LastLogin), ids[i]), nil
 	})); err != nil {
-		return 0, err
-	}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"new_groups"}, []string{"user_id", "group_id"}, pgx.CopyFromRows(groups)); err != nil {
-		return 0, err
-	}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"new_roles"}, []string{"user_id", "role"}, pgx.CopyFromRows(roles)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	columns := strings.Join(userColumnNames, ", ")
-	tag, err := tx.Exec(ctx, "INSERT INTO users ("+columns+") SELECT "+columns+" FROM new_users ORDER BY id ON CONFLICT DO NOTHING")
+	rows, err = tx.Query(ctx, "INSERT INTO users ("+columns+") SELECT "+columns+" FROM new_users ORDER BY id ON CONFLICT DO NOTHING RETURNING id")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO user_groups SELECT n.user_id, n.group_id FROM new_groups n JOIN users u ON u.id = n.user_id ON CONFLICT DO NOTHING;
-		INSERT INTO user_roles SELECT n.user_id, n.role FROM new_roles n JOIN users u ON u.id = n.user_id ON CONFLICT DO NOTHING`)
-	return int(tag.RowsAffected()), err
+	added, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	is := make(map[int]int64, len(added))
+	for _, id := range added {
+		is[place[id]] = id
+	}
+	return is, nil
+}
+
+func (im *importer) copyMemberships(ctx context.Context, tx pgx.Tx, ids map[int]int64) error {
+	var groups, roles [][]any
+	for i, u := range im.batch {
+		id, ok := ids[i]
+		if !ok {
+			continue
+		}
+		for _, g := range slices.Compact(slices.SortedFunc(slices.Values(u.Groups), compareGroups)) {
+			groups = append(groups, []any{id, im.groups[g]})
+		}
+		for _, r := range slices.Compact(slices.Sorted(slices.Values(u.Roles))) {
+			roles = append(roles, []any{id, r})
+		}
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"user_groups"}, []string{"user_id", "group_id"}, pgx.CopyFromRows(groups)); err != nil {
+		return err
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"user_roles"}, []string{"user_id", "role"}, pgx.CopyFromRows(roles))
+	return err
 }

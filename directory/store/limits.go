@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -46,6 +47,15 @@ func checkName(name string) error {
 	}
 	if strings.ContainsFunc(name, unicode.IsControl) {
 		return invalid("name has a control character")
+	}
+	return nil
+}
+
+// CheckUser returns a directory.ErrInvalid for a user that CreateUser would
+// refuse whatever the store has.
+func CheckUser(u *directory.User) error {
+	if err := checkUser(u); err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ func (s *Store) openPostgres(c Config) error {
 	if err := checkTLS(cfg, c.DSN); err != nil {
 		return err
 	}
+	if !c.Password.IsEmpty() {
+		cfg.Password = c.Password.Reveal()
+	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = dialTimeout
 	}

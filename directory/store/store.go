@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/soapward/soapward/authn"
 )
 
 // Defaults of Config.
@@ -30,6 +32,9 @@ type Config struct {
 	// it. Behind a pgbouncer that hands out connections by transaction, add
 	// default_query_exec_mode=exec.
 	DSN string
+
+	// Password is that for PostgreSQL, if it is not in the DSN.
+	Password authn.Secret
 
 	Logger *slog.Logger // nil means slog.Default()
 

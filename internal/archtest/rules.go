@@ -56,7 +56,8 @@ var ours = rules{
 		"./authn/ntlm/winbind":  {standardOnly: true, imports: []string{"./authn", "./authn/ntlm"}},
 		"./authn/iwa":           {imports: []string{"./authn", "./authn/spnego"}},
 		"./authn/password":      {imports: []string{"./authn", "./directory"}},
-		"./authn/throttle":      {standardOnly: true, imports: []string{"./authn", "./directory"}},
+		"./authn/throttle":      {imports: []string{"./authn", "./authn/ntlm", "./directory"}},
+		"./authn/audit":         {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authn/session":       {imports: []string{"./authn", "./directory"}},
 		"./authn/hook":          {imports: []string{"./authn"}},
 
@@ -116,6 +117,8 @@ var ours = rules{
 		}},
 		{module: "golang.org/x/crypto/md4", packages: []string{"./authn/ntlm", "./internal/krb5"}},
 		{module: "golang.org/x/crypto/argon2", packages: []string{"./authn/password"}},
+		{module: "golang.org/x/text/unicode/norm", packages: []string{"./authn/throttle"}},
+		{module: "golang.org/x/text/secure/precis", packages: []string{"./authn/password"}},
 		{module: "golang.org/x/term", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/spf13/cobra", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/rogpeppe/go-internal", tests: []string{"./cmd/soapward"}},

@@ -1,0 +1,17 @@
+// Package audit keeps the decisions on logins in a store, without logins waiting
+// for it.
+//
+// A Recorder takes decisions in a bounded queue and writes them one after the
+// other. Its method Observe is for authn.Middleware:
+//
+//	rec := audit.New(audit.Config{Store: store})
+//	defer rec.Close(ctx)
+//	mw := &authn.Middleware{Authenticators: logins, Observe: rec.Observe}
+//
+// What the queue has no room for, and what the store does not take, is counted
+// and logged. The lines that authn.Middleware logs have the same references, and
+// are complete.
+//
+// Compatibility: exported names keep their meaning within a major version, and
+// structs may gain fields whose zero value keeps today's behaviour.
+package audit

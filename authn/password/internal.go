@@ -1,0 +1,132 @@
+package password
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+// Users is where Internal finds users, such as *store.Store.
+type Users interface {
+	// User returns a user by name, without regard to case, or
+	// directory.ErrNotFound. The caller may change what it returns.
+	User(ctx context.Context, name string) (*directory.User, error)
+
+	// UpdateUser writes a user back, or returns directory.ErrConflict.
+	UpdateUser(ctx context.Context, u *directory.User) error
+}
+
+// Internal is a Verifier of users who have a password in our own store. Users
+// must be set. The fields must not change after the first use. It is safe for
+// concurrent use and must not be copied.
+//
+// Of users who are not known or have no password here it says
+// authn.ErrNoCredentials, after the time that a wrong password takes. Most
+// programs use a Chain.
+type Internal struct {
+	Users  Users
+	Hasher Hasher
+	Policy Policy // of new passwords
+
+	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced
+}
+
+var _ Verifier = (*Internal)(nil)
+
+// VerifyPassword implements Verifier.
+func (in *Internal) VerifyPassword(ctx context.Context, user, password string) (*authn.Identity, error) {
+	if user == "" || password == "" {
+		return nil, emptyCredentials(user)
+	}
+	id, err := in.judge(ctx, user, password)
+	if errors.Is(err, authn.ErrNoCredentials) {
+		if burnErr := in.Hasher.burn(ctx, password); burnErr != nil {
+			return nil, burnErr
+		}
+	}
+	return id, err
+}
+
+// SetPassword gives u a new password and writes it back. It returns a
+// *PolicyError for a password that the policy refuses.
+func (in *Internal) SetPassword(ctx context.Context, u *directory.User, password string) error {
+	if err := in.Policy.Check(u, password); err != nil {
+		return err
+	}
+	hash, err := in.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	c := *u
+	c.Password = hash
+	if err := in.Users.UpdateUser(ctx, &c); err != nil {
+		return fmt.Errorf("password: set that of %s: %w", u.Name, err)
+	}
+	*u = c
+	return nil
+}
+
+// judge is VerifyPassword without the time for users who have no password here.
+func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Identity, error) {
+	u, err := in.Users.User(ctx, user)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return nil, fmt.Errorf("password: no user of that name: %w", authn.ErrNoCredentials)
+	case err != nil:
+		return nil, fmt.Errorf("password: find user: %w", err)
+	case u.Password.IsEmpty():
+		return nil, fmt.Errorf("password: user has no password here: %w", authn.ErrNoCredentials)
+	}
+	match, outdated, err := in.Hasher.Verify(ctx, u.Password, password)
+	switch {
+	case errors.Is(err, ErrBadHash):
+		in.logger().Error("a user cannot log in", slog.String("user", u.Name), slog.String("cause", err.Error()),
+			slog.String("hint", "set a new password: soapward user passwd"))
+		if burnErr := in.Hasher.burn(ctx, password); burnErr != nil {
+			return nil, burnErr
+		}
+		return nil, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user, Err: err}
+	case err != nil:
+		return nil, err
+	case !match:
+		return nil, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user}
+	case u.State != directory.Active: // shown to the log, and only after the right password
+		return nil, &authn.RefusedError{Reason: authn.ReasonDisabled, User: user, Err: errors.New("user is " + u.State.String())}
+	}
+	if outdated {
+		in.replace(ctx, u, password)
+	}
+	return u.Identity(), nil
+}
+
+// replace hashes a password anew. The login does not fail with it.
+func (in *Internal) replace(ctx context.Context, u *directory.User, password string) {
+	hash, err := in.Hasher.Hash(ctx, password)
+	if err == nil {
+		c := *u
+		c.Password = hash
+		err = in.Users.UpdateUser(ctx, &c)
+	}
+	switch {
+	case errors.Is(err, directory.ErrConflict): // somebody else was faster; there is a next login
+	case err != nil:
+		in.logger().Warn("a password's hash could not be brought up to date", slog.String("user", u.Name), slog.String("cause", err.Error()))
+	}
+}
+
+func (in *Internal) logger() *slog.Logger {
+	if in.Logger != nil {
+		return in.Logger
+	}
+	return slog.Default()
+}
+
+// emptyCredentials refuses what an LDAP server would take for an anonymous login
+// (RFC 4513 5.1.2).
+func emptyCredentials(user string) error {
+	return &authn.RefusedError{Reason: authn.ReasonAnonymous, User: user, Err: errors.New("empty user name or password")}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/internal/terminal"
+)
+
+// userFlags are the flags of all commands for users.
+type userFlags struct {
+	store string
+}
+
+func newUserCommand() *cobra.Command {
+	f := &userFlags{}
+	cmd := &cobra.Command{
+		Use:   "user",
+		Short: "Manage users, their sessions, and who is blocked",
+		Long: `Manage the users in a store, their sessions and logins, and lift blocks of
+brute-force protection. It works while gateways run: they see a change with
+their next request.
+
+The store is ` + "`sqlite:FILE`" + `, a file that gateways on this machine share, or a
+PostgreSQL, as postgres://USER@HOST/DATABASE?sslmode=verify-full. Its password
+comes from PGPASSWORD or ~/.pgpass, never from an argument.`,
+		Example: `  soapward user add --store sqlite:soapward.db carol
+  soapward user list --store sqlite:/var/lib/soapward/soapward.db
+  soapward user disable --store sqlite:soapward.db 'CORP\alice'
+  soapward user unblock --store postgres://soapward@db.corp.test/soapward?sslmode=verify-full 192.0.2.7
+  soapward user import --store sqlite:soapward.db users.csv`,
+		Args: knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
+	}
+	cmd.PersistentFlags().StringVar(&f.store, "store", "", "`STORE` of the users: sqlite:FILE or postgres://...")
+	cmd.AddCommand(
+		newUserAddCommand(f),
+		newUserDisableCommand(f),
+		newUserEnableCommand(f),
+		newUserImportCommand(f),
+		newUserListCommand(f),
+		newUserLoginsCommand(f),
+		newUserPasswdCommand(f),
+		newUserSessionsCommand(f),
+		newUserUnblockCommand(f),
+	)
+	return cmd
+}
+
+// config says where the users are.
+func (f *userFlags) config(cmd *cobra.Command) (store.Config, error) {
+	c := store.Config{Logger: slog.New(slog.DiscardHandler), MaxConns: 2}
+	driver, dsn, ok := strings.Cut(f.store, ":")
+	switch {
+	case f.store == "":
+		return c, usagef(cmd, "--store is missing: where are the users?")
+	case !ok || dsn == "":
+		return c, usagef(cmd, "--store %q: want sqlite:FILE or postgres://USER@HOST/DATABASE", f.store)
+	case driver == "sqlite":
+		c.Driver, c.DSN = driver, dsn
+		return c, nil
+	case driver != "postgres" && driver != "postgresql":
+		return c, usagef(cmd, "--store: %q is no store: want sqlite:FILE or postgres://USER@HOST/DATABASE", driver)
+	}
+	c.Driver, c.DSN = "postgres", f.store
+	if !strings.HasPrefix(dsn, "//") {
+		c.DSN = dsn // keywords
+	}
+	u, err := url.Parse(c.DSN)
+	if err == nil && u.User != nil {
+		if _, has := u.User.Password(); has {
+			return c, usagef(cmd, "--store has a password in it, which ps shows to everybody: set PGPASSWORD, or use ~/.pgpass")
+		}
+	}
+	if strings.Contains(c.DSN, "password=") {
+		return c, usagef(cmd, "--store has a password in it, which ps shows to everybody: set PGPASSWORD, or use ~/.pgpass")
+	}
+	return c, nil
+}
+
+// with opens the store, calls do, and closes it.
+func (f *userFlags) with(cmd *cobra.Command, do func(context.Context, *store.Store) error) (err error) {
+	c, err := f.config(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return do(cmd.Context(), s)
+}
+
+// userNamed is Store.User with a remedy for a name that nobody has.
+func userNamed(ctx context.Context, s *store.Store, name string) (*directory.User, error) {
+	u, err := s.User(ctx, name)
+	if errors.Is(err, directory.ErrNotFound) {
+		return nil, withRemedy(&noUserError{name}, "soapward user list")
+	}
+	return u, err
+}
+
+// A noUserError is a name that nobody has.
+type noUserError struct{ name string }
+
+func (e *noUserError) Error() string { return "there is no user " + e.name }
+
+// atLeastOne refuses a command line without arguments.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef(cmd, "%s is missing", what)
+		}
+		return nil
+	}
+}
+
+// printer prints for people.
+func printer(cmd *cobra.Command) *terminal.Printer {
+	return &terminal.Printer{Style: styleOf(cmd.OutOrStdout()), W: cmd.OutOrStdout()}
+}
+
+// localTime is a time as people at this machine read it, empty for never.
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// jsonTime is nil for never.
+func jsonTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// count is a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return decimal(n) + " " + many
+}

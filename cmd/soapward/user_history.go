@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/internal/terminal"
+)
+
+// rowsOf makes the rows of a table.
+func rowsOf[T any](list []T, cells func(*T) []string) []terminal.Row {
+	rows := make([]terminal.Row, len(list))
+	for i := range list {
+		rows[i].Cells = cells(&list[i])
+	}
+	return rows
+}
+
+func newUserSessionsCommand(f *userFlags) *cobra.Command {
+	var end bool
+	cmd := &cobra.Command{
+		Use:   "sessions NAME --store STORE [--end]",
+		Short: "List the sessions of a user, or end them",
+		Long: `List the sessions of a user in browsers, or end all of them, at all nodes. The
+user can log in again; see soapward user disable.`,
+		Example: `  soapward user sessions --store sqlite:soapward.db 'CORP\alice'
+  soapward user sessions --store sqlite:soapward.db 'CORP\alice' --end`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef(cmd, "want one NAME, not %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.with(cmd, func(ctx context.Context, s *store.Store) error {
+				if end {
+					return endSessions(ctx, cmd, s, args[0])
+				}
+				return listSessions(ctx, cmd, s, args[0])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&end, "end", false, "end all of them")
+	return cmd
+}
+
+func endSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name string) error {
+	n, err := s.DeleteSessionsOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	if wantJSON(cmd) {
+		return printJSON(cmd.OutOrStdout(), struct {
+			Ended int `json:"ended"`
+		}{n})
+	}
+	p := printer(cmd)
+	p.Line(count(n, "session was ended", "sessions were ended"))
+	return p.Err
+}
+
+// sessionJSON is a session for programs. What identifies it stays in the store.
+type sessionJSON struct {
+	User      string    `json:"user"`
+	Created   time.Time `json:"created"`
+	Seen      time.Time `json:"seen"`
+	Expires   time.Time `json:"expires"`
+	Remember  bool      `json:"remember"`
+	Peer      string    `json:"peer"`
+	UserAgent string    `json:"user_agent"`
+}
+
+func listSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name string) error {
+	all, err := s.SessionsOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	live := []directory.Session{}
+	for now := time.Now(); len(all) > 0; all = all[1:] {
+		if all[0].Live(now) {
+			live = append(live, all[0])
+		}
+	}
+	if wantJSON(cmd) {
+		list := []sessionJSON{}
+		for _, n := range live {
+			list = append(list, sessionJSON{n.User, n.Created, n.Seen, n.Expires, n.Remember, n.Peer, n.UserAgent})
+		}
+		return printJSON(cmd.OutOrStdout(), struct {
+			Sessions []sessionJSON `json:"sessions"`
+		}{list})
+	}
+	p := printer(cmd)
+	if len(live) == 0 {
+		p.Line("no sessions")
+		return p.Err
+	}
+	p.Table([]string{"SINCE", "SEEN", "UNTIL", "ADDRESS", "BROWSER"}, rowsOf(live, func(n *directory.Session) []string {
+		return []string{localTime(n.Created), localTime(n.Seen), localTime(n.Expires), n.Peer, n.UserAgent}
+	}))
+	return p.Err
+}
+
+type loginsFlags struct {
+	*userFlags
+	q       directory.LoginQuery
+	outcome string
+	since   string
+}
+
+func newUserLoginsCommand(uf *userFlags) *cobra.Command {
+	f := loginsFlags{userFlags: uf}
+	cmd := &cobra.Command{
+		Use:   "logins --store STORE [flags]",
+		Short: "Show who logged in, who was refused, and why",
+		Long: `Show the history of logins, the newest first. The reference is the one that the
+client was given and that the gateway's log has.`,
+		Example: `  soapward user logins --store sqlite:soapward.db --since 24h --outcome refused
+  soapward user logins --store sqlite:soapward.db --user 'CORP\alice'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.q.User, "user", "u", "", "only those of `USER`")
+	fl.StringVar(&f.q.Peer, "peer", "", "only those from `ADDRESS`")
+	fl.StringVar(&f.outcome, "outcome", "", "only those that were `OUTCOME`: accepted, refused, blocked or unavailable")
+	fl.StringVar(&f.since, "since", "", "only those of the last `AGE`, such as 24h or 7d")
+	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` logins, 10000 at most")
+	return cmd
+}
+
+// loginJSON is a login for programs.
+type loginJSON struct {
+	Time      time.Time `json:"time"`
+	Outcome   string    `json:"outcome"`
+	User      string    `json:"user"`
+	SID       string    `json:"sid,omitempty"`
+	Realm     string    `json:"realm,omitempty"`
+	Mechanism string    `json:"mechanism"`
+	Peer      string    `json:"peer"`
+	UserAgent string    `json:"user_agent"`
+	Reason    string    `json:"reason,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
+	Ref       string    `json:"ref"`
+}
+
+func (f *loginsFlags) run(cmd *cobra.Command) error {
+	switch f.q.Outcome = directory.Outcome(f.outcome); f.q.Outcome {
+	case "", directory.Accepted, directory.Refused, directory.Blocked, directory.Unavailable:
+	default:
+		return usagef(cmd, "--outcome %q: want accepted, refused, blocked or unavailable", f.outcome)
+	}
+	if f.q.Limit < 1 || f.q.Limit > 10_000 {
+		return usagef(cmd, "--limit takes a number from 1 to 10000")
+	}
+	if f.since != "" {
+		age, err := parseAge(f.since)
+		if err != nil {
+			return usagef(cmd, "--since: %w", err)
+		}
+		f.q.Since = time.Now().Add(-age)
+	}
+	return f.with(cmd, func(ctx context.Context, s *store.Store) error {
+		logins, err := s.Logins(ctx, f.q)
+		if err != nil {
+			return err
+		}
+		if wantJSON(cmd) {
+			list := []loginJSON{}
+			for _, l := range logins {
+				list = append(list, loginJSON{
+					l.Time, string(l.Outcome), l.User, string(l.SID), l.Realm, l.Mechanism, l.Peer, l.UserAgent, string(l.Reason), l.Detail, l.Ref,
+				})
+			}
+			return printJSON(cmd.OutOrStdout(), struct {
+				Logins []loginJSON `json:"logins"`
+			}{list})
+		}
+		p := printer(cmd)
+		if len(logins) == 0 {
+			p.Line("no logins")
+			return p.Err
+		}
+		p.Table([]string{"TIME", "OUTCOME", "USER", "BY", "FROM", "REF", "REASON"}, rowsOf(logins, func(l *directory.Login) []string {
+			reason := string(l.Reason)
+			if l.Detail != "" {
+				reason += ": " + l.Detail
+			}
+			return []string{localTime(l.Time), string(l.Outcome), l.User, l.Mechanism, l.Peer, l.Ref, reason}
+		}))
+		return p.Err
+	})
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
+)
+
+// userCommand runs a command line and returns what it printed.
+func userCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	root := newRootCommand()
+	root.SetOut(&out)
+	root.SetErr(&errs)
+	code = execute(t.Context(), root, args)
+	return code, out.String(), errs.String()
+}
+
+// TestUserHistory shows what a gateway has written.
+func TestUserHistory(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "users.db")
+	s, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: path, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	now := time.Now()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.CreateUser(t.Context(), &directory.User{Name: `CORP\alice`}))
+	for i, expires := range []time.Duration{time.Hour, 2 * time.Hour, -time.Hour} {
+		must(s.PutSession(t.Context(), &directory.Session{
+			ID: directory.SessionID{byte(i)}, User: `CORP\alice`, Data: []byte("SECRET-DATA"), Created: now.Add(-2 * time.Hour), Seen: now,
+			Expires: now.Add(expires), Peer: "192.0.2.7", UserAgent: "Mozilla \x1b[31m " + strings.Repeat("x", 200),
+		}))
+	}
+	for _, l := range []directory.Login{
+		{Time: now, Ref: "ab12", User: "mallory\x1b[2J", Mechanism: "Basic", Peer: "192.0.2.9", Outcome: directory.Refused, Reason: authn.ReasonWrongPassword, Detail: "of nobody"},
+		{Time: now.Add(-48 * time.Hour), Ref: "cd34", User: `CORP\alice`, Mechanism: "Kerberos", Outcome: directory.Accepted},
+	} {
+		must(s.AddLogin(t.Context(), &l))
+	}
+	for _, key := range []string{`user corp\alice at 192.0.2.7`, `user corp\alice at 192.0.2.8`, "user bob at 192.0.2.7", "address 192.0.2.7", "address 2001:db8::/64"} {
+		must(s.SetBlock(t.Context(), directory.Block{Key: key, Failures: 3, From: now, Until: now.Add(time.Hour)}))
+	}
+	at := []string{"--store", "sqlite:" + path}
+	for _, tt := range []struct {
+		name      string
+		args      []string
+		code      int
+		want, not []string
+	}{
+		{"sessions", []string{"sessions", `corp\ALICE`}, 0, []string{"192.0.2.7", "Mozilla"}, []string{"SECRET", "\x1b"}},
+		{"sessions as JSON", []string{"sessions", `corp\alice`, "--json"}, 0, []string{`"user_agent": "Mozilla \u001b[31m`}, []string{"SECRET", "\x1b"}},
+		{"logins", []string{"logins"}, 0, []string{"refused", "wrong-password: of", "ab12", "cd34", "mallory"}, []string{"\x1b"}},
+		{"logins of a user", []string{"logins", "-u", `corp\alice`, "--json"}, 0, []string{`"ref": "cd34"`}, []string{"ab12"}},
+		{"logins of a day", []string{"logins", "--since", "24h"}, 0, []string{"ab12"}, []string{"cd34"}},
+		{"logins that were accepted", []string{"logins", "--outcome", "accepted"}, 0, []string{"cd34"}, []string{"ab12"}},
+		{"blocks", []string{"unblock"}, 0, []string{"BLOCKED", "user bob at 192.0.2.7", "address 2001:db8::/64"}, nil},
+		{"blocks as JSON", []string{"unblock", "--json"}, 0, []string{`"key": "user bob at 192.0.2.7"`, `"failures": 3`}, nil},
+		{"unblock a user", []string{"unblock", "Alice"}, 0, []string{`user corp\alice at 192.0.2.7 is not blocked any more`, "192.0.2.8"}, []string{"bob"}},
+		{"unblock it again, and an address", []string{"unblock", `CORP\alice`, "192.0.2.7"}, 1, []string{"address 192.0.2.7 is not", `not blocked: CORP\alice`}, nil},
+		{"unblock a key", []string{"unblock", "address 2001:db8::/64"}, 0, []string{"2001"}, nil},
+		{"the one that is left", []string{"unblock"}, 0, []string{"user bob"}, []string{"alice", "address"}},
+		{"disable", []string{"disable", `CORP\alice`}, 0, []string{`CORP\alice is disabled; 3 sessions were ended`}, nil},
+		{"no sessions", []string{"sessions", `CORP\alice`}, 0, []string{"no sessions"}, nil},
+	} {
+		code, stdout, stderr := userCommand(t, append(append([]string{"user"}, tt.args...), at...)...)
+		out := stdout + stderr
+		if code != tt.code {
+			t.Errorf("%s: exit code %d, want %d; %s", tt.name, code, tt.code, out)
+		}
+		for _, w := range tt.want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%s does not say %q:\n%s", tt.name, w, out)
+			}
+		}
+		for _, w := range tt.not {
+			if strings.Contains(out, w) {
+				t.Errorf("%s says %q:\n%s", tt.name, w, out)
+			}
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		done, total int
+		want        string
+	}{
+		{0, 0, "[--------------------] 0 of 0 users, 0 %"},
+		{5, 10, "[##########----------] 5 of 10 users, 50 %"},
+		{10, 10, "[####################] 10 of 10 users, 100 %"},
+		{11, 10, "[####################] 11 of 10 users, 110 %"},
+	} {
+		if got := share(tt.done, tt.total); got != tt.want {
+			t.Errorf("%d of %d: %s, want %s", tt.done, tt.total, got, tt.want)
+		}
+	}
+}
