@@ -224,6 +224,9 @@ func (p Params) less(done Params) Params {
 		memory = rest
 	}
 	passes := max((all-part+memory/2)/memory, 1)
+	if (all-part)/passes > uint64(p.Memory) {
+		passes++
+	}
 	return Params{
 		Memory:  max(uint32((all-part)/passes), 8*uint32(p.Threads)),
 		Time:    uint32(passes),
