@@ -84,13 +84,14 @@ const (
 
 const micHeader = 16
 
-// signer makes and verifies MIC tokens (RFC 4121 4.2.6.1) for one side of a
-// context. It is used by one goroutine at a time.
+// signer makes and verifies MIC tokens (RFC 4121 4.2.6.1), and wrap tokens, for
+// one side of a context. It is used by one goroutine at a time.
 type signer struct {
 	key            krb5.Key // the context's: acceptor subkey, else initiator subkey, else session key
 	acceptorSubkey bool     // key is the acceptor's subkey
 	acceptor       bool     // we are the acceptor
 	seq            uint64   // of the next token we send
+	next           uint64   // of the next wrap token that the other side sends
 }
 
 func (s *signer) header(acceptor bool) [micHeader]byte {

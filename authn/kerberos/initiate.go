@@ -23,6 +23,10 @@ type InitiatorConfig struct {
 	// Client's initiators only. Constrained delegation needs none of it.
 	Forward bool
 
+	// Messages asks for what protects the messages after the login. Most
+	// programs leave it out.
+	Messages MessageProtection
+
 	// InsecureNoMutual does not ask the service to prove itself.
 	InsecureNoMutual bool
 }
@@ -114,7 +118,7 @@ func (i *Initiator) start(ctx context.Context, token []byte) ([]byte, error) {
 	if !i.now().Before(t.end) {
 		return nil, fmt.Errorf("kerberos: %v expired at %s", i.ticket, t.end.Format(time.RFC3339))
 	}
-	sum := gssChecksum{flags: ContextReplay | ContextSequence | ContextIntegrity}
+	sum := gssChecksum{flags: i.cfg.Messages.flags()}
 	options := krb5.Flags(0)
 	if !i.cfg.InsecureNoMutual {
 		sum.flags |= ContextMutual
@@ -237,7 +241,7 @@ func (i *Initiator) finishAPRep(body []byte) error {
 	if !p.CTime.Equal(i.sent.ctime) || p.CUSec != i.sent.cusec {
 		return errors.New("kerberos: the service did not prove itself: its AP-REP answers another AP-REQ")
 	}
-	mic := &signer{key: i.sent.subkey, seq: uint64(i.sent.seq)}
+	mic := &signer{key: i.sent.subkey, seq: uint64(i.sent.seq), next: uint64(p.SeqNumber)}
 	if !p.SubKey.IsZero() {
 		mic.key, mic.acceptorSubkey = p.SubKey, true
 	}

@@ -1,6 +1,7 @@
 package kerberos
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -34,6 +35,7 @@ type (
 		Token   []byte   `json:"token,omitempty"`
 		Message []byte   `json:"message,omitempty"`
 		MIC     []byte   `json:"mic,omitempty"`
+		Seal    bool     `json:"seal,omitempty"`
 	}
 	gssAnswer struct {
 		Error    string
@@ -43,6 +45,8 @@ type (
 		Mech     string
 		Flags    []string
 		MIC      []byte
+		Message  []byte
+		Sealed   bool
 	}
 )
 
@@ -265,6 +269,8 @@ func TestPeerMITServer(t *testing.T) {
 		{name: "bound to another connection", cfg: InitiatorConfig{Binding: other}, server: ours, refused: "channel bindings"},
 		{name: "not bound", server: ours, flags: "integrity mutual replay sequence"},
 		{name: "bound, which the server does not look at", cfg: InitiatorConfig{Binding: ours}, flags: "integrity mutual replay sequence"},
+		{name: "sealed", cfg: InitiatorConfig{Messages: MessagesSealed}, flags: "confidentiality integrity mutual replay sequence"},
+		{name: "bare", cfg: InitiatorConfig{Messages: MessagesBare}, flags: "mutual"},
 		{name: "forwarded", cfg: InitiatorConfig{Forward: true}, flags: "delegate integrity mutual replay sequence"},
 	} {
 		for _, framing := range []string{"krb5", "spnego"} {
@@ -299,10 +305,35 @@ func TestPeerMITServer(t *testing.T) {
 					}
 				}
 				checkBothSign(t, p, i)
+				if tt.cfg.Messages == MessagesSealed && framing == "krb5" { // MIT counts the messages of SPNEGO itself
+					checkBothWrap(t, p, i)
+				}
 				if tt.cfg.Forward {
 					checkSpends(t, m, p)
 				}
 			})
+		}
+	}
+}
+
+// checkBothWrap sends messages both ways in wrap tokens. The messages signed
+// before are counted with them on their side.
+func checkBothWrap(t *testing.T, p *gssPeer, i *Initiator) {
+	t.Helper()
+	i.mic.next += 2
+	for n, msg := range [][]byte{nil, []byte("a"), bytes.Repeat([]byte("message "), 5000)} {
+		for _, seal := range []bool{false, true} {
+			token, err := i.Wrap(msg, seal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := p.ask(gssRequest{Do: "unwrap", Token: token}); !bytes.Equal(a.Message, msg) || a.Sealed != seal {
+				t.Errorf("message %d: MIT reads %.20q, sealed %v", n, a.Message, a.Sealed)
+			}
+			a := p.ask(gssRequest{Do: "wrap", Message: msg, Seal: seal})
+			if got, sealed, err := i.Unwrap(a.Token); err != nil || !bytes.Equal(got, msg) || sealed != seal {
+				t.Errorf("message %d of MIT: %.20q, sealed %v, %v", n, got, sealed, err)
+			}
 		}
 	}
 }

@@ -191,6 +191,12 @@ func (l *loginFlags) password(cmd *cobra.Command) (authn.Secret, error) {
 	return readPassword(cmd, l.user, l.passwordFile, passwordVariable, "--password-file")
 }
 
+// passwordInEnvironment reports whether readPassword finds one there.
+func passwordInEnvironment() bool {
+	_, ok := os.LookupEnv(passwordVariable)
+	return ok
+}
+
 // readPassword takes a password from the file that a flag names, the
 // environment, or the terminal, in this order. It is never an argument: those
 // are shown by ps.

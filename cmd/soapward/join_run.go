@@ -48,7 +48,7 @@ func (j *joining) connect() (*ldap.Conn, error) {
 	cfg := ldap.Config{Timeout: joinTimeout, Dialer: j.flags.network.dialer}
 	if j.flags.caFile != "" {
 		var err error
-		if cfg.Roots, err = loadRoots(j.flags.caFile); err != nil {
+		if cfg.Roots, err = loadRoots("--ca-file", j.flags.caFile); err != nil {
 			return nil, err
 		}
 	}
@@ -84,12 +84,12 @@ func (j *joining) connect() (*ldap.Conn, error) {
 	return nil, errors.Join(errs...)
 }
 
-// loadRoots reads the authorities in a file: PEM, or one in DER, which is what
+// loadRoots reads the authorities in a file, which what calls: PEM, or one in DER, which is what
 // certutil writes on Windows.
-func loadRoots(file string) (*x509.CertPool, error) {
+func loadRoots(what, file string) (*x509.CertPool, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read --ca-file: %w", err)
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	roots := x509.NewCertPool()
 	if roots.AppendCertsFromPEM(b) {
@@ -97,7 +97,7 @@ func loadRoots(file string) (*x509.CertPool, error) {
 	}
 	cert, err := x509.ParseCertificate(b)
 	if err != nil {
-		return nil, withRemedy(fmt.Errorf("--ca-file %s has no certificate, in PEM or DER", file), remedyAuthority)
+		return nil, withRemedy(fmt.Errorf("%s %s has no certificate, in PEM or DER", what, file), remedyAuthority)
 	}
 	roots.AddCert(cert)
 	return roots, nil

@@ -76,6 +76,7 @@ in words what is in a login token.`,
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newSyncCommand(),
 		newTokenCommand(),
 		newUserCommand(),
 		newVersionCommand(),
@@ -243,7 +244,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|config|provision|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

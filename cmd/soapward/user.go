@@ -32,7 +32,8 @@ their next request.
 The store is ` + "`sqlite:FILE`" + `, a file that gateways on this machine share, or a
 PostgreSQL, as postgres://USER@HOST/DATABASE?sslmode=verify-full. Its password
 comes from PGPASSWORD or ~/.pgpass, never from an argument.`,
-		Example: `  soapward user list --store sqlite:/var/lib/soapward/soapward.db
+		Example: `  soapward user add --store sqlite:soapward.db carol
+  soapward user list --store sqlite:/var/lib/soapward/soapward.db
   soapward user disable --store sqlite:soapward.db 'CORP\alice'
   soapward user unblock --store postgres://soapward@db.corp.test/soapward?sslmode=verify-full 192.0.2.7
   soapward user import --store sqlite:soapward.db users.csv`,
@@ -43,11 +44,13 @@ comes from PGPASSWORD or ~/.pgpass, never from an argument.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.store, "store", "", "`STORE` of the users: sqlite:FILE or postgres://...")
 	cmd.AddCommand(
+		newUserAddCommand(f),
 		newUserDisableCommand(f),
 		newUserEnableCommand(f),
 		newUserImportCommand(f),
 		newUserListCommand(f),
 		newUserLoginsCommand(f),
+		newUserPasswdCommand(f),
 		newUserSessionsCommand(f),
 		newUserUnblockCommand(f),
 	)

@@ -16,9 +16,8 @@ func decimal(n int) string { return strconv.Itoa(n) }
 
 type listFlags struct {
 	*userFlags
-	q      directory.UserQuery
-	state  string
-	domain bool
+	q     directory.UserQuery
+	state string
 }
 
 // states are the words of --state.

@@ -19,12 +19,22 @@ func (c *Conn) do(ctx context.Context, op, dn string, request func() error) erro
 	stop := context.AfterFunc(limited, func() { _ = c.wire.Close() })
 	err := request()
 	if !stop() {
+		c.broken = true
 		return wrap(op, dn, context.Cause(limited))
 	}
+	if c.ldap.IsClosing() {
+		c.broken = true
+	}
 	if err != nil && c.wire.left.Load() <= 0 {
+		c.broken = true
 		return wrap(op, dn, errTooLong)
 	}
-	return plainError(op, dn, err)
+	err = plainError(op, dn, err)
+	var answered *Error
+	if err != nil && !errors.As(err, &answered) {
+		c.broken = true // or a filter that is none, after which nothing is lost but a connection
+	}
+	return err
 }
 
 // Bind logs in by a password (RFC 4513 5.1.3). user is user@domain or a DN;
@@ -35,11 +45,44 @@ func (c *Conn) Bind(ctx context.Context, user string, password authn.Secret) err
 	if user == "" || password.IsEmpty() {
 		return errors.New("ldap: bind: the user or the password is empty")
 	}
+	return refusal(user, c.bind(ctx, user, password))
+}
+
+// bind is Bind whose error is the server's. It asks for the state of the
+// password (draft-behera-ldap-password-policy-10), which servers without such a
+// policy leave out.
+func (c *Conn) bind(ctx context.Context, user string, password authn.Secret) error {
+	if !c.passwords && !c.layer.sealed() {
+		return errors.New("ldap: bind: no password is sent without TLS: use ldaps://, StartTLS or Kerberos")
+	}
+	var policy *goldap.ControlBeheraPasswordPolicy
 	err := c.do(ctx, "bind", user, func() error {
-		_, err := c.ldap.SimpleBind(goldap.NewSimpleBindRequest(user, password.Reveal(), nil))
+		req := goldap.NewSimpleBindRequest(user, password.Reveal(), []goldap.Control{goldap.NewControlBeheraPasswordPolicy()})
+		result, err := c.ldap.SimpleBind(req)
+		if result != nil {
+			policy, _ = goldap.FindControl(result.Controls, goldap.ControlTypeBeheraPasswordPolicy).(*goldap.ControlBeheraPasswordPolicy)
+		}
 		return err
 	})
-	return refusal(user, err)
+	return policyError(user, policy, err)
+}
+
+// whoAmI asks who is logged in (RFC 4532): "dn:..." or "u:...", and "" where
+// the server does not say.
+func (c *Conn) whoAmI(ctx context.Context) (string, error) {
+	var who string
+	err := c.do(ctx, "who am I", "", func() error {
+		result, err := c.ldap.WhoAmI(nil)
+		if result != nil {
+			who = result.AuthzID
+		}
+		return err
+	})
+	var answered *Error
+	if errors.As(err, &answered) { // the server does not know the question
+		return "", nil
+	}
+	return who, err
 }
 
 // Scope says how far below its base a search goes.
@@ -77,14 +120,11 @@ type Search struct {
 // error that is ErrNotFound; no entries are none. Referrals and references to
 // other servers are left out.
 func (c *Conn) Search(ctx context.Context, s Search) ([]Entry, error) {
-	filter, limit := s.Filter, s.Limit
-	if filter == "" {
-		filter = "(objectClass=*)"
-	}
+	limit := s.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	req := goldap.NewSearchRequest(s.Base, s.Scope.code(), goldap.NeverDerefAliases, limit, 0, false, filter, s.Attributes, nil)
+	req := s.request(limit)
 	req.EnforceSizeLimit = true // the server need not
 	var found *goldap.SearchResult
 	err := c.do(ctx, "search", s.Base, func() (err error) {
@@ -99,6 +139,50 @@ func (c *Conn) Search(ctx context.Context, s Search) ([]Entry, error) {
 		entries[i] = newEntry(e)
 	}
 	return entries, nil
+}
+
+func (s Search) request(limit int) *goldap.SearchRequest {
+	filter := s.Filter
+	if filter == "" {
+		filter = "(objectClass=*)"
+	}
+	return goldap.NewSearchRequest(s.Base, s.Scope.code(), goldap.NeverDerefAliases, limit, 0, false, filter, s.Attributes, nil)
+}
+
+const pageSize = 500 // the servers' own limit is 1000 and 500 (MaxPageSize, sizelimit)
+
+// SearchPages calls found for each entry, however many there are, as they come
+// in pages (RFC 2696): it keeps one page in memory. Limit bounds all pages
+// together, zero means no bound. An error of found ends the search and is
+// returned as it is.
+func (c *Conn) SearchPages(ctx context.Context, s Search, found func(Entry) error) error {
+	paging := goldap.NewControlPaging(pageSize)
+	for n := 0; ; {
+		req := s.request(0)
+		req.Controls = []goldap.Control{paging}
+		req.EnforceSizeLimit = true
+		var page *goldap.SearchResult
+		err := c.do(ctx, "search", s.Base, func() (err error) {
+			page, err = c.ldap.Search(req)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			if n++; s.Limit > 0 && n > s.Limit {
+				return wrap("search", s.Base, ErrTooMany)
+			}
+			if err := found(newEntry(e)); err != nil {
+				return err
+			}
+		}
+		next, _ := goldap.FindControl(page.Controls, goldap.ControlTypePaging).(*goldap.ControlPaging)
+		if next == nil || len(next.Cookie) == 0 {
+			return nil
+		}
+		paging.SetCookie(next.Cookie)
+	}
 }
 
 // An Attribute is a name with the values it has or shall have. It does not

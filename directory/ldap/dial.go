@@ -29,6 +29,16 @@ type Config struct {
 	// HOST, a name or an address.
 	URL string
 
+	// AllowInsecurePlain leaves TLS out where URL is ldap://. Passwords and all
+	// that is read are open to whoever is on the way, who can change them too,
+	// and so log in as anybody. It is for servers on this machine.
+	AllowInsecurePlain bool
+
+	// Sealed leaves TLS out where URL is ldap://, for a connection on which
+	// BindKerberos comes first, which then seals each message. Bind refuses to
+	// send a password there.
+	Sealed bool
+
 	// Roots are the authorities that certificates are verified with. Nil means
 	// those of the system.
 	Roots *x509.CertPool
@@ -47,10 +57,13 @@ type Dialer interface {
 
 // A Conn is a connection to a directory. One goroutine at a time may use it.
 type Conn struct {
-	ldap    *goldap.Conn
-	wire    *meter
-	host    string
-	timeout time.Duration
+	ldap      *goldap.Conn
+	wire      *meter
+	layer     *saslLayer
+	host      string
+	timeout   time.Duration
+	passwords bool // may be sent
+	broken    bool // no further request can be made
 }
 
 // Dial connects and verifies the server's certificate. Where that fails, the
@@ -60,6 +73,9 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 	t, err := parseURL(c.URL)
 	if err != nil {
 		return nil, err
+	}
+	if t.startTLS && (c.AllowInsecurePlain || c.Sealed) {
+		t.startTLS, t.plain = false, true
 	}
 	timeout := c.Timeout
 	if timeout <= 0 {
@@ -82,9 +98,13 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 		_ = raw.Close()
 		return nil, fmt.Errorf("ldap: %s: %w", t.address, err)
 	}
-	conn := goldap.NewConn(secure, true)
+	layer := &saslLayer{Conn: secure}
+	conn := goldap.NewConn(layer, true)
 	conn.Start()
-	return &Conn{ldap: conn, wire: wire, host: t.host, timeout: timeout}, nil
+	return &Conn{
+		ldap: conn, wire: wire, layer: layer, host: t.host, timeout: timeout,
+		passwords: !t.plain || c.AllowInsecurePlain,
+	}, nil
 }
 
 // Close ends the connection. It may be called more than once.
@@ -109,6 +129,7 @@ type target struct {
 	host     string
 	address  string
 	startTLS bool
+	plain    bool // no TLS
 }
 
 func parseURL(s string) (target, error) {
@@ -135,7 +156,8 @@ func parseURL(s string) (target, error) {
 	return t, nil
 }
 
-// secure returns TLS on top of wire, once the certificate is verified.
+// secure returns TLS on top of wire, once the certificate is verified, or wire
+// itself where TLS is left out.
 func (t target) secure(ctx context.Context, wire net.Conn, roots *x509.CertPool) (net.Conn, error) {
 	if t.startTLS {
 		stop := context.AfterFunc(ctx, func() { _ = wire.Close() })
@@ -146,6 +168,9 @@ func (t target) secure(ctx context.Context, wire net.Conn, roots *x509.CertPool)
 		if err != nil {
 			return nil, fmt.Errorf("StartTLS: %w", err)
 		}
+	}
+	if t.plain {
+		return wire, nil
 	}
 	conn := tls.Client(wire, &tls.Config{RootCAs: roots, ServerName: t.host, MinVersion: tls.VersionTLS12})
 	if err := conn.HandshakeContext(ctx); err != nil {

@@ -89,3 +89,16 @@ func IsUnder(dn, ancestor string) bool {
 	}
 	return a.EqualFold(d) || a.AncestorOfFold(d)
 }
+
+// ranged reports whether the server gave a part of the values only, under a
+// name such as "memberOf;range=0-1499" (MS-ADTS 3.1.1.3.1.3.3), and returns
+// that part.
+func (e Entry) ranged(name string) ([]string, bool) {
+	prefix := strings.ToLower(name) + ";range="
+	for n, values := range e.values {
+		if strings.HasPrefix(n, prefix) {
+			return values, true
+		}
+	}
+	return nil, false
+}

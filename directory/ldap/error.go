@@ -131,28 +131,66 @@ func refusal(user string, err error) error {
 	if !errors.As(err, &e) || e.Code != goldap.LDAPResultInvalidCredentials {
 		return err
 	}
-	r := &authn.RefusedError{Mechanism: "LDAP", Reason: authn.ReasonWrongPassword, User: user, Err: e}
+	r := &authn.RefusedError{Mechanism: mechanism, Reason: authn.ReasonWrongPassword, User: user, Err: e}
 	if m := logonCode.FindStringSubmatch(e.Detail); m != nil {
 		if known, ok := logonCodes[strings.ToLower(m[1])]; ok {
-			r.Reason = known
+			r.Reason, r.Hint = known.reason, known.hint
 		}
 	}
 	return r
 }
 
+// mechanism is that of the identities and refusals of this package.
+const mechanism = "LDAP"
+
+// What an operator can do about a refused login.
+const (
+	hintHours       = "the account's logon hours do not allow the login now: change them, or log in later"
+	hintWorkstation = "the account may log on from some workstations only (userWorkstations): add the domain controller's, or clear the list"
+	hintExpired     = "the user's password is too old: the user must change it, in Windows or at the directory's own page"
+	hintMustChange  = "the user must change the password first, in Windows or at the directory's own page"
+	hintLocked      = "the account is locked after too many wrong passwords: unlock it, or wait"
+	hintDisabled    = "enable the account in the directory"
+	hintAccount     = "the account has expired: set a later date in the directory"
+)
+
 // logonCode is where Active Directory puts the cause: "AcceptSecurityContext
 // error, data 52e". It is a Windows error code (MS-ERREF 2.2).
 var logonCode = regexp.MustCompile(`\bdata ([0-9A-Fa-f]{3,8})\b`)
 
-var logonCodes = map[string]authn.Reason{
-	"525": authn.ReasonUnknownUser,
-	"52e": authn.ReasonWrongPassword,
-	"52f": authn.ReasonRestricted,
-	"530": authn.ReasonRestricted, // logon hours
-	"531": authn.ReasonRestricted, // workstation
-	"532": authn.ReasonPasswordExpired,
-	"533": authn.ReasonDisabled,
-	"701": authn.ReasonAccountExpired,
-	"773": authn.ReasonPasswordExpired, // must be changed
-	"775": authn.ReasonLockedOut,
+var logonCodes = map[string]struct {
+	reason authn.Reason
+	hint   string
+}{
+	"525": {authn.ReasonUnknownUser, ""},
+	"52e": {authn.ReasonWrongPassword, ""},
+	"52f": {authn.ReasonRestricted, ""},
+	"530": {authn.ReasonRestricted, hintHours},
+	"531": {authn.ReasonRestricted, hintWorkstation},
+	"532": {authn.ReasonPasswordExpired, hintExpired},
+	"533": {authn.ReasonDisabled, hintDisabled},
+	"569": {authn.ReasonRestricted, ""}, // logon type not granted
+	"701": {authn.ReasonAccountExpired, hintAccount},
+	"773": {authn.ReasonPasswordExpired, hintMustChange},
+	"775": {authn.ReasonLockedOut, hintLocked},
+}
+
+// policyError is the error of a bind, with what a password policy says of it.
+// Whoever must change the password first is not logged in.
+func policyError(user string, policy *goldap.ControlBeheraPasswordPolicy, err error) error {
+	if policy == nil || policy.Error < 0 {
+		return err
+	}
+	r := &authn.RefusedError{Mechanism: mechanism, User: user, Err: err}
+	switch policy.Error {
+	case goldap.BeheraPasswordExpired:
+		r.Reason, r.Hint = authn.ReasonPasswordExpired, hintExpired
+	case goldap.BeheraAccountLocked:
+		r.Reason, r.Hint = authn.ReasonLockedOut, hintLocked
+	case goldap.BeheraChangeAfterReset:
+		r.Reason, r.Hint = authn.ReasonPasswordExpired, hintMustChange
+	default:
+		return err
+	}
+	return r
 }

@@ -16,6 +16,7 @@ import (
 type server struct {
 	addr  string
 	roots *x509.CertPool
+	cert  *x509.Certificate
 
 	mu   sync.Mutex
 	seen bytes.Buffer // what clients sent, decrypted
@@ -34,7 +35,7 @@ func listen(t *testing.T, secure bool, serve func(net.Conn)) *server {
 	t.Helper()
 	web := httptest.NewTLSServer(nil) // for its certificate, good for 127.0.0.1
 	t.Cleanup(web.Close)
-	s := &server{roots: x509.NewCertPool()}
+	s := &server{roots: x509.NewCertPool(), cert: web.Certificate()}
 	s.roots.AddCert(web.Certificate())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -185,7 +184,7 @@ func eachRow(ctx context.Context, q querier, f func(scan func(...any) error) err
 }
 
 // exists makes an error of a change that met no row.
-func (s *Store) exists(ctx context.Context, tx *sql.Tx, id int64) error {
+func (s *Store) exists(ctx context.Context, tx querier, id int64) error {
 	var one int
 	return tx.QueryRowContext(ctx, "SELECT 1 FROM users WHERE id = $1", id).Scan(&one)
 }

@@ -65,27 +65,29 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 	if err := checkUser(u); err != nil {
 		return s.fail("update user", err)
 	}
-	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error {
-		n, err := affected(tx.ExecContext(ctx, `UPDATE users SET realm = $1, name = $2, name_fold = $3, sid = $4, upn = $5, dn = $6,
-			display_name = $7, email = $8, phone = $9, password = $10, local_admin = $11, state = $12, refreshed = $13,
-			version = version + 1, last_login = CASE WHEN last_login < $14 THEN $14 ELSE last_login END
-			WHERE id = $15 AND version = $16`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			if err := s.exists(ctx, tx, u.ID); err != nil {
-				return err
-			}
-			return directory.ErrConflict
-		}
-		return s.setMemberships(ctx, tx, u.ID, u)
-	})
+	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error { return s.update(ctx, tx, u) })
 	if err != nil {
 		return err
 	}
 	u.Version++
 	return nil
+}
+
+func (s *Store) update(ctx context.Context, tx querier, u *directory.User) error {
+	n, err := affected(tx.ExecContext(ctx, `UPDATE users SET realm = $1, name = $2, name_fold = $3, sid = $4, upn = $5, dn = $6,
+		display_name = $7, email = $8, phone = $9, password = $10, local_admin = $11, state = $12, refreshed = $13,
+		version = version + 1, last_login = CASE WHEN last_login < $14 THEN $14 ELSE last_login END
+		WHERE id = $15 AND version = $16`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		if err := s.exists(ctx, tx, u.ID); err != nil {
+			return err
+		}
+		return directory.ErrConflict
+	}
+	return s.setMemberships(ctx, tx, u.ID, u)
 }
 
 // TouchLogin notes a login, unless a later one is noted.
@@ -101,16 +103,23 @@ func (s *Store) TouchLogin(ctx context.Context, id int64, at time.Time) error {
 
 // DeleteUser removes a user. Sessions are not touched; see DeleteSessionsOf.
 func (s *Store) DeleteUser(ctx context.Context, id int64) error {
-	n, err := s.exec(ctx, "delete user", lasts, "DELETE FROM users WHERE id = $1", id)
-	if err == nil && n == 0 {
-		return s.fail("delete user", directory.ErrNotFound)
-	}
-	return err
+	return s.inTx(ctx, "delete user", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		// First the row of the user, for which others who write wait.
+		n, err := affected(tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id))
+		if err == nil && n == 0 {
+			err = directory.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $1", id)
+		return err
+	})
 }
 
 // setMemberships makes groups and roles those of u. What stays is not written
 // again.
-func (s *Store) setMemberships(ctx context.Context, tx *sql.Tx, id int64, u *directory.User) error {
+func (s *Store) setMemberships(ctx context.Context, tx querier, id int64, u *directory.User) error {
 	groups, err := groupsJSON(u.Groups)
 	if err != nil {
 		return err
@@ -146,7 +155,7 @@ func (s *Store) setMemberships(ctx context.Context, tx *sql.Tx, id int64, u *dir
 }
 
 // nameGroups adds the groups that nobody was a member of yet.
-func (s *Store) nameGroups(ctx context.Context, tx *sql.Tx, groups string) error {
+func (s *Store) nameGroups(ctx context.Context, tx querier, groups string) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO group_names (sid, name) SELECT p.sid, p.name FROM ("+s.d.pairs+`) p
 		WHERE NOT EXISTS (SELECT 1 FROM group_names g WHERE g.sid = p.sid AND g.name = p.name) ORDER BY 1, 2 ON CONFLICT DO NOTHING`, groups)
 	return err

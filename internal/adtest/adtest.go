@@ -195,10 +195,12 @@ func (dc *DC) provision(ctx context.Context) error {
 		"winbindd socket directory":  dc.path("winbindd"),
 		"ntp signd socket directory": dc.path("ntp_signd"),
 		"log file":                   dc.path("samba.log"),
-		"tls certfile":               dc.CAFile,
-		"tls cafile":                 "",
-		"tls keyfile":                dc.KeyFile,
-		"dns forwarder":              "0.0.0.0", // none: names outside the domain stay unknown
+		// As Windows does: Kerberos inside TLS needs no second protection.
+		"ldap server require strong auth": "allow_sasl_over_tls",
+		"tls certfile":                    dc.CAFile,
+		"tls cafile":                      "",
+		"tls keyfile":                     dc.KeyFile,
+		"dns forwarder":                   "0.0.0.0", // none: names outside the domain stay unknown
 		// No file server and no winbindd: those are processes of their own.
 		"server services": "rpc, ldap, cldap, kdc, dns",
 	}

@@ -99,6 +99,7 @@ var ours = rules{
 		"./internal/archtest":     {standardOnly: true},
 		"./internal/testenv":      {standardOnly: true},
 		"./internal/adtest":       {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/slapdtest":    {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/pgtest":       {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/mittest":      {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/e2e/...":      {imports: everything},
@@ -159,7 +160,7 @@ var ours = rules{
 	tests: []string{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
 		"./directory/dirtest",
-		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
+		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
 		"./internal/interop/...",
 	},
 }

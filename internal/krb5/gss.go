@@ -18,6 +18,7 @@ const (
 	TokenAPRep TokenID = 0x0200
 	TokenError TokenID = 0x0300
 	TokenMIC   TokenID = 0x0404 // not framed (RFC 4121 4.2.6.1)
+	TokenWrap  TokenID = 0x0504 // not framed (RFC 4121 4.2.6.2)
 )
 
 // OIDKerberos returns the OID of the Kerberos mechanism (RFC 4121 1.1).

@@ -47,6 +47,9 @@ var packages = map[string]string{
 	"kdb5_util":                            "krb5-kdc",
 	"krb5kdc":                              "krb5-kdc",
 	"libnss_wrapper.so":                    "libnss-wrapper",
+	"ldapadd":                              "ldap-utils",
+	"ldapmodify":                           "ldap-utils",
+	"ldapsearch":                           "ldap-utils",
 	"net":                                  "samba-common-bin",
 	"ntlm_auth":                            "winbind",
 	"kinit":                                "krb5-user",
@@ -61,6 +64,8 @@ var packages = map[string]string{
 	"php extension curl":                   "php-curl",
 	"samba":                                "samba-ad-dc",
 	"samba-tool":                           "samba-ad-dc",
+	"slapd":                                "slapd",
+	"/usr/lib/ldap/ppolicy.so":             "slapd",
 	"smbd":                                 "samba-ad-dc", // which depends on samba
 	"wbinfo":                               "winbind",
 	"winbindd":                             "winbind",

@@ -93,6 +93,14 @@ class Peer:
             base64.b64decode(r["message"]), base64.b64decode(r["mic"]))
         return {}
 
+    def wrap(self, r):
+        token = self.context.wrap(base64.b64decode(r.get("message") or ""), r.get("seal", False))
+        return {"token": base64.b64encode(token.message).decode(), "sealed": token.encrypted}
+
+    def unwrap(self, r):
+        m = self.context.unwrap(base64.b64decode(r["token"]))
+        return {"message": base64.b64encode(m.message).decode(), "sealed": m.encrypted}
+
 
 peer = Peer()
 for line in sys.stdin:

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/password"
+	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
+)
+
+// newPasswordFlags are the flags of commands that set a password.
+type newPasswordFlags struct {
+	*userFlags
+	passwordFile string
+}
+
+const newPasswordHelp = `The password is asked for twice on the terminal, or taken from ` + passwordVariable + `
+or --password-file. It must have 12 characters, be none of the first that are
+guessed, and not be the user's name. Only its hash (argon2id) is kept.`
+
+func (f *newPasswordFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
+}
+
+// hash asks for the new password of u, checks it and hashes it.
+func (f *newPasswordFlags) hash(cmd *cobra.Command, u *directory.User) (directory.PasswordHash, error) {
+	pw, err := readNewPassword(cmd, u.Name, f.passwordFile)
+	if err != nil {
+		return directory.PasswordHash{}, err
+	}
+	var refused *password.PolicyError
+	switch err := (password.Policy{}).Check(u, pw.Reveal()); {
+	case errors.As(err, &refused):
+		return directory.PasswordHash{}, errors.New(refused.Text())
+	case err != nil:
+		return directory.PasswordHash{}, err
+	}
+	return new(password.Hasher).Hash(cmd.Context(), pw.Reveal())
+}
+
+// readNewPassword is readPassword, with a second question on a terminal: nobody
+// sees what he types.
+func readNewPassword(cmd *cobra.Command, user, file string) (authn.Secret, error) {
+	if file != "" || passwordInEnvironment() {
+		return readPassword(cmd, user, file, passwordVariable, "--password-file")
+	}
+	first, err := readPassword(cmd, user+" (new)", file, passwordVariable, "--password-file")
+	if err != nil {
+		return first, err
+	}
+	second, err := readPassword(cmd, user+" (again)", file, passwordVariable, "--password-file")
+	if err != nil {
+		return second, err
+	}
+	if first.Reveal() != second.Reveal() {
+		return authn.Secret{}, errors.New("the two passwords differ; nothing was changed")
+	}
+	return first, nil
+}
+
+type addFlags struct {
+	newPasswordFlags
+	user       directory.User
+	noPassword bool
+}
+
+func newUserAddCommand(uf *userFlags) *cobra.Command {
+	f := &addFlags{newPasswordFlags: newPasswordFlags{userFlags: uf}}
+	cmd := &cobra.Command{
+		Use:   "add NAME --store STORE [flags]",
+		Short: "Add a user with a password",
+		Long: `Add a user. Users of a directory need not be added: they are at their first login.
+
+` + newPasswordHelp,
+		Example: `  soapward user add --store sqlite:soapward.db carol --display 'Carol Clark' --email carol@example.com
+  soapward user add --store sqlite:soapward.db admin --local-admin`,
+		Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	f.register(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.user.Realm, "realm", "", "`REALM` that the user logs in at")
+	fl.StringVar(&f.user.DisplayName, "display", "", "`NAME` to people")
+	fl.StringVar(&f.user.Email, "email", "", "e-mail `ADDRESS`")
+	fl.StringVar(&f.user.Phone, "phone", "", "mobile phone `NUMBER`")
+	fl.StringArrayVar(&f.user.Roles, "role", nil, "a `ROLE` of the user; may be repeated")
+	fl.BoolVar(&f.user.LocalAdmin, "local-admin", false, "may log in to the console without the external provider")
+	fl.BoolVar(&f.noPassword, "no-password", false, "without a password: the user cannot log in with one of ours")
+	return cmd
+}
+
+// oneName takes the name of a user.
+func oneName(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef(cmd, "want one NAME, not %d", len(args))
+	}
+	return nil
+}
+
+func (f *addFlags) run(cmd *cobra.Command, name string) error {
+	if f.noPassword && f.passwordFile != "" {
+		return usagef(cmd, "--no-password and --password-file exclude each other")
+	}
+	f.user.Name = name
+	if err := store.CheckUser(&f.user); err != nil {
+		return err
+	}
+	return f.with(cmd, func(ctx context.Context, s *store.Store) error {
+		// Before somebody types a password twice for nothing.
+		switch u, err := s.User(ctx, name); {
+		case err == nil:
+			return existsAlready(u.Name)
+		case !errors.Is(err, directory.ErrNotFound):
+			return err
+		}
+		if !f.noPassword {
+			var err error
+			if f.user.Password, err = f.hash(cmd, &f.user); err != nil {
+				return err
+			}
+		}
+		err := s.CreateUser(ctx, &f.user)
+		if errors.Is(err, directory.ErrExists) {
+			return existsAlready(name)
+		}
+		if err != nil {
+			return err
+		}
+		return printUser(cmd, &f.user, "was added")
+	})
+}
+
+func existsAlready(name string) error {
+	return withRemedy(fmt.Errorf("user %s exists already", name), "soapward user passwd "+shellWord(name)+" sets a new password")
+}
+
+func newUserPasswdCommand(uf *userFlags) *cobra.Command {
+	f := &newPasswordFlags{userFlags: uf}
+	keep := false
+	cmd := &cobra.Command{
+		Use:   "passwd NAME --store STORE [flags]",
+		Short: "Set a user's password, and end the sessions",
+		Long: `Set a user's password. Sessions of the user end, unless --keep-sessions: whoever
+knew the old password may have one.
+
+` + newPasswordHelp,
+		Example: `  soapward user passwd --store sqlite:soapward.db carol`,
+		Args:    oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.with(cmd, func(ctx context.Context, s *store.Store) error { return f.passwd(ctx, cmd, s, args[0], keep) })
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&keep, "keep-sessions", false, "leave the user's sessions as they are")
+	return cmd
+}
+
+func (f *newPasswordFlags) passwd(ctx context.Context, cmd *cobra.Command, s *store.Store, name string, keep bool) error {
+	u, err := userNamed(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	hash, err := f.hash(cmd, u)
+	if err != nil {
+		return err
+	}
+	u, err = updateUser(ctx, s, name, func(u *directory.User) bool {
+		u.Password = hash
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	text := "has a new password"
+	if !keep {
+		n, err := s.DeleteSessionsOf(ctx, u.Name)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			text += "; " + count(n, "session was ended", "sessions were ended")
+		}
+	}
+	return printUser(cmd, u, text)
+}
+
+// printUser says what became of a user.
+func printUser(cmd *cobra.Command, u *directory.User, text string) error {
+	if wantJSON(cmd) {
+		return printJSON(cmd.OutOrStdout(), asUserJSON(u))
+	}
+	p := printer(cmd)
+	p.Line(oneLine(u.Name + " " + text))
+	return p.Err
+}

@@ -1,0 +1,299 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+const (
+	defaultRefreshAfter = time.Minute
+	defaultTimeout      = 5 * time.Second
+
+	// rereadAfter is for how long a user whom an operator disabled may go on.
+	rereadAfter = 5 * time.Second
+
+	// awayFor is for how long a directory is left alone that did not answer, and
+	// took longer than slow for it.
+	awayFor = 10 * time.Second
+	slow    = time.Second
+
+	// maxKnown is how many users are kept in memory before those are dropped who
+	// have not been seen for a while.
+	maxKnown = 20_000
+
+	tries = 4 // to write what others write as well
+)
+
+// A Provisioner keeps the users of one realm at their logins. Realm and Store
+// must be set. The fields must not change after the first login. It is safe for
+// concurrent use, also by several nodes with one store.
+type Provisioner struct {
+	Realm string     // as in directory.User.Realm
+	Store LoginStore // fails closed: without it nobody logs in
+
+	// Source is where names, addresses and groups come from. Nil means that a
+	// user has what the login itself says.
+	//
+	// A source that does not answer keeps nobody out whom the login proved to be
+	// who he is, but those who were disabled by the directory.
+	Source Source
+
+	// KnownOnly refuses users who are not in the store, instead of making them at
+	// their first login.
+	KnownOnly bool
+
+	// Aliases are former names of the realm, whose users are its users.
+	Aliases []string
+
+	// RefreshAfter is how often, at most, the source is asked for the same user.
+	// Zero means a minute. Groups that a mechanism asserts at each login, as
+	// Kerberos does, do not wait for it.
+	RefreshAfter time.Duration
+
+	// Timeout is how long a login waits for the source. Zero means 5 s.
+	Timeout time.Duration
+
+	Logger *slog.Logger     // nil means slog.Default()
+	Now    func() time.Time // nil means time.Now
+
+	mu    sync.RWMutex
+	known map[string]*entry
+
+	silentUntil atomic.Int64 // the source is left alone, in Unix nanoseconds
+	silent      atomic.Bool  // somebody was told so
+}
+
+// entry is what is known of one user.
+type entry struct {
+	sem  chan struct{} // of one, for who asks store and source
+	last atomic.Pointer[snapshot]
+
+	touched atomic.Int64 // when the last login was written, in Unix nanoseconds
+}
+
+// snapshot is what the store and the source said. It is never modified.
+type snapshot struct {
+	user  *directory.User
+	read  time.Time // of the store
+	asked time.Time // the source, or when that was tried
+}
+
+// Wrap returns an authenticator that lets in whom next lets in, as users of the
+// realm. Passwords that are asked in an order, such as internal ones before
+// those of a domain, need Verifier in place of it.
+func (p *Provisioner) Wrap(next authn.Authenticator) authn.Authenticator {
+	return &authenticator{p, next}
+}
+
+type authenticator struct {
+	p    *Provisioner
+	next authn.Authenticator
+}
+
+var _ authn.Authenticator = (*authenticator)(nil)
+
+func (a *authenticator) Challenges(r *http.Request) []authn.Challenge { return a.next.Challenges(r) }
+
+func (a *authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
+	res, err := a.next.Authenticate(r)
+	if err != nil || res.Identity == nil {
+		return res, err
+	}
+	id, err := a.p.provision(r.Context(), res.Identity, res.Fresh)
+	if err != nil {
+		return nil, err
+	}
+	if id == res.Identity {
+		return res, nil
+	}
+	c := *res // the authenticator may hold on to its own
+	c.Identity = id
+	return &c, nil
+}
+
+// A Verifier judges a user name and a password, as password.Verifier does.
+type Verifier interface {
+	VerifyPassword(ctx context.Context, user, password string) (*authn.Identity, error)
+}
+
+// Verifier returns a verifier that accepts whom next accepts, as users of the
+// realm.
+func (p *Provisioner) Verifier(next Verifier) Verifier { return &verifier{p, next} }
+
+type verifier struct {
+	p    *Provisioner
+	next Verifier
+}
+
+func (v *verifier) VerifyPassword(ctx context.Context, user, password string) (*authn.Identity, error) {
+	id, err := v.next.VerifyPassword(ctx, user, password)
+	if err != nil || id == nil {
+		return id, err
+	}
+	return v.p.provision(ctx, id, true)
+}
+
+// Provision returns the identity of a caller who just logged in, completed with
+// what store and source know: the name of the user, the SID, the display name,
+// the UPN, and groups if the login brought none. The error is a
+// *authn.RefusedError for a user who must not log in, and wraps
+// authn.ErrUnavailable if that cannot be found out.
+//
+// Most programs use Wrap or Verifier instead.
+func (p *Provisioner) Provision(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
+	return p.provision(ctx, id, true)
+}
+
+func (p *Provisioner) provision(ctx context.Context, id *authn.Identity, fresh bool) (*authn.Identity, error) {
+	e := p.entry(id)
+	s, err := p.current(ctx, e, id)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		p.touch(ctx, e, s)
+	}
+	return dress(id, s.user), nil
+}
+
+// current returns what is known of a user, up to date.
+func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity) (*snapshot, error) {
+	s := e.last.Load()
+	if s != nil && p.upToDate(s) {
+		return s, nil
+	}
+	select {
+	case e.sem <- struct{}{}:
+	default:
+		// Somebody asks for the same user. Nobody need wait for a slow directory
+		// if the user was good a moment ago.
+		if s != nil && p.now().Sub(s.read) < p.refreshAfter() {
+			return s, nil
+		}
+		select {
+		case e.sem <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("provision: %w: %w", authn.ErrUnavailable, ctx.Err())
+		}
+	}
+	defer func() { <-e.sem }()
+	if s = e.last.Load(); s != nil && p.upToDate(s) {
+		return s, nil // by whom we waited for
+	}
+	s, err := p.resolve(ctx, id, s)
+	if err != nil {
+		e.last.Store(nil)
+		return nil, err
+	}
+	e.last.Store(s)
+	return s, nil
+}
+
+func (p *Provisioner) upToDate(s *snapshot) bool {
+	now := p.now()
+	return now.Sub(s.read) < rereadAfter && (p.Source == nil || now.Sub(s.asked) < p.refreshAfter())
+}
+
+// touch writes the time of a login.
+func (p *Provisioner) touch(ctx context.Context, e *entry, s *snapshot) {
+	now := p.now()
+	last := e.touched.Load()
+	if now.UnixNano()-last < int64(p.refreshAfter()) || !e.touched.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	if err := p.Store.TouchLogin(ctx, s.user.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+		// The login is decided, and a later one writes it.
+		p.logger().LogAttrs(ctx, slog.LevelWarn, "the time of a login is not written",
+			slog.String("user", s.user.Name), slog.String("cause", err.Error()))
+	}
+}
+
+// dress completes an identity by what is known of its user.
+func dress(id *authn.Identity, u *directory.User) *authn.Identity {
+	domain, account := u.Account()
+	if id.Account == account && id.Domain == domain && (id.SID != "" || u.SID == "") && (id.UPN != "" || u.UPN == "") &&
+		(id.DisplayName != "" || u.DisplayName == "") && (len(id.Groups) > 0 || len(u.Groups) == 0) {
+		return id
+	}
+	c := *id // an Identity is never modified after it was made
+	c.Account, c.Domain = account, domain
+	if c.SID == "" {
+		c.SID = u.SID
+	}
+	if c.UPN == "" {
+		c.UPN = u.UPN
+	}
+	if c.DisplayName == "" {
+		c.DisplayName = u.DisplayName
+	}
+	if len(c.Groups) == 0 { // those of a PAC are what the domain says for this login
+		c.Groups = u.Groups
+	}
+	return &c
+}
+
+// entry returns the place of a user in memory.
+func (p *Provisioner) entry(id *authn.Identity) *entry {
+	key := string(id.SID)
+	if key == "" {
+		key = directory.FoldName(id.String())
+	}
+	p.mu.RLock()
+	e := p.known[key]
+	p.mu.RUnlock()
+	if e != nil {
+		return e
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e = p.known[key]; e != nil {
+		return e
+	}
+	if p.known == nil {
+		p.known = make(map[string]*entry)
+	}
+	if len(p.known) >= maxKnown {
+		p.forget()
+	}
+	e = &entry{sem: make(chan struct{}, 1)}
+	p.known[key] = e
+	return e
+}
+
+// forget drops users who were not seen for a while, or all.
+func (p *Provisioner) forget() {
+	now := p.now()
+	for key, e := range p.known {
+		if s := e.last.Load(); s == nil || now.Sub(s.read) >= p.refreshAfter() {
+			delete(p.known, key)
+		}
+	}
+	if len(p.known) > maxKnown/2 { // or each new user would look through all
+		clear(p.known)
+	}
+}
+
+func (p *Provisioner) now() time.Time { return clock(p.Now) }
+
+func (p *Provisioner) logger() *slog.Logger {
+	if p.Logger != nil {
+		return p.Logger
+	}
+	return slog.Default()
+}
+
+func (p *Provisioner) refreshAfter() time.Duration {
+	if p.RefreshAfter > 0 {
+		return p.RefreshAfter
+	}
+	return defaultRefreshAfter
+}

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
+)
+
+func TestUpdateUsers(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "users.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	var users []*directory.User
+	for i := range 300 {
+		u := &directory.User{Name: fmt.Sprintf(`CORP\user%d`, i), Roles: []string{"old", "kept"}, Groups: []authn.Group{{Name: "old"}}}
+		if err := s.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		users = append(users, u)
+	}
+	for i, u := range users {
+		u.Email, u.Roles = fmt.Sprintf("%d@example.com", i), []string{"kept"}
+		u.Groups = []authn.Group{{Name: fmt.Sprintf(`CORP\group%d`, i%7)}, {SID: "S-1-1-0"}}
+	}
+	if err := s.UpdateUsers(t.Context(), users); err != nil {
+		t.Fatal(err)
+	}
+	for i, u := range users {
+		got, err := s.UserByID(t.Context(), u.ID)
+		if err != nil || got.Email != u.Email || got.Version != 2 || u.Version != 2 || len(got.Groups) != 2 || len(got.Roles) != 1 || got.Roles[0] != "kept" {
+			t.Fatalf("user %d is %+v, %v", i, got, err)
+		}
+	}
+
+	// One whom somebody changed keeps all from being written.
+	stale := *users[200]
+	if err := s.UpdateUser(t.Context(), users[200]); err != nil {
+		t.Fatal(err)
+	}
+	users[199].Email = "lost@example.com"
+	if err := s.UpdateUsers(t.Context(), []*directory.User{users[199], &stale}); !errors.Is(err, directory.ErrConflict) || users[199].Version != 2 {
+		t.Errorf("error %v, version %d", err, users[199].Version)
+	}
+	if got, err := s.UserByID(t.Context(), users[199].ID); err != nil || got.Email != "199@example.com" || got.Version != 2 {
+		t.Errorf("the other one is %+v, %v", got, err)
+	}
+	users[199].Name = users[198].Name
+	if err := s.UpdateUsers(t.Context(), users[199:200]); !errors.Is(err, directory.ErrExists) {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	if err := s.DeleteUser(t.Context(), users[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.UpdateUsers(t.Context(), users[:1]); !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("a user who is gone: %v", err)
+	}
+}

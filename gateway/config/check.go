@@ -1,0 +1,217 @@
+package config
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// check looks at what a part says of others, and at what must be there.
+func (d *decoder) check(c *Config) {
+	if len(c.Listen) == 0 && len(c.Services) > 0 {
+		d.fail(nil, `listen is missing: services need an address, such as listen: [{addr: ":443", tls: {cert: gw.pem, key: gw.key}}]`)
+	}
+	taken := make(map[Address]string)
+	use := func(v any, a Address, path string) {
+		if a == "" {
+			d.failAt(v, "addr is missing in %s: want an address to listen at, such as :443", path)
+		} else if other := taken[a]; other != "" {
+			d.failAt(v, "%s listens at %s, as %s does", path, a, other)
+		} else {
+			taken[a] = path
+		}
+	}
+	for i := range c.Listen {
+		l := &c.Listen[i]
+		use(l, l.Addr, index("listen", i))
+		d.checkTLS(l.TLS, index("listen", i))
+	}
+	if c.Admin != nil {
+		use(c.Admin, c.Admin.Addr, "admin")
+		d.checkTLS(c.Admin.TLS, "admin")
+	}
+	d.checkStore(&c.Store)
+	d.checkLimits(c)
+	for _, name := range slices.Sorted(maps.Keys(c.Realms)) {
+		d.checkRealm(c, name, c.Realms[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
+		d.checkRoles(c, c.Roles[name].Roles, "roles."+name+".roles")
+	}
+	d.checkSettings(c, &c.Defaults, nil, "defaults")
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		d.checkService(c, c.Services[name], "services."+name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
+		u, path := c.Upstreams[name], "upstreams."+name
+		use(u, u.Listen, path)
+		d.checkUpstream(c, u, path)
+	}
+}
+
+func (d *decoder) checkTLS(t *TLS, path string) {
+	if t != nil && (t.Cert == "" || t.Key == "") {
+		d.failAt(t, "%s.tls: want both cert and key", path)
+	}
+}
+
+func (d *decoder) checkStore(s *Store) {
+	switch {
+	case s.Driver == "" && s.DSN == "":
+	case s.Driver == "" || s.DSN == "":
+		d.failAt(s, "store: want both driver and dsn, such as {driver: sqlite, dsn: /var/lib/soapward/soapward.db}")
+	case s.Driver == SQLite && !s.Password.IsZero():
+		d.failAt(s, "store.password is for postgres: a file of SQLite has none")
+	case s.Driver == Postgres && dsnPassword(s.DSN):
+		d.failAt(&s.DSN, "store.dsn holds a password: take it out, and name a file or an environment variable with it in store.password")
+	}
+	if s.Driver == SQLite && !strings.HasPrefix(s.DSN, "/") && s.DSN != "" && !strings.Contains(s.DSN, ":") {
+		s.DSN = string(d.path(nil, s.DSN, "store.dsn"))
+	}
+}
+
+// dsnPassword reports whether a DSN of PostgreSQL has a password.
+func dsnPassword(dsn string) bool {
+	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
+		_, set := u.User.Password()
+		return set || u.Query().Has("password")
+	}
+	return strings.Contains(strings.ToLower(strings.Join(strings.Fields(dsn), "")), "password=")
+}
+
+func (d *decoder) checkLimits(c *Config) {
+	for _, t := range []struct {
+		rules []ThrottleRule
+		path  string
+	}{{c.Throttle.User, "throttle.user"}, {c.Throttle.Address, "throttle.address"}} {
+		for i := range t.rules {
+			r := &t.rules[i]
+			switch {
+			case r.Failures < 1 || r.Block <= 0:
+				d.failAt(r, "%s: want failures and block, such as {failures: 3, block: 30s}", index(t.path, i))
+			case i > 0 && r.Failures <= t.rules[i-1].Failures:
+				d.failAt(r, "%s.failures is %d: want more than in the rule before, %d", index(t.path, i), r.Failures, t.rules[i-1].Failures)
+			}
+		}
+	}
+	if s := &c.Sessions; s.Idle > s.Absolute {
+		d.failAt(s, "sessions.idle is longer than sessions.absolute")
+	}
+	switch p := &c.Passwords; {
+	case p.MinLength < 8 || p.MinLength > 128:
+		d.failAt(&p.MinLength, "passwords.min_length is %d: want 8 to 128", p.MinLength)
+	case p.MemoryKiB < 8<<10 || p.MemoryKiB > 1<<20:
+		d.failAt(&p.MemoryKiB, "passwords.memory_kib is %d: want 8192 to 1048576", p.MemoryKiB)
+	case p.Passes < 1 || p.Passes > 16:
+		d.failAt(&p.Passes, "passwords.passes is %d: want 1 to 16", p.Passes)
+	}
+}
+
+func (d *decoder) checkRealm(c *Config, name string, r *Realm) {
+	path := "realms." + name
+	if r.AD != nil && r.LDAP != nil {
+		d.failAt(r.LDAP, "%s has both ad and ldap: want one directory in a realm", path)
+	}
+	if r.Kerberos == nil && r.NTLM == nil && r.AD == nil && r.LDAP == nil && r.Internal == nil && r.OIDC == nil {
+		d.failAt(r, "%s says of no way to prove a login: want kerberos, ntlm, ad, ldap, internal or oidc", path)
+	}
+	for i := range r.Aliases {
+		if c.Realms[r.Aliases[i]] != nil {
+			d.failAt(&r.Aliases[i], "%s: %q is a realm of its own", index(path+".aliases", i), clip(r.Aliases[i]))
+		}
+	}
+	need := func(v any, ok bool, format string, args ...any) {
+		if !ok {
+			d.failAt(v, format, args...)
+		}
+	}
+	if k := r.Kerberos; k != nil {
+		need(k, k.Realm != "" && k.Keytab != "", "%s.kerberos: want realm and keytab, such as {realm: CORP.TEST, keytab: gw.keytab}", path)
+	}
+	if n := r.NTLM; n != nil {
+		need(n, n.Verifier != "", "%s.ntlm: want verifier: netlogon, or winbind", path)
+		need(n, n.Verifier != Netlogon || n.Computer != "" && !n.Secret.IsZero(),
+			"%s.ntlm: netlogon wants computer and secret, which soapward join makes: {verifier: netlogon, computer: GW01$, secret: {file: GW01.secret}}", path)
+	}
+	if a := r.AD; a != nil {
+		d.checkAD(a, path+".ad")
+	}
+	if l := r.LDAP; l != nil {
+		d.checkLDAP(l, path+".ldap")
+	}
+	if o := r.OIDC; o != nil {
+		need(o, o.Issuer.URL != nil && o.ClientID != "", "%s.oidc: want issuer and client_id", path)
+		need(o, o.Issuer.URL == nil || o.Issuer.Scheme == "https" || loopback(o.Issuer.Hostname()), "%s.oidc.issuer: want https", path)
+	}
+}
+
+func (d *decoder) checkAD(a *AD, path string) {
+	if len(a.URL) == 0 && a.Domain == "" {
+		d.failAt(a, "%s: want url, or domain for controllers that DNS names, such as {domain: corp.test, default_domain: CORP}", path)
+	}
+	for i := range a.URL {
+		u := a.URL[i]
+		if u.Base() != "" {
+			d.failAt(&a.URL, "%s.url: %s names a base DN: write it as base", path, u)
+		}
+		if a.Sealed && u.Scheme == "ldaps" {
+			d.failAt(&a.URL, "%s.url: sealed is for ldap://, %s has TLS", path, u)
+		}
+	}
+	if strings.ContainsAny(a.DefaultDomain, `\/@. `) {
+		d.failAt(&a.DefaultDomain, "%s.default_domain is %q: want the short name, such as CORP", path, clip(a.DefaultDomain))
+	}
+	d.checkBind(a, a.BindUser, a.BindPassword, path)
+}
+
+func (d *decoder) checkBind(v any, user string, password Secret, path string) {
+	if (user == "") != password.IsZero() {
+		d.failAt(v, "%s: want both bind_user and bind_password, or none", path)
+	}
+}
+
+func (d *decoder) checkLDAP(l *LDAP, path string) {
+	if len(l.URL) == 0 {
+		d.failAt(l, "%s.url is missing: want ldaps://SERVER/BASE, such as ldaps://ldap.example.com/dc=example,dc=com", path)
+		return
+	}
+	base := l.URL[0].Base()
+	for _, u := range l.URL[1:] {
+		if u.Base() != base {
+			d.failAt(&l.URL, "%s.url: all servers want the same base DN", path)
+		}
+	}
+	switch {
+	case l.Base == "":
+		l.Base = base
+	case base != "" && base != l.Base:
+		d.failAt(&l.Base, "%s.base is another than that of the url, %q", path, clip(base))
+	}
+	switch {
+	case l.Base == "":
+		d.failAt(l, "%s: want a base DN, in the url or as base", path)
+	case l.Filter != "" && !strings.Contains(l.Filter, "{user}"):
+		d.failAt(&l.Filter, "%s.filter: want {user} in it, where the user's name goes, such as (uid={user})", path)
+	case l.Filter != "" && (!strings.HasPrefix(l.Filter, "(") || !strings.HasSuffix(l.Filter, ")")):
+		d.failAt(&l.Filter, "%s.filter: want parentheses around it, such as (uid={user})", path)
+	case l.Filter != "" && l.BindName != "":
+		d.failAt(&l.BindName, "%s: filter and bind_name exclude each other: with a filter, the entry that it finds binds", path)
+	case l.BindName != "" && !strings.Contains(l.BindName, "{user}"):
+		d.failAt(&l.BindName, "%s.bind_name: want {user} in it, where the user's name goes", path)
+	case l.Style == StyleAD && l.Filter != "":
+		d.failAt(&l.Filter, "%s.filter is for style: standard", path)
+	case l.Groups == GroupsChain:
+		d.failAt(&l.Groups, "%s.groups: chain is for ad", path)
+	}
+	for i := range l.URL {
+		if l.AllowInsecurePlain && l.URL[i].Scheme == "ldaps" {
+			d.failAt(&l.AllowInsecurePlain, "%s.allow_insecure_plain is for ldap://: %s has TLS", path, l.URL[i].Server())
+		}
+	}
+	d.checkBind(l, l.BindUser, l.BindPassword, path)
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+}

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// Config is a configuration. It is not modified after it was parsed.
+type Config struct {
+	Listen []Listener `yaml:"listen"`
+	Admin  *Admin     `yaml:"admin"`
+
+	// TrustedProxies are those whose X-Forwarded-For counts.
+	TrustedProxies []Network `yaml:"trusted_proxies"`
+
+	Store     Store     `yaml:"store"`
+	Sessions  Sessions  `yaml:"sessions"`
+	Throttle  Throttle  `yaml:"throttle"`
+	Passwords Passwords `yaml:"passwords"`
+
+	Realms map[string]*Realm `yaml:"realms"`
+	Roles  map[string]*Role  `yaml:"roles"`
+
+	// Defaults are the settings that services inherit.
+	Defaults  Settings             `yaml:"defaults"`
+	Services  map[string]*Service  `yaml:"services"`
+	Upstreams map[string]*Upstream `yaml:"upstreams"`
+}
+
+// A Listener is where the gateway takes requests.
+type Listener struct {
+	Addr Address `yaml:"addr"`
+	TLS  *TLS    `yaml:"tls"` // nil: plain HTTP
+}
+
+// TLS names a certificate and its key, in PEM.
+type TLS struct {
+	Cert Path `yaml:"cert"`
+	Key  Path `yaml:"key"`
+}
+
+// Admin is where health, readiness, metrics and console are.
+type Admin struct {
+	Addr Address `yaml:"addr"`
+	TLS  *TLS    `yaml:"tls"`
+}
+
+// Store is where users, sessions and counters are kept. Its zero value is none.
+type Store struct {
+	Driver Driver `yaml:"driver"`
+	// DSN is the file of SQLite, or what PostgreSQL wants, which holds no
+	// password.
+	DSN      string `yaml:"dsn"`
+	Password Secret `yaml:"password"` // for PostgreSQL
+
+	KeepLogins Duration `yaml:"keep_logins"` // history of logins
+}
+
+// A Driver is the kind of a Store.
+type Driver string
+
+// Drivers.
+const (
+	SQLite   Driver = "sqlite"
+	Postgres Driver = "postgres"
+)
+
+func (Driver) choices() []string { return []string{string(SQLite), string(Postgres)} }
+
+// Sessions are logins of browsers that last for more than a request.
+type Sessions struct {
+	Idle     Duration `yaml:"idle"`
+	Absolute Duration `yaml:"absolute"`
+	Remember Duration `yaml:"remember"` // "keep me logged in"
+
+	// AllowInsecureHTTP leaves Secure off cookies, for development.
+	AllowInsecureHTTP bool `yaml:"allow_insecure_http"`
+}
+
+// Throttle is the protection against guessing of passwords.
+type Throttle struct {
+	Window  Duration       `yaml:"window"` // in which failures are counted
+	User    []ThrottleRule `yaml:"user"`   // of a user together with an address
+	Address []ThrottleRule `yaml:"address"`
+}
+
+// A ThrottleRule blocks for a time after so many failures.
+type ThrottleRule struct {
+	Failures int      `yaml:"failures"`
+	Block    Duration `yaml:"block"`
+}
+
+// Passwords are the rules for internal ones.
+type Passwords struct {
+	MinLength int `yaml:"min_length"` // in characters
+	MemoryKiB int `yaml:"memory_kib"` // of a hash, argon2id
+	Passes    int `yaml:"passes"`     // of a hash
+}
+
+// A Role is who has it: users and groups, any of them.
+type Role struct {
+	Groups []string `yaml:"groups"` // DOMAIN\name, SID or DN
+	Users  []string `yaml:"users"`  // DOMAIN\name or SID
+	Roles  []string `yaml:"roles"`  // who has these has this
+	Claims []Claim  `yaml:"claims"`
+}
+
+// A Claim is what an external provider says of a user.
+type Claim struct {
+	Name  string `yaml:"name"`
+	Value string `yaml:"value"`
+}
+
+// Load reads a configuration and looks at the files with secrets that it names.
+// It refuses a file that others than its owner and group can change, and
+// secrets that they can read. What is wrong with the text, or a secret's file,
+// is an *Errors.
+func Load(path string) (*Config, error) {
+	b, err := readPrivate(path, maxSize, 0o002, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	c, d, err := parse(path, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range d.secrets {
+		if s.File == "" {
+			continue // an environment is that of the process that uses it
+		}
+		if _, err := s.Read(); err != nil {
+			d.failAt(s, "%s", trimPackage(err))
+		}
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Parse reads the text of a configuration. name is that of its file: it is in
+// errors, and relative paths are taken from its directory. An error is an
+// *Errors. Parse looks at no other file.
+func Parse(name string, text []byte) (*Config, error) {
+	c, _, err := parse(name, text)
+	return c, err
+}
+
+func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
+	d = &decoder{file: name, dir: filepath.Dir(name), marks: make(map[any]mark)}
+	c := defaults()
+	defer func() {
+		if v := recover(); v != nil && v != any(errMany) {
+			panic(v)
+		} else if v != nil {
+			err = d.err()
+		}
+	}()
+	if n := d.document(text); n != nil {
+		d.root(n, c)
+		if len(d.errs) == 0 {
+			d.check(c)
+		}
+	}
+	if err := d.err(); err != nil {
+		return nil, d, err
+	}
+	return c, d, nil
+}
+
+// defaults are what is not written.
+func defaults() *Config {
+	const minute, hour, day = Duration(time.Minute), Duration(time.Hour), Duration(24 * time.Hour)
+	return &Config{
+		Store:    Store{KeepLogins: 90 * day},
+		Sessions: Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
+		Throttle: Throttle{
+			Window:  hour,
+			User:    []ThrottleRule{{3, Duration(30 * time.Second)}, {6, 30 * minute}},
+			Address: []ThrottleRule{{20, 5 * minute}, {50, hour}},
+		},
+		Passwords: Passwords{MinLength: 12, MemoryKiB: 19 << 10, Passes: 2},
+	}
+}
+
+func trimPackage(err error) string {
+	const prefix = "config: "
+	var many *Errors
+	if s := err.Error(); !errors.As(err, &many) && len(s) > len(prefix) && s[:len(prefix)] == prefix {
+		return s[len(prefix):]
+	}
+	return fmt.Sprint(err)
+}
