@@ -47,6 +47,9 @@ func (c DirectoryConfig) Check() error {
 	if (c.BindUser == "") != c.BindPassword.IsEmpty() {
 		wrong("bind user without a password, or the other way round: set both, or neither")
 	}
+	if c.BindClient != nil && (c.Kerberos == nil || c.BindUser != "") {
+		wrong("bind client: set Kerberos as well, and no bind user")
+	}
 	c.checkKind(wrong)
 	for _, f := range []struct{ what, filter string }{{"filter", strings.ReplaceAll(c.Filter, userMark, "x")}, {"group filter", c.GroupFilter}} {
 		if f.filter == "" {
@@ -70,7 +73,7 @@ func (c DirectoryConfig) checkKind(wrong func(string, ...any)) {
 		if c.Filter != "" || c.BindName != "" {
 			wrong("filter and bind name are for the standard kind: leave them out for Active Directory, or set the kind to standard")
 		}
-		if c.DefaultDomain == "" && c.BindUser == "" && c.Domain == "" {
+		if c.DefaultDomain == "" && !c.reads() && c.Domain == "" {
 			wrong("users without a domain cannot log in: set the default domain, such as CORP")
 		}
 	case Standard:
@@ -132,6 +135,11 @@ func (c *DirectoryConfig) kerberosClient(user string, password authn.Secret) (*k
 			return nil, fmt.Errorf("ldap: %q is of another domain: write user@domain", printable(user))
 		}
 		user = name
+	}
+	// What users type must not choose the realm, and so the host that is asked: a
+	// UPN of another suffix is for our KDC to place (RFC 6806 5).
+	if i := strings.LastIndexByte(user, '@'); i >= 0 && !strings.EqualFold(user[i+1:], c.Domain) {
+		user += "@" + k.DefaultRealm
 	}
 	if strings.ContainsAny(user, "/\\=,") { // names of services, and DNs
 		return nil, fmt.Errorf("ldap: %q is no name of a user: write user@domain", printable(user))

@@ -55,6 +55,8 @@ func TestCheck(t *testing.T) {
 		{"Kerberos, DN as user", change(ad, func(c *DirectoryConfig) {
 			c.Kerberos, c.BindUser, c.BindPassword = &kerberos.Config{}, "CN=svc,DC=corp,DC=test", password
 		}), "user@domain"},
+		{"AD, keytab", change(ad, func(c *DirectoryConfig) { c.Kerberos, c.BindClient = &kerberos.Config{}, &kerberos.Client{} }), ""},
+		{"client without Kerberos", change(ad, func(c *DirectoryConfig) { c.BindClient = &kerberos.Client{} }), "set Kerberos"},
 		{"negative", change(ad, func(c *DirectoryConfig) { c.Timeout = -time.Second }), "negative"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -91,6 +91,11 @@ type DirectoryConfig struct {
 	// empty Config finds the KDCs of the domain by DNS.
 	Kerberos *kerberos.Config
 
+	// BindClient, if it is set, reads in place of BindUser, with Kerberos: a
+	// client with the keytab of the gateway's own account has no password to
+	// keep here.
+	BindClient *kerberos.Client
+
 	// Filter finds the entry of a user, for Standard: "(uid={user})". {user} is
 	// replaced by what the user typed, escaped. Empty means that the user binds
 	// as typed, or as BindName says.
@@ -173,6 +178,9 @@ func NewDirectory(cfg DirectoryConfig) *Directory {
 	d.cache = newCache(d.cfg.CacheTime, d.cfg.Now)
 	return d
 }
+
+// reads reports whether there is an account that reads.
+func (c *DirectoryConfig) reads() bool { return c.BindUser != "" || c.BindClient != nil }
 
 func (c DirectoryConfig) withDefaults() DirectoryConfig {
 	if c.Timeout <= 0 {
@@ -258,7 +266,7 @@ func (d *Directory) ping(ctx context.Context, s *replica) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	if d.cfg.BindUser == "" {
+	if !d.cfg.reads() {
 		return c.ping(ctx) // more may not be allowed to anybody
 	}
 	if err := d.pool.login(ctx, c); err != nil {

@@ -205,6 +205,7 @@ func TestDomainVerify(t *testing.T) {
 				{adtest.Zoe, adtest.Password(t, adtest.Zoe), `CORP\zoë`, ""},
 				{"farah.f@corp.test", farPass, `CORP\farah`, ""},
 				{oddLogin, oddPass, `CORP\` + oddLogin, ""},
+				{victim + "@partners.test", malloryPass, `CORP\` + mallory, ""},
 				{adtest.Alice, "wrong", "", authn.ReasonWrongPassword},
 				{"nobody", "wrong", "", authn.ReasonWrongPassword}, // Samba does not tell the difference
 				{adtest.Dave, adtest.Password(t, adtest.Dave), "", authn.ReasonDisabled},
@@ -376,6 +377,23 @@ func TestPing(t *testing.T) {
 		cfg.BindPassword = authn.NewSecret(marked)
 		if err := newDirectory(t, cfg).Ping(t.Context()); !errors.Is(err, authn.ErrUnavailable) || strings.Contains(err.Error(), marked) {
 			t.Errorf("%s, wrong password: %v", name, err)
+		}
+	}
+}
+
+// The domain's own DNS names the controller.
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	dc := domainWithContent(t)
+	for name, cfg := range map[string]DirectoryConfig{"TLS": domainConfig(t, dc), "sealed": sealedConfig(t, dc, "ldap")} {
+		cfg.URLs = nil
+		cfg.Dialer = dialerTo{dc.IP}
+		cfg.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(dc.IP, "53"))
+		}}
+		d := newDirectory(t, cfg)
+		if id, err := d.VerifyPassword(t.Context(), adtest.Alice, adtest.Password(t, adtest.Alice)); err != nil || id.String() != `CORP\alice` {
+			t.Errorf("%s: %v, %v", name, id, err)
 		}
 	}
 }

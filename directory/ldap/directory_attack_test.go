@@ -237,8 +237,8 @@ func TestAttackOneBindForEachLogin(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		code int64 // -1: the connection ends
-	}{{"wrong password", 49}, {"busy", 51}, {"unavailable", 52}, {"other", 80}, {"referral", 10}, {"end", -1}} {
+		code int64 // -1: the connection ends; -2: nothing is said
+	}{{"wrong password", 49}, {"busy", 51}, {"unavailable", 52}, {"other", 80}, {"referral", 10}, {"end", -1}, {"silence", -2}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var binds atomic.Int32
@@ -247,8 +247,11 @@ func TestAttackOneBindForEachLogin(t *testing.T) {
 					if op == 0 {
 						binds.Add(1)
 					}
-					if tt.code < 0 {
+					switch tt.code {
+					case -1:
 						_ = c.Close()
+						return nil
+					case -2:
 						return nil
 					}
 					return result(id, op+1, tt.code, "")
@@ -256,7 +259,11 @@ func TestAttackOneBindForEachLogin(t *testing.T) {
 			}
 			a, b := listen(t, true, serve), listen(t, true, serve)
 			a.roots.AddCert(b.cert)
-			d := newDirectory(t, DirectoryConfig{URLs: []string{a.url(), b.url()}, DefaultDomain: "CORP", Roots: a.roots})
+			timeout := 10 * time.Second
+			if tt.code == -2 {
+				timeout = 500 * time.Millisecond
+			}
+			d := newDirectory(t, DirectoryConfig{URLs: []string{a.url(), b.url()}, DefaultDomain: "CORP", Roots: a.roots, Timeout: timeout})
 			id, err := d.VerifyPassword(t.Context(), "alice", "alice-s3cret")
 			if id != nil || err == nil || errors.Is(err, authn.ErrUnavailable) != (tt.code != 49) {
 				t.Errorf("got %v, %v", id, err)

@@ -24,11 +24,11 @@ const (
 	freshTime = 5 * time.Second
 
 	// checkTime is for the answer to such a question.
-	checkTime = 800 * time.Millisecond
+	checkTime = 700 * time.Millisecond
 
 	// patience is how long a request may take before the server is asked by
 	// another connection whether it is there at all.
-	patience = 700 * time.Millisecond
+	patience = 600 * time.Millisecond
 
 	// refusedTime is how long a refused login of the account that reads is
 	// taken for the answer, so that requests do not lock it out.
@@ -64,7 +64,10 @@ type pooled struct {
 }
 
 func newPool(cfg *DirectoryConfig) *pool {
-	reader, _ := cfg.kerberosClient(cfg.BindUser, cfg.BindPassword) // Check has seen the error
+	reader := cfg.BindClient
+	if reader == nil {
+		reader, _ = cfg.kerberosClient(cfg.BindUser, cfg.BindPassword) // Check has seen the error
+	}
 	return &pool{
 		cfg: cfg, servers: newServers(cfg), reader: reader,
 		slots: make(chan struct{}, cfg.MaxConns), logins: make(chan struct{}, 4*cfg.MaxConns),
@@ -238,8 +241,13 @@ func (p *pool) login(ctx context.Context, c *Conn) error {
 	if err == nil || c.broken || busy(err) {
 		return err
 	}
+	remedy := "correct the bind user and its password"
+	var e *Error
+	if errors.As(err, &e) && (e.Code == goldap.LDAPResultStrongAuthRequired || e.Code == goldap.LDAPResultConfidentialityRequired) {
+		remedy = "use ldaps:// or StartTLS"
+	}
 	// Not wrapped: it is a refusal, but not one of the user.
-	err = fmt.Errorf("%w: correct the bind user and its password: %v", errReader, err)
+	err = fmt.Errorf("%w: %s: %v", errReader, remedy, err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refused, p.until = err, p.cfg.Now().Add(refusedTime)

@@ -171,6 +171,46 @@ func TestAttackPasswordBeforeSeal(t *testing.T) {
 	}
 }
 
+// What a user types after the @ must not have us ask the KDCs, or the DNS
+// server, of a realm of his own.
+func TestAttackRealmOfUser(t *testing.T) {
+	t.Parallel()
+	cfg := sealedConfig(t, domainWithContent(t), "ldap")
+	cfg.Kerberos.LookupKDC = true
+	d := newDirectory(t, cfg)
+	for _, user := range []string{"alice@evil.test", "alice@corp.test@evil.test", "alice@EVIL"} {
+		_, err := d.VerifyPassword(t.Context(), user, adtest.Password(t, adtest.Alice))
+		wantRefused(t, err, authn.ReasonUnknownUser)
+	}
+}
+
+// The account that reads has a keytab and no password.
+func TestKeytabReads(t *testing.T) {
+	t.Parallel()
+	dc := domainWithContent(t)
+	cfg := sealedConfig(t, dc, "ldap")
+	keytab, err := kerberos.LoadKeytab(dc.Keytab(adtest.Web))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := *cfg.Kerberos
+	k.DefaultRealm = adtest.Realm
+	cfg.BindUser, cfg.BindPassword = "", authn.Secret{}
+	if cfg.BindClient, err = kerberos.NewKeytabClient(k, adtest.Web, keytab); err != nil {
+		t.Fatal(err)
+	}
+	d := newDirectory(t, cfg)
+	if err := d.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if a, err := d.Account(t.Context(), directory.AccountRef{Name: adtest.Bob}); err != nil || a.Name != `CORP\bob` {
+		t.Errorf("bob: %v, %v", a, err)
+	}
+	if id, err := d.VerifyPassword(t.Context(), adtest.Alice, adtest.Password(t, adtest.Alice)); err != nil || id.String() != `CORP\alice` {
+		t.Errorf("alice: %v, %v", id, err)
+	}
+}
+
 // Whose login it is counts, and not whose account the KDC would rather name.
 func TestKerberosWrongUser(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ type Resolver interface {
 const (
 	// connectTime is for connecting and logging in where there is another
 	// server to turn to.
-	connectTime = 1500 * time.Millisecond
+	connectTime = 1200 * time.Millisecond
 
 	// firstProbe and lastProbe are when a server that failed is tried again, at
 	// first and later on.
@@ -173,13 +173,14 @@ func (s *servers) probed(one *replica, err error) {
 	}
 }
 
-// preferred reports whether no better server answers.
+// preferred reports whether a server answers, as far as is known, and no better
+// one does.
 func (s *servers) preferred(one *replica) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, other := range s.list {
 		if s.down[other.url] == nil {
-			return one.rank <= other.rank
+			return s.down[one.url] == nil && one.rank <= other.rank
 		}
 	}
 	return true

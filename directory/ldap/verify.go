@@ -165,7 +165,7 @@ func (d *Directory) domainUser(ctx context.Context, user string) (string, error)
 	switch {
 	case d.cfg.DefaultDomain != "":
 		return d.cfg.DefaultDomain + `\` + user, nil
-	case d.cfg.BindUser != "":
+	case d.cfg.reads():
 		short := ""
 		err := d.pool.run(ctx, func(ctx context.Context, c *Conn) error {
 			dom, err := d.learnDomain(ctx, c)
@@ -236,7 +236,7 @@ func (d *Directory) reader(ctx context.Context, user *Conn, work func(context.Co
 		}
 		return work(ctx, v)
 	}
-	if d.cfg.BindUser == "" {
+	if !d.cfg.reads() {
 		return inView(ctx, user)
 	}
 	return d.pool.run(ctx, inView)

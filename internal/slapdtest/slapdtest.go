@@ -219,9 +219,6 @@ func (s *Server) Modify(tb testing.TB, ldif string) {
 		"-x", "-H", s.URL, "-D", AdminDN, "-w", AdminPassword)
 }
 
-// PID returns the process id of the server.
-func (s *Server) PID() int { return s.proc.PID() }
-
 // Roots returns the authorities that the server's certificate is verified with.
 func (s *Server) Roots() *x509.CertPool {
 	roots := x509.NewCertPool()
