@@ -9,6 +9,9 @@
 //   - Mechanism makes Acceptors for token exchanges such as Kerberos and NTLM.
 //     Initiator is the same exchange seen from the client.
 //
+// Proxies finds out who the client is behind trusted proxies, and a Decision is
+// what Middleware.Observe is told of each login and refusal.
+//
 // A service puts Middleware in front of its handler and reads the caller with
 // FromContext:
 //

@@ -83,7 +83,8 @@ type Policy struct {
 	root  *node
 }
 
-// PolicyConfig is what a Policy is made of.
+// PolicyConfig is what a Policy is made of. It keeps the elements, which must not
+// change afterwards.
 type PolicyConfig struct {
 	Root  *Element
 	Roles *Roles // nil: none but the built-in ones

@@ -49,7 +49,8 @@ type Role struct {
 	Source string
 }
 
-// Config is what Roles are made of.
+// Config is what Roles are made of. They keep the map, which must not change
+// afterwards.
 type Config struct {
 	// Roles by name. Names are compared without regard to case. One that looks
 	// like a group (with a backslash or an equals sign, a SID) is refused.

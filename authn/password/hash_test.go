@@ -215,17 +215,27 @@ func FuzzParseHash(f *testing.F) {
 	})
 }
 
-// TestLess: what is left of the work adds up to the whole.
+// TestLess: what is left of the work adds up to the whole, and takes no more
+// memory.
 func TestLess(t *testing.T) {
 	t.Parallel()
 	all := (&Hasher{}).params()
-	for _, done := range []Params{{8, 1, 1}, {4096, 1, 1}, {19456, 1, 1}, {19456, 2, 1}, {46 << 10, 1, 1}, {12288, 3, 1}} {
-		left := all.less(done)
-		sum := uint64(left.Memory)*uint64(left.Time) + uint64(done.Memory)*uint64(done.Time)
-		whole := uint64(all.Memory) * uint64(all.Time)
-		if left.Time != 0 && (!left.ok() || left.Memory > all.Memory || sum < whole*99/100 || sum > whole*101/100) || left.Time == 0 && sum < whole {
-			t.Errorf("after %+v: %+v is left", done, left)
+	for memory := uint32(8); memory <= maxMemory; memory += 97 {
+		for passes := uint32(1); passes <= maxTime; passes++ {
+			done := Params{Memory: memory, Time: passes, Threads: 1}
+			left := all.less(done)
+			sum := uint64(left.Memory)*uint64(left.Time) + uint64(memory)*uint64(passes)
+			whole := uint64(all.Memory) * uint64(all.Time)
+			if left.Time == 0 && sum >= whole {
+				continue
+			}
+			if !left.ok() || left.Memory > all.Memory || sum < whole*99/100 || sum > whole*101/100 {
+				t.Fatalf("after %+v: %+v is left", done, left)
+			}
 		}
+	}
+	if got, want := all.less(Params{all.Memory / 2, all.Time, 1}), (Params{all.Memory / 2, all.Time, 1}); got != want {
+		t.Errorf("after half of the memory %+v is left, want %+v", got, want)
 	}
 }
 

@@ -14,7 +14,13 @@ import (
 const (
 	maxData     = 64 << 10
 	maxUnpacked = 1 << 20
-	packAbove   = 2 << 10 // SIDs of one domain pack well
+)
+
+// SIDs of one domain pack well. Unpacking takes time at each request, which is
+// worth it where the place is a cookie's.
+const (
+	packRowAbove    = 8 << 10
+	packCookieAbove = 1 << 10
 )
 
 // First byte of Data.
@@ -23,8 +29,8 @@ const (
 	dataPacked = 2 // JSON, by DEFLATE
 )
 
-// encodeIdentity writes an identity without its evidence.
-func encodeIdentity(id *authn.Identity) ([]byte, error) {
+// encodeIdentity writes an identity without its evidence, packed above a size.
+func encodeIdentity(id *authn.Identity, packAbove int) ([]byte, error) {
 	c := *id
 	c.Evidence = nil
 	text, err := json.Marshal(&c)

@@ -178,7 +178,11 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 	if err := m.endOf(r); err != nil {
 		return fmt.Errorf("session: start: end the one before: %w", err)
 	}
-	data, err := encodeIdentity(id)
+	packAbove := packRowAbove
+	if len(m.Keys) > 0 {
+		packAbove = packCookieAbove
+	}
+	data, err := encodeIdentity(id, packAbove)
 	if err != nil {
 		return fmt.Errorf("session: start: %w", err)
 	}

@@ -182,7 +182,7 @@ func TestWholeIdentity(t *testing.T) {
 		}
 	}
 	id.AuthTime, id.Expires = time.Now().Round(0), time.Now().Add(time.Hour).Round(0)
-	data, err := encodeIdentity(&id)
+	data, err := encodeIdentity(&id, packRowAbove)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,6 +427,18 @@ func TestTouchNeverGoesBack(t *testing.T) {
 
 func TestLargeIdentity(t *testing.T) {
 	t.Parallel()
+	// A hundred groups fit into a cookie.
+	usual := *alice
+	for i := range 100 {
+		usual.Groups = append(usual.Groups, authn.Group{
+			SID:  authn.SID(fmt.Sprintf("S-1-5-21-1111111111-2222222222-3333333333-%d", 1100+i*7%1000)),
+			Name: fmt.Sprintf(`CORP\Share %c%c read %d`, 'A'+i%26, 'a'+i*5%26, i),
+		})
+	}
+	s := newSite(&Manager{Keys: kinds[1].keys})
+	if c := s.login(t, &usual, false); !isSealed(c.Value) || s.who(t, c) == nil {
+		t.Errorf("a session with 100 groups is not sealed, or not known: %s", s.log)
+	}
 	many := *alice
 	for i := range 1000 {
 		many.Groups = append(many.Groups, authn.Group{SID: authn.SID(fmt.Sprintf("S-1-5-21-1111111111-2222222222-3333333333-%d", i)), Name: fmt.Sprintf(`CORP\Group %d`, i)})

@@ -1,22 +1,26 @@
-package store
+package store_test
 
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
 )
 
 func TestUpdateUsers(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "users.db")})
-	if err != nil {
-		t.Fatal(err)
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			testUpdateUsers(t, open(t, d.make(t)))
+		})
 	}
-	t.Cleanup(func() { _ = s.Close() })
+}
+
+func testUpdateUsers(t *testing.T, s *store.Store) {
 	var users []*directory.User
 	for i := range 300 {
 		u := &directory.User{Name: fmt.Sprintf(`CORP\user%d`, i), Roles: []string{"old", "kept"}, Groups: []authn.Group{{Name: "old"}}}

@@ -103,11 +103,18 @@ func (s *Store) TouchLogin(ctx context.Context, id int64, at time.Time) error {
 
 // DeleteUser removes a user. Sessions are not touched; see DeleteSessionsOf.
 func (s *Store) DeleteUser(ctx context.Context, id int64) error {
-	n, err := s.exec(ctx, "delete user", lasts, "DELETE FROM users WHERE id = $1", id)
-	if err == nil && n == 0 {
-		return s.fail("delete user", directory.ErrNotFound)
-	}
-	return err
+	return s.inTx(ctx, "delete user", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		// First the row of the user, for which others who write wait.
+		n, err := affected(tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id))
+		if err == nil && n == 0 {
+			err = directory.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $1", id)
+		return err
+	})
 }
 
 // setMemberships makes groups and roles those of u. What stays is not written

@@ -202,7 +202,7 @@ func (d *decoder) path(n *yaml.Node, s, path string) Path {
 	return Path(s)
 }
 
-// Methods are the ways to log in.
+// A Method is a way to log in.
 type Method string
 
 // Methods of a Login.

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,47 +19,6 @@ import (
 	"github.com/soapward/soapward/internal/testenv"
 )
 
-// domainResolver asks the domain controller for SIDs.
-type domainResolver struct {
-	t  *testing.T
-	dc *adtest.DC
-}
-
-// find returns the only entry for a filter, nil if there is none.
-func (r domainResolver) find(ctx context.Context, filter string) (*ldap.Entry, error) {
-	c, err := ldap.Dial(ctx, ldap.Config{URL: "ldaps://" + r.dc.IP, Roots: r.dc.Roots(r.t)})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	if err := c.Bind(ctx, "Administrator@corp.test", authn.NewSecret(adtest.AdminPassword)); err != nil {
-		return nil, err
-	}
-	found, err := c.Search(ctx, ldap.Search{Base: "DC=corp,DC=test", Filter: filter, Attributes: []string{"objectSid"}})
-	if err != nil || len(found) != 1 {
-		return nil, err
-	}
-	return &found[0], nil
-}
-
-// ResolveSID implements authz.Resolver.
-func (r domainResolver) ResolveSID(ctx context.Context, name string) (authn.SID, error) {
-	filter := ldap.Equal("distinguishedName", name)
-	if _, account, ok := strings.Cut(name, `\`); ok {
-		filter = ldap.Equal("sAMAccountName", account)
-	}
-	e, err := r.find(ctx, filter)
-	if err != nil || e == nil {
-		return "", err
-	}
-	b := []byte(e.Value("objectSid")) // MS-DTYP 2.4.2.2
-	sid := fmt.Sprintf("S-%d-%d", b[0], b[7])
-	for i := 8; i < len(b); i += 4 {
-		sid += fmt.Sprintf("-%d", binary.LittleEndian.Uint32(b[i:]))
-	}
-	return authn.SID(sid), nil
-}
-
 // The two questions, behind the logins of Windows, by curl and zeep, with the
 // groups of a real domain: roles by name, SID and distinguished name, nested
 // ones, and rules that refuse.
@@ -69,10 +26,14 @@ func TestIntegratedSecurity(t *testing.T) {
 	t.Parallel()
 	python := testenv.NeedPython(t, "zeep", "requests_ntlm", "requests_kerberos")
 	dc := adtest.Start(t)
-	domain := domainResolver{t, dc}
-	auditors, err := domain.find(t.Context(), ldap.Equal("sAMAccountName", adtest.Auditors))
-	if err != nil || auditors == nil {
-		t.Fatalf("find %s: %v", adtest.Auditors, err)
+	domain := ldap.NewDirectory(ldap.DirectoryConfig{
+		URLs: []string{"ldaps://" + dc.IP}, Domain: "corp.test", Roots: dc.Roots(t),
+		BindUser: "Administrator@corp.test", BindPassword: authn.NewSecret(adtest.AdminPassword),
+	})
+	t.Cleanup(func() { _ = domain.Close() })
+	auditors, err := domain.Group(t.Context(), `CORP\`+adtest.Auditors)
+	if err != nil {
+		t.Fatal(err)
 	}
 	auditorsDN := auditors.DN
 	roles, err := authz.NewRoles(authz.Config{

@@ -90,6 +90,8 @@ var packages = map[string]string{
 	"/usr/lib/squid/negotiate_kerberos_auth":      "squid",
 	"/usr/share/samba/setup/provision.ldif":       "samba-ad-provision",
 	Python:                                        "python3",
+	"python module cryptography":                  "python3-cryptography",
+	"python module jwt":                           "python3-jwt",
 	"python module samba":                         "python3-samba",
 	"python module gssapi":                        "python3-gssapi",
 	"python module zeep":                          "python3-zeep",
