@@ -62,13 +62,15 @@ func TestOperator(t *testing.T) {
 	sealed := startNode(t, nodeConfig{driver: "sqlite", dsn: n.dsn, directory: ad, keys: []session.Key{session.NewKey()}})
 	o := newOperator(t, dc, n.dsn)
 
-	person, copied, program := newClient(t), newClient(t), newClient(t)
-	login := func(user, pw string) {
+	var person, copied *client
+	program := newClient(t)
+	login := func(t *testing.T, user, pw string) {
 		t.Helper()
+		person, copied = newClient(t), newClient(t)
 		person.mustSignIn(t, n, user, pw)
 		copied.mustSignIn(t, sealed, user, pw)
 	}
-	state := func(what, who, user, pw string) {
+	state := func(t *testing.T, what, who, user, pw string) {
 		t.Helper()
 		mustBe(t, what+", session", who, person.mustGet(t, n, whoami, nil))
 		mustBe(t, what+", sealed session", who, copied.mustGet(t, sealed, whoami, nil))
@@ -76,8 +78,8 @@ func TestOperator(t *testing.T) {
 	}
 
 	t.Run("disable and enable", func(t *testing.T) {
-		login("opal", "opal-m4rked")
-		state("at first", `CORP\opal`, "opal", "opal-m4rked")
+		login(t, "opal", "opal-m4rked")
+		state(t, "at first", `CORP\opal`, "opal", "opal-m4rked")
 		if out := o.user(t, "disable", `corp\opal`); !strings.Contains(out, "1 session was ended") {
 			t.Errorf("%s", out)
 		}
@@ -86,39 +88,39 @@ func TestOperator(t *testing.T) {
 		// Sessions of before are over, whether they were used meanwhile or not.
 		mustBe(t, "enabled, old session", "", person.mustGet(t, n, whoami, nil))
 		mustBe(t, "enabled, old sealed session", "", copied.mustGet(t, sealed, whoami, nil))
-		login("opal", "opal-m4rked")
-		state("enabled", `CORP\opal`, "opal", "opal-m4rked")
+		login(t, "opal", "opal-m4rked")
+		state(t, "enabled", `CORP\opal`, "opal", "opal-m4rked")
 		o.user(t, "disable", `CORP\opal`)
-		state("disabled", "", "opal", "opal-m4rked")
+		state(t, "disabled", "", "opal", "opal-m4rked")
 		o.user(t, "enable", `CORP\opal`)
 	})
 
 	t.Run("sync", func(t *testing.T) {
 		mustBe(t, "olaf", `CORP\olaf`, program.mustGet(t, n, whoami, basic("olaf", "olaf-m4rked")))
 		o.user(t, "disable", `CORP\olaf`)
-		login("opal", "opal-m4rked")
+		login(t, "opal", "opal-m4rked")
 		dc.Administer(t, "samba-tool user disable opal")
 		mustBe(t, "not synchronized yet", `CORP\opal`, person.mustGet(t, n, whoami, nil))
 		if out := o.sync(t); !strings.Contains(out, "1  disabled, as in the directory") {
 			t.Errorf("%s", out)
 		}
-		state("disabled in the domain", "", "opal", "opal-m4rked")
+		state(t, "disabled in the domain", "", "opal", "opal-m4rked")
 		dc.Administer(t, "samba-tool user enable opal")
 		if out := o.sync(t); !strings.Contains(out, "1  enabled again") {
 			t.Errorf("%s", out)
 		}
-		login("opal", "opal-m4rked")
-		state("enabled in the domain", `CORP\opal`, "opal", "opal-m4rked")
+		login(t, "opal", "opal-m4rked")
+		state(t, "enabled in the domain", `CORP\opal`, "opal", "opal-m4rked")
 		mustBe(t, "olaf, whom an operator disabled", "", program.mustGet(t, n, whoami, basic("olaf", "olaf-m4rked")))
 	})
 
 	t.Run("password", func(t *testing.T) {
 		n.addUser(t, directory.User{Name: "ida"}, "ivory lamp m4rked")
-		login("ida", "ivory lamp m4rked")
+		login(t, "ida", "ivory lamp m4rked")
 		testenv.Run(t, []string{"SOAPWARD_PASSWORD=" + good}, "", o.program, "user", "passwd", "ida", "--store", o.store)
-		state("with the old password", "", "ida", "ivory lamp m4rked")
-		login("ida", good)
-		state("with the new password", "ida", "ida", good)
+		state(t, "with the old password", "", "ida", "ivory lamp m4rked")
+		login(t, "ida", good)
+		state(t, "with the new password", "ida", "ida", good)
 	})
 
 	t.Run("unblock", func(t *testing.T) {
