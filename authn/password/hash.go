@@ -217,16 +217,7 @@ func (p Params) less(done Params) Params {
 	if part >= all {
 		return Params{}
 	}
-	// Memory that is new costs more than another pass over it, so together they
-	// should have that of p.
-	memory := uint64(p.Memory)
-	if rest := memory - uint64(done.Memory); done.Memory < p.Memory && rest*maxTime >= all-part {
-		memory = rest
-	}
-	passes := max((all-part+memory/2)/memory, 1)
-	if (all-part)/passes > uint64(p.Memory) {
-		passes++
-	}
+	passes := (all - part + uint64(p.Memory) - 1) / uint64(p.Memory)
 	return Params{
 		Memory:  max(uint32((all-part)/passes), 8*uint32(p.Threads)),
 		Time:    uint32(passes),
