@@ -116,8 +116,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (directory.PasswordH
 
 // Verify reports whether hash is that of the password, and whether it is not
 // one that Hash makes now, so that it should be replaced while the password is
-// at hand. A hash of less work takes about as long as one of Params: to some
-// percent, which a Chain covers.
+// at hand. A hash of less work takes as long as one of Params to about a tenth,
+// which a Chain covers.
 func (h *Hasher) Verify(ctx context.Context, hash directory.PasswordHash, password string) (match, outdated bool, err error) {
 	e, err := parseHash(hash.Reveal())
 	if err != nil {
