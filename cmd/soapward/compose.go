@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 
-	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/directory/ldap"
 	"github.com/soapward/soapward/directory/store"
@@ -21,25 +18,14 @@ func openStore(ctx context.Context, c *config.Config, log *slog.Logger) (*store.
 	if c.Store.Driver == "" {
 		return nil, withRemedy(errors.New("the configuration has no store"), "store: {driver: sqlite, dsn: /var/lib/soapward/soapward.db}")
 	}
-	dsn := c.Store.DSN
+	sc := store.Config{Driver: string(c.Store.Driver), DSN: c.Store.DSN, Logger: log, KeepLogins: c.Store.KeepLogins.Std()}
 	if !c.Store.Password.IsZero() {
-		password, err := c.Store.Password.Read()
-		if err != nil {
+		var err error
+		if sc.Password, err = c.Store.Password.Read(); err != nil {
 			return nil, fmt.Errorf("store.password: %w", err)
 		}
-		dsn = withPassword(dsn, password)
 	}
-	return store.Open(ctx, store.Config{Driver: string(c.Store.Driver), DSN: dsn, Logger: log, KeepLogins: c.Store.KeepLogins.Std()})
-}
-
-// withPassword adds a password to what PostgreSQL is given.
-func withPassword(dsn string, password authn.Secret) string {
-	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
-		u.User = url.UserPassword(u.User.Username(), password.Reveal())
-		return u.String()
-	}
-	// libpq, "Keyword/Value Connection Strings".
-	return dsn + " password='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(password.Reveal()) + "'"
+	return store.Open(ctx, sc)
 }
 
 // openAD returns the directory of a realm.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -12,12 +13,14 @@ import (
 
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/internal/terminal"
 )
 
 // userFlags are the flags of all commands for users.
 type userFlags struct {
-	store string
+	store      string
+	configFile string
 }
 
 func newUserCommand() *cobra.Command {
@@ -29,12 +32,13 @@ func newUserCommand() *cobra.Command {
 brute-force protection. It works while gateways run: they see a change with
 their next request.
 
-The store is ` + "`sqlite:FILE`" + `, a file that gateways on this machine share, or a
-PostgreSQL, as postgres://USER@HOST/DATABASE?sslmode=verify-full. Its password
-comes from PGPASSWORD or ~/.pgpass, never from an argument.`,
-		Example: `  soapward user add --store sqlite:soapward.db carol
-  soapward user list --store sqlite:/var/lib/soapward/soapward.db
-  soapward user disable --store sqlite:soapward.db 'CORP\alice'
+The store is that of the configuration FILE, or STORE: sqlite:FILE, which the
+gateways on a machine share, or a PostgreSQL, as
+postgres://USER@HOST/DATABASE?sslmode=verify-full. The password of STORE comes
+from PGPASSWORD or ~/.pgpass, never from an argument.`,
+		Example: `  soapward user add carol
+  soapward user list -c /etc/soapward/soapward.yaml
+  soapward user disable --store sqlite:/var/lib/soapward/soapward.db 'CORP\alice'
   soapward user unblock --store postgres://soapward@db.corp.test/soapward?sslmode=verify-full 192.0.2.7
   soapward user import --store sqlite:soapward.db users.csv`,
 		Args: knownCommand,
@@ -42,7 +46,9 @@ comes from PGPASSWORD or ~/.pgpass, never from an argument.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.PersistentFlags().StringVar(&f.store, "store", "", "`STORE` of the users: sqlite:FILE or postgres://...")
+	fl := cmd.PersistentFlags()
+	fl.StringVarP(&f.configFile, "config", "c", defaultConfig, "configuration `FILE`, whose store it is")
+	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
 	cmd.AddCommand(
 		newUserAddCommand(f),
 		newUserDisableCommand(f),
@@ -57,13 +63,11 @@ comes from PGPASSWORD or ~/.pgpass, never from an argument.`,
 	return cmd
 }
 
-// config says where the users are.
-func (f *userFlags) config(cmd *cobra.Command) (store.Config, error) {
+// given is the store of --store.
+func (f *userFlags) given(cmd *cobra.Command) (store.Config, error) {
 	c := store.Config{Logger: slog.New(slog.DiscardHandler), MaxConns: 2}
 	driver, dsn, ok := strings.Cut(f.store, ":")
 	switch {
-	case f.store == "":
-		return c, usagef(cmd, "--store is missing: where are the users?")
 	case !ok || dsn == "":
 		return c, usagef(cmd, "--store %q: want sqlite:FILE or postgres://USER@HOST/DATABASE", f.store)
 	case driver == "sqlite":
@@ -90,16 +94,33 @@ func (f *userFlags) config(cmd *cobra.Command) (store.Config, error) {
 
 // with opens the store, calls do, and closes it.
 func (f *userFlags) with(cmd *cobra.Command, do func(context.Context, *store.Store) error) (err error) {
-	c, err := f.config(cmd)
-	if err != nil {
-		return err
-	}
-	s, err := store.Open(cmd.Context(), c)
+	s, err := f.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return do(cmd.Context(), s)
+}
+
+func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
+	if f.store != "" {
+		if cmd.Flags().Changed("config") {
+			return nil, usagef(cmd, "-c and --store exclude each other")
+		}
+		c, err := f.given(cmd)
+		if err != nil {
+			return nil, err
+		}
+		return store.Open(cmd.Context(), c)
+	}
+	c, err := config.Load(f.configFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, withRemedy(err, "name the configuration with -c FILE, or the store with --store STORE")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openStore(cmd.Context(), c, slog.New(slog.DiscardHandler))
 }
 
 // userNamed is Store.User with a remedy for a name that nobody has.

@@ -23,12 +23,12 @@ func rowsOf[T any](list []T, cells func(*T) []string) []terminal.Row {
 func newUserSessionsCommand(f *userFlags) *cobra.Command {
 	var end bool
 	cmd := &cobra.Command{
-		Use:   "sessions NAME --store STORE [--end]",
+		Use:   "sessions NAME [--end]",
 		Short: "List the sessions of a user, or end them",
 		Long: `List the sessions of a user in browsers, or end all of them, at all nodes. The
 user can log in again; see soapward user disable.`,
-		Example: `  soapward user sessions --store sqlite:soapward.db 'CORP\alice'
-  soapward user sessions --store sqlite:soapward.db 'CORP\alice' --end`,
+		Example: `  soapward user sessions 'CORP\alice'
+  soapward user sessions 'CORP\alice' --end`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef(cmd, "want one NAME, not %d", len(args))
@@ -115,12 +115,12 @@ type loginsFlags struct {
 func newUserLoginsCommand(uf *userFlags) *cobra.Command {
 	f := loginsFlags{userFlags: uf}
 	cmd := &cobra.Command{
-		Use:   "logins --store STORE [flags]",
+		Use:   "logins [flags]",
 		Short: "Show who logged in, who was refused, and why",
 		Long: `Show the history of logins, the newest first. The reference is the one that the
 client was given and that the gateway's log has.`,
-		Example: `  soapward user logins --store sqlite:soapward.db --since 24h --outcome refused
-  soapward user logins --store sqlite:soapward.db --user 'CORP\alice'`,
+		Example: `  soapward user logins --since 24h --outcome refused
+  soapward user logins --user 'CORP\alice'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}

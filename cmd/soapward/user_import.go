@@ -25,7 +25,7 @@ type importFlags struct {
 func newUserImportCommand(uf *userFlags) *cobra.Command {
 	f := importFlags{userFlags: uf}
 	cmd := &cobra.Command{
-		Use:   "import FILE --store STORE [flags]",
+		Use:   "import FILE [flags]",
 		Short: "Add users from a CSV file",
 		Long: `Add users from a file of comma-separated values. The first line names the
 columns, in any order: name, and any of display, email, phone, realm, roles
@@ -34,8 +34,8 @@ columns, in any order: name, and any of display, email, phone, realm, roles
 The whole file is read before anything is written: if a line is wrong, nothing
 is. Users who exist are left as they are and counted, so an import that was
 interrupted is finished by running it again.`,
-		Example: `  soapward user import --store sqlite:soapward.db users.csv
-  soapward user import --store sqlite:soapward.db --realm staff --dry-run users.csv`,
+		Example: `  soapward user import users.csv
+  soapward user import --realm staff --dry-run users.csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef(cmd, "want one FILE, not %d", len(args))
@@ -53,8 +53,10 @@ interrupted is finished by running it again.`,
 const mostProblems = 10
 
 func (f *importFlags) run(cmd *cobra.Command, name string) error {
-	if _, err := f.config(cmd); err != nil {
-		return err
+	if f.store != "" { // a mistake in it is told before the file is read
+		if _, err := f.given(cmd); err != nil {
+			return err
+		}
 	}
 	file, err := os.Open(name)
 	if err != nil {

@@ -28,16 +28,16 @@ var states = map[string]directory.State{
 func newUserListCommand(uf *userFlags) *cobra.Command {
 	f := listFlags{userFlags: uf}
 	cmd := &cobra.Command{
-		Use:   "list [PREFIX] --store STORE [flags]",
+		Use:   "list [PREFIX] [flags]",
 		Short: "List users",
 		Long: `List the users whose names begin with PREFIX, without regard to case, in the
 order of their names.
 
 States are active, disabled (by an operator) and gone (disabled by the
 directory, or no longer in it).`,
-		Example: `  soapward user list --store sqlite:soapward.db
-  soapward user list --store sqlite:soapward.db 'CORP\' --state gone
-  soapward user list --store sqlite:soapward.db --limit 1000 --json`,
+		Example: `  soapward user list
+  soapward user list 'CORP\' --state gone
+  soapward user list --limit 1000 --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef(cmd, "one prefix at most, not %q", args)

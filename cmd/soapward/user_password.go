@@ -72,13 +72,13 @@ type addFlags struct {
 func newUserAddCommand(uf *userFlags) *cobra.Command {
 	f := &addFlags{newPasswordFlags: newPasswordFlags{userFlags: uf}}
 	cmd := &cobra.Command{
-		Use:   "add NAME --store STORE [flags]",
+		Use:   "add NAME [flags]",
 		Short: "Add a user with a password",
 		Long: `Add a user. Users of a directory need not be added: they are at their first login.
 
 ` + newPasswordHelp,
-		Example: `  soapward user add --store sqlite:soapward.db carol --display 'Carol Clark' --email carol@example.com
-  soapward user add --store sqlite:soapward.db admin --local-admin`,
+		Example: `  soapward user add carol --display 'Carol Clark' --email carol@example.com
+  soapward user add admin --local-admin`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
@@ -143,13 +143,13 @@ func newUserPasswdCommand(uf *userFlags) *cobra.Command {
 	f := &newPasswordFlags{userFlags: uf}
 	keep := false
 	cmd := &cobra.Command{
-		Use:   "passwd NAME --store STORE [flags]",
+		Use:   "passwd NAME [flags]",
 		Short: "Set a user's password, and end the sessions",
 		Long: `Set a user's password. Sessions of the user end, unless --keep-sessions: whoever
 knew the old password may have one.
 
 ` + newPasswordHelp,
-		Example: `  soapward user passwd --store sqlite:soapward.db carol`,
+		Example: `  soapward user passwd carol`,
 		Args:    oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.with(cmd, func(ctx context.Context, s *store.Store) error { return f.passwd(ctx, cmd, s, args[0], keep) })

@@ -15,11 +15,11 @@ import (
 
 func newUserDisableCommand(f *userFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "disable NAME... --store STORE",
+		Use:   "disable NAME...",
 		Short: "Keep users from logging in, and end their sessions",
 		Long: `Keep users from logging in and end their sessions, at all nodes. They stay
 disabled until somebody enables them here, whatever their directory says.`,
-		Example: `  soapward user disable --store sqlite:soapward.db 'CORP\alice' bob`,
+		Example: `  soapward user disable 'CORP\alice' bob`,
 		Args:    atLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.setState(cmd, args, directory.DisabledByOperator)
@@ -29,11 +29,11 @@ disabled until somebody enables them here, whatever their directory says.`,
 
 func newUserEnableCommand(f *userFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "enable NAME... --store STORE",
+		Use:   "enable NAME...",
 		Short: "Let disabled users log in again",
 		Long: `Let disabled users log in again. Who is disabled in his directory as well cannot
 log in with its password, and is disabled again by the daily job.`,
-		Example: `  soapward user enable --store sqlite:soapward.db 'CORP\alice'`,
+		Example: `  soapward user enable 'CORP\alice'`,
 		Args:    atLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.setState(cmd, args, directory.Active)
@@ -113,15 +113,15 @@ func updateUser(ctx context.Context, s *store.Store, name string, change func(*d
 
 func newUserUnblockCommand(f *userFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "unblock [USER|ADDRESS|KEY]... --store STORE",
+		Use:   "unblock [USER|ADDRESS|KEY]...",
 		Short: "Lift blocks after failed logins, or list them",
 		Long: `Lift the blocks of users or client addresses after too many failed logins, and
 forget the failures. USER is meant at all addresses; a name without a domain is
 meant in each domain. KEY is a block as it is listed.
 
 Without an argument the blocks are listed.`,
-		Example: `  soapward user unblock --store sqlite:soapward.db
-  soapward user unblock --store sqlite:soapward.db 'CORP\alice' 192.0.2.7`,
+		Example: `  soapward user unblock
+  soapward user unblock 'CORP\alice' 192.0.2.7`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.with(cmd, func(ctx context.Context, s *store.Store) error {
 				blocks, err := s.Blocks(ctx, time.Now())
