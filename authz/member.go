@@ -15,8 +15,9 @@ import (
 	"github.com/soapward/soapward/authn"
 )
 
-// Has reports whether a caller, nil for an anonymous one, belongs to a role. In
-// place of a role, name may be a group: its SID, CORP\Payroll, or a
+// Has reports whether a caller, nil for an anonymous one, belongs to a role of the
+// table, or to one that an operator granted (authn.Identity.Roles). In place of a
+// role, name may be a group: its SID, CORP\Payroll, or a
 // distinguished name. A name that is neither is answered with no, and one
 // warning in the log.
 //
@@ -43,6 +44,9 @@ func (rs *Roles) Has(ctx context.Context, id *authn.Identity, name string) (bool
 	}
 	switch r.kind {
 	case plainRef:
+		if id != nil && slices.ContainsFunc(id.Roles, func(r string) bool { return fold(r) == fold(name) }) {
+			return true, nil
+		}
 		rs.warnUnknown(ctx, name, "no role has that name, nor has the caller such a group; a group is written as DOMAIN\\name, SID or distinguished name")
 		return false, nil
 	case sidRef:
@@ -252,6 +256,11 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 		}
 		if strings.Contains(id.UPN, "@") {
 			grant(rs.users[fold(id.UPN)])
+		}
+	}
+	for _, name := range id.Roles {
+		if r, ok := rs.find(name); ok && !rs.implicit[r] {
+			grant([]int32{r})
 		}
 	}
 	for name, values := range id.Claims {

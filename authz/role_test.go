@@ -476,3 +476,30 @@ func TestIsInRole(t *testing.T) {
 		t.Error("HasRole is wrong")
 	}
 }
+
+// Roles that an operator granted count as if the table listed the user, with the
+// roles above them, and need no table at all. They never make somebody a member
+// of a group.
+func TestGrantedRoles(t *testing.T) {
+	t.Parallel()
+	rs, err := NewRoles(Config{Roles: map[string]Role{
+		"editor": {Users: []string{`CORP\bob`}},
+		"staff":  {Roles: []string{"editor"}},
+		"other":  {},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := &authn.Identity{Account: "alice", Domain: "CORP", Roles: []string{"EDITOR", "reader", `CORP\Payroll`, "S-1-5-32-544", Anonymous}}
+	for name, want := range map[string]bool{
+		"editor": true, "staff": true, "other": false, "Reader": true, "unknown": false,
+		`CORP\Payroll`: false, "S-1-5-32-544": false, `BUILTIN\Administrators`: false, Anonymous: false,
+	} {
+		if got, err := rs.Has(t.Context(), id, name); got != want || err != nil {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
+		}
+	}
+	if of, err := rs.Of(t.Context(), id); err != nil || fmt.Sprint(of) != "[editor staff]" {
+		t.Errorf("roles %v, %v", of, err)
+	}
+}

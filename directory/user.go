@@ -58,6 +58,7 @@ func (u *User) Identity() *authn.Identity {
 	domain, account := u.Account()
 	return &authn.Identity{
 		Account: account, Domain: domain, UPN: u.UPN, DisplayName: u.DisplayName, SID: u.SID, Groups: u.Groups,
+		Roles: u.Roles,
 	}
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -20,7 +21,8 @@ type Users interface {
 const firstLogin = time.Minute
 
 // CheckUser returns a Manager.Check that ends sessions of users who were
-// disabled or deleted, or deleted and made again. It is for services whose users
+// disabled or deleted, or deleted and made again, and gives the others the roles
+// they are granted now. It is for services whose users
 // all have a row: one that is not there counts as deleted.
 func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Identity, error) {
 	return func(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
@@ -41,7 +43,12 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
-		return id, nil
+		if slices.Equal(id.Roles, u.Roles) {
+			return id, nil
+		}
+		c := *id // an Identity is never modified after it was made
+		c.Roles = u.Roles
+		return &c, nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,20 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 					t.Errorf("directory away: %v, %v", res, err)
 				}
 			})
+		}
+	}
+}
+
+// Roles follow the user's row, also within a session.
+func TestSessionRoles(t *testing.T) {
+	t.Parallel()
+	us := &users{u: &directory.User{Name: `CORP\alice`, SID: alice.SID}}
+	s := newSite(&Manager{Check: CheckUser(us)})
+	c := s.login(t, alice, false)
+	for _, want := range [][]string{nil, {"editor"}, {"editor", "payroll"}, nil} {
+		us.u.Roles = want
+		if got := s.who(t, c); got == nil || !slices.Equal(got.Roles, want) {
+			t.Errorf("roles of %v, want %q", got, want)
 		}
 	}
 }

@@ -189,6 +189,27 @@ func TestDisabledBetweenRequests(t *testing.T) {
 	}
 }
 
+// What an operator granted comes with the login, and nothing else does: no login
+// brings roles of its own.
+func TestGrantedRoles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := aliceIdentity()
+	id.Roles = []string{"admin"}
+	if got := w.login(t, id).Roles; len(got) > 0 {
+		t.Errorf("roles of a first login = %q, want none", got)
+	}
+	u := w.store.user(t, `CORP\alice`)
+	u.Roles = []string{"editor"}
+	if err := w.store.UpdateUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(rereadAfter)
+	if got := w.login(t, aliceIdentity()).Roles; !slices.Equal(got, u.Roles) {
+		t.Errorf("roles = %q, want %q", got, u.Roles)
+	}
+}
+
 func TestKnownOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, directory.User{Realm: "corp", Name: `CORP\bob`, SID: sid(1105)})

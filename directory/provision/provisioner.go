@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,7 +145,8 @@ func (v *verifier) VerifyPassword(ctx context.Context, user, password string) (*
 
 // Provision returns the identity of a caller who just logged in, completed with
 // what store and source know: the name of the user, the SID, the display name,
-// the UPN, and groups if the login brought none. The error is a
+// the UPN, the roles that an operator granted, and groups if the login brought
+// none. The error is a
 // *authn.RefusedError for a user who must not log in, and wraps
 // authn.ErrUnavailable if that cannot be found out.
 //
@@ -221,11 +223,11 @@ func (p *Provisioner) touch(ctx context.Context, e *entry, s *snapshot) {
 func dress(id *authn.Identity, u *directory.User) *authn.Identity {
 	domain, account := u.Account()
 	if id.Account == account && id.Domain == domain && (id.SID != "" || u.SID == "") && (id.UPN != "" || u.UPN == "") &&
-		(id.DisplayName != "" || u.DisplayName == "") && (len(id.Groups) > 0 || len(u.Groups) == 0) {
+		(id.DisplayName != "" || u.DisplayName == "") && (len(id.Groups) > 0 || len(u.Groups) == 0) && slices.Equal(id.Roles, u.Roles) {
 		return id
 	}
 	c := *id // an Identity is never modified after it was made
-	c.Account, c.Domain = account, domain
+	c.Account, c.Domain, c.Roles = account, domain, u.Roles
 	if c.SID == "" {
 		c.SID = u.SID
 	}
