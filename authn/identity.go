@@ -44,8 +44,9 @@ type Identity struct {
 	SID         SID    // empty when the authority has no SIDs
 	Groups      []Group
 
-	// Roles are those that an operator granted to this user here. Authorities say
-	// nothing of them, and what they call roles is among the Claims.
+	// Roles are those that an operator of this service granted to the user,
+	// whatever the groups are. No login sets them: they come from the service's
+	// own list of users.
 	Roles []string
 
 	// Claims is what an authority without SIDs says of the caller, such as the

@@ -15,11 +15,11 @@ import (
 	"github.com/soapward/soapward/authn"
 )
 
-// Has reports whether a caller, nil for an anonymous one, belongs to a role. In
-// place of a role, name may be a group: its SID, CORP\Payroll, or a
-// distinguished name, or a role that an operator granted to the caller
-// (authn.Identity.Roles). A name that is none of these is answered with no, and
-// one warning in the log.
+// Has reports whether a caller, nil for an anonymous one, belongs to a role of the
+// table, or to one that an operator granted (authn.Identity.Roles). In place of a
+// role, name may be a group: its SID, CORP\Payroll, or a
+// distinguished name. A name that is neither is answered with no, and one
+// warning in the log.
 //
 // An error wraps authn.ErrUnavailable: the answer depends on what a directory
 // did not say.
@@ -44,8 +44,8 @@ func (rs *Roles) Has(ctx context.Context, id *authn.Identity, name string) (bool
 	}
 	switch r.kind {
 	case plainRef:
-		if id != nil && slices.ContainsFunc(id.Roles, func(g string) bool { return fold(g) == fold(name) }) {
-			return true, nil // granted by an operator, and not in the table
+		if id != nil && slices.ContainsFunc(id.Roles, func(r string) bool { return fold(r) == fold(name) }) {
+			return true, nil
 		}
 		rs.warnUnknown(ctx, name, "no role has that name, nor has the caller such a group; a group is written as DOMAIN\\name, SID or distinguished name")
 		return false, nil
@@ -244,11 +244,6 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 			grant(ofName(rs.groups, g.Name))
 		}
 	}
-	for _, name := range id.Roles {
-		if i, ok := rs.find(name); ok && !rs.implicit[i] {
-			grant([]int32{i})
-		}
-	}
 	slices.Sort(m.sids)
 	if id.SID != "" {
 		grant(rs.users[string(id.SID)])
@@ -261,6 +256,11 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 		}
 		if strings.Contains(id.UPN, "@") {
 			grant(rs.users[fold(id.UPN)])
+		}
+	}
+	for _, name := range id.Roles {
+		if r, ok := rs.find(name); ok && !rs.implicit[r] {
+			grant([]int32{r})
 		}
 	}
 	for name, values := range id.Claims {

@@ -57,7 +57,8 @@ func (u *User) Account() (domain, account string) {
 func (u *User) Identity() *authn.Identity {
 	domain, account := u.Account()
 	return &authn.Identity{
-		Account: account, Domain: domain, UPN: u.UPN, DisplayName: u.DisplayName, SID: u.SID, Groups: u.Groups, Roles: u.Roles,
+		Account: account, Domain: domain, UPN: u.UPN, DisplayName: u.DisplayName, SID: u.SID, Groups: u.Groups,
+		Roles: u.Roles,
 	}
 }
 

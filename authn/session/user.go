@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -20,9 +21,9 @@ type Users interface {
 const firstLogin = time.Minute
 
 // CheckUser returns a Manager.Check that ends sessions of users who were
-// disabled or deleted, or deleted and made again. Others go on with the roles
-// that they have now, and with the groups as of the last time that the directory
-// was asked. It is for services whose users all have a row: one that is not there
+// disabled or deleted, or deleted and made again, and gives the others the roles
+// they are granted now, and the groups as of the last time that the directory was
+// asked. It is for services whose users all have a row: one that is not there
 // counts as deleted.
 func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Identity, error) {
 	return func(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
@@ -43,9 +44,12 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
+		refreshed := u.Refreshed.After(id.AuthTime) // the directory was asked since
+		if slices.Equal(id.Roles, u.Roles) && !refreshed {
+			return id, nil
+		}
 		c := *id // an Identity is never modified after it was made
-		c.Roles = u.Roles
-		if u.Refreshed.After(id.AuthTime) { // the directory was asked since
+		if c.Roles = u.Roles; refreshed {
 			c.Groups = u.Groups
 		}
 		return &c, nil

@@ -40,10 +40,9 @@ func or2(err, fallback error) error {
 	return fallback
 }
 
-// TestAttackRolesOfYesterday: a session, which may last for ten days, has the
-// roles that its user has now, and the groups as of the last time that the
-// directory was asked.
-func TestAttackRolesOfYesterday(t *testing.T) {
+// TestAttackGroupsOfYesterday: a session, which may last for ten days, has the
+// groups as of the last time that the directory was asked, and roles of now.
+func TestAttackGroupsOfYesterday(t *testing.T) {
 	t.Parallel()
 	id := *alice
 	id.AuthTime, id.Roles = time.Now(), []string{"editor"}
@@ -105,6 +104,20 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 					t.Errorf("directory away: %v, %v", res, err)
 				}
 			})
+		}
+	}
+}
+
+// Roles follow the user's row, also within a session.
+func TestSessionRoles(t *testing.T) {
+	t.Parallel()
+	us := &users{u: &directory.User{Name: `CORP\alice`, SID: alice.SID}}
+	s := newSite(&Manager{Check: CheckUser(us)})
+	c := s.login(t, alice, false)
+	for _, want := range [][]string{nil, {"editor"}, {"editor", "payroll"}, nil} {
+		us.u.Roles = want
+		if got := s.who(t, c); got == nil || !slices.Equal(got.Roles, want) {
+			t.Errorf("roles of %v, want %q", got, want)
 		}
 	}
 }

@@ -36,8 +36,8 @@ func newRootCommand() *cobra.Command {
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, calls services from the shell, makes the computer account
-that NTLM logins are verified with, finds out why Kerberos logins fail, and says
-in words what is in a login token.`,
+that NTLM logins are verified with, manages users, finds out why Kerberos logins
+fail, and says in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -52,6 +52,9 @@ in words what is in a login token.`,
 
   # a computer account in Active Directory, with its password and keytab
   soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
+
+  # who of the users is blocked after failed logins?
+  soapward user unblock -c soapward.yaml
 
   # why do Kerberos logins to the service with this keytab fail?
   soapward doctor --keytab gw01.keytab

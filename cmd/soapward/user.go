@@ -58,6 +58,7 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 		newUserListCommand(f),
 		newUserLoginsCommand(f),
 		newUserPasswdCommand(f),
+		newUserRolesCommand(f),
 		newUserSessionsCommand(f),
 		newUserUnblockCommand(f),
 	)

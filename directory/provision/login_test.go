@@ -198,20 +198,53 @@ func TestAttackDisabledGoesOn(t *testing.T) {
 	}
 }
 
-// TestRolesAtLogin: what an operator granted is part of who logs in.
-func TestRolesAtLogin(t *testing.T) {
+// TestAttackDisabledBesideSlowDirectory: while one request of a user waits for the
+// directory, others go on with what is known, unless the user was disabled.
+func TestAttackDisabledBesideSlowDirectory(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, directory.User{Realm: "corp", Name: `CORP\alice`, SID: aliceIdentity().SID, Roles: []string{"editor"}})
-	if id := w.login(t, aliceIdentity()); !slices.Equal(id.Roles, []string{"editor"}) {
-		t.Errorf("roles %q", id.Roles)
+	w := newWorld(t)
+	w.login(t, aliceIdentity())
+	w.clock.add(time.Minute)
+	beside, asked := 0, 0
+	w.dir.late = func() {
+		asked++
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // nobody waits for the directory
+		if _, err := w.Provision(ctx, aliceIdentity()); err != nil {
+			t.Errorf("beside a slow directory: %v", err)
+		}
+		u := w.store.user(t, `CORP\alice`)
+		u.State = directory.DisabledByOperator
+		if err := w.store.UpdateUser(t.Context(), u); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.Provision(ctx, aliceIdentity()); err == nil {
+			beside++
+		}
+	}
+	_, _ = w.Provision(t.Context(), aliceIdentity()) // it began before
+	if asked == 0 || beside > 0 {
+		t.Errorf("the directory was asked %d times, and %d requests of a disabled user passed", asked, beside)
+	}
+}
+
+// What an operator granted comes with the login, and nothing else does: no login
+// brings roles of its own.
+func TestGrantedRoles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := aliceIdentity()
+	id.Roles = []string{"admin"}
+	if got := w.login(t, id).Roles; len(got) > 0 {
+		t.Errorf("roles of a first login = %q, want none", got)
 	}
 	u := w.store.user(t, `CORP\alice`)
-	u.Roles = nil
+	u.Roles = []string{"editor"}
 	if err := w.store.UpdateUser(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	if id := w.login(t, aliceIdentity()); len(id.Roles) != 0 {
-		t.Errorf("roles %q after they were taken", id.Roles)
+	if got := w.login(t, aliceIdentity()).Roles; !slices.Equal(got, u.Roles) {
+		t.Errorf("roles = %q, want %q", got, u.Roles)
 	}
 }
 

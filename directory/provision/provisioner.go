@@ -147,7 +147,8 @@ func (v *verifier) VerifyPassword(ctx context.Context, user, password string) (*
 
 // Provision returns the identity of a caller who just logged in, completed with
 // what store and source know: the name of the user, the SID, the display name,
-// the UPN, and groups if the login brought none. The error is a
+// the UPN, the roles that an operator granted, and groups if the login brought
+// none. The error is a
 // *authn.RefusedError for a user who must not log in, and wraps
 // authn.ErrUnavailable if that cannot be found out.
 //

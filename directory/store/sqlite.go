@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -30,10 +31,6 @@ var sqliteDialect = dialect{
 	broken: func(error) bool { return false },
 }
 
-// sqliteWait is how many milliseconds a writer waits for one of another
-// process, such as the command line.
-const sqliteWait = "4000"
-
 // openSQLite opens the file thrice: for readers, whom a writer does not disturb
 // (WAL), and for writers, of which there is one at a time.
 func (s *Store) openSQLite(c Config) error {
@@ -44,7 +41,9 @@ func (s *Store) openSQLite(c Config) error {
 	s.d = sqliteDialect
 	s.turn = make(chan struct{}, 1)
 	open := func(conns int, more url.Values) *sql.DB {
-		more.Set("_busy_timeout", sqliteWait)
+		// How long a writer waits for one of another process, such as the command
+		// line. The context of the call ends that as well.
+		more.Set("_busy_timeout", strconv.FormatInt(s.timeout.Milliseconds(), 10))
 		more.Set("_foreign_keys", "on")
 		more.Add("_pragma", "cache_size(-16000)") // KiB
 		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: more.Encode()}

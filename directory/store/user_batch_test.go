@@ -15,12 +15,12 @@ func TestUpdateUsers(t *testing.T) {
 	for _, d := range drivers {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			testUpdateUsers(t, open(t, d.make(t)))
+			updateUsers(t, open(t, d.make(t)))
 		})
 	}
 }
 
-func testUpdateUsers(t *testing.T, s *store.Store) {
+func updateUsers(t *testing.T, s *store.Store) {
 	var users []*directory.User
 	for i := range 300 {
 		u := &directory.User{Name: fmt.Sprintf(`CORP\user%d`, i), Roles: []string{"old", "kept"}, Groups: []authn.Group{{Name: "old"}}}
