@@ -205,6 +205,7 @@ func TestAttackDisabledBesideSlowDirectory(t *testing.T) {
 	w := newWorld(t)
 	w.login(t, aliceIdentity())
 	w.clock.add(time.Minute)
+	w.dir.err = fmt.Errorf("ldap: %w", authn.ErrUnavailable)
 	beside, asked := 0, 0
 	w.dir.late = func() {
 		asked++

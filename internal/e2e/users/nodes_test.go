@@ -107,9 +107,9 @@ func mustBe(t *testing.T, what, want string, a *answer) {
 	}
 }
 
-// TestTwoNodes: what is done at one node counts at the other with the next
+// TestAttackOtherNode: what is done at one node counts at the other with the next
 // request. They share nothing but a PostgreSQL.
-func TestTwoNodes(t *testing.T) {
+func TestAttackOtherNode(t *testing.T) {
 	t.Parallel()
 	dom, dsn, key := startDomain(t), pgtest.Database(t), session.NewKey()
 	accounts, err := ntlm.NewAccounts("CORP", "corp.test",
