@@ -359,6 +359,38 @@ func TestAttackNamesOfAnotherAuthority(t *testing.T) {
 	}
 }
 
+// Names that somebody chose who wants to pass for another, at an authority that
+// lets people choose: letters whose capitals are ASCII, space, and names that are
+// distinguished names of a directory.
+func TestAttackChosenNames(t *testing.T) {
+	t.Parallel()
+	rs, _ := newRoles(t, map[string]Role{
+		"user": {Users: []string{"admin", "smith"}}, "dn": {Users: []string{"CN=Boss,DC=corp,DC=test"}},
+		"group": {Groups: []string{"admins", "staff"}}, "upn": {Users: []string{"smith@corp.test"}},
+	}, nil)
+	for _, id := range []*authn.Identity{
+		{Account: "admın"},
+		{Account: "ſmith"},
+		{Account: "admİn"},
+		{Account: "admin\u00a0"},
+		{Account: " admin"},
+		{Account: "x", UPN: "ſmith@corp.test"},
+		{Account: "x", UPN: "smith@corp.test\u2003"},
+		{Account: "cn=boss,dc=corp,dc=test"},
+		{Account: "CN = Boss, DC = corp, DC = test"},
+		{Account: "x", Groups: []authn.Group{{Name: "admıns"}, {Name: "ſtaff"}, {Name: "staff\u00a0"}, {Name: "\u2003admins"}}},
+	} {
+		if of, err := rs.Of(t.Context(), id); len(of) > 0 || err != nil {
+			t.Errorf("%+q with %+q has %q, %v", id.Account, id.Groups, of, err)
+		}
+		for _, group := range []string{"admins", "staff"} {
+			if ok, err := rs.Has(t.Context(), id, group); ok || err != nil {
+				t.Errorf("%+q with %+q is in %q, %v", id.Account, id.Groups, group, err)
+			}
+		}
+	}
+}
+
 func TestNewRolesErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
