@@ -130,6 +130,9 @@ func TestAttackCalloutPosesAsDomain(t *testing.T) {
 		`{"account": "alice", "groups": [{"name": "CN=Payroll,DC=corp,DC=test"}]}`,
 		`{"account": "alice\u0000"}`,
 		`{"account": "al\nice"}`,
+		`{"account": "alice "}`,
+		`{"account": "\u00a0alice"}`,
+		`{"account": "alice", "groups": [{"name": "staff\u2003"}]}`,
 	} {
 		s := newService(t, 200, `{"identity": `+identity+`}`)
 		c := &hook.Callout{URL: s.URL, Domains: []string{"APP", "app.test"}, Timeout: 10 * time.Second}
