@@ -29,7 +29,8 @@ type Guard struct {
 	SOAP bool
 
 	// Client returns the address of the client, as proxies that are trusted tell
-	// it. Nil means RemoteAddr.
+	// it. Nil means authn.ClientAddr: what authn.Proxies in front said, else
+	// RemoteAddr.
 	Client func(*http.Request) netip.Addr
 
 	// Deny writes status and body of a refusal, as in authn.Middleware. Nil
@@ -149,11 +150,7 @@ func (g *Guard) client(r *http.Request) netip.Addr {
 	if g.Client != nil {
 		return g.Client(r)
 	}
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // is in no network
-	}
-	return a.Addr().Unmap()
+	return authn.ClientAddr(r) // the zero address is in no network
 }
 
 // refuse answers for an error of the policy. asked: it is known who calls.

@@ -99,7 +99,7 @@ type Callout struct {
 	Offer []authn.Challenge
 
 	// ClientAddr returns the address of the client, as proxies that are trusted
-	// tell it. Nil means RemoteAddr.
+	// tell it. Nil means authn.ClientAddr.
 	ClientAddr func(*http.Request) netip.Addr
 
 	// Transport makes the calls. Nil means one without a proxy.

@@ -55,7 +55,8 @@ type Authenticator struct {
 	Offer []authn.Challenge
 
 	// Client returns the address of the client, as proxies that are trusted tell
-	// it. Nil means RemoteAddr.
+	// it. Nil means authn.ClientAddr: what authn.Proxies in front said, else
+	// RemoteAddr.
 	Client func(*http.Request) netip.Addr
 
 	Now func() time.Time // nil means time.Now
@@ -79,10 +80,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
 // newRequest copies what hooks see. client may be nil.
 func newRequest(r *http.Request, client func(*http.Request) netip.Addr) *Request {
 	req := &Request{Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone()}
-	if client != nil {
+	if req.Client = authn.ClientAddr(r); client != nil {
 		req.Client = client(r)
-	} else if p, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		req.Client = p.Addr().Unmap()
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		req.Certificate, req.Verified = r.TLS.PeerCertificates[0], len(r.TLS.VerifiedChains) > 0

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +135,22 @@ func TestAttackHookEmptyPassword(t *testing.T) {
 				t.Errorf("%q: %v, want a refusal", user, err)
 			}
 		}
+	}
+}
+
+// A hook behind a trusted proxy is told the client, not the proxy, which would be
+// an internal address for everybody.
+func TestAttackClientBehindProxy(t *testing.T) {
+	t.Parallel()
+	var seen netip.Addr
+	a := &hook.Authenticator{Hook: func(_ context.Context, r *hook.Request) (*authn.Identity, error) {
+		seen = r.Client
+		return nil, authn.ErrNoCredentials
+	}}
+	proxies := &authn.Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	h := proxies.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = a.Authenticate(r) }))
+	h.ServeHTTP(httptest.NewRecorder(), secure("X-Forwarded-For", "203.0.113.9"))
+	if seen != netip.MustParseAddr("203.0.113.9") {
+		t.Errorf("client %v", seen)
 	}
 }
