@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -38,12 +39,16 @@ type Guard struct {
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
 
 	// Observe is told of each refusal, for audit and metrics: a *DeniedError, a
-	// *PathError, or that nobody could say. It must be safe for concurrent use; the
+	// *PathError, ErrMethod, or that nobody could say. It must be safe for concurrent use; the
 	// client waits for it. Nil: nobody is told.
 	Observe func(ctx context.Context, r *Request, err error)
 
 	Logger *slog.Logger // nil means slog.Default()
 }
+
+// ErrMethod is why a request is refused with 400 whose method has small letters:
+// rules name methods by capitals, and what is behind may not look at the case.
+var ErrMethod = errors.New("authz: method refused: it is not in capitals")
 
 // scope is what a Guard knows of a request when its operation becomes known.
 type scope struct {
@@ -92,6 +97,9 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 func (g *Guard) enter(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	s := &scope{guard: g, req: Request{Client: g.client(r), Host: r.Host, Method: r.Method}}
 	path, err := CleanPath(r.URL)
+	if err == nil && strings.ToUpper(r.Method) != r.Method {
+		err = ErrMethod
+	}
 	if err != nil {
 		s.req.Path = r.URL.Path
 		g.refuse(w, r, s, false, err)
@@ -177,7 +185,9 @@ func (g *Guard) log(ctx context.Context, r *Request, asked bool, status int, ref
 	level, msg := slog.LevelInfo, "access denied"
 	switch status {
 	case http.StatusBadRequest:
-		msg = "path refused"
+		if msg = "path refused"; errors.Is(err, ErrMethod) {
+			msg = "method refused"
+		}
 	case http.StatusServiceUnavailable:
 		level, msg = slog.LevelError, "access not decided"
 	}

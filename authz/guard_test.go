@@ -325,3 +325,30 @@ func TestAttackNetworkBehindProxy(t *testing.T) {
 		}
 	}
 }
+
+// A method in small letters matched no rule for it, and what came after such a
+// rule let it through to servers that do not look at the case.
+func TestAttackMethodInSmallLetters(t *testing.T) {
+	t.Parallel()
+	p, err := authz.NewPolicy(authz.PolicyConfig{Root: &authz.Element{Name: "gateway", Allow: []authz.Rule{
+		{Match: authz.Match{Method: "DELETE"}, Roles: []string{`CORP\Payroll`}},
+		{Roles: []string{authz.Anonymous}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(bytes.Buffer)
+	g := &authz.Guard{Policy: p, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	h := g.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for method, want := range map[string]int{"GET": 200, "PURGE": 200, "DELETE": 403, "delete": 400, "Delete": 400, "get": 400} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Method = method
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s: %d, want %d", method, w.Code, want)
+		}
+	}
+	if !strings.Contains(log.String(), `msg="method refused" `) {
+		t.Errorf("log %s", log)
+	}
+}
