@@ -338,6 +338,43 @@ func TestAttackUnknownRoles(t *testing.T) {
 	}
 }
 
+// Whoever asks for names without end, at a directory that takes its time, leaves
+// room for the questions on which decisions about others depend.
+func TestAttackRolesAskedForWithoutEnd(t *testing.T) {
+	t.Parallel()
+	release, asking := make(chan struct{}), make(chan struct{}, 10*maxResolverCalls)
+	rs, _ := newRoles(t, map[string]Role{"payroll": {Groups: []string{`CORP\Payroll`}}}, resolverOf(func(name string) (authn.SID, error) {
+		if name == `CORP\Payroll` {
+			return payrollSID, nil
+		}
+		asking <- struct{}{}
+		<-release
+		return "", nil
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var mallory sync.WaitGroup
+	for i := range 10 * maxResolverCalls {
+		mallory.Go(func() { _, _ = rs.Has(ctx, kerberosAlice(), fmt.Sprintf(`CORP\group%d`, i)) })
+	}
+	for range maxAskedCalls {
+		<-asking
+	}
+	for range 2 * maxResolverCalls {
+		runtime.Gosched() // the others wait for their turn
+	}
+	if ok, err := rs.Has(ctx, kerberosAlice(), "payroll"); !ok || err != nil {
+		t.Errorf("payroll: %v, %v", ok, err)
+	}
+	close(release)
+	mallory.Wait()
+}
+
+// resolverOf is a Resolver.
+type resolverOf func(name string) (authn.SID, error)
+
+func (f resolverOf) ResolveSID(_ context.Context, name string) (authn.SID, error) { return f(name) }
+
 // An authority that chooses names freely does not choose who is of the domain.
 func TestAttackNamesOfAnotherAuthority(t *testing.T) {
 	t.Parallel()
