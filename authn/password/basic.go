@@ -161,6 +161,9 @@ func verifierError(err error, user string) error {
 		}
 		return fmt.Errorf("password: verify: %w", err)
 	}
+	if errors.As(err, new(*authn.ResponseError)) { // the verifier chose the answer
+		return err
+	}
 	c := *re // the verifier may hold on to its own
 	c.Mechanism = mechName
 	if c.User == "" {

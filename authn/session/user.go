@@ -38,7 +38,7 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 		case u.State != directory.Active:
 			return nil, &authn.RefusedError{Mechanism: id.Mechanism, Reason: authn.ReasonDisabled, User: id.String()}
 		case id.SID != "" && u.SID != "" && id.SID != u.SID,
-			id.SID == "" && !id.AuthTime.IsZero() && u.Created.After(id.AuthTime.Add(firstLogin)):
+			(id.SID == "" || u.SID == "") && !id.AuthTime.IsZero() && u.Created.After(id.AuthTime.Add(firstLogin)):
 			return nil, &authn.RefusedError{
 				Mechanism: id.Mechanism, Reason: authn.ReasonUnknownUser, User: id.String(),
 				Err: errors.New("the user of that name is another one now"),

@@ -62,6 +62,8 @@ func TestAttackGroupsOfYesterday(t *testing.T) {
 func TestAttackSessionOfDisabledUser(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
+	domain := *alice
+	domain.AuthTime = now
 	local := &authn.Identity{Account: "zoe", Mechanism: "form", AuthTime: now}
 	for _, tt := range []struct {
 		name string
@@ -75,6 +77,8 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 		{"disabled by the directory", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByDirectory}, false},
 		{"deleted", alice, nil, false},
 		{"deleted and made again, by SID", alice, &directory.User{Name: `CORP\alice`, SID: "S-1-5-21-1-2-3-9999"}, false},
+		{"no SID in the row yet", &domain, &directory.User{Name: `CORP\alice`, Created: now.Add(-time.Hour)}, true},
+		{"deleted and made again by hand, without a SID", &domain, &directory.User{Name: `CORP\alice`, Created: now.Add(time.Hour)}, false},
 		{"first login makes the row", local, &directory.User{Name: "zoe", Created: now.Add(time.Second)}, true},
 		{"deleted and made again", local, &directory.User{Name: "zoe", Created: now.Add(time.Hour)}, false},
 	} {

@@ -84,8 +84,10 @@ func (v *view) group(e Entry) *group {
 		if name == "" {
 			name = e.Value("cn")
 		}
-		// It must not pass for one of another domain, or for a SID.
-		if name != "" && !strings.Contains(name, `\`) && encodeSID(authn.SID(name)) == "" {
+		// It must not pass for one of another domain, for a SID, or for the entry
+		// of another directory.
+		posesAsDN := strings.Contains(name, "=") && fold(name) != fold(e.DN)
+		if name != "" && !strings.Contains(name, `\`) && encodeSID(authn.SID(name)) == "" && !posesAsDN {
 			g.name = v.qualify(name)
 		}
 	}

@@ -159,6 +159,9 @@ func (p *Provisioner) Provision(ctx context.Context, id *authn.Identity) (*authn
 }
 
 func (p *Provisioner) provision(ctx context.Context, id *authn.Identity, fresh bool) (*authn.Identity, error) {
+	if id.SID == "" && spaced(id.String()) {
+		return nil, refuseSpaced(id)
+	}
 	e := p.entry(id)
 	s, err := p.current(ctx, e, id)
 	if err != nil {
