@@ -100,7 +100,11 @@ func (im *importer) write(ctx context.Context) (created int, err error) {
 		return 0, err
 	}
 	if im.s.turn == nil {
-		return im.copy(ctx)
+		err = im.s.retried(ctx, func() (err error) {
+			created, err = im.copy(ctx)
+			return err
+		})
+		return created, err
 	}
 	err = im.s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) (err error) {
 		created, err = im.insert(ctx, tx)
@@ -128,7 +132,7 @@ func (im *importer) nameGroups(ctx context.Context) error {
 		return err
 	}
 	return im.s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) error {
-		if err := im.s.nameGroups(ctx, tx, pairs); err != nil {
+		if err := im.s.nameGroups(ctx, tx, unknown); err != nil {
 			return err
 		}
 		return eachRow(ctx, tx, func(scan func(...any) error) error {

@@ -162,6 +162,7 @@ func (r *Replays) raiseFloor(ctx context.Context) error {
 	var floor int64
 	raised := false
 	err := r.s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) error {
+		raised = false
 		// The row is locked by being written, so that one node does it.
 		if err := tx.QueryRowContext(ctx, "UPDATE replay_state SET horizon = horizon RETURNING horizon").Scan(&floor); err != nil {
 			return err

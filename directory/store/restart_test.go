@@ -16,6 +16,7 @@ import (
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/internal/pgtest"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 func wantUnavailable(t *testing.T, err error) {
@@ -210,5 +211,57 @@ func TestAttackReplayAfterPowerLoss(t *testing.T) {
 	}
 	if fresh, err := r.Add(t.Context(), "alice", authenticator("newer"), until.Add(6*time.Second)); !fresh || err != nil {
 		t.Errorf("one that was made six seconds later: %v, %v", fresh, err)
+	}
+}
+
+// What the database undid because somebody waited crosswise is done again.
+func TestDeadlock(t *testing.T) {
+	t.Parallel()
+	c := drivers[1].make(t)
+	s := open(t, c)
+	users := []*directory.User{{Name: "a"}, {Name: "b"}}
+	for _, u := range users {
+		if err := s.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := raw(t, c)
+	db.SetMaxOpenConns(2)
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	exec := func(text string, args ...any) {
+		t.Helper()
+		if _, err := tx.ExecContext(t.Context(), text, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("SET LOCAL deadlock_timeout = '1h'") // it is the other one that notices
+	const lock = "UPDATE users SET realm = 'raw' WHERE id = $1"
+	exec(lock, users[1].ID)
+	updated := make(chan error, 1)
+	go func() { updated <- s.UpdateUsers(t.Context(), users) }()
+	err = testenv.Poll(t.Context(), func() error {
+		var waits bool
+		err := db.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits)
+		if err == nil && !waits {
+			err = errors.New("nobody waits")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(lock, users[0].ID)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-updated; err != nil {
+		t.Errorf("after a deadlock: %v", err)
+	}
+	if u, err := s.User(t.Context(), "b"); err != nil || u.Version != 2 || u.Realm != "" {
+		t.Errorf("the user is %+v, %v", u, err)
 	}
 }
