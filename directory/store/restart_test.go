@@ -264,9 +264,9 @@ func TestReplayPrune(t *testing.T) {
 			}
 			add("short", now.Add(time.Minute))
 			add("long", now.Add(time.Hour))
-			make := "INSERT INTO replays (digest, until) SELECT decode(md5(i::text), 'hex'), 1 FROM generate_series(1, 12000) i"
+			make := "INSERT INTO replays (digest, until) SELECT decode(md5(i::text), 'hex'), 1 FROM generate_series(1, 6000) i"
 			if c.Driver == "sqlite" {
-				make = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) INSERT INTO replays (digest, until) SELECT CAST(i AS TEXT), 1 FROM n"
+				make = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO replays (digest, until) SELECT CAST(i AS TEXT), 1 FROM n"
 			}
 			execRaw(t, c, make)
 			ahead.Store(int64(10 * time.Minute))
