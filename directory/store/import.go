@@ -287,7 +287,7 @@ func (im *importer) copyUsers(ctx context.Context, tx pgx.Tx) (map[int]int64, er
 		}))
 		return err
 	}
-	// Straight to the table, which is twice as fast, unless some exist.
+	// Straight to the table, which is faster, unless some exist.
 	if !im.existed {
 		err := pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error { return copyTo(savepoint, "users") })
 		switch {
