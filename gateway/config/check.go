@@ -168,6 +168,9 @@ func (d *decoder) checkAD(a *AD, path string) {
 	if strings.ContainsAny(a.DefaultDomain, `\/@. `) {
 		d.failAt(&a.DefaultDomain, "%s.default_domain is %q: want the short name, such as CORP", path, clip(a.DefaultDomain))
 	}
+	if len(a.Domains) == 0 && a.DefaultDomain == "" && !a.Sync.Disabled {
+		d.failAt(a, "%s: the daily job does not know whose users it is for: want default_domain, the short name, such as CORP, or domains; or sync: {disabled: true}", path)
+	}
 	d.checkBind(a, a.BindUser, a.BindPassword, path)
 }
 
