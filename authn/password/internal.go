@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
-// Users is where Internal finds users, such as *store.Store.
+// Users is where Internal finds users, such as *store.Store. One that is also a
+// LoginNoter is told of logins.
 type Users interface {
 	// User returns a user by name, without regard to case, or
 	// directory.ErrNotFound. The caller may change what it returns.
@@ -19,6 +21,14 @@ type Users interface {
 	// UpdateUser writes a user back, or returns directory.ErrConflict.
 	UpdateUser(ctx context.Context, u *directory.User) error
 }
+
+// A LoginNoter notes when a user last logged in, unless a later time is noted.
+type LoginNoter interface {
+	TouchLogin(ctx context.Context, id int64, at time.Time) error
+}
+
+// noteEvery is how often, at most, a login of the same user is noted.
+const noteEvery = time.Minute
 
 // Internal is a Verifier of users who have a password in our own store. Users
 // must be set. The fields must not change after the first use. It is safe for
@@ -32,7 +42,7 @@ type Internal struct {
 	Hasher Hasher
 	Policy Policy // of new passwords
 
-	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced
+	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced, and logins not noted
 }
 
 var _ Verifier = (*Internal)(nil)
@@ -100,7 +110,18 @@ func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Id
 	if outdated {
 		in.replace(ctx, u, password)
 	}
+	in.note(ctx, u)
 	return u.Identity(), nil
+}
+
+// note writes the time of a login, which does not fail with it.
+func (in *Internal) note(ctx context.Context, u *directory.User) {
+	users, ok := in.Users.(LoginNoter)
+	if now := time.Now(); ok && now.Sub(u.LastLogin) >= noteEvery {
+		if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+			in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
+		}
+	}
 }
 
 // replace hashes a password anew. The login does not fail with it.
