@@ -11,8 +11,8 @@ import (
 	"github.com/soapward/soapward/directory"
 )
 
-// Users is where Internal finds users, such as *store.Store. One that has the
-// method TouchLogin of *store.Store is told of logins, to the minute.
+// Users is where Internal finds users, such as *store.Store. One that is also a
+// LoginNoter is told of logins.
 type Users interface {
 	// User returns a user by name, without regard to case, or
 	// directory.ErrNotFound. The caller may change what it returns.
@@ -22,12 +22,12 @@ type Users interface {
 	UpdateUser(ctx context.Context, u *directory.User) error
 }
 
-// loginNoter is what Users may do besides: keep the time of a user's last login.
-type loginNoter interface {
+// A LoginNoter notes when a user last logged in, unless a later time is noted.
+type LoginNoter interface {
 	TouchLogin(ctx context.Context, id int64, at time.Time) error
 }
 
-// noteEvery is how exactly that time is kept: Basic is a login with each request.
+// noteEvery is how often, at most, a login of the same user is noted.
 const noteEvery = time.Minute
 
 // Internal is a Verifier of users who have a password in our own store. Users
@@ -42,7 +42,7 @@ type Internal struct {
 	Hasher Hasher
 	Policy Policy // of new passwords
 
-	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced
+	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced, and logins not noted
 }
 
 var _ Verifier = (*Internal)(nil)
@@ -114,6 +114,16 @@ func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Id
 	return u.Identity(), nil
 }
 
+// note writes the time of a login, which does not fail with it.
+func (in *Internal) note(ctx context.Context, u *directory.User) {
+	users, ok := in.Users.(LoginNoter)
+	if now := time.Now(); ok && now.Sub(u.LastLogin) >= noteEvery {
+		if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+			in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
+		}
+	}
+}
+
 // replace hashes a password anew. The login does not fail with it.
 func (in *Internal) replace(ctx context.Context, u *directory.User, password string) {
 	hash, err := in.Hasher.Hash(ctx, password)
@@ -126,18 +136,6 @@ func (in *Internal) replace(ctx context.Context, u *directory.User, password str
 	case errors.Is(err, directory.ErrConflict): // somebody else was faster; there is a next login
 	case err != nil:
 		in.logger().Warn("a password's hash could not be brought up to date", slog.String("user", u.Name), slog.String("cause", err.Error()))
-	}
-}
-
-// note keeps the time of a login. The login does not fail with it.
-func (in *Internal) note(ctx context.Context, u *directory.User) {
-	users, ok := in.Users.(loginNoter)
-	now := time.Now()
-	if !ok || now.Sub(u.LastLogin) < noteEvery {
-		return
-	}
-	if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
-		in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
 	}
 }
 

@@ -13,7 +13,10 @@ import (
 	"github.com/soapward/soapward/directory/store"
 )
 
-var _ Users = (*store.Store)(nil)
+var (
+	_ Users      = (*store.Store)(nil)
+	_ LoginNoter = (*store.Store)(nil)
+)
 
 // TestInternalInStore: passwords in a database, and an old hash that is replaced
 // there with nothing else of the user.
@@ -33,7 +36,7 @@ func TestInternalInStore(t *testing.T) {
 		t.Helper()
 		in := &Internal{Users: s, Hasher: Hasher{Params: p}, Logger: slog.New(slog.DiscardHandler)}
 		id, err := (&Chain{Internal: in, RefusalTime: -1}).VerifyPassword(ctx, name, password)
-		if err == nil && (id.Account != "alice" || len(id.Groups) != 1 || len(id.Roles) != 1) {
+		if err == nil && (id.Account != "alice" || len(id.Groups) != 1) {
 			t.Errorf("identity %+v", id)
 		}
 		return err
@@ -58,8 +61,17 @@ func TestInternalInStore(t *testing.T) {
 	if err != nil || got.Version != u.Version+1 || len(got.Groups) != 1 || len(got.Roles) != 1 || got.DisplayName != "Alice A." {
 		t.Errorf("user %+v, %v; want one more version and the rest as it was", got, err)
 	}
-	if time.Since(got.LastLogin) > time.Minute {
-		t.Errorf("last login %v, want now: it was never kept for internal users", got.LastLogin)
+	if ago := time.Since(got.LastLogin); ago < 0 || ago > time.Hour {
+		t.Errorf("last login %v", got.LastLogin)
+	}
+	// A client that sends its password with each request does not have it written
+	// each time.
+	first := got.LastLogin
+	if err := login(stronger, "alice", "violet tractor lagoon"); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.User(ctx, "alice"); err != nil || !got.LastLogin.Equal(first) {
+		t.Errorf("last login %v a moment after %v, %v", got.LastLogin, first, err)
 	}
 	if !strings.HasPrefix(got.Password.Reveal(), "$argon2id$v=19$m=128,") {
 		t.Errorf("hash %.30s", got.Password.Reveal())

@@ -116,6 +116,10 @@ func (f *syncFlags) realms(c *config.Config) (names []string, err error) {
 
 // one does a realm. There is a report if anything was done.
 func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store provision.SyncStore, log *slog.Logger) (*syncReport, error) {
+	domains := domainsOf(c.Realms[name].AD)
+	if len(domains) == 0 {
+		return nil, withRemedy(fmt.Errorf("the realm %s does not say whose users its directory knows", name), "realms."+name+".ad.default_domain: CORP")
+	}
 	dir, err := openAD(c.Realms[name], log)
 	if err != nil {
 		return nil, fmt.Errorf("realm %s: %w", name, err)
@@ -123,7 +127,7 @@ func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store
 	defer func() { _ = dir.Close() }()
 	bar := newProgress(cmd.ErrOrStderr())
 	job := &provision.Sync{
-		Realm: name, Aliases: c.Realms[name].Aliases, Domains: domainsOf(c.Realms[name].AD),
+		Realm: name, Aliases: c.Realms[name].Aliases, Domains: domains,
 		Store: store, Source: dir, DryRun: f.dryRun, AllowManyGone: f.force || c.Realms[name].AD.Sync.AllowManyGone,
 		Dead: ownerDead, Progress: func(s provision.Summary) { bar.show(syncProgress(&s)) }, Logger: log,
 	}
@@ -150,13 +154,15 @@ func syncError(realm string, err error) error {
 
 // domainsOf are the domains whose users the directory knows.
 func domainsOf(ad *config.AD) []string {
-	switch {
-	case len(ad.Domains) > 0:
-		return ad.Domains
-	case ad.DefaultDomain != "":
-		return []string{ad.DefaultDomain}
+	domains := ad.Domains
+	if len(domains) == 0 && ad.DefaultDomain != "" {
+		domains = []string{ad.DefaultDomain}
 	}
-	return nil
+	if len(domains) > 0 && ad.Domain != "" {
+		// Users have it who logged in by Kerberos while nobody told the short name.
+		domains = append(slices.Clone(domains), ad.Domain)
+	}
+	return domains
 }
 
 // ownerDead reports whether a run was one of a process of this machine that is

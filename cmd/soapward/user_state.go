@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 )
@@ -117,7 +119,8 @@ func newUserUnblockCommand(f *userFlags) *cobra.Command {
 		Short: "Lift blocks after failed logins, or list them",
 		Long: `Lift the blocks of users or client addresses after too many failed logins, and
 forget the failures. USER is meant at all addresses; a name without a domain is
-meant in each domain. KEY is a block as it is listed.
+meant in each domain. ADDRESS may be any of the network that an IPv6 client is
+counted by. KEY is a block as it is listed.
 
 Without an argument the blocks are listed.`,
 		Example: `  soapward user unblock
@@ -173,9 +176,12 @@ func unblock(ctx context.Context, cmd *cobra.Command, s *store.Store, blocks []d
 	var not []string
 	for _, arg := range args {
 		found := false
-		keys := []string{arg, "address " + arg} // failures may be counted where no block is
+		keys := []string{arg} // failures may be counted where no block is
+		if addr, err := netip.ParseAddr(arg); err == nil {
+			keys = append(keys, throttle.AddressKey(addr))
+		}
 		for _, b := range blocks {
-			if isMeant(b.Key, arg) {
+			if throttle.KeyIsOf(b.Key, arg) {
 				keys = append(keys, b.Key)
 			}
 		}
@@ -212,18 +218,4 @@ func unblock(ctx context.Context, cmd *cobra.Command, s *store.Store, blocks []d
 		return withRemedy(fmt.Errorf("not blocked: %s", strings.Join(not, ", ")), "soapward user unblock, without a name, lists who is")
 	}
 	return nil
-}
-
-// isMeant reports whether a key, such as "user corp\alice at 192.0.2.7", is that
-// of a user.
-func isMeant(key, user string) bool {
-	name, ok := strings.CutPrefix(key, "user ")
-	if !ok {
-		return false
-	}
-	if i := strings.LastIndex(name, " at "); i >= 0 {
-		name = name[:i]
-	}
-	name, user = directory.FoldName(name), directory.FoldName(user)
-	return name == user || !strings.Contains(user, `\`) && strings.HasSuffix(name, `\`+user)
 }

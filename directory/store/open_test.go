@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -141,6 +142,16 @@ func TestOpenEncoding(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "postgres", "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
 	wantRefused(t, store.Config{Driver: "postgres", DSN: srv.DSN("ascii")}, "SQL_ASCII", "ENCODING 'UTF8'")
+}
+
+// A transaction of another isolation sees what was there when it began to wait,
+// so that failures at the same time would not count each other.
+func TestOpenIsolation(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []string{"repeatable read", "serializable"} {
+		dsn := pgtest.Database(t) + "&default_transaction_isolation=" + url.PathEscape(isolation)
+		wantRefused(t, store.Config{Driver: "postgres", DSN: dsn}, isolation, "'read committed'")
+	}
 }
 
 // TestAttackDatabaseReadByOthers: hashes of passwords and sessions are for the

@@ -28,6 +28,7 @@ var postgresDialect = dialect{
 		return errors.As(err, &e) && e.Code == "23505" // unique_violation
 	},
 	broken: postgresBroken,
+	again:  postgresAgain,
 }
 
 // postgresBroken reports whether another connection may do better.
@@ -39,6 +40,13 @@ func postgresBroken(err error) bool {
 	var ne net.Error
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.As(err, &ne) || pgconn.SafeToRetry(err)
+}
+
+// postgresAgain reports whether the server undid something for others who did
+// the same at that moment.
+func postgresAgain(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40P01" || e.Code == "40001") // deadlock_detected, serialization_failure
 }
 
 // dialTimeout bounds one try to connect, where the DSN says nothing.

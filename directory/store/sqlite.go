@@ -31,6 +31,7 @@ var sqliteDialect = dialect{
 		return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 	},
 	broken: func(error) bool { return false },
+	again:  func(error) bool { return false },
 }
 
 // openSQLite opens the file thrice: for readers, whom a writer does not disturb
