@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
@@ -20,6 +21,13 @@ type Users interface {
 	UpdateUser(ctx context.Context, u *directory.User) error
 }
 
+// LoginNoter is a second interface that Users may have, as *store.Store does: it
+// is told the time of logins, at most once a minute for each user.
+type LoginNoter interface {
+	// TouchLogin notes a login of the user with an ID.
+	TouchLogin(ctx context.Context, id int64, at time.Time) error
+}
+
 // Internal is a Verifier of users who have a password in our own store. Users
 // must be set. The fields must not change after the first use. It is safe for
 // concurrent use and must not be copied.
@@ -32,7 +40,8 @@ type Internal struct {
 	Hasher Hasher
 	Policy Policy // of new passwords
 
-	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced
+	Logger *slog.Logger     // nil means slog.Default(); for hashes that cannot be used or replaced
+	Now    func() time.Time // nil means time.Now
 }
 
 var _ Verifier = (*Internal)(nil)
@@ -100,7 +109,27 @@ func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Id
 	if outdated {
 		in.replace(ctx, u, password)
 	}
+	in.touch(ctx, u)
 	return u.Identity(), nil
+}
+
+// touchAfter is how often, at most, the time of a user's login is written: Basic
+// logs in with each request.
+const touchAfter = time.Minute
+
+// touch notes a login. The login does not fail with it, and a later one notes it.
+func (in *Internal) touch(ctx context.Context, u *directory.User) {
+	now := time.Now()
+	if in.Now != nil {
+		now = in.Now()
+	}
+	users, ok := in.Users.(LoginNoter)
+	if !ok || now.Sub(u.LastLogin) < touchAfter {
+		return
+	}
+	if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+		in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
+	}
 }
 
 // replace hashes a password anew. The login does not fail with it.

@@ -6,13 +6,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 )
 
-var _ Users = (*store.Store)(nil)
+var (
+	_ Users      = (*store.Store)(nil)
+	_ LoginNoter = (*store.Store)(nil)
+)
 
 // TestInternalInStore: passwords in a database, and an old hash that is replaced
 // there with nothing else of the user.
@@ -52,6 +56,26 @@ func TestInternalInStore(t *testing.T) {
 		if err := login(p, "alice", "violet tractor"); err == nil {
 			t.Error("a wrong password passes")
 		}
+	}
+	// The time of the login is noted, and not again within a minute.
+	var times []time.Time
+	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for _, after := range []time.Duration{0, 59 * time.Second, 61 * time.Second} {
+		in := &Internal{Users: s, Hasher: Hasher{Params: stronger}, Now: func() time.Time { return noon.AddDate(10, 0, 0).Add(after) }}
+		if _, err := in.VerifyPassword(ctx, "alice", "violet tractor lagoon"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.VerifyPassword(ctx, "alice", "wrong"); err == nil {
+			t.Fatal("a wrong password passes")
+		}
+		u, err := s.User(ctx, "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, u.LastLogin)
+	}
+	if first := noon.AddDate(10, 0, 0); !times[0].Equal(first) || !times[1].Equal(first) || !times[2].Equal(first.Add(61*time.Second)) {
+		t.Errorf("last logins %v", times)
 	}
 	got, err := s.User(ctx, "alice")
 	if err != nil || got.Version != u.Version+1 || len(got.Groups) != 1 || len(got.Roles) != 1 || got.DisplayName != "Alice A." {
