@@ -36,8 +36,9 @@ func newRootCommand() *cobra.Command {
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, calls services from the shell, makes the computer account
-that NTLM logins are verified with, finds out why Kerberos logins fail, and says
-in words what is in a login token.`,
+that NTLM logins are verified with, manages the users that log in with a password
+of their own, finds out why Kerberos logins fail, and says in words what is in a
+login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -52,6 +53,10 @@ in words what is in a login token.`,
 
   # a computer account in Active Directory, with its password and keytab
   soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
+
+  # a user with a password, and who was refused today
+  soapward user add carol --store sqlite:users.db
+  soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
   # why do Kerberos logins to the service with this keytab fail?
   soapward doctor --keytab gw01.keytab
@@ -244,7 +249,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|config|provision|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|ldap|password|provision|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 )
@@ -173,7 +175,10 @@ func unblock(ctx context.Context, cmd *cobra.Command, s *store.Store, blocks []d
 	var not []string
 	for _, arg := range args {
 		found := false
-		keys := []string{arg, "address " + arg} // failures may be counted where no block is
+		keys := []string{arg} // failures may be counted where no block is
+		if addr, err := netip.ParseAddr(arg); err == nil {
+			keys = append(keys, throttle.AddressKey(addr))
+		}
 		for _, b := range blocks {
 			if isMeant(b.Key, arg) {
 				keys = append(keys, b.Key)
