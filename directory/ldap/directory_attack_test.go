@@ -102,6 +102,33 @@ func TestAttackUPNOfAnother(t *testing.T) {
 	}
 }
 
+// Active Directory takes distinguished and canonical names at a login, which have
+// spellings without number. Each would be somebody else to who counts failures, so
+// that the account could be locked.
+func TestAttackNamesWithoutNumber(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, domainConfig(t, domainWithContent(t)))
+	a, err := d.Account(t.Context(), directory.AccountRef{Name: `CORP\` + mallory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(a.DN, "CN="), ",")
+	for _, user := range []string{
+		fmt.Sprintf(`CN=\%02x%s,%s`, name[0], name[1:], rest),
+		fmt.Sprintf(`cn = \%02X%s , %s`, name[0], name[1:], rest),
+		fmt.Sprintf(`CORP\CN=%s,%s`, name, rest),
+		"corp.test/Users/" + mallory + `\`,
+		a.DN + "@",
+		a.DN + "@corp.test",
+	} {
+		id, err := d.VerifyPassword(t.Context(), user, malloryPass)
+		var refused *authn.RefusedError
+		if id != nil || !errors.As(err, &refused) || refused.Reason != authn.ReasonMalformed {
+			t.Errorf("%q: %v, %v; want it refused before the domain is asked", user, id, err)
+		}
+	}
+}
+
 // An entry whose name looks like one of a domain, in a directory without one.
 func TestAttackNameOfAnotherDomain(t *testing.T) {
 	t.Parallel()
