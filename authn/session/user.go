@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -21,7 +23,9 @@ const firstLogin = time.Minute
 
 // CheckUser returns a Manager.Check that ends sessions of users who were
 // disabled or deleted, or deleted and made again. It is for services whose users
-// all have a row: one that is not there counts as deleted.
+// all have a row: one that is not there counts as deleted. A group that the row
+// does not have any more, because the directory was asked since the login, is
+// taken from the caller.
 func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Identity, error) {
 	return func(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
 		u, err := findUser(ctx, users, id)
@@ -41,8 +45,34 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
-		return id, nil
+		return withoutFormer(id, u), nil
 	}
+}
+
+// withoutFormer returns the identity without the groups that the user was taken
+// out of since the login. Those of other domains, which the directory need not
+// know, stay until the session ends.
+func withoutFormer(id *authn.Identity, u *directory.User) *authn.Identity {
+	if id.AuthTime.IsZero() || !u.Refreshed.After(id.AuthTime) || len(id.Claims) > 0 { // an issuer's groups are not the directory's
+		return id
+	}
+	c := *id // an Identity is never modified after it was made
+	if id.SID == "" {
+		c.Groups = u.Groups
+		return &c
+	}
+	if len(u.Groups) == 0 { // each account of a domain has one: the directory is not asked for them
+		return id
+	}
+	domain := string(id.SID[:strings.LastIndexByte(string(id.SID), '-')+1])
+	now := make(map[authn.SID]bool, len(u.Groups))
+	for _, g := range u.Groups {
+		now[g.SID] = true
+	}
+	c.Groups = slices.DeleteFunc(slices.Clone(id.Groups), func(g authn.Group) bool {
+		return domain != "" && strings.HasPrefix(string(g.SID), domain) && !now[g.SID]
+	})
+	return &c
 }
 
 // findUser asks by SID first, which a user keeps when the name changes.
