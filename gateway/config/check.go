@@ -77,7 +77,7 @@ func dsnPassword(dsn string) bool {
 		_, set := u.User.Password()
 		return set || u.Query().Has("password")
 	}
-	return strings.Contains(strings.ToLower(strings.Join(strings.Fields(dsn), "")), "password=")
+	return mayHavePassword.MatchString(dsn)
 }
 
 func (d *decoder) checkLimits(c *Config) {
