@@ -12,6 +12,7 @@ import (
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
@@ -146,6 +147,25 @@ func TestAttackNameOfAnotherDomain(t *testing.T) {
 	a, err := d.Account(t.Context(), directory.AccountRef{Name: "bob"})
 	if err != nil || fmt.Sprint(names(a.Groups)) != "[good]" {
 		t.Errorf("account %+v, %v, want the good group only", a, err)
+	}
+}
+
+// Who has rights over one group of a domain keeps us from reading its account
+// name, and calls it cn=Payroll, as often as it pleases him.
+func TestAttackGroupWithoutName(t *testing.T) {
+	t.Parallel()
+	cfg := DirectoryConfig{Kind: ActiveDirectory, Domain: "corp.test"}.withDefaults()
+	v := &view{d: &Directory{cfg: cfg}, domain: &domain{netbios: "CORP", dns: "corp.test", sid: "S-1-5-21-1-2-3"}}
+	attributes := map[string][]string{
+		"cn": {"Payroll"}, attrSID: {encodeSID("S-1-5-21-1-2-3-6666")}, attrGroupType: {"-2147483646"},
+	}
+	g := v.group(newEntry(goldap.NewEntry("CN=Payroll,OU=Branch,DC=corp,DC=test", attributes)))
+	if g.name != "" || g.sid != "S-1-5-21-1-2-3-6666" || !g.counts {
+		t.Errorf("the group is %+v, want its SID and no name", g)
+	}
+	attributes["sAMAccountName"] = []string{"Branch Payroll"}
+	if g := v.group(newEntry(goldap.NewEntry("CN=Payroll,OU=Branch,DC=corp,DC=test", attributes))); g.name != `CORP\Branch Payroll` {
+		t.Errorf("the group is called %q", g.name)
 	}
 }
 
