@@ -73,7 +73,14 @@ var wellKnown = map[string]authn.SID{
 // fold returns the form in which names are compared, as directory.FoldName does.
 func fold(s string) string { return foldName(strings.TrimSpace(s)) }
 
-func foldName(s string) string { return strings.Map(foldRune, s) }
+func foldName(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return strings.Map(foldRune, s)
+		}
+	}
+	return strings.ToLower(s)
+}
 
 // foldRune makes no letter beyond ASCII one of ASCII: admın is not admin.
 func foldRune(r rune) rune {

@@ -96,7 +96,15 @@ func (s State) String() string {
 // it and without regard to case. No letter beyond ASCII is the same as one of
 // ASCII: capitals of ı and ſ are I and S, and whoever may choose a name must not
 // become admin as admın.
-func FoldName(name string) string { return strings.Map(foldRune, strings.TrimSpace(name)) }
+func FoldName(name string) string {
+	name = strings.TrimSpace(name)
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return strings.Map(foldRune, name)
+		}
+	}
+	return strings.ToLower(name)
+}
 
 // foldRune goes by the capital, which letters have in common that differ by their
 // place in a word, such as σ and ς.

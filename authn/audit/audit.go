@@ -51,6 +51,7 @@ type Recorder struct {
 
 	mu      sync.RWMutex // held for writing to close
 	closed  bool
+	flood   flood
 	dropped atomic.Uint64
 	failed  atomic.Uint64
 }
@@ -84,6 +85,10 @@ func (r *Recorder) Observe(_ context.Context, d *authn.Decision) {
 		r.dropped.Add(1)
 		return
 	}
+	if !r.flood.takes(d) {
+		r.dropped.Add(1)
+		return
+	}
 	select {
 	case r.queue <- loginOf(d, r.c.Realm):
 	default:
@@ -92,7 +97,8 @@ func (r *Recorder) Observe(_ context.Context, d *authn.Decision) {
 }
 
 // Lost returns how many decisions are not in the store: those for which the
-// queue had no room, and those that the store did not take.
+// queue had no room, or of whose kind a client had too many, and those that the
+// store did not take.
 func (r *Recorder) Lost() (dropped, failed uint64) { return r.dropped.Load(), r.failed.Load() }
 
 // Close takes no more decisions and waits until those in the queue are written,
@@ -161,7 +167,7 @@ func (r *lossReport) say(now time.Time, dropped, failed uint64) {
 	}
 	as := []slog.Attr{
 		slog.Uint64("dropped", dropped-r.dropped), slog.Uint64("failed", failed-r.failed),
-		slog.String("hint", "the store is slow or away; the log has these logins"),
+		slog.String("hint", "the store is slow or away, or somebody was refused without end; the log has these logins"),
 	}
 	if r.err != nil {
 		as = append(as, slog.String("cause", r.err.Error()))

@@ -135,6 +135,58 @@ func TestAttackRecordFlood(t *testing.T) {
 	})
 }
 
+// TestAttackRecordFillsDisk: whoever is refused without end, which takes no
+// password, has few rows of it, and neither hides logins nor what others do.
+func TestAttackRecordFillsDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &table{}
+		rec := New(Config{Store: s, Queue: 1 << 20, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		const tries = 10_000
+		refused := func(peer string) {
+			rec.Observe(t.Context(), &authn.Decision{Time: time.Now(), Outcome: authn.OutcomeRefused, Peer: peer, User: "x"})
+		}
+		for i := range tries {
+			refused(fmt.Sprintf("192.0.2.7:%d", i%60_000+1))
+			refused(fmt.Sprintf("[2001:db8::%x]:99", i))
+			refused("@")
+			if i%2 == 0 {
+				rec.Observe(t.Context(), &authn.Decision{Time: time.Now(), Outcome: authn.OutcomeBlocked, Peer: "192.0.2.7"})
+			}
+		}
+		refused("192.0.2.8:99")
+		rec.Observe(t.Context(), &authn.Decision{Time: time.Now(), Outcome: authn.OutcomeAccepted, Peer: "192.0.2.7:1", Identity: &authn.Identity{Account: "alice"}})
+		for i := range tries { // many addresses
+			refused(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256))
+		}
+		time.Sleep(time.Minute)
+		refused("192.0.2.7:1")
+		if err := rec.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		byPeer, accepted := map[string]int{}, 0
+		for _, l := range s.rows {
+			byPeer[network(l.Peer).String()]++
+			if l.Outcome == directory.Accepted {
+				accepted++
+			}
+		}
+		if byPeer["192.0.2.7/32"] != refusalsOfAddress+2 || byPeer["2001:db8::/64"] != refusalsOfAddress || byPeer["192.0.2.8/32"] != 1 || accepted != 1 {
+			t.Errorf("%d and %d rows of those who flood, %d of another, %d logins", byPeer["192.0.2.7/32"], byPeer["2001:db8::/64"], byPeer["192.0.2.8/32"], accepted)
+		}
+		if n := len(s.rows); n != refusalsOfAll+2 {
+			t.Errorf("%d rows, want %d and two", n, refusalsOfAll)
+		}
+		if dropped, _ := rec.Lost(); int(dropped)+len(s.rows) != 4*tries+tries/2+3 {
+			t.Errorf("%d dropped", dropped)
+		}
+		if !strings.Contains(log.String(), "logins are missing from the record") {
+			t.Errorf("log %s", &log)
+		}
+	})
+}
+
 func TestStoreAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,9 +8,11 @@
 //	defer rec.Close(ctx)
 //	mw := &authn.Middleware{Authenticators: logins, Observe: rec.Observe}
 //
-// What the queue has no room for, and what the store does not take, is counted
-// and logged. The lines that authn.Middleware logs have the same references, and
-// are complete.
+// Refusals are recorded up to 120 a minute for an address and 6,000 in all, so that
+// nobody fills the disk who needs no password for it. Logins are always recorded.
+// What is beyond that, what the queue has no room for, and what the store does
+// not take, is counted and logged. The lines that authn.Middleware logs have the
+// same references, and are complete.
 //
 // Compatibility: exported names keep their meaning within a major version, and
 // structs may gain fields whose zero value keeps today's behaviour.

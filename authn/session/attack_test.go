@@ -190,6 +190,33 @@ func TestAttackForgottenLogout(t *testing.T) {
 	}
 }
 
+// TestAttackSessionAtAnotherService: a login at one service of a server is carried
+// to another one with other accounts, which shares its store and keys.
+func TestAttackSessionAtAnotherService(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		store := NewMemory(0)
+		partners := newSite(&Manager{Store: store, Keys: kind.keys, Name: "partners"})
+		staff := newSite(&Manager{Store: store, Keys: kind.keys, Name: "staff"})
+		again := newSite(&Manager{Store: store, Keys: kind.keys, Name: "partners"})
+		usual := newSite(&Manager{Store: store, Keys: kind.keys})
+		c := partners.login(t, &authn.Identity{Account: "mallory"}, false)
+		for name, other := range map[string]*site{"staff": staff, "the usual name": usual} {
+			carried := &http.Cookie{Name: other.CookieName(get()), Value: c.Value}
+			if id := other.who(t, carried); id != nil {
+				t.Errorf("%s: the partner is %v at %s", kind.name, id, name)
+			}
+			back := other.login(t, alice, false)
+			if id := partners.who(t, &http.Cookie{Name: c.Name, Value: back.Value}); id != nil {
+				t.Errorf("%s: %v of %s is among the partners", kind.name, id, name)
+			}
+		}
+		if again.who(t, c) == nil {
+			t.Errorf("%s: another node does not know the session: %s", kind.name, again.log)
+		}
+	}
+}
+
 // TestAttackUserNamedEnded: whoever may choose a name has the sessions of that
 // name ended, at the first login or by an operator, and not the notes of what
 // ended, which would bring the cookies of others back.

@@ -112,8 +112,15 @@ func removeCookie(w http.ResponseWriter, name string) {
 	w.Header()["Set-Cookie"] = kept
 }
 
-// idOf names the session of a secret in the store.
-func idOf(secret [secretSize]byte) directory.SessionID { return sha256.Sum256(secret[:]) }
+// idOf names the session of a secret in the store. Managers of other names have
+// other sessions there.
+func (m *Manager) idOf(secret [secretSize]byte) directory.SessionID {
+	text := secret[:]
+	if m.Name != "" && m.Name != defaultName {
+		text = append(text, m.Name...)
+	}
+	return sha256.Sum256(text)
+}
 
 func encodeSecret(s [secretSize]byte) string { return base64.RawURLEncoding.EncodeToString(s[:]) }
 

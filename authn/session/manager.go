@@ -50,7 +50,9 @@ type Manager struct {
 	Idle, Absolute, Remember time.Duration
 
 	// Name is that of the cookie, without the prefix __Host- that it has under
-	// TLS. Empty means "soapward".
+	// TLS. Empty means "soapward". Services that share a store, or keys, take each
+	// other's sessions if they have the same Name: those that do not let in the
+	// same users need different ones.
 	Name string
 
 	// TLSAtProxy says that browsers come by TLS which ends at a proxy in front,
@@ -222,11 +224,11 @@ func (m *Manager) keep(ctx context.Context, s *session, name string) (value stri
 	_, _ = rand.Read(s.secret[:]) // never fails (crypto/rand)
 	if len(m.Keys) > 0 {
 		if value, ok := m.seal(s, name); ok {
-			s.ID, s.sealed = idOf(s.secret), true
+			s.ID, s.sealed = m.idOf(s.secret), true
 			return value, nil
 		}
 	}
-	s.ID = idOf(s.secret)
+	s.ID = m.idOf(s.secret)
 	if err := m.Store.PutSession(ctx, &s.Session); err != nil {
 		return "", err
 	}
@@ -337,7 +339,7 @@ func (m *Manager) find(ctx context.Context, value string) (*session, error) {
 	if !ok {
 		return nil, ignore("the cookie is malformed")
 	}
-	row, err := m.Store.Session(ctx, idOf(secret))
+	row, err := m.Store.Session(ctx, m.idOf(secret))
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
 		return nil, ignore("no such session, or it has ended")

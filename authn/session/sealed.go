@@ -151,7 +151,7 @@ func (m *Manager) open(value string) (*session, error) {
 			Created: time.UnixMilli(p.Created), Seen: time.UnixMilli(p.Seen), Expires: time.UnixMilli(p.Expires),
 			Idle: time.Duration(p.Idle) * time.Millisecond, Remember: p.Remember,
 		}}
-		s.ID = idOf(s.secret)
+		s.ID = m.idOf(s.secret)
 		return s, nil
 	}
 	return nil, ignore("the session is sealed with a key that is not in use here")

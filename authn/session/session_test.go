@@ -330,7 +330,7 @@ func TestListAndEnd(t *testing.T) {
 		t.Fatalf("Sessions = %+v, %v; want two of alice", list, err)
 	}
 	secret, _ := decodeSecret(a.Value)
-	if err := s.EndSession(ctx, idOf(secret)); err != nil {
+	if err := s.EndSession(ctx, s.idOf(secret)); err != nil {
 		t.Fatal(err)
 	}
 	if s.who(t, a) != nil || s.who(t, b) == nil {

@@ -125,3 +125,43 @@ func TestSessionRoles(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackGroupTakenAway: who was taken out of a group keeps its rights for as
+// long as the session lasts, which may be days; the user's row knows better.
+func TestAttackGroupTakenAway(t *testing.T) {
+	t.Parallel()
+	login := time.Now().Add(-24 * time.Hour)
+	const admins, staff, other authn.SID = "S-1-5-21-1-2-3-512", "S-1-5-21-1-2-3-2000", "S-1-5-21-9-9-9-513"
+	domain := &authn.Identity{
+		Account: "alice", Domain: "CORP", SID: alice.SID, AuthTime: login, Mechanism: authn.MechanismKerberos,
+		Groups: []authn.Group{{SID: admins}, {SID: staff}, {SID: other}, {SID: "S-1-18-1"}},
+	}
+	local := &authn.Identity{Account: "zoe", AuthTime: login, Groups: []authn.Group{{Name: "admins"}, {Name: "staff"}}}
+	row := func(id *authn.Identity, refreshed time.Time, groups ...authn.Group) *directory.User {
+		return &directory.User{Name: id.String(), SID: id.SID, Refreshed: refreshed, Groups: groups}
+	}
+	later := login.Add(time.Hour)
+	for _, tt := range []struct {
+		name string
+		id   *authn.Identity
+		row  *directory.User
+		want string
+	}{
+		{"taken out", domain, row(domain, later, authn.Group{SID: staff}), "[S-1-5-21-1-2-3-2000 S-1-5-21-9-9-9-513 S-1-18-1]"},
+		{"groups of the row are older", domain, row(domain, login.Add(-time.Hour), authn.Group{SID: staff}), fmt.Sprint(domain.Groups)},
+		{"the directory tells no groups", domain, row(domain, later), fmt.Sprint(domain.Groups)},
+		{"put in, at the next login", domain, row(domain, later, authn.Group{SID: admins}, authn.Group{SID: staff}, authn.Group{SID: "S-1-5-21-1-2-3-7"}), fmt.Sprint(domain.Groups)},
+		{"LDAP, taken out", local, row(local, later, authn.Group{Name: "staff"}), "[staff]"},
+		{"LDAP, of all", local, row(local, later), "[]"},
+		{"LDAP, older", local, row(local, login.Add(-time.Hour)), "[admins staff]"},
+	} {
+		us := &users{u: tt.row}
+		id, err := CheckUser(us)(t.Context(), tt.id)
+		if err != nil || fmt.Sprint(id.Groups) != tt.want {
+			t.Errorf("%s: %v, %v; want %s", tt.name, id.Groups, err, tt.want)
+		}
+	}
+	if len(domain.Groups) != 4 || len(local.Groups) != 2 {
+		t.Error("the session's identity was changed")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -78,6 +79,9 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 	return cmd
 }
 
+// passwordIn finds a password in a DSN of keywords or in the query of a URL.
+var passwordIn = regexp.MustCompile(`(?i)password\s*=`)
+
 // given is the store of --store.
 func (f *userFlags) given(cmd *cobra.Command) (store.Config, error) {
 	c := store.Config{Logger: slog.New(slog.DiscardHandler), MaxConns: 2}
@@ -101,7 +105,7 @@ func (f *userFlags) given(cmd *cobra.Command) (store.Config, error) {
 			return c, usagef(cmd, "--store has a password in it, which ps shows to everybody: set PGPASSWORD, or use ~/.pgpass")
 		}
 	}
-	if strings.Contains(c.DSN, "password=") {
+	if passwordIn.MatchString(c.DSN) {
 		return c, usagef(cmd, "--store has a password in it, which ps shows to everybody: set PGPASSWORD, or use ~/.pgpass")
 	}
 	return c, nil

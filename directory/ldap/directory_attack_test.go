@@ -12,6 +12,7 @@ import (
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
+	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
@@ -102,6 +103,33 @@ func TestAttackUPNOfAnother(t *testing.T) {
 	}
 }
 
+// Active Directory takes distinguished and canonical names at a login, which have
+// spellings without number. Each would be somebody else to who counts failures, so
+// that the account could be locked.
+func TestAttackNamesWithoutNumber(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, domainConfig(t, domainWithContent(t)))
+	a, err := d.Account(t.Context(), directory.AccountRef{Name: `CORP\` + mallory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(a.DN, "CN="), ",")
+	for _, user := range []string{
+		fmt.Sprintf(`CN=\%02x%s,%s`, name[0], name[1:], rest),
+		fmt.Sprintf(`cn = \%02X%s , %s`, name[0], name[1:], rest),
+		fmt.Sprintf(`CORP\CN=%s,%s`, name, rest),
+		"corp.test/Users/" + mallory + `\`,
+		a.DN + "@",
+		a.DN + "@corp.test",
+	} {
+		id, err := d.VerifyPassword(t.Context(), user, malloryPass)
+		var refused *authn.RefusedError
+		if id != nil || !errors.As(err, &refused) || refused.Reason != authn.ReasonMalformed {
+			t.Errorf("%q: %v, %v; want it refused before the domain is asked", user, id, err)
+		}
+	}
+}
+
 // An entry whose name looks like one of a domain, in a directory without one.
 func TestAttackNameOfAnotherDomain(t *testing.T) {
 	t.Parallel()
@@ -119,6 +147,25 @@ func TestAttackNameOfAnotherDomain(t *testing.T) {
 	a, err := d.Account(t.Context(), directory.AccountRef{Name: "bob"})
 	if err != nil || fmt.Sprint(names(a.Groups)) != "[good]" {
 		t.Errorf("account %+v, %v, want the good group only", a, err)
+	}
+}
+
+// Who has rights over one group of a domain keeps us from reading its account
+// name, and calls it cn=Payroll, as often as it pleases him.
+func TestAttackGroupWithoutName(t *testing.T) {
+	t.Parallel()
+	cfg := DirectoryConfig{Kind: ActiveDirectory, Domain: "corp.test"}.withDefaults()
+	v := &view{d: &Directory{cfg: cfg}, domain: &domain{netbios: "CORP", dns: "corp.test", sid: "S-1-5-21-1-2-3"}}
+	attributes := map[string][]string{
+		"cn": {"Payroll"}, attrSID: {encodeSID("S-1-5-21-1-2-3-6666")}, attrGroupType: {"-2147483646"},
+	}
+	g := v.group(newEntry(goldap.NewEntry("CN=Payroll,OU=Branch,DC=corp,DC=test", attributes)))
+	if g.name != "" || g.sid != "S-1-5-21-1-2-3-6666" || !g.counts {
+		t.Errorf("the group is %+v, want its SID and no name", g)
+	}
+	attributes["sAMAccountName"] = []string{"Branch Payroll"}
+	if g := v.group(newEntry(goldap.NewEntry("CN=Payroll,OU=Branch,DC=corp,DC=test", attributes))); g.name != `CORP\Branch Payroll` {
+		t.Errorf("the group is called %q", g.name)
 	}
 }
 

@@ -81,7 +81,7 @@ func (v *view) group(e Entry) *group {
 	}
 	if g.name = wellKnownName(g.sid); g.name == "" {
 		name := e.Value(v.d.cfg.Attributes.Group)
-		if name == "" {
+		if name == "" && v.domain == nil { // in a domain, a cn is not of one group only
 			name = e.Value("cn")
 		}
 		// It must not pass for one of another domain, for a SID, or for the entry

@@ -29,8 +29,9 @@ const (
 )
 
 var (
-	errName     = errors.New("the name is empty, too long, no UTF-8 or has control characters")
-	errPassword = errors.New("the password is empty, too long or has a NUL")
+	errDomainName = errors.New("the name is a distinguished or canonical one, where DOMAIN\\name, name or a UPN is wanted")
+	errName       = errors.New("the name is empty, too long, no UTF-8 or has control characters")
+	errPassword   = errors.New("the password is empty, too long or has a NUL")
 )
 
 func checkName(name string) error {
@@ -53,6 +54,11 @@ func (d *Directory) VerifyPassword(ctx context.Context, user, password string) (
 	}
 	if err := checkName(user); err != nil {
 		return nil, refuse(authn.ReasonMalformed, printable(user), "", err)
+	}
+	if d.cfg.Kind == ActiveDirectory && strings.ContainsAny(user, "=/") {
+		// A domain takes them too (MS-ADTS 5.1.1.1.1), in spellings without number,
+		// each of which would be another user to who counts failures.
+		return nil, refuse(authn.ReasonMalformed, user, "", errDomainName)
 	}
 	if password == "" || len(password) > maxPassword || strings.ContainsRune(password, 0) {
 		return nil, refuse(authn.ReasonWrongPassword, user, "", errPassword)

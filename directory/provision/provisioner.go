@@ -91,8 +91,9 @@ type snapshot struct {
 }
 
 // Wrap returns an authenticator that lets in whom next lets in, as users of the
-// realm. Passwords that are asked in an order, such as internal ones before
-// those of a domain, need Verifier in place of it. It stands outside of a
+// realm. Passwords need Verifier in place of it, which belongs inside of
+// password.Chain: there a refusal takes as long as that of a wrong password, and
+// internal users are asked before. It stands outside of a
 // throttle.Authenticator: whom it refuses did not guess.
 func (p *Provisioner) Wrap(next authn.Authenticator) authn.Authenticator {
 	return &authenticator{p, next}

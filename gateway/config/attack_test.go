@@ -62,6 +62,13 @@ func TestAttackInlineSecret(t *testing.T) {
 		{"in a directory's URL", "realms: {a: {ad: {url: \"ldaps://u:" + secret + "@host\"}}}"},
 		{"in a DSN", "store: {driver: postgres, dsn: \"postgres://u:" + secret + "@host/db\"}"},
 		{"in a DSN of words", "store: {driver: postgres, dsn: \"host=h Password = " + secret + "\"}"},
+		{"as the store", "store: \"postgres://u:" + secret + "@host/db\""},
+		{"as the driver", "store: {driver: \"postgres://u:" + secret + "@host/db\", dsn: x}"},
+		{"as the driver, in words", "store: {driver: \"host=h password = " + secret + "\", dsn: x}"},
+		{"as a number", "store: {keep_logins: \"https://u:" + secret + "@host\"}"},
+		{"in a URL that is none", "upstreams: {s: {listen: \":1\", act_as: [caller], url: \"https://u:" + secret + "%zz@host\"}}"},
+		{"in a directory's URL that is none", "realms: {a: {ad: {url: \"ldaps://u:" + secret + "%zz@host\"}}}"},
+		{"in a DSN that is none", "store: {driver: postgres, dsn: \"postgres://u:" + secret + "%zz@host/db\"}"},
 		{"in a DSN's query", "store: {driver: postgres, dsn: \"postgres://h/db?password=" + secret + "\"}"},
 	} {
 		_, err := Parse("c.yaml", []byte(tt.text))

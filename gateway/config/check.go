@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func dsnPassword(dsn string) bool {
 		_, set := u.User.Password()
 		return set || u.Query().Has("password")
 	}
-	return strings.Contains(strings.ToLower(strings.Join(strings.Fields(dsn), "")), "password=")
+	return mayHavePassword.MatchString(dsn)
 }
 
 // maxFailures is throttle.MaxFailures, with which a test of cmd/soapward compares
@@ -222,5 +223,6 @@ func (d *decoder) checkLDAP(l *LDAP, path string) {
 }
 
 func loopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }

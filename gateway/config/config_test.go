@@ -122,6 +122,7 @@ func TestErrors(t *testing.T) {
 		{"choice", "store: {driver: postgress, dsn: x}", `"postgress" is not known: want one of sqlite, postgres: did you mean "postgres"?`},
 		{"url", "realms: {a: {oidc: {issuer: id.example}}}", `issuer is "id.example": want a URL that begins with http:// or https://`},
 		{"url, plain", "realms: {a: {oidc: {issuer: \"http://id.example\", client_id: x}}}", `issuer: want https`},
+		{"url, plain, of a name like an address", "realms: {a: {oidc: {issuer: \"http://127.0.0.1.id.example\", client_id: x}}}", `issuer: want https`},
 		{"url of a server", "realms: {a: {ad: {url: \"http://dc\"}}}", `want a URL that begins with ldaps:// or ldap://`},
 		{"empty", "", `c.yaml: the file is empty`},
 		{"comment only", "# nothing", `the file is empty`},

@@ -333,8 +333,15 @@ func in(path string) string {
 	return " in " + path
 }
 
-// clip bounds a text of the file in an error.
+// mayHavePassword finds a user with a password in a URL, however broken, and a
+// password among keywords or in a query.
+var mayHavePassword = regexp.MustCompile(`(?i)//[^/\s]*:.*@|password\s*=`)
+
+// clip bounds a text of the file in an error, and leaves passwords out.
 func clip(s string) string {
+	if mayHavePassword.MatchString(s) {
+		return "(not shown: it may have a password in it)"
+	}
 	if len(s) > maxShown {
 		return s[:maxShown] + "..."
 	}

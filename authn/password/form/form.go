@@ -43,8 +43,10 @@ type Config struct {
 	Others []authn.Authenticator
 
 	// Guard returns its argument, which checks what was typed into the page, in
-	// the wrappers that each login goes through: protection against guessing,
-	// provisioning of users. Nil adds none.
+	// the wrappers that each login goes through. Nil adds none. A wrapper that
+	// refuses who had the right password tells so by its time: provisioning of
+	// users belongs into the Verifier (provision.Provisioner.Verifier), inside of
+	// password.Chain and throttle.Limiter.Password.
 	Guard func(authn.Authenticator) authn.Authenticator
 
 	// Path is where the page is, without a slash at its end. All that is below
