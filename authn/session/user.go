@@ -34,17 +34,21 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 		if err != nil {
 			return nil, err
 		}
+		since := began(ctx, id)
 		switch {
 		case u.State != directory.Active:
 			return nil, &authn.RefusedError{Mechanism: id.Mechanism, Reason: authn.ReasonDisabled, User: id.String()}
 		case id.SID != "" && u.SID != "" && id.SID != u.SID,
-			(id.SID == "" || u.SID == "") && !id.AuthTime.IsZero() && u.Created.After(id.AuthTime.Add(firstLogin)):
+			(id.SID == "" || u.SID == "") && !since.IsZero() && u.Created.After(since.Add(firstLogin)):
 			return nil, &authn.RefusedError{
 				Mechanism: id.Mechanism, Reason: authn.ReasonUnknownUser, User: id.String(),
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
-		refreshed := u.Refreshed.After(id.AuthTime) // the directory was asked since
+		// The directory was asked since. Whom it gives no groups keeps those that
+		// Windows asserted: it may have been told not to look for any.
+		refreshed := u.Refreshed.After(since) &&
+			(len(u.Groups) > 0 || id.Mechanism != authn.MechanismKerberos && id.Mechanism != authn.MechanismNTLM)
 		if slices.Equal(id.Roles, u.Roles) && !refreshed {
 			return id, nil
 		}
@@ -54,6 +58,19 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 		}
 		return &c, nil
 	}
+}
+
+// beganKey is for when the session began whose caller is checked.
+type beganKey struct{}
+
+// began returns when the session began. The time of the login is another one for
+// Kerberos: there it is that of the ticket-granting ticket, which may be hours
+// before a first login here.
+func began(ctx context.Context, id *authn.Identity) time.Time {
+	if t, ok := ctx.Value(beganKey{}).(time.Time); ok {
+		return t
+	}
+	return id.AuthTime
 }
 
 // findUser asks by SID first, which a user keeps when the name changes.
