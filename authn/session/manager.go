@@ -130,7 +130,7 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 	}
 	id.Expires = s.Expires
 	if m.Check != nil {
-		checked, err := m.Check(ctx, id)
+		checked, err := m.Check(context.WithValue(ctx, beganKey{}, s.Created), id)
 		switch {
 		case errors.Is(err, authn.ErrBadCredentials):
 			m.logger().LogAttrs(ctx, slog.LevelInfo, "session ended",

@@ -47,8 +47,8 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
-		groups, former := withoutFormer(id, since, u)
-		if !former && slices.Equal(id.Roles, u.Roles) {
+		groups := withoutFormer(id, since, u)
+		if slices.Equal(groups, id.Groups) && slices.Equal(id.Roles, u.Roles) {
 			return id, nil
 		}
 		c := *id // an Identity is never modified after it was made
@@ -71,19 +71,18 @@ func began(ctx context.Context, id *authn.Identity) time.Time {
 }
 
 // withoutFormer returns the groups of an identity without those that the user was
-// taken out of since the login, and whether that may be fewer. Groups that
-// Windows asserted of other domains, which the directory need not know, stay
-// until the session ends.
-func withoutFormer(id *authn.Identity, since time.Time, u *directory.User) (groups []authn.Group, former bool) {
+// taken out of since the login. Groups that Windows asserted of other domains,
+// which the directory need not know, stay until the session ends.
+func withoutFormer(id *authn.Identity, since time.Time, u *directory.User) []authn.Group {
 	if since.IsZero() || !u.Refreshed.After(since) || len(id.Claims) > 0 { // an issuer's groups are not the directory's
-		return id.Groups, false
+		return id.Groups
 	}
 	windows := id.Mechanism == authn.MechanismKerberos || id.Mechanism == authn.MechanismNTLM
 	switch {
 	case windows && len(u.Groups) == 0: // each account of a domain has one: the directory is not asked for them
-		return id.Groups, false
+		return id.Groups
 	case !windows, id.SID == "":
-		return u.Groups, true
+		return u.Groups
 	}
 	domain := string(id.SID[:strings.LastIndexByte(string(id.SID), '-')+1])
 	now := make(map[authn.SID]bool, len(u.Groups))
@@ -92,7 +91,7 @@ func withoutFormer(id *authn.Identity, since time.Time, u *directory.User) (grou
 	}
 	return slices.DeleteFunc(slices.Clone(id.Groups), func(g authn.Group) bool {
 		return domain != "" && strings.HasPrefix(string(g.SID), domain) && !now[g.SID]
-	}), true
+	})
 }
 
 // findUser asks by SID first, which a user keeps when the name changes.

@@ -57,6 +57,10 @@ func TestAttackGroupsOfYesterday(t *testing.T) {
 	if got, err = check(t.Context(), &id); err != nil || len(got.Groups) != 0 {
 		t.Errorf("groups %v, %v, want those of the directory", got.Groups, err)
 	}
+	id.Mechanism = authn.MechanismKerberos
+	if got, err = check(t.Context(), &id); err != nil || len(got.Groups) != 1 {
+		t.Errorf("groups %v, %v, want those of the ticket where the directory looks for none", got.Groups, err)
+	}
 }
 
 func TestAttackSessionOfDisabledUser(t *testing.T) {
@@ -65,6 +69,7 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 	domain := *alice
 	domain.AuthTime = now
 	local := &authn.Identity{Account: "zoe", Mechanism: "form", AuthTime: now}
+	ticket := &authn.Identity{Account: "kim", Mechanism: authn.MechanismKerberos, AuthTime: now.Add(-3 * time.Hour)} // of MIT, without a SID
 	for _, tt := range []struct {
 		name string
 		id   *authn.Identity
@@ -80,6 +85,8 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 		{"no SID in the row yet", &domain, &directory.User{Name: `CORP\alice`, Created: now.Add(-time.Hour)}, true},
 		{"deleted and made again by hand, without a SID", &domain, &directory.User{Name: `CORP\alice`, Created: now.Add(time.Hour)}, false},
 		{"first login makes the row", local, &directory.User{Name: "zoe", Created: now.Add(time.Second)}, true},
+		{"first login with a ticket of this morning", ticket, &directory.User{Name: "kim", Created: now}, true}, // was out at once
+		{"deleted and made again, with a ticket of this morning", ticket, &directory.User{Name: "kim", Created: now.Add(time.Hour)}, false},
 		{"deleted and made again", local, &directory.User{Name: "zoe", Created: now.Add(time.Hour)}, false},
 	} {
 		for _, kind := range kinds {

@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/internal/adtest"
 	"github.com/soapward/soapward/internal/pgtest"
 	"github.com/soapward/soapward/internal/slapdtest"
 )
@@ -158,5 +160,45 @@ func TestAttackAnswersTell(t *testing.T) {
 			}
 			t.Errorf("the medians differ by %.1f %%, want less than %.0f %%", 100*spread, 100*limit)
 		})
+	}
+}
+
+// TestAttackDomainAnswersTell: what a real domain says of an account is in the log
+// only.
+func TestAttackDomainAnswersTell(t *testing.T) {
+	t.Parallel()
+	dc := adtest.Start(t)
+	n := startNode(t, nodeConfig{directory: openAD(t, dc), refusalTime: -1})
+	c := newClient(t)
+	var err error
+	if c.token, err = c.formToken(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, tt := range []struct {
+		user, pw string
+		reason   authn.Reason
+	}{
+		{adtest.Bob, "wrong", authn.ReasonWrongPassword},
+		{"nobody", "wrong", authn.ReasonWrongPassword}, // Samba does not tell the difference
+		{adtest.Dave, adtest.Password(t, adtest.Dave), authn.ReasonDisabled},
+		{adtest.Erin, adtest.Password(t, adtest.Erin), authn.ReasonAccountExpired},
+		{adtest.Mike, adtest.Password(t, adtest.Mike), authn.ReasonPasswordExpired},
+		{adtest.Locke, adtest.Password(t, adtest.Locke), authn.ReasonLockedOut},
+	} {
+		byForm, err := c.post(t.Context(), n, "/login", fields(c.token, tt.user, tt.pw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for by, a := range map[string]*answer{"form": byForm, "Basic": c.mustGet(t, n, whoami, basic(tt.user, tt.pw))} {
+			e := essence(a, tt.user)
+			if first, ok := said[by]; ok && e != first || a.status != http.StatusUnauthorized {
+				t.Errorf("%s, %s: answered\n%s\nand another one\n%s", tt.user, by, e, first)
+			}
+			said[by] = e
+		}
+		if !strings.Contains(n.log.String(), "reason="+string(tt.reason)+" cause.claimed_user="+tt.user) {
+			t.Errorf("%s: the log lacks %s", tt.user, tt.reason)
+		}
 	}
 }
