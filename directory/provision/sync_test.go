@@ -242,18 +242,18 @@ func TestSyncLease(t *testing.T) {
 		t.Errorf("the process is dead: %v, asked for %q", err, asked)
 	}
 
-	// Another one begins in the same moment: who wrote last goes on.
+	// Another one begins in the same moment: who wrote last goes on, and the other
+	// one ends before its next batch.
 	s.Dead = nil
 	began := false
 	s.Progress = func(Summary) {
 		if !began {
 			began = true
 			_ = m.SetNote(t.Context(), "sync/corp/lease", `{"owner":"other","id":7,"until":"2026-11-26T10:00:00Z"}`)
-			_ = s.testOnlyWait(t.Context(), leaseFor/2)
 		}
 	}
 	sum, err := s.Run(t.Context())
-	if !errors.Is(err, ErrRunning) || sum.Complete || !strings.Contains(m.notes["sync/corp/lease"], "other") {
+	if !errors.Is(err, ErrRunning) || sum.Complete || sum.Seen != batchSize || !strings.Contains(m.notes["sync/corp/lease"], "other") {
 		t.Errorf("error %v, %+v, lease %s", err, sum, m.notes["sync/corp/lease"])
 	}
 	// It ran out.
