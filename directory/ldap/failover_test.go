@@ -63,7 +63,8 @@ func TestFailover(t *testing.T) {
 			for range 5 {
 				wantGood(t, d)
 			}
-			if took := time.Since(begin); took > time.Second {
+			// If each of them waited it would be six seconds for the logins alone.
+			if took := time.Since(begin); took > 3*time.Second {
 				t.Errorf("later ones took %v", took)
 			}
 		})
