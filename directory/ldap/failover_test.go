@@ -101,6 +101,36 @@ func TestAllServersAway(t *testing.T) {
 	}
 }
 
+// Clients that go away in the middle do not make a server count as one that does
+// not answer, for which others would be sent elsewhere and lose their connections.
+func TestAttackClientsGoAway(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 16)
+	s := listen(t, false, func(c net.Conn) {
+		for b := make([]byte, 512); ; asked <- struct{}{} {
+			if _, err := c.Read(b); err != nil {
+				return
+			}
+		}
+	})
+	d := newDirectory(t, DirectoryConfig{Kind: Standard, URLs: []string{"ldap://" + s.addr}, BaseDN: people, AllowInsecurePlain: true})
+	for name, ask := range map[string]func(context.Context) error{
+		"login":   func(ctx context.Context) error { _, err := d.VerifyPassword(ctx, "uid=alice,"+people, "x"); return err },
+		"account": func(ctx context.Context) error { _, err := d.Account(ctx, directory.AccountRef{Name: "alice"}); return err },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-asked; cancel() }()
+		if err := ask(ctx); !errors.Is(err, authn.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		d.pool.servers.mu.Lock()
+		if n := len(d.pool.servers.down); n != 0 {
+			t.Errorf("%s: the server counts as one that does not answer", name)
+		}
+		d.pool.servers.mu.Unlock()
+	}
+}
+
 // The server is killed and started again while users log in. No decision may be
 // wrong at any time, and good ones come back soon.
 func TestKilledUnderLoad(t *testing.T) {
