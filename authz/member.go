@@ -158,7 +158,7 @@ func (m *member) hasGroup(id *authn.Identity, r ref) bool {
 		return m.hasSID(authn.SID(r.key))
 	}
 	for i := range id.Groups {
-		if n := id.Groups[i].Name; n != "" && (strings.EqualFold(n, r.text) || nameKey(n) == r.key) {
+		if n := id.Groups[i].Name; n != "" && (n == r.text || nameKey(n) == r.key) {
 			return true
 		}
 	}
@@ -176,12 +176,13 @@ func (m *member) undecided(r ref, user bool) bool {
 }
 
 // nameKey returns the key of a group's name in an identity: a distinguished name
-// in the case of some LDAP servers.
+// in the case of some LDAP servers. Space around it is part of the name, which
+// somebody may have chosen to look like another.
 func nameKey(name string) string {
 	if dn, ok := foldDN(name); ok {
 		return dn
 	}
-	return fold(name)
+	return foldName(name)
 }
 
 // ofName returns the roles of a group by its name. It allocates nothing for usual
@@ -250,12 +251,13 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 	}
 	if rs.byRef {
 		// An account with a backslash in its name is not somebody of the domain
-		// that it seems to name, nor is one with an @ in no domain a UPN.
-		if id.Account != "" && !strings.Contains(id.Account, `\`) && (id.Domain != "" || !strings.Contains(id.Account, "@")) {
-			grant(rs.users[fold(id.String())])
+		// that it seems to name, nor is one with an @ in no domain a UPN, or one
+		// with an equals sign an entry of a directory.
+		if id.Account != "" && !strings.Contains(id.Account, `\`) && (id.Domain != "" || !strings.ContainsAny(id.Account, "@=")) {
+			grant(rs.users[foldName(id.String())])
 		}
 		if strings.Contains(id.UPN, "@") {
-			grant(rs.users[fold(id.UPN)])
+			grant(rs.users[foldName(id.UPN)])
 		}
 	}
 	for _, name := range id.Roles {

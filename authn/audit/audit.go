@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,11 +170,20 @@ func (r *lossReport) say(now time.Time, dropped, failed uint64) {
 	r.last, r.dropped, r.failed, r.err = now, dropped, failed, nil
 }
 
+// addressOf is the address of a client without its port, which is another one
+// each time, so that the logins from one client can be found.
+func addressOf(peer string) string {
+	if p, err := netip.ParseAddrPort(peer); err == nil {
+		return p.Addr().Unmap().WithZone("").String()
+	}
+	return peer
+}
+
 // loginOf is a decision as a store keeps it.
 func loginOf(d *authn.Decision, realm string) *directory.Login {
 	l := &directory.Login{
 		Time: d.Time, Ref: d.Ref, Realm: realm, User: d.User, Mechanism: d.Mechanism,
-		Peer: d.Peer, UserAgent: d.UserAgent,
+		Peer: addressOf(d.Peer), UserAgent: d.UserAgent,
 		Outcome: directory.Outcome(d.Outcome), // the same words
 		Reason:  d.Reason, Detail: d.Detail,
 	}

@@ -85,8 +85,8 @@ func TestRows(t *testing.T) {
 	}
 	alice.Ref, bob.Ref, alice.Time, bob.Time = "", "", time.Time{}, time.Time{}
 	for _, tt := range []struct{ got, want directory.Login }{
-		{alice, directory.Login{Realm: "corp", User: `CORP\alice`, SID: "S-1-5-21-1-2-3-500", Mechanism: "Test", Peer: "192.0.2.1:1234", UserAgent: "curl/8", Outcome: directory.Accepted}},
-		{bob, directory.Login{Realm: "corp", User: "bob", Mechanism: "Test", Peer: "192.0.2.1:1234", UserAgent: "curl/8", Outcome: directory.Refused, Reason: authn.ReasonWrongPassword, Detail: "no match"}},
+		{alice, directory.Login{Realm: "corp", User: `CORP\alice`, SID: "S-1-5-21-1-2-3-500", Mechanism: "Test", Peer: "192.0.2.1", UserAgent: "curl/8", Outcome: directory.Accepted}},
+		{bob, directory.Login{Realm: "corp", User: "bob", Mechanism: "Test", Peer: "192.0.2.1", UserAgent: "curl/8", Outcome: directory.Refused, Reason: authn.ReasonWrongPassword, Detail: "no match"}},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got  %+v\nwant %+v", tt.got, tt.want)

@@ -11,8 +11,7 @@ import (
 	"github.com/soapward/soapward/directory"
 )
 
-// Users is where Internal finds users, such as *store.Store. One that is also a
-// LoginNoter is told of logins.
+// Users is where Internal finds users, such as *store.Store.
 type Users interface {
 	// User returns a user by name, without regard to case, or
 	// directory.ErrNotFound. The caller may change what it returns.
@@ -22,13 +21,12 @@ type Users interface {
 	UpdateUser(ctx context.Context, u *directory.User) error
 }
 
-// A LoginNoter notes when a user last logged in, unless a later time is noted.
+// LoginNoter is a second interface that Users may have, as *store.Store does: it
+// is told the time of logins, at most once a minute for each user.
 type LoginNoter interface {
+	// TouchLogin notes a login of the user with an ID.
 	TouchLogin(ctx context.Context, id int64, at time.Time) error
 }
-
-// noteEvery is how often, at most, a login of the same user is noted.
-const noteEvery = time.Minute
 
 // Internal is a Verifier of users who have a password in our own store. Users
 // must be set. The fields must not change after the first use. It is safe for
@@ -42,7 +40,8 @@ type Internal struct {
 	Hasher Hasher
 	Policy Policy // of new passwords
 
-	Logger *slog.Logger // nil means slog.Default(); for hashes that cannot be used or replaced, and logins not noted
+	Logger *slog.Logger     // nil means slog.Default(); for hashes that cannot be used or replaced
+	Now    func() time.Time // nil means time.Now
 }
 
 var _ Verifier = (*Internal)(nil)
@@ -110,17 +109,26 @@ func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Id
 	if outdated {
 		in.replace(ctx, u, password)
 	}
-	in.note(ctx, u)
+	in.touch(ctx, u)
 	return u.Identity(), nil
 }
 
-// note writes the time of a login, which does not fail with it.
-func (in *Internal) note(ctx context.Context, u *directory.User) {
+// touchAfter is how often, at most, the time of a user's login is written: Basic
+// logs in with each request.
+const touchAfter = time.Minute
+
+// touch notes a login. The login does not fail with it, and a later one notes it.
+func (in *Internal) touch(ctx context.Context, u *directory.User) {
+	now := time.Now()
+	if in.Now != nil {
+		now = in.Now()
+	}
 	users, ok := in.Users.(LoginNoter)
-	if now := time.Now(); ok && now.Sub(u.LastLogin) >= noteEvery {
-		if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
-			in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
-		}
+	if !ok || now.Sub(u.LastLogin) < touchAfter {
+		return
+	}
+	if err := users.TouchLogin(ctx, u.ID, now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+		in.logger().Warn("the time of a login is not written", slog.String("user", u.Name), slog.String("cause", err.Error()))
 	}
 }
 

@@ -25,7 +25,8 @@ func openStore(ctx context.Context, c *config.Config, log *slog.Logger) (*store.
 			return nil, fmt.Errorf("store.password: %w", err)
 		}
 	}
-	return store.Open(ctx, sc)
+	s, err := store.Open(ctx, sc)
+	return s, noStore(sc.Driver, err)
 }
 
 // openAD returns the directory of a realm.

@@ -36,8 +36,9 @@ func newRootCommand() *cobra.Command {
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, calls services from the shell, makes the computer account
-that NTLM logins are verified with, manages users, finds out why Kerberos logins
-fail, and says in words what is in a login token.`,
+that NTLM logins are verified with, manages the users that log in with a password
+of their own, finds out why Kerberos logins fail, and says in words what is in a
+login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -53,19 +54,19 @@ fail, and says in words what is in a login token.`,
   # a computer account in Active Directory, with its password and keytab
   soapward join --computer GW01 --domain corp.test -u Administrator --keytab gw01.keytab
 
-  # who of the users is blocked after failed logins?
-  soapward user unblock -c soapward.yaml
+  # a user with a password, and who was refused today
+  soapward user add carol --store sqlite:users.db
+  soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
   # why do Kerberos logins to the service with this keytab fail?
   soapward doctor --keytab gw01.keytab
 
   # what is in a login token
   soapward token 'Authorization: Negotiate YIIG...'`,
-		Args:              knownCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
 
 		SuggestionsMinimumDistance: 2,
 	}
@@ -247,7 +248,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|config|provision|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|ldap|password|provision|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

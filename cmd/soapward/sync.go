@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/provision"
 	"github.com/soapward/soapward/gateway/config"
 )
@@ -48,7 +48,8 @@ where it was, and then does the rest.
 
 If more than 50 users and more than 20 % of them are not in the directory, none
 of these is disabled, because the configuration is likely wrong, and the exit
-code is 1. --force disables them.`,
+code is 1. --force disables them. Users whom the directory or the store has an
+error for are listed with it, and do not change the exit code.`,
 		Example: `  soapward sync --dry-run
   soapward sync -c /etc/soapward/soapward.yaml --realm corp --json`,
 		Args: noArgs,
@@ -107,7 +108,7 @@ func (f *syncFlags) realms(c *config.Config) (names []string, err error) {
 	case f.realm == "":
 		return names, nil
 	case c.Realms[f.realm] == nil:
-		return nil, withRemedy(fmt.Errorf("%s has no realm %q", f.config, f.realm), "one of "+strings.Join(slices.Sorted(maps.Keys(c.Realms)), ", "))
+		return nil, noRealm(f.config, f.realm, c)
 	case c.Realms[f.realm].AD == nil:
 		return nil, fmt.Errorf("the realm %q has no ad: its users are refreshed at their logins", f.realm)
 	}
@@ -118,13 +119,18 @@ func (f *syncFlags) realms(c *config.Config) (names []string, err error) {
 func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store provision.SyncStore, log *slog.Logger) (*syncReport, error) {
 	domains := domainsOf(c.Realms[name].AD)
 	if len(domains) == 0 {
-		return nil, withRemedy(fmt.Errorf("the realm %s does not say whose users its directory knows", name), "realms."+name+".ad.default_domain: CORP")
+		return nil, withRemedy(fmt.Errorf("realm %s does not say which domains its directory knows", name), "add realms."+name+".ad.default_domain, such as CORP")
 	}
 	dir, err := openAD(c.Realms[name], log)
 	if err != nil {
 		return nil, fmt.Errorf("realm %s: %w", name, err)
 	}
 	defer func() { _ = dir.Close() }()
+	// Before the job, which tries again for a while, and asks nothing where the
+	// store has nobody.
+	if _, err := dir.Accounts(cmd.Context(), []directory.AccountRef{{Name: domains[0] + `\Administrator`}}); err != nil {
+		return nil, noDirectory(name, err)
+	}
 	bar := newProgress(cmd.ErrOrStderr())
 	job := &provision.Sync{
 		Realm: name, Aliases: c.Realms[name].Aliases, Domains: domains,
@@ -136,7 +142,16 @@ func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store
 	if errors.Is(err, provision.ErrRunning) && sum.Seen == 0 {
 		return nil, withRemedy(err, "wait until it is done, or, if it was killed, until then")
 	}
-	return &syncReport{Summary: *sum, Seconds: sum.Took.Seconds()}, syncError(name, err)
+	return &syncReport{Summary: *sum, Domains: domains, Seconds: sum.Took.Seconds()}, syncError(name, err)
+}
+
+// noDirectory adds to the error of a directory that does not answer what the
+// reader can do.
+func noDirectory(realm string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return withRemedy(fmt.Errorf("realm %s: %w", realm, err), "look at realms."+realm+".ad: url, bind_user, bind_password, ca_file")
 }
 
 // syncError adds to an error what the reader can do.
@@ -196,7 +211,8 @@ func syncProgress(s *provision.Summary) string {
 // syncReport is what soapward sync tells of a realm.
 type syncReport struct {
 	provision.Summary
-	Seconds float64 `json:"seconds"`
+	Domains []string `json:"domains"`
+	Seconds float64  `json:"seconds"`
 }
 
 func printSync(cmd *cobra.Command, reports []syncReport) error {
@@ -224,7 +240,11 @@ func (r *syncReport) text(b *strings.Builder) {
 	case r.DryRun:
 		how = "tried, nothing written"
 	}
-	fmt.Fprintf(b, "%s: %s, %d users in %.1f s\n", r.Realm, how, r.Seen, r.Seconds)
+	fmt.Fprintf(b, "%s: %s, %s in %.1f s\n", r.Realm, how, count(r.Seen, "user", "users"), r.Seconds)
+	if r.Seen == 0 {
+		fmt.Fprintf(b, "  The store has no users of %s yet: each is made at the first login.\n", oneLine(strings.Join(r.Domains, ", ")))
+		return
+	}
 	gone := "not in the directory, disabled now"
 	if r.Held {
 		gone = "not in the directory: too many, NOT disabled"
@@ -238,18 +258,20 @@ func (r *syncReport) text(b *strings.Builder) {
 	} {
 		fmt.Fprintf(b, "  %7d  %s\n", row.n, row.text)
 	}
-	for _, list := range []struct {
-		title string
-		names []string
-		all   int
-	}{{"not in the directory", r.GoneNames, r.Gone}, {"failed or in conflict", r.FailedNames, r.Failed + r.Conflicts}} {
-		if len(list.names) == 0 {
-			continue
-		}
-		fmt.Fprintf(b, "  %s: %s", list.title, oneLine(strings.Join(list.names, ", ")))
-		if more := list.all - len(list.names); more > 0 {
-			fmt.Fprintf(b, " and %d more", more)
-		}
-		b.WriteByte('\n')
+	if len(r.GoneNames) > 0 {
+		fmt.Fprintf(b, "  not in the directory: %s%s\n", oneLine(strings.Join(r.GoneNames, ", ")), andMore(r.Gone-len(r.GoneNames)))
 	}
+	for i, name := range r.FailedNames {
+		fmt.Fprintf(b, "  %s: %s\n", oneLine(name), oneLine(withoutPackages(r.FailedCauses[i])))
+	}
+	if more := r.Failed + r.Conflicts - len(r.FailedNames); more > 0 {
+		fmt.Fprintf(b, "  and %d more failed or in conflict\n", more)
+	}
+}
+
+func andMore(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return " and " + decimal(n) + " more"
 }

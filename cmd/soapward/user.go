@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/gateway/config"
@@ -21,6 +26,10 @@ import (
 type userFlags struct {
 	store      string
 	configFile string
+
+	makes     bool             // the command makes the store if there is none
+	realm     string           // that users are added to; one of the configuration
+	passwords config.Passwords // of the configuration, zero without one
 }
 
 func newUserCommand() *cobra.Command {
@@ -57,9 +66,15 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 		newUserListCommand(f),
 		newUserLoginsCommand(f),
 		newUserPasswdCommand(f),
+		newUserRolesCommand(f),
 		newUserSessionsCommand(f),
 		newUserUnblockCommand(f),
 	)
+	for _, sub := range cmd.Commands() {
+		if sub.Name() != "import" { // arguments are names, and not files
+			sub.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
 	return cmd
 }
 
@@ -108,10 +123,14 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 			return nil, usagef(cmd, "-c and --store exclude each other")
 		}
 		c, err := f.given(cmd)
+		if err == nil && !f.makes && c.Driver == "sqlite" {
+			err = mustExist(c.DSN)
+		}
 		if err != nil {
 			return nil, err
 		}
-		return store.Open(cmd.Context(), c)
+		s, err := store.Open(cmd.Context(), c)
+		return s, noStore(c.Driver, err)
 	}
 	c, err := config.Load(f.configFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -120,7 +139,43 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.realm != "" && c.Realms[f.realm] == nil {
+		return nil, noRealm(f.configFile, f.realm, c)
+	}
+	if c.Store.Driver == "sqlite" && !f.makes {
+		if err := mustExist(c.Store.DSN); err != nil {
+			return nil, err
+		}
+	}
+	f.passwords = c.Passwords
 	return openStore(cmd.Context(), c, slog.New(slog.DiscardHandler))
+}
+
+// mustExist keeps a command that only reads or changes what is there from making
+// a store where a name is misspelled.
+func mustExist(file string) error {
+	_, err := os.Stat(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return withRemedy(fmt.Errorf("there is no store %s", file), "correct the name; a new store is made by soapward user add, user import, or the gateway")
+	}
+	return nil // store.Open tells what else is wrong
+}
+
+// noStore adds a remedy to an error of store.Open.
+func noStore(driver string, err error) error {
+	if driver == "postgres" && errors.Is(err, authn.ErrUnavailable) {
+		return withRemedy(fmt.Errorf("no connection to the store: %w", err), "look whether the database runs there, and at the address, the user and the password")
+	}
+	return err
+}
+
+// noRealm is the error for a realm that the configuration does not have.
+func noRealm(file, realm string, c *config.Config) error {
+	remedy := "add it to realms"
+	if names := slices.Sorted(maps.Keys(c.Realms)); len(names) > 0 {
+		remedy = "one of " + strings.Join(names, ", ")
+	}
+	return withRemedy(fmt.Errorf("%s has no realm %q", file, realm), remedy)
 }
 
 // userNamed is Store.User with a remedy for a name that nobody has.
@@ -130,6 +185,14 @@ func userNamed(ctx context.Context, s *store.Store, name string) (*directory.Use
 		return nil, withRemedy(&noUserError{name}, "soapward user list")
 	}
 	return u, err
+}
+
+// endAll ends all sessions of a user, also those that are sealed into
+// cookies, and returns how many had a row.
+func endAll(ctx context.Context, s *store.Store, user string) (int, error) {
+	// With any key, a Manager notes in the store since when sealed ones are over.
+	m := &session.Manager{Store: s, Keys: []session.Key{session.NewKey()}}
+	return m.EndAll(ctx, user)
 }
 
 // A noUserError is a name that nobody has.
@@ -144,6 +207,13 @@ func atLeastOne(what string) cobra.PositionalArgs {
 			return usagef(cmd, "%s is missing", what)
 		}
 		return nil
+	}
+}
+
+// completeWords offers the values of a flag to the shell.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("soapward: completion of --" + flag + ": " + err.Error()) // there is no such flag
 	}
 }
 

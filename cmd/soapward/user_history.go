@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,12 +30,7 @@ func newUserSessionsCommand(f *userFlags) *cobra.Command {
 user can log in again; see soapward user disable.`,
 		Example: `  soapward user sessions 'CORP\alice'
   soapward user sessions 'CORP\alice' --end`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef(cmd, "want one NAME, not %d", len(args))
-			}
-			return nil
-		},
+		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.with(cmd, func(ctx context.Context, s *store.Store) error {
 				if end {
@@ -49,7 +45,10 @@ user can log in again; see soapward user disable.`,
 }
 
 func endSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name string) error {
-	n, err := s.DeleteSessionsOf(ctx, name)
+	n, err := endAll(ctx, s, name)
+	if err == nil && n == 0 {
+		_, err = userNamed(ctx, s, name) // whom a typing error would leave logged in
+	}
 	if err != nil {
 		return err
 	}
@@ -85,6 +84,11 @@ func listSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name 
 			live = append(live, all[0])
 		}
 	}
+	if len(live) == 0 {
+		if _, err := userNamed(ctx, s, name); err != nil {
+			return err
+		}
+	}
 	if wantJSON(cmd) {
 		list := []sessionJSON{}
 		for _, n := range live {
@@ -99,7 +103,7 @@ func listSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name 
 		p.Line("no sessions")
 		return p.Err
 	}
-	p.Table([]string{"SINCE", "SEEN", "UNTIL", "ADDRESS", "BROWSER"}, rowsOf(live, func(n *directory.Session) []string {
+	p.Records(1, []string{"SINCE", "SEEN", "UNTIL", "ADDRESS", "BROWSER"}, rowsOf(live, func(n *directory.Session) []string {
 		return []string{localTime(n.Created), localTime(n.Seen), localTime(n.Expires), n.Peer, n.UserAgent}
 	}))
 	return p.Err
@@ -130,6 +134,7 @@ client was given and that the gateway's log has.`,
 	fl.StringVar(&f.outcome, "outcome", "", "only those that were `OUTCOME`: accepted, refused, blocked or unavailable")
 	fl.StringVar(&f.since, "since", "", "only those of the last `AGE`, such as 24h or 7d")
 	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` logins, 10000 at most")
+	completeWords(cmd, "outcome", string(directory.Accepted), string(directory.Refused), string(directory.Blocked), string(directory.Unavailable))
 	return cmd
 }
 
@@ -156,6 +161,13 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 	}
 	if f.q.Limit < 1 || f.q.Limit > 10_000 {
 		return usagef(cmd, "--limit takes a number from 1 to 10000")
+	}
+	if f.q.Peer != "" {
+		addr, err := netip.ParseAddr(f.q.Peer)
+		if err != nil {
+			return usagef(cmd, "--peer %q: want an address, such as 192.0.2.7", f.q.Peer)
+		}
+		f.q.Peer = addr.Unmap().String()
 	}
 	if f.since != "" {
 		age, err := parseAge(f.since)
@@ -185,10 +197,13 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 			p.Line("no logins")
 			return p.Err
 		}
-		p.Table([]string{"TIME", "OUTCOME", "USER", "BY", "FROM", "REF", "REASON"}, rowsOf(logins, func(l *directory.Login) []string {
-			reason := string(l.Reason)
-			if l.Detail != "" {
-				reason += ": " + l.Detail
+		p.Records(3, []string{"TIME", "OUTCOME", "USER", "BY", "FROM", "REF", "REASON"}, rowsOf(logins, func(l *directory.Login) []string {
+			reason := withoutPackages(l.Detail)
+			switch {
+			case reason == "":
+				reason = string(l.Reason)
+			case l.Reason != "":
+				reason = string(l.Reason) + ": " + reason
 			}
 			return []string{localTime(l.Time), string(l.Outcome), l.User, l.Mechanism, l.Peer, l.Ref, reason}
 		}))

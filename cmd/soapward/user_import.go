@@ -18,8 +18,8 @@ import (
 
 type importFlags struct {
 	*userFlags
-	realm  string
-	dryRun bool
+	newRealm string
+	dryRun   bool
 }
 
 func newUserImportCommand(uf *userFlags) *cobra.Command {
@@ -44,7 +44,7 @@ interrupted is finished by running it again.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
-	cmd.Flags().StringVar(&f.realm, "realm", "", "`REALM` of users whose line names none")
+	cmd.Flags().StringVar(&f.newRealm, "realm", "", "`REALM` of users whose line names none")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "read the file and check it, and write nothing")
 	return cmd
 }
@@ -58,6 +58,7 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 			return err
 		}
 	}
+	f.makes, f.realm = true, f.newRealm
 	file, err := os.Open(name)
 	if err != nil {
 		return err
@@ -78,10 +79,13 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 			done, err = s.Import(ctx, f.users(store.ReadCSV(file, filepath.Base(name))), func(d store.Imported) {
 				bar.show(share(d.Created+d.Existed, total))
 			})
-			return err
+			if err != nil {
+				return withRemedy(fmt.Errorf("after %s: %w", count(done.Created+done.Existed, "user", "users"), err), "run it again: it goes on where it was")
+			}
+			return nil
 		})
 		if err != nil {
-			return withRemedy(fmt.Errorf("after %s: %w", count(done.Created+done.Existed, "user", "users"), err), "run it again: it goes on where it was")
+			return err
 		}
 	}
 	bar.clear()
@@ -114,7 +118,7 @@ func (f *importFlags) users(from iter.Seq2[store.CSVUser, error]) iter.Seq2[*dir
 	return func(yield func(*directory.User, error) bool) {
 		for u, err := range from {
 			if err == nil && u.Realm == "" {
-				u.Realm = f.realm
+				u.Realm = f.newRealm
 			}
 			if !yield(u.User, err) {
 				return

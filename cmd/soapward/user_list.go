@@ -25,6 +25,16 @@ var states = map[string]directory.State{
 	"active": directory.Active, "disabled": directory.DisabledByOperator, "gone": directory.DisabledByDirectory,
 }
 
+// stateWord is the word of --state, for programs.
+func stateWord(s directory.State) string {
+	for word, state := range states {
+		if state == s {
+			return word
+		}
+	}
+	return s.String()
+}
+
 func newUserListCommand(uf *userFlags) *cobra.Command {
 	f := listFlags{userFlags: uf}
 	cmd := &cobra.Command{
@@ -52,6 +62,7 @@ directory, or no longer in it).`,
 	fl.BoolVar(&f.q.Domain, "domain", false, `only users of a domain, such as CORP\alice`)
 	fl.StringVar(&f.q.After, "after", "", "only users after `NAME`, to go on from there")
 	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` users, 10000 at most")
+	completeWords(cmd, "state", "active", "disabled", "gone")
 	return cmd
 }
 
@@ -76,7 +87,7 @@ type userJSON struct {
 
 func asUserJSON(u *directory.User) userJSON {
 	j := userJSON{
-		Name: u.Name, Realm: u.Realm, State: u.State.String(), SID: string(u.SID), UPN: u.UPN, Display: u.DisplayName, Email: u.Email,
+		Name: u.Name, Realm: u.Realm, State: stateWord(u.State), SID: string(u.SID), UPN: u.UPN, Display: u.DisplayName, Email: u.Email,
 		Phone: u.Phone, Password: !u.Password.IsEmpty(), Admin: u.LocalAdmin, Groups: []string{}, Roles: append([]string{}, u.Roles...),
 		Created: u.Created, Refreshed: jsonTime(u.Refreshed), LastLogin: jsonTime(u.LastLogin),
 	}

@@ -20,7 +20,8 @@ type newPasswordFlags struct {
 }
 
 const newPasswordHelp = `The password is asked for twice on the terminal, or taken from ` + passwordVariable + `
-or --password-file. It must have 12 characters, be none of the first that are
+or --password-file. It must have at least 12 characters, or as many as
+passwords.min_length says in the configuration, be none of the first that are
 guessed, and not be the user's name. Only its hash (argon2id) is kept.`
 
 func (f *newPasswordFlags) register(cmd *cobra.Command) {
@@ -29,28 +30,35 @@ func (f *newPasswordFlags) register(cmd *cobra.Command) {
 
 // hash asks for the new password of u, checks it and hashes it.
 func (f *newPasswordFlags) hash(cmd *cobra.Command, u *directory.User) (directory.PasswordHash, error) {
-	pw, err := readNewPassword(cmd, u.Name, f.passwordFile)
+	policy := password.Policy{MinLength: f.passwords.MinLength}
+	pw, err := readNewPassword(cmd, u.Name, f.passwordFile, func(pw authn.Secret) error {
+		err := policy.Check(u, pw.Reveal())
+		var refused *password.PolicyError
+		if errors.As(err, &refused) {
+			return errors.New(refused.Text())
+		}
+		return err
+	})
 	if err != nil {
 		return directory.PasswordHash{}, err
 	}
-	var refused *password.PolicyError
-	switch err := (password.Policy{}).Check(u, pw.Reveal()); {
-	case errors.As(err, &refused):
-		return directory.PasswordHash{}, errors.New(refused.Text())
-	case err != nil:
-		return directory.PasswordHash{}, err
-	}
-	return new(password.Hasher).Hash(cmd.Context(), pw.Reveal())
+	h := password.Hasher{Params: password.Params{Memory: uint32(f.passwords.MemoryKiB), Time: uint32(f.passwords.Passes)}} //nolint:gosec // within bounds, as Load has seen to
+	return h.Hash(cmd.Context(), pw.Reveal())
 }
 
-// readNewPassword is readPassword, with a second question on a terminal: nobody
-// sees what he types.
-func readNewPassword(cmd *cobra.Command, user, file string) (authn.Secret, error) {
-	if file != "" || passwordInEnvironment() {
-		return readPassword(cmd, user, file, passwordVariable, "--password-file")
+// readNewPassword is readPassword with a check, and with a second question on a
+// terminal, where nobody sees what he types.
+func readNewPassword(cmd *cobra.Command, user, file string, check func(authn.Secret) error) (authn.Secret, error) {
+	known := file != "" || passwordInEnvironment()
+	who := user
+	if !known {
+		who += " (new)"
 	}
-	first, err := readPassword(cmd, user+" (new)", file, passwordVariable, "--password-file")
+	first, err := readPassword(cmd, who, file, passwordVariable, "--password-file")
 	if err != nil {
+		return first, err
+	}
+	if err := check(first); err != nil || known {
 		return first, err
 	}
 	second, err := readPassword(cmd, user+" (again)", file, passwordVariable, "--password-file")
@@ -107,6 +115,7 @@ func (f *addFlags) run(cmd *cobra.Command, name string) error {
 		return usagef(cmd, "--no-password and --password-file exclude each other")
 	}
 	f.user.Name = name
+	f.makes, f.realm = true, f.user.Realm
 	if err := store.CheckUser(&f.user); err != nil {
 		return err
 	}
@@ -178,7 +187,7 @@ func (f *newPasswordFlags) passwd(ctx context.Context, cmd *cobra.Command, s *st
 	}
 	text := "has a new password"
 	if !keep {
-		n, err := s.DeleteSessionsOf(ctx, u.Name)
+		n, err := endAll(ctx, s, u.Name)
 		if err != nil {
 			return err
 		}

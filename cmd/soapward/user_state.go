@@ -73,7 +73,7 @@ func (f *userFlags) setState(cmd *cobra.Command, names []string, state directory
 			}
 			change.Name = u.Name
 			if state != directory.Active { // after the change, or one could begin between
-				if change.Sessions, err = s.DeleteSessionsOf(ctx, u.Name); err != nil {
+				if change.Sessions, err = endAll(ctx, s, u.Name); err != nil {
 					return err
 				}
 			}

@@ -30,6 +30,9 @@ func (r *run) lookUp(ctx context.Context, refs []directory.AccountRef) ([]answer
 	for i := 0; ; i++ {
 		r.refused = 0
 		out, err := r.divide(ctx, refs)
+		if err == nil && !r.answered {
+			out, err = nil, errNobody(out[0].err) // as for all users so far
+		}
 		if err == nil || !errors.Is(err, authn.ErrUnavailable) || ctx.Err() != nil || i == len(pauses) {
 			return out, err
 		}
@@ -52,7 +55,7 @@ func (r *run) divide(ctx context.Context, refs []directory.AccountRef) ([]answer
 	}
 	switch {
 	case err == nil:
-		r.refused = 0
+		r.refused, r.answered = 0, true
 		out := make([]answer, len(refs))
 		for i, a := range found {
 			out[i].account = a
@@ -70,9 +73,13 @@ func (r *run) divide(ctx context.Context, refs []directory.AccountRef) ([]answer
 		return append(a, b...), err
 	}
 	if r.refused++; r.refused >= maxRefused {
-		return nil, fmt.Errorf("provision: the directory answers for nobody: %w", err)
+		return nil, errNobody(err)
 	}
 	return []answer{{err: err}}, nil
+}
+
+func errNobody(err error) error {
+	return fmt.Errorf("provision: the directory answers for nobody: %w", err)
 }
 
 // retry does something again that did not get an answer, after a pause.

@@ -116,6 +116,9 @@ type Summary struct {
 
 	GoneNames   []string `json:"gone_names,omitempty"`   // the first of them
 	FailedNames []string `json:"failed_names,omitempty"` // with those of conflicts
+
+	// FailedCauses says why, for each of FailedNames.
+	FailedCauses []string `json:"failed_causes,omitempty"`
 }
 
 // Run does the job. It returns what was done also with an error, such as that of
@@ -161,7 +164,8 @@ type run struct {
 	again map[int64]struct{}
 	gone  []int64
 
-	refused int // lookups that failed one after the other
+	refused  int  // lookups that failed one after the other
+	answered bool // the directory has answered for somebody
 }
 
 func (r *run) run(ctx context.Context, due time.Time) error {
@@ -344,6 +348,7 @@ func (r *run) one(ctx context.Context, u *directory.User, a answer, done *plan) 
 		}
 		if len(r.sum.FailedNames) < maxListed {
 			r.sum.FailedNames = append(r.sum.FailedNames, u.Name)
+			r.sum.FailedCauses = append(r.sum.FailedCauses, err.Error())
 			r.log.LogAttrs(ctx, slog.LevelWarn, "user not synchronized", slog.String("user", u.Name), slog.String("cause", err.Error()))
 		}
 	}

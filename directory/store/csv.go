@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/soapward/soapward/directory"
 )
@@ -62,6 +63,12 @@ func ReadCSV(r io.Reader, file string) iter.Seq2[CSVUser, error] {
 				return
 			}
 			var bad *csv.ParseError
+			if errors.As(err, &bad) && errors.Is(bad, csv.ErrFieldCount) {
+				if !yield(CSVUser{}, fmt.Errorf("%s:%d: %d values, but the first line names %d columns", file, bad.Line, len(record), len(columns))) {
+					return
+				}
+				continue
+			}
 			if errors.As(err, &bad) {
 				yield(CSVUser{}, fmt.Errorf("%s:%d:%d: %w", file, bad.Line, bad.Column, bad.Err))
 				return
@@ -73,7 +80,11 @@ func ReadCSV(r io.Reader, file string) iter.Seq2[CSVUser, error] {
 			line, _ := c.FieldPos(0)
 			u := &directory.User{}
 			for i, value := range record {
-				if e := csvColumns[columns[i]].set(u, strings.TrimSpace(value)); e != nil && err == nil {
+				e := csvColumns[columns[i]].set(u, strings.TrimSpace(value))
+				if !utf8.ValidString(value) {
+					e = errNotUTF8
+				}
+				if e != nil && err == nil {
 					l, col := c.FieldPos(i)
 					err = fmt.Errorf("%s:%d:%d: %w", file, l, col, e)
 				}
@@ -89,6 +100,9 @@ func ReadCSV(r io.Reader, file string) iter.Seq2[CSVUser, error] {
 		}
 	}
 }
+
+// errNotUTF8 is about files of old spreadsheets.
+var errNotUTF8 = errors.New("the text is not UTF-8: save the file as \"CSV UTF-8\"")
 
 // csvHeader reads the first line. columns says for each what of csvColumns it is.
 func csvHeader(r io.Reader) (c *csv.Reader, columns []int, err error) {
@@ -115,6 +129,10 @@ func csvHeader(r io.Reader) (c *csv.Reader, columns []int, err error) {
 	for _, h := range header {
 		i := slices.Index(known, strings.ToLower(strings.TrimSpace(h)))
 		switch {
+		case !utf8.ValidString(h):
+			return nil, nil, errNotUTF8
+		case i < 0 && strings.EqualFold(strings.TrimSpace(h), "password"):
+			return nil, nil, errors.New("column \"password\": passwords are not read from a file; take it out, and set each by soapward user passwd, or give argon2id hashes in password-hash")
 		case i < 0:
 			return nil, nil, fmt.Errorf("unknown column %q: the first line names the columns, of %s", clean(h, 64), strings.Join(known, ", "))
 		case slices.Contains(columns, i):

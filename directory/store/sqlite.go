@@ -14,6 +14,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/soapward/soapward/internal/atomicfile"
 )
 
 var sqliteDialect = dialect{
@@ -64,7 +66,7 @@ func (s *Store) openSQLite(c Config) error {
 }
 
 // preparePath makes the file, for its owner alone, and refuses one that others
-// can read or write: it has hashes of passwords.
+// can read or write, or could have put there: it has hashes of passwords.
 func preparePath(path string) (string, error) {
 	if path == "" || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:") || strings.ContainsRune(path, 0) {
 		return "", fmt.Errorf("dsn %q: want the path of a file, such as /var/lib/soapward/soapward.db", path)
@@ -74,6 +76,9 @@ func preparePath(path string) (string, error) {
 		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	if err := atomicfile.CheckDir(filepath.Dir(path)); err != nil {
 		return "", err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)

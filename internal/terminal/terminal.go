@@ -94,6 +94,46 @@ func (p *Printer) Table(head []string, rows []Row) { p.table(head, rows, false) 
 // long as the last column keeps a word of eight letters, however narrow it is.
 func (p *Printer) NameTable(head []string, rows []Row) { p.table(head, rows, true) }
 
+// Records is Table where the columns have room. On a narrow terminal the first
+// lead cells of a row are on a line, and under it each of the others that is not
+// empty, with its head.
+func (p *Printer) Records(lead int, head []string, rows []Row) {
+	last := len(head) - 1
+	need, indent := 2, 0
+	for i, h := range head {
+		width := utf8.RuneCountInString(h)
+		for _, r := range rows {
+			width = max(width, utf8.RuneCountInString(r.Cells[i]))
+		}
+		switch {
+		case i == last:
+			need += min(width, 24)
+		default:
+			need += width + gap
+		}
+		if i >= lead {
+			indent = max(indent, utf8.RuneCountInString(h)+4+gap)
+		}
+	}
+	if need <= p.Columns() {
+		p.table(head, rows, false)
+		return
+	}
+	for _, r := range rows {
+		for i, l := range Wrap(strings.Join(r.Cells[:lead], "  "), p.Columns()-2) {
+			if i > 0 {
+				l = "  " + l
+			}
+			p.Line("  " + l)
+		}
+		for i := lead; i < len(head); i++ {
+			if r.Cells[i] != "" {
+				p.Fact(indent, "  "+head[i], r.Cells[i])
+			}
+		}
+	}
+}
+
 func (p *Printer) table(head []string, rows []Row, names bool) {
 	widths := make([]int, len(head))
 	for _, r := range append([]Row{{Cells: head}}, rows...) {

@@ -30,6 +30,32 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	head := []string{"TIME", "OUTCOME", "FROM", "REASON"}
+	rows := []Row{
+		{Cells: []string{"2026-11-26 07:07:41", "refused", "192.0.2.7", strings.Repeat("word ", 30) + "\x1b[2J"}},
+		{Cells: []string{"2026-11-26 07:07:42", "accepted", strings.Repeat("2001:db8:", 2), ""}},
+	}
+	for width, want := range map[int]string{
+		120: "  TIME                 OUTCOME   FROM                REASON\n  2026-11-26 07:07:41  refused   192.0.2.7           word word",
+		60:  "  2026-11-26 07:07:41 refused\n    FROM    192.0.2.7\n    REASON  word word",
+	} {
+		var b bytes.Buffer
+		p := &Printer{W: &b, Style: Style{Width: width}}
+		p.Records(2, head, rows)
+		out := b.String()
+		if !strings.HasPrefix(out, want) || strings.Count(out, "word") != 30 || strings.Contains(out, "\x1b") || strings.HasSuffix(out, "REASON\n") {
+			t.Errorf("width %d:\n%s", width, out)
+		}
+		for l := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(l) - 1; n > width {
+				t.Errorf("width %d: line of %d: %s", width, n, l)
+			}
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	t.Parallel()
 	head := []string{"NAME", "KVNO", "TEXT"}
