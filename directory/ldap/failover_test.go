@@ -115,8 +115,11 @@ func TestAttackClientsGoAway(t *testing.T) {
 	})
 	d := newDirectory(t, DirectoryConfig{Kind: Standard, URLs: []string{"ldap://" + s.addr}, BaseDN: people, AllowInsecurePlain: true})
 	for name, ask := range map[string]func(context.Context) error{
-		"login":   func(ctx context.Context) error { _, err := d.VerifyPassword(ctx, "uid=alice,"+people, "x"); return err },
-		"account": func(ctx context.Context) error { _, err := d.Account(ctx, directory.AccountRef{Name: "alice"}); return err },
+		"login": func(ctx context.Context) error { _, err := d.VerifyPassword(ctx, "uid=alice,"+people, "x"); return err },
+		"account": func(ctx context.Context) error {
+			_, err := d.Account(ctx, directory.AccountRef{Name: "alice"})
+			return err
+		},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-asked; cancel() }()
