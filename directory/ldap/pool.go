@@ -99,8 +99,7 @@ func (p *pool) run(ctx context.Context, work func(context.Context, *Conn) error)
 		again := c.broken || busy(err)
 		if again {
 			_ = c.Close()
-			p.servers.failed(c.server, err)
-			p.drop(c.server)
+			p.blame(ctx, c.server, err)
 		} else {
 			p.put(c)
 		}
@@ -109,6 +108,16 @@ func (p *pool) run(ctx context.Context, work func(context.Context, *Conn) error)
 		}
 	}
 	return err
+}
+
+// blame makes a server count as one that does not answer, unless it was the
+// caller who went away.
+func (p *pool) blame(ctx context.Context, s *replica, err error) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	p.servers.failed(s, err)
+	p.drop(s)
 }
 
 // busy reports whether a server says that another one should be asked.

@@ -243,8 +243,7 @@ func (d *Directory) asUser(ctx context.Context, bind binder, work func(context.C
 		return work(ctx, c)
 	})
 	if c.broken || busy(err) {
-		d.pool.servers.failed(s, err)
-		d.pool.drop(s)
+		d.pool.blame(ctx, s, err)
 	}
 	return err
 }

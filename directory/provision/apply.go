@@ -164,7 +164,11 @@ func (r *run) deactivateGone(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := r.deactivate(ctx, id); err != nil {
+		switch err := r.deactivate(ctx, id); {
+		case errors.Is(err, directory.ErrConflict): // until the next run
+			r.sum.Gone--
+			r.sum.Conflicts++
+		case err != nil:
 			return wrap("disable a user who is gone", err)
 		}
 		if err := ctx.Err(); err != nil {

@@ -62,9 +62,9 @@ func Owner() string {
 	return fmt.Sprintf("%s process %d", host, os.Getpid())
 }
 
-// renew prolongs the lease when that is due. It fails if another has it.
+// renew fails if another has the lease, and prolongs it when that is due.
 func (r *run) renew(ctx context.Context) error {
-	if r.DryRun || r.lease.Until.Sub(r.now()) > leaseFor*2/3 {
+	if r.DryRun {
 		return nil
 	}
 	other, err := r.holder(ctx)
@@ -73,6 +73,9 @@ func (r *run) renew(ctx context.Context) error {
 	}
 	if other.ID != r.lease.ID {
 		return fmt.Errorf("%w: %s has begun it too", ErrRunning, other.Owner)
+	}
+	if r.lease.Until.Sub(r.now()) > leaseFor*2/3 {
+		return nil
 	}
 	return r.hold(ctx)
 }

@@ -80,12 +80,17 @@ func testTwoNodes(t *testing.T, a, b *store.Store) {
 		t.Fatalf("%d users, want %d: %v", len(all), users, err)
 	}
 
-	for i := range 600 {
-		u := directory.User{Realm: "corp", Name: fmt.Sprintf(`CORP\more%04d`, i), SID: sid(20_000 + i)}
-		if err := a.CreateUser(t.Context(), &u); err != nil {
-			t.Fatal(err)
+	done, err := a.Import(t.Context(), func(yield func(*directory.User, error) bool) {
+		for i := range 600 {
+			u := &directory.User{Realm: "corp", Name: fmt.Sprintf(`CORP\more%04d`, i), SID: sid(20_000 + i)}
+			dir.accounts = append(dir.accounts, &directory.Account{Name: u.Name, SID: u.SID, Email: "x@example.com", Groups: aliceAccount().Groups})
+			if !yield(u, nil) {
+				return
+			}
 		}
-		dir.accounts = append(dir.accounts, &directory.Account{Name: u.Name, SID: u.SID, Email: "x@example.com", Groups: aliceAccount().Groups})
+	}, nil)
+	if err != nil || done.Created != 600 {
+		t.Fatalf("%+v, %v", done, err)
 	}
 	sums, errs := make([]*Summary, 2), make([]error, 2)
 	for i, s := range []*store.Store{a, b} {

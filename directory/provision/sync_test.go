@@ -242,18 +242,18 @@ func TestSyncLease(t *testing.T) {
 		t.Errorf("the process is dead: %v, asked for %q", err, asked)
 	}
 
-	// Another one begins in the same moment: who wrote last goes on.
+	// Another one begins in the same moment: who wrote last goes on, and the other
+	// one ends before its next batch.
 	s.Dead = nil
 	began := false
 	s.Progress = func(Summary) {
 		if !began {
 			began = true
 			_ = m.SetNote(t.Context(), "sync/corp/lease", `{"owner":"other","id":7,"until":"2026-11-26T10:00:00Z"}`)
-			_ = s.testOnlyWait(t.Context(), leaseFor/2)
 		}
 	}
 	sum, err := s.Run(t.Context())
-	if !errors.Is(err, ErrRunning) || sum.Complete || !strings.Contains(m.notes["sync/corp/lease"], "other") {
+	if !errors.Is(err, ErrRunning) || sum.Complete || sum.Seen != batchSize || !strings.Contains(m.notes["sync/corp/lease"], "other") {
 		t.Errorf("error %v, %+v, lease %s", err, sum, m.notes["sync/corp/lease"])
 	}
 	// It ran out.
@@ -392,6 +392,31 @@ func TestAttackSyncDisablesEverybody(t *testing.T) {
 }
 
 // An operator changes a user while the job has it.
+// One who is gone, and whom others change all the time, does not keep the others
+// who are gone from being disabled.
+func TestSyncGoneConflict(t *testing.T) {
+	t.Parallel()
+	s, m, _ := newSync(t, 3,
+		directory.User{Realm: "corp", Name: `CORP\gone1`, SID: sid(1)}, directory.User{Realm: "corp", Name: `CORP\gone2`, SID: sid(2)})
+	m.before = func(what string, u *directory.User) {
+		if u.SID == sid(1) {
+			m.mu.Lock()
+			m.users[u.ID].Version++
+			m.mu.Unlock()
+		}
+	}
+	sum, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts(t, sum, Summary{Seen: 5, Refreshed: 3, Gone: 1, Conflicts: 1, Complete: true})
+	for name, want := range map[string]directory.State{`CORP\gone1`: directory.Active, `CORP\gone2`: directory.DisabledByDirectory} {
+		if u := m.user(t, name); u.State != want {
+			t.Errorf("%s is %v, want %v", name, u.State, want)
+		}
+	}
+}
+
 func TestSyncConflict(t *testing.T) {
 	t.Parallel()
 	for _, batch := range []bool{false, true} {

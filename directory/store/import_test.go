@@ -50,20 +50,20 @@ func TestImport(t *testing.T) {
 			if err := s.CreateUser(t.Context(), &directory.User{Name: "other", SID: sidOf(4)}); err != nil {
 				t.Fatal(err)
 			}
-			// It ends after 7,000, of which the first 5,000 are written.
-			cause := errors.New("line 7001: no comma")
+			// It ends after 5,500, of which the first 5,000 are written.
+			cause := errors.New("line 5501: no comma")
 			var told []store.Imported
-			done, err := s.Import(t.Context(), manyUsers(7000, cause), func(i store.Imported) { told = append(told, i) })
+			done, err := s.Import(t.Context(), manyUsers(5500, cause), func(i store.Imported) { told = append(told, i) })
 			want := store.Imported{Created: 4998, Existed: 2}
 			if !errors.Is(err, cause) || done != want || !reflect.DeepEqual(told, []store.Imported{want}) {
 				t.Fatalf("with an error: %+v, %v; told %+v; want %+v", done, err, told, want)
 			}
-			done, err = s.Import(t.Context(), manyUsers(7000, nil), nil)
-			if want := (store.Imported{Created: 2000, Existed: 5000}); err != nil || done != want {
+			done, err = s.Import(t.Context(), manyUsers(5500, nil), nil)
+			if want := (store.Imported{Created: 500, Existed: 5000}); err != nil || done != want {
 				t.Fatalf("again: %+v, %v; want %+v", done, err, want)
 			}
-			for i := range manyUsers(7000, nil) {
-				if i.Name != `CORP\user0006999` && i.Name != `CORP\user0000000` {
+			for i := range manyUsers(5500, nil) {
+				if i.Name != `CORP\user0005499` && i.Name != `CORP\user0000000` {
 					continue
 				}
 				got, err := s.User(t.Context(), i.Name)

@@ -19,7 +19,7 @@ func TestManyAtOnce(t *testing.T) {
 			t.Parallel()
 			c := d.make(t)
 			stores := []*store.Store{open(t, c), open(t, c)}
-			const goroutines, each = 32, 15
+			const goroutines, each = 32, 6
 			var wg sync.WaitGroup
 			for i := range goroutines {
 				s := stores[i%2]
