@@ -59,6 +59,7 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
 	cmd.AddCommand(
 		newUserAddCommand(f),
+		newUserDeleteCommand(f),
 		newUserDisableCommand(f),
 		newUserEnableCommand(f),
 		newUserImportCommand(f),

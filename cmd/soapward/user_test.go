@@ -41,6 +41,8 @@ func TestUserHistory(t *testing.T) {
 		}
 	}
 	must(s.CreateUser(t.Context(), &directory.User{Name: `CORP\alice`}))
+	must(s.CreateUser(t.Context(), &directory.User{Name: "bob"}))
+	must(s.PutSession(t.Context(), &directory.Session{ID: directory.SessionID{9}, User: "bob", Created: now, Seen: now, Expires: now.Add(time.Hour)}))
 	for i, expires := range []time.Duration{time.Hour, 2 * time.Hour, -time.Hour} {
 		must(s.PutSession(t.Context(), &directory.Session{
 			ID: directory.SessionID{byte(i)}, User: `CORP\alice`, Data: []byte("SECRET-DATA"), Created: now.Add(-2 * time.Hour), Seen: now,
@@ -49,11 +51,12 @@ func TestUserHistory(t *testing.T) {
 	}
 	for _, l := range []directory.Login{
 		{Time: now, Ref: "ab12", User: "mallory\x1b[2J", Mechanism: "Basic", Peer: "192.0.2.9", Outcome: directory.Refused, Reason: authn.ReasonWrongPassword, Detail: "of nobody"},
+		{Time: now.Add(-47 * time.Hour), Ref: "ef56", User: "bob", Peer: "2001:db8::7", Outcome: directory.Blocked, Detail: "authn: user bob is blocked"},
 		{Time: now.Add(-48 * time.Hour), Ref: "cd34", User: `CORP\alice`, Mechanism: "Kerberos", Outcome: directory.Accepted},
 	} {
 		must(s.AddLogin(t.Context(), &l))
 	}
-	for _, key := range []string{`user corp\alice at 192.0.2.7`, `user corp\alice at 192.0.2.8`, "user bob at 192.0.2.7", "address 192.0.2.7", "address 2001:db8::/64"} {
+	for _, key := range []string{`user corp\alice at 192.0.2.7`, `user corp\alice at 192.0.2.8`, "user bob at 192.0.2.7", "address 192.0.2.7", "address 2001:db8::/64", "address 2001:db8:1::/64"} {
 		must(s.SetBlock(t.Context(), directory.Block{Key: key, Failures: 3, From: now, Until: now.Add(time.Hour)}))
 	}
 	at := []string{"--store", "sqlite:" + path}
@@ -69,13 +72,17 @@ func TestUserHistory(t *testing.T) {
 		{"logins of a user", []string{"logins", "-u", `corp\alice`, "--json"}, 0, []string{`"ref": "cd34"`}, []string{"ab12"}},
 		{"logins of a day", []string{"logins", "--since", "24h"}, 0, []string{"ab12"}, []string{"cd34"}},
 		{"logins that were accepted", []string{"logins", "--outcome", "accepted"}, 0, []string{"cd34"}, []string{"ab12"}},
+		{"logins from an address", []string{"logins", "--peer", "::ffff:192.0.2.9"}, 0, []string{"ab12"}, []string{"cd34", "ef56"}},
+		{"logins that were blocked", []string{"logins", "--peer", "2001:DB8::7"}, 0, []string{"  user bob is blocked"}, []string{": user", "authn"}},
 		{"blocks", []string{"unblock"}, 0, []string{"BLOCKED", "user bob at 192.0.2.7", "address 2001:db8::/64"}, nil},
 		{"blocks as JSON", []string{"unblock", "--json"}, 0, []string{`"key": "user bob at 192.0.2.7"`, `"failures": 3`}, nil},
 		{"unblock a user", []string{"unblock", "Alice"}, 0, []string{`user corp\alice at 192.0.2.7 is not blocked any more`, "192.0.2.8"}, []string{"bob"}},
 		{"unblock it again, and an address", []string{"unblock", `CORP\alice`, "192.0.2.7"}, 1, []string{"address 192.0.2.7 is not", `not blocked: CORP\alice`}, nil},
 		{"unblock a key", []string{"unblock", "address 2001:db8::/64"}, 0, []string{"2001"}, nil},
+		{"unblock an address of a network", []string{"unblock", "2001:db8:1::7"}, 0, []string{"address 2001:db8:1::/64 is not blocked any more"}, nil},
 		{"the one that is left", []string{"unblock"}, 0, []string{"user bob"}, []string{"alice", "address"}},
 		{"disable", []string{"disable", `CORP\alice`}, 0, []string{`CORP\alice is disabled; 3 sessions were ended`}, nil},
+		{"delete", []string{"delete", "bob"}, 0, []string{"bob was deleted; 1 session was ended"}, nil},
 		{"no sessions", []string{"sessions", `CORP\alice`}, 0, []string{"no sessions"}, nil},
 	} {
 		code, stdout, stderr := userCommand(t, append(append([]string{"user"}, tt.args...), at...)...)
