@@ -44,6 +44,11 @@ type Identity struct {
 	SID         SID    // empty when the authority has no SIDs
 	Groups      []Group
 
+	// Roles are those that an operator of this service granted to the user,
+	// whatever the groups are. No login sets them: they come from the service's
+	// own list of users.
+	Roles []string
+
 	// Claims is what an authority without SIDs says of the caller, such as the
 	// claims of a JWT. It is immutable like the identity, and does not print.
 	Claims Claims

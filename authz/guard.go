@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -29,7 +30,8 @@ type Guard struct {
 	SOAP bool
 
 	// Client returns the address of the client, as proxies that are trusted tell
-	// it. Nil means RemoteAddr.
+	// it. Nil means authn.ClientAddr: what authn.Proxies in front said, else
+	// RemoteAddr.
 	Client func(*http.Request) netip.Addr
 
 	// Deny writes status and body of a refusal, as in authn.Middleware. Nil
@@ -37,12 +39,16 @@ type Guard struct {
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
 
 	// Observe is told of each refusal, for audit and metrics: a *DeniedError, a
-	// *PathError, or that nobody could say. It must be safe for concurrent use; the
+	// *PathError, ErrMethod, or that nobody could say. It must be safe for concurrent use; the
 	// client waits for it. Nil: nobody is told.
 	Observe func(ctx context.Context, r *Request, err error)
 
 	Logger *slog.Logger // nil means slog.Default()
 }
+
+// ErrMethod is why a request is refused with 400 whose method has small letters:
+// rules name methods by capitals, and what is behind may not look at the case.
+var ErrMethod = errors.New("authz: method refused: it is not in capitals")
 
 // scope is what a Guard knows of a request when its operation becomes known.
 type scope struct {
@@ -91,6 +97,9 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 func (g *Guard) enter(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	s := &scope{guard: g, req: Request{Client: g.client(r), Host: r.Host, Method: r.Method}}
 	path, err := CleanPath(r.URL)
+	if err == nil && strings.ToUpper(r.Method) != r.Method {
+		err = ErrMethod
+	}
 	if err != nil {
 		s.req.Path = r.URL.Path
 		g.refuse(w, r, s, false, err)
@@ -149,11 +158,7 @@ func (g *Guard) client(r *http.Request) netip.Addr {
 	if g.Client != nil {
 		return g.Client(r)
 	}
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // is in no network
-	}
-	return a.Addr().Unmap()
+	return authn.ClientAddr(r) // the zero address is in no network
 }
 
 // refuse answers for an error of the policy. asked: it is known who calls.
@@ -180,7 +185,9 @@ func (g *Guard) log(ctx context.Context, r *Request, asked bool, status int, ref
 	level, msg := slog.LevelInfo, "access denied"
 	switch status {
 	case http.StatusBadRequest:
-		msg = "path refused"
+		if msg = "path refused"; errors.Is(err, ErrMethod) {
+			msg = "method refused"
+		}
 	case http.StatusServiceUnavailable:
 		level, msg = slog.LevelError, "access not decided"
 	}

@@ -292,3 +292,63 @@ func TestRequireRoles(t *testing.T) {
 		t.Errorf("log %s", log)
 	}
 }
+
+// Behind a proxy each request comes from the proxy, which is of an internal
+// network: everybody was.
+func TestAttackNetworkBehindProxy(t *testing.T) {
+	t.Parallel()
+	p, err := authz.NewPolicy(authz.PolicyConfig{Root: &authz.Element{
+		Name: "gateway", Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Allow: []authz.Rule{{Roles: []string{authz.Anonymous}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &authz.Guard{Policy: p, Logger: slog.New(slog.DiscardHandler)}
+	proxies := &authn.Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/32")}}
+	h := proxies.Wrap(g.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	for _, tt := range []struct {
+		remote, forwarded string
+		want              int
+	}{
+		{"10.0.0.5:1234", "203.0.113.9", http.StatusForbidden},
+		{"10.0.0.5:1234", "10.1.2.3", http.StatusOK},
+		{"10.7.7.7:1234", "203.0.113.9", http.StatusOK}, // no proxy: it may write what it likes
+		{"203.0.113.9:1234", "10.1.2.3", http.StatusForbidden},
+		{"@", "10.1.2.3", http.StatusForbidden},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = tt.remote
+		r.Header.Set("X-Forwarded-For", tt.forwarded)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != tt.want {
+			t.Errorf("%s for %s: %d, want %d", tt.remote, tt.forwarded, w.Code, tt.want)
+		}
+	}
+}
+
+// A method in small letters matched no rule for it, and what came after such a
+// rule let it through to servers that do not look at the case.
+func TestAttackMethodInSmallLetters(t *testing.T) {
+	t.Parallel()
+	p, err := authz.NewPolicy(authz.PolicyConfig{Root: &authz.Element{Name: "gateway", Allow: []authz.Rule{
+		{Match: authz.Match{Method: "DELETE"}, Roles: []string{`CORP\Payroll`}},
+		{Roles: []string{authz.Anonymous}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(bytes.Buffer)
+	g := &authz.Guard{Policy: p, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	h := g.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for method, want := range map[string]int{"GET": 200, "PURGE": 200, "DELETE": 403, "delete": 400, "Delete": 400, "get": 400} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Method = method
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s: %d, want %d", method, w.Code, want)
+		}
+	}
+	if !strings.Contains(log.String(), `msg="method refused" `) {
+		t.Errorf("log %s", log)
+	}
+}

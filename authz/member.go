@@ -15,8 +15,9 @@ import (
 	"github.com/soapward/soapward/authn"
 )
 
-// Has reports whether a caller, nil for an anonymous one, belongs to a role. In
-// place of a role, name may be a group: its SID, CORP\Payroll, or a
+// Has reports whether a caller, nil for an anonymous one, belongs to a role of the
+// table, or to one that an operator granted (authn.Identity.Roles). In place of a
+// role, name may be a group: its SID, CORP\Payroll, or a
 // distinguished name. A name that is neither is answered with no, and one
 // warning in the log.
 //
@@ -43,6 +44,9 @@ func (rs *Roles) Has(ctx context.Context, id *authn.Identity, name string) (bool
 	}
 	switch r.kind {
 	case plainRef:
+		if id != nil && slices.ContainsFunc(id.Roles, func(r string) bool { return fold(r) == fold(name) }) {
+			return true, nil
+		}
 		rs.warnUnknown(ctx, name, "no role has that name, nor has the caller such a group; a group is written as DOMAIN\\name, SID or distinguished name")
 		return false, nil
 	case sidRef:
@@ -154,7 +158,7 @@ func (m *member) hasGroup(id *authn.Identity, r ref) bool {
 		return m.hasSID(authn.SID(r.key))
 	}
 	for i := range id.Groups {
-		if n := id.Groups[i].Name; n != "" && (strings.EqualFold(n, r.text) || nameKey(n) == r.key) {
+		if n := id.Groups[i].Name; n != "" && (n == r.text || nameKey(n) == r.key) {
 			return true
 		}
 	}
@@ -172,12 +176,13 @@ func (m *member) undecided(r ref, user bool) bool {
 }
 
 // nameKey returns the key of a group's name in an identity: a distinguished name
-// in the case of some LDAP servers.
+// in the case of some LDAP servers. Space around it is part of the name, which
+// somebody may have chosen to look like another.
 func nameKey(name string) string {
 	if dn, ok := foldDN(name); ok {
 		return dn
 	}
-	return fold(name)
+	return foldName(name)
 }
 
 // ofName returns the roles of a group by its name. It allocates nothing for usual
@@ -246,12 +251,18 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 	}
 	if rs.byRef {
 		// An account with a backslash in its name is not somebody of the domain
-		// that it seems to name, nor is one with an @ in no domain a UPN.
-		if id.Account != "" && !strings.Contains(id.Account, `\`) && (id.Domain != "" || !strings.Contains(id.Account, "@")) {
-			grant(rs.users[fold(id.String())])
+		// that it seems to name, nor is one with an @ in no domain a UPN, or one
+		// with an equals sign an entry of a directory.
+		if id.Account != "" && !strings.Contains(id.Account, `\`) && (id.Domain != "" || !strings.ContainsAny(id.Account, "@=")) {
+			grant(rs.users[foldName(id.String())])
 		}
 		if strings.Contains(id.UPN, "@") {
-			grant(rs.users[fold(id.UPN)])
+			grant(rs.users[foldName(id.UPN)])
+		}
+	}
+	for _, name := range id.Roles {
+		if r, ok := rs.find(name); ok && !rs.implicit[r] {
+			grant([]int32{r})
 		}
 	}
 	for name, values := range id.Claims {

@@ -17,8 +17,9 @@ func (e *PathError) Error() string { return "authz: path refused: " + e.Why }
 // resolved, also those with an encoded dot, and empty segments are removed. A
 // path that somebody behind may take for another one is a *PathError: with an
 // encoded slash, a backslash, a parameter (;), a control character, what looks
-// encoded twice, bytes that are no UTF-8, more .. than segments, or a segment
-// that ends with a dot or a space, which Windows drops.
+// encoded twice, bytes that are no UTF-8, more .. than segments, a segment that
+// ends with a dot or a space, which Windows drops, or a stream of NTFS
+// (::$DATA).
 func CleanPath(u *url.URL) (string, error) {
 	p := u.Path
 	if u.RawPath != "" { // it differs from the usual encoding of Path
@@ -61,6 +62,8 @@ func badPath(p string) string {
 			return "it has a backslash"
 		case c == ';':
 			return "it has a parameter (;), which some servers cut off"
+		case c == ':' && i+1 < len(p) && p[i+1] == '$':
+			return "it names a stream of a file (:$), which Windows takes for the file"
 		case c == '%' && i+2 < len(p) && isHex(p[i+1]) && isHex(p[i+2]):
 			return "it is encoded twice"
 		case c >= utf8.RuneSelf:

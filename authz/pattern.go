@@ -147,6 +147,9 @@ func trimHost(host string) string {
 	return strings.TrimSuffix(host, ".")
 }
 
+// foldCase is for paths: what some server on Windows may take for the same.
+func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+
 func (m *matcher) matchPath(path string) bool {
 	if m.foldPath {
 		path = foldCase(path)

@@ -429,14 +429,14 @@ func networks(ns []netip.Prefix) string {
 	return strings.Join(s, ", ")
 }
 
-// StatusOf returns the HTTP status for an error of Decide.
+// StatusOf returns the HTTP status for an error of Decide or of a Guard.
 func StatusOf(err error) int {
 	var denied *DeniedError
 	var path *PathError
 	switch {
 	case errors.As(err, &denied):
 		return http.StatusForbidden
-	case errors.As(err, &path):
+	case errors.As(err, &path), errors.Is(err, ErrMethod):
 		return http.StatusBadRequest
 	}
 	return http.StatusServiceUnavailable

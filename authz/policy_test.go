@@ -251,6 +251,8 @@ func TestAttackPath(t *testing.T) {
 		{"/%252e%252e/admin", ""}, {"/a%252fb", ""}, {"/%25%32%65", ""},
 		{"/%c0%ae%c0%ae/admin", ""}, {"/%ff", ""},
 		{"/admin./x", ""}, {"/admin%20", ""}, {"/admin%20/x", ""}, {"/admin...", ""},
+		{"/admin::$INDEX_ALLOCATION/x", ""}, {"/admin:$i30:$INDEX_ALLOCATION/x", ""}, {"/a.asp::%24DATA", ""}, {"/a.asp%3a%3A$data", ""},
+		{"/v1/urn:a:b:run", "/v1/urn:a:b:run"}, {"/a$b:c", "/a$b:c"},
 		{"*", ""}, {"a/b", ""},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/soapward/soapward/authn"
@@ -70,9 +71,18 @@ var wellKnown = map[string]authn.SID{
 }
 
 // fold returns the form in which names are compared, as directory.FoldName does.
-func fold(s string) string { return foldCase(strings.TrimSpace(s)) }
+func fold(s string) string { return foldName(strings.TrimSpace(s)) }
 
-func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+func foldName(s string) string { return strings.Map(foldRune, s) }
+
+// foldRune makes no letter beyond ASCII one of ASCII: admın is not admin.
+func foldRune(r rune) rune {
+	folded := unicode.ToLower(unicode.ToUpper(r))
+	if r >= utf8.RuneSelf && folded < utf8.RuneSelf {
+		return r
+	}
+	return folded
+}
 
 // parseGroup reads a group as people write it.
 func parseGroup(text string) ref {
@@ -145,7 +155,7 @@ func foldDN(s string) (string, bool) {
 		}
 		out.WriteString(name)
 		out.WriteByte('=')
-		for _, c := range []byte(foldCase(value)) {
+		for _, c := range []byte(foldName(value)) {
 			if strings.IndexByte(`,+"\<>;=`, c) >= 0 {
 				out.WriteByte('\\')
 			}

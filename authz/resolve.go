@@ -26,13 +26,15 @@ const (
 	unknownLifetime  = time.Minute     // of "there is no such object"
 	failureLifetime  = 5 * time.Second // of "could not find out"
 	maxLookups       = 1024            // of names that no role has, but somebody asked for
-	maxResolverCalls = 16              // at a time
+	maxResolverCalls = 16              // at a time, for names in the table
+	maxAskedCalls    = 4               // at a time, for names that callers choose
 )
 
 // A lookup is a name and what the Resolver said of it last. It is safe for
 // concurrent use.
 type lookup struct {
 	ref    ref
+	asked  bool // somebody asked for it: no role has it
 	answer atomic.Pointer[answer]
 	turn   chan struct{} // holds one token: who has it asks
 }
@@ -70,13 +72,17 @@ func (rs *Roles) resolve(ctx context.Context, l *lookup) (authn.SID, error) {
 	if a := l.fresh(rs.now()); a != nil {
 		return a.sid, a.err
 	}
+	calls := rs.calls
+	if l.asked {
+		calls = rs.askedCalls
+	}
 	select {
-	case rs.calls <- struct{}{}:
+	case calls <- struct{}{}:
 	case <-ctx.Done():
 		return "", unavailable(l.ref.text, ctx.Err())
 	}
 	sid, err := rs.resolver.ResolveSID(ctx, l.ref.text)
-	<-rs.calls
+	<-calls
 	a := &answer{sid: sid}
 	switch {
 	case err != nil && ctx.Err() != nil: // the caller went away, which says nothing about the name
@@ -115,6 +121,7 @@ func (c *lookups) get(r ref, now time.Time) *lookup {
 		c.makeRoom(now)
 	}
 	l := newLookup(r)
+	l.asked = true
 	if c.m == nil {
 		c.m = map[string]*lookup{}
 	}

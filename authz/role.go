@@ -22,7 +22,8 @@ const (
 	Anonymous = "anonymous"
 )
 
-// A Role says who belongs to it: whoever one line of it names.
+// A Role says who belongs to it: whoever one line of it names, and whoever an
+// operator granted it to (authn.Identity.Roles).
 type Role struct {
 	// Groups are names (CORP\Payroll), SIDs, distinguished names, or names that
 	// are the same on every Windows, such as BUILTIN\Administrators, Everyone
@@ -76,7 +77,11 @@ type Roles struct {
 	byName   map[string]int32 // folded, and as written
 	resolver Resolver
 	lifetime time.Duration
-	calls    chan struct{} // bounds the resolver's calls at a time
+
+	// calls and askedCalls bound the resolver's calls at a time. Those for names
+	// that callers choose have places of their own, so that nobody holds up
+	// decisions about others.
+	calls, askedCalls chan struct{}
 
 	groups map[string][]int32 // by key of a ref: the roles that list it
 	users  map[string][]int32
@@ -101,7 +106,7 @@ type pending struct {
 func NewRoles(c Config) (*Roles, error) {
 	rs := &Roles{
 		config: c, resolver: c.Resolver, lifetime: cmp.Or(c.Lifetime, defaultLifetime),
-		calls:  make(chan struct{}, maxResolverCalls),
+		calls: make(chan struct{}, maxResolverCalls), askedCalls: make(chan struct{}, maxAskedCalls),
 		byName: map[string]int32{}, groups: map[string][]int32{}, users: map[string][]int32{},
 		claims: map[string]map[string][]int32{},
 	}

@@ -338,6 +338,43 @@ func TestAttackUnknownRoles(t *testing.T) {
 	}
 }
 
+// Whoever asks for names without end, at a directory that takes its time, leaves
+// room for the questions on which decisions about others depend.
+func TestAttackRolesAskedForWithoutEnd(t *testing.T) {
+	t.Parallel()
+	release, asking := make(chan struct{}), make(chan struct{}, 10*maxResolverCalls)
+	rs, _ := newRoles(t, map[string]Role{"payroll": {Groups: []string{`CORP\Payroll`}}}, resolverOf(func(name string) (authn.SID, error) {
+		if name == `CORP\Payroll` {
+			return payrollSID, nil
+		}
+		asking <- struct{}{}
+		<-release
+		return "", nil
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var mallory sync.WaitGroup
+	for i := range 10 * maxResolverCalls {
+		mallory.Go(func() { _, _ = rs.Has(ctx, kerberosAlice(), fmt.Sprintf(`CORP\group%d`, i)) })
+	}
+	for range maxAskedCalls {
+		<-asking
+	}
+	for range 2 * maxResolverCalls {
+		runtime.Gosched() // the others wait for their turn
+	}
+	if ok, err := rs.Has(ctx, kerberosAlice(), "payroll"); !ok || err != nil {
+		t.Errorf("payroll: %v, %v", ok, err)
+	}
+	close(release)
+	mallory.Wait()
+}
+
+// resolverOf is a Resolver.
+type resolverOf func(name string) (authn.SID, error)
+
+func (f resolverOf) ResolveSID(_ context.Context, name string) (authn.SID, error) { return f(name) }
+
 // An authority that chooses names freely does not choose who is of the domain.
 func TestAttackNamesOfAnotherAuthority(t *testing.T) {
 	t.Parallel()
@@ -355,6 +392,38 @@ func TestAttackNamesOfAnotherAuthority(t *testing.T) {
 	} {
 		if of, err := rs.Of(t.Context(), id); len(of) > 0 || err != nil {
 			t.Errorf("%q in %q has %q, %v", id.Account, id.Domain, of, err)
+		}
+	}
+}
+
+// Names that somebody chose who wants to pass for another, at an authority that
+// lets people choose: letters whose capitals are ASCII, space, and names that are
+// distinguished names of a directory.
+func TestAttackChosenNames(t *testing.T) {
+	t.Parallel()
+	rs, _ := newRoles(t, map[string]Role{
+		"user": {Users: []string{"admin", "smith"}}, "dn": {Users: []string{"CN=Boss,DC=corp,DC=test"}},
+		"group": {Groups: []string{"admins", "staff"}}, "upn": {Users: []string{"smith@corp.test"}},
+	}, nil)
+	for _, id := range []*authn.Identity{
+		{Account: "admın"},
+		{Account: "ſmith"},
+		{Account: "admİn"},
+		{Account: "admin\u00a0"},
+		{Account: " admin"},
+		{Account: "x", UPN: "ſmith@corp.test"},
+		{Account: "x", UPN: "smith@corp.test\u2003"},
+		{Account: "cn=boss,dc=corp,dc=test"},
+		{Account: "CN = Boss, DC = corp, DC = test"},
+		{Account: "x", Groups: []authn.Group{{Name: "admıns"}, {Name: "ſtaff"}, {Name: "staff\u00a0"}, {Name: "\u2003admins"}}},
+	} {
+		if of, err := rs.Of(t.Context(), id); len(of) > 0 || err != nil {
+			t.Errorf("%+q with %+q has %q, %v", id.Account, id.Groups, of, err)
+		}
+		for _, group := range []string{"admins", "staff"} {
+			if ok, err := rs.Has(t.Context(), id, group); ok || err != nil {
+				t.Errorf("%+q with %+q is in %q, %v", id.Account, id.Groups, group, err)
+			}
 		}
 	}
 }
@@ -474,5 +543,39 @@ func TestIsInRole(t *testing.T) {
 	}
 	if !rs.HasRole(ctx, "a") || rs.HasRole(ctx, "b") || rs.HasRole(t.Context(), "a") {
 		t.Error("HasRole is wrong")
+	}
+}
+
+// Roles that an operator granted count as if the table listed the user, with the
+// roles above them, and need no table at all. They never make somebody a member
+// of a group.
+func TestGrantedRoles(t *testing.T) {
+	t.Parallel()
+	rs, err := NewRoles(Config{Roles: map[string]Role{
+		"editor": {Users: []string{`CORP\bob`}},
+		"staff":  {Roles: []string{"editor"}},
+		"other":  {},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := &authn.Identity{Account: "alice", Domain: "CORP", Roles: []string{"EDITOR", "reader", `CORP\Payroll`, "S-1-5-32-544", Anonymous, groupRole(parseGroup(`CORP\Payroll`))}}
+	for name, want := range map[string]bool{
+		"editor": true, "staff": true, "other": false, "Reader": true, "unknown": false,
+		`CORP\Payroll`: false, "S-1-5-32-544": false, `BUILTIN\Administrators`: false, Anonymous: false,
+	} {
+		if got, err := rs.Has(t.Context(), id, name); got != want || err != nil {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
+		}
+	}
+	if of, err := rs.Of(t.Context(), id); err != nil || fmt.Sprint(of) != "[editor staff]" {
+		t.Errorf("roles %v, %v", of, err)
+	}
+	policy, err := NewPolicy(PolicyConfig{Roles: rs, Root: &Element{Name: "all", Allow: []Rule{{Roles: []string{`CORP\Payroll`}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := policy.Decide(t.Context(), &Request{Identity: id, Method: "GET", Path: "/"}); err == nil {
+		t.Error("a granted role stands for a group in a rule")
 	}
 }

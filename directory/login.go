@@ -29,6 +29,7 @@ const (
 
 // A Login is one decision about one, for the audit record.
 type Login struct {
+	ID        int64 // given by the store
 	Time      time.Time
 	Ref       string // the reference that the client and the log have too
 	Realm     string // may be empty
@@ -48,6 +49,11 @@ type LoginQuery struct {
 	Peer    string    // empty: any
 	Outcome Outcome   // empty: any
 	Before  time.Time // zero: up to now
-	Since   time.Time // zero: from the beginning
-	Limit   int       // at most so many; zero means 100
+
+	// BeforeID, with Before, has those of that very time as well whose ID is less.
+	// The page after one is that before Time and ID of its last login.
+	BeforeID int64
+
+	Since time.Time // zero: from the beginning
+	Limit int       // at most so many; zero means 100
 }

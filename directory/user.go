@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -58,6 +60,7 @@ func (u *User) Identity() *authn.Identity {
 	domain, account := u.Account()
 	return &authn.Identity{
 		Account: account, Domain: domain, UPN: u.UPN, DisplayName: u.DisplayName, SID: u.SID, Groups: u.Groups,
+		Roles: u.Roles,
 	}
 }
 
@@ -90,8 +93,20 @@ func (s State) String() string {
 }
 
 // FoldName returns the form in which names are compared: without space around
-// it and without regard to case.
-func FoldName(name string) string { return strings.ToLower(strings.ToUpper(strings.TrimSpace(name))) }
+// it and without regard to case. No letter beyond ASCII is the same as one of
+// ASCII: capitals of ı and ſ are I and S, and whoever may choose a name must not
+// become admin as admın.
+func FoldName(name string) string { return strings.Map(foldRune, strings.TrimSpace(name)) }
+
+// foldRune goes by the capital, which letters have in common that differ by their
+// place in a word, such as σ and ς.
+func foldRune(r rune) rune {
+	folded := unicode.ToLower(unicode.ToUpper(r))
+	if r >= utf8.RuneSelf && folded < utf8.RuneSelf {
+		return r
+	}
+	return folded
+}
 
 // PasswordHash is the hash of a password with its parameters, in the form of the
 // PHC ($argon2id$v=19$m=...). It does not print.

@@ -50,7 +50,9 @@ var defaultSend = []string{"method", "host", "path", "query", "client", "certifi
 //	{"next": true}
 //	{"refuse": {"status": 403, "www_authenticate": "Bearer", "content_type": "text/plain", "body": "Not today."}}
 //
-// or with 401 or 403 alone, which is a refusal with that status. Anything else,
+// or with 401 or 403 alone, which is a refusal with that status. A refusal with
+// 401 of a request that had one of the headers sent counts as a guess (package
+// throttle); of one without credentials a service says "next". Anything else,
 // redirects, other fields and silence included, means that nobody could say: 503,
 // and an error in the log.
 //
@@ -99,7 +101,7 @@ type Callout struct {
 	Offer []authn.Challenge
 
 	// ClientAddr returns the address of the client, as proxies that are trusted
-	// tell it. Nil means RemoteAddr.
+	// tell it. Nil means authn.ClientAddr.
 	ClientAddr func(*http.Request) netip.Addr
 
 	// Transport makes the calls. Nil means one without a proxy.
@@ -286,7 +288,7 @@ func (c *Callout) ask(ctx context.Context, q question, user string) (id *authn.I
 	if err != nil {
 		return nil, false, fmt.Errorf("hook: %s: %w: %w", c.URL, authn.ErrUnavailable, err)
 	}
-	if err := a.refusal(c.mechanism(), user); err != nil {
+	if err := a.refusal(c.mechanism(), q); err != nil {
 		c.refusals.put(refusal, err, now, now.Add(cmp.Or(c.KeepRefusal, defaultKeepNo)))
 		return nil, false, err
 	}
@@ -438,16 +440,25 @@ func (c *Callout) check(a *answer) error {
 
 // refusal returns what a refusal or "next" is to an Authenticator, nil for an
 // identity.
-func (a *answer) refusal(mech, user string) error {
+func (a *answer) refusal(mech string, q question) error {
 	switch {
 	case a.Next:
 		return authn.ErrNoCredentials
 	case a.Refuse == nil:
 		return nil
 	}
+	reason := authn.ReasonPolicy
+	if a.Refuse.Status == http.StatusUnauthorized { // a guess that counts, if it came with credentials
+		switch {
+		case q.User != "":
+			reason = authn.ReasonWrongPassword
+		case len(q.Headers) > 0:
+			reason = authn.ReasonUnknownUser
+		}
+	}
 	e := &authn.ResponseError{
 		Status: a.Refuse.Status, Header: http.Header{},
-		Err: &authn.RefusedError{Mechanism: mech, Reason: authn.ReasonPolicy, User: user, Err: errors.New("refused by the service")},
+		Err: &authn.RefusedError{Mechanism: mech, Reason: reason, User: q.User, Err: errors.New("refused by the service")},
 	}
 	if a.Refuse.WWWAuthenticate != "" {
 		e.Header.Set("WWW-Authenticate", a.Refuse.WWWAuthenticate)

@@ -130,6 +130,9 @@ func TestAttackCalloutPosesAsDomain(t *testing.T) {
 		`{"account": "alice", "groups": [{"name": "CN=Payroll,DC=corp,DC=test"}]}`,
 		`{"account": "alice\u0000"}`,
 		`{"account": "al\nice"}`,
+		`{"account": "alice "}`,
+		`{"account": "\u00a0alice"}`,
+		`{"account": "alice", "groups": [{"name": "staff\u2003"}]}`,
 	} {
 		s := newService(t, 200, `{"identity": `+identity+`}`)
 		c := &hook.Callout{URL: s.URL, Domains: []string{"APP", "app.test"}, Timeout: 10 * time.Second}
@@ -291,3 +294,15 @@ func TestAttackCalloutInClear(t *testing.T) {
 }
 
 var _ password.Verifier = (*hook.Callout)(nil)
+
+// Of a password as well, the service's own answer is sent.
+func TestCalloutAnswersBasic(t *testing.T) {
+	t.Parallel()
+	s := newService(t, 200, `{"refuse": {"status": 403, "body": "Not today."}}`)
+	r := secure()
+	r.SetBasicAuth("alice", "x")
+	res, body, log := serve(&password.Basic{Verifier: &hook.Callout{URL: s.URL, Timeout: 10 * time.Second}}, r)
+	if res.StatusCode != 403 || body != "Not today." {
+		t.Errorf("%d %q, log %s", res.StatusCode, body, log)
+	}
+}

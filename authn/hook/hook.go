@@ -39,6 +39,10 @@ type Request struct {
 //   - an error wrapping authn.ErrUnavailable: nobody could say, 503;
 //   - any other error: refused, 401. The text is for the log.
 //
+// Package throttle counts a refusal with 401 as a guess if the request has an
+// Authorization header. A hook that takes credentials elsewhere returns a
+// *authn.RefusedError whose Reason says so, such as authn.ReasonWrongPassword.
+//
 // It must be safe for concurrent use and look at its context.
 type Func func(ctx context.Context, r *Request) (*authn.Identity, error)
 
@@ -55,7 +59,8 @@ type Authenticator struct {
 	Offer []authn.Challenge
 
 	// Client returns the address of the client, as proxies that are trusted tell
-	// it. Nil means RemoteAddr.
+	// it. Nil means authn.ClientAddr: what authn.Proxies in front said, else
+	// RemoteAddr.
 	Client func(*http.Request) netip.Addr
 
 	Now func() time.Time // nil means time.Now
@@ -70,7 +75,11 @@ func (a *Authenticator) Challenges(*http.Request) []authn.Challenge { return a.O
 func (a *Authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
 	mech := cmp.Or(a.Mechanism, "custom")
 	id, err := a.Hook(r.Context(), newRequest(r, a.Client))
-	if err := outcome(r.Context(), mech, "", id, err); err != nil {
+	reason := authn.ReasonPolicy
+	if _, _, sent := authn.Authorization(r); sent {
+		reason = authn.ReasonUnknownUser
+	}
+	if err := outcome(r.Context(), mech, reason, "", id, err); err != nil {
 		return nil, err
 	}
 	return &authn.Result{Identity: complete(id, mech, clock(a.Now)), Fresh: true}, nil
@@ -79,10 +88,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
 // newRequest copies what hooks see. client may be nil.
 func newRequest(r *http.Request, client func(*http.Request) netip.Addr) *Request {
 	req := &Request{Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone()}
-	if client != nil {
+	if req.Client = authn.ClientAddr(r); client != nil {
 		req.Client = client(r)
-	} else if p, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		req.Client = p.Addr().Unmap()
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		req.Certificate, req.Verified = r.TLS.PeerCertificates[0], len(r.TLS.VerifiedChains) > 0
@@ -108,28 +115,36 @@ func clock(now func() time.Time) time.Time {
 }
 
 // outcome turns what a hook returned into what an Authenticator returns.
-func outcome(ctx context.Context, mech, user string, id *authn.Identity, err error) error {
+// reason is that of a refusal that has none.
+func outcome(ctx context.Context, mech string, reason authn.Reason, user string, id *authn.Identity, err error) error {
 	var chosen *authn.ResponseError
 	switch {
 	case err == nil && id == nil:
 		return fmt.Errorf("hook: %s returned neither an identity nor an error", mech)
 	case err == nil && id.Account == "":
 		return fmt.Errorf("hook: %s returned an identity without an account", mech)
-	case err == nil, errors.Is(err, authn.ErrNoCredentials), errors.As(err, &chosen):
+	case err == nil, errors.Is(err, authn.ErrNoCredentials):
 		return err
+	case errors.As(err, &chosen):
+		if chosen.Status != http.StatusUnauthorized {
+			return err
+		}
+		c := *chosen // the hook may hold on to its own
+		c.Err = refused(mech, reason, user, chosen.Err)
+		return &c
 	case errors.Is(err, authn.ErrUnavailable), errors.Is(err, authn.ErrOverloaded), ctx.Err() != nil:
 		return fmt.Errorf("hook: %s: %w", mech, err)
 	}
-	return refused(mech, user, err)
+	return refused(mech, reason, user, err)
 }
 
 // refused makes a refusal of an error, if it is not one.
-func refused(mech, user string, err error) error {
+func refused(mech string, reason authn.Reason, user string, err error) error {
 	var re *authn.RefusedError
 	if errors.As(err, &re) {
 		return err
 	}
-	return &authn.RefusedError{Mechanism: mech, Reason: authn.ReasonPolicy, User: user, Err: err}
+	return &authn.RefusedError{Mechanism: mech, Reason: reason, User: user, Err: err}
 }
 
 // A PasswordFunc judges a user name and a password, as an Authenticator's Func
@@ -144,7 +159,7 @@ func (f PasswordFunc) VerifyPassword(ctx context.Context, user, password string)
 		return nil, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user, Err: errors.New("empty name or password")}
 	}
 	id, err := f(ctx, user, password)
-	if err := outcome(ctx, "password hook", user, id, err); err != nil {
+	if err := outcome(ctx, "password hook", authn.ReasonWrongPassword, user, id, err); err != nil {
 		return nil, err
 	}
 	return id, nil

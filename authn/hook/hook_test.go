@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +135,69 @@ func TestAttackHookEmptyPassword(t *testing.T) {
 				t.Errorf("%q: %v, want a refusal", user, err)
 			}
 		}
+	}
+}
+
+// A hook behind a trusted proxy is told the client, not the proxy, which would be
+// an internal address for everybody.
+func TestAttackClientBehindProxy(t *testing.T) {
+	t.Parallel()
+	var seen netip.Addr
+	a := &hook.Authenticator{Hook: func(_ context.Context, r *hook.Request) (*authn.Identity, error) {
+		seen = r.Client
+		return nil, authn.ErrNoCredentials
+	}}
+	proxies := &authn.Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	h := proxies.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = a.Authenticate(r) }))
+	h.ServeHTTP(httptest.NewRecorder(), secure("X-Forwarded-For", "203.0.113.9"))
+	if seen != netip.MustParseAddr("203.0.113.9") {
+		t.Errorf("client %v", seen)
+	}
+}
+
+// What a hook or a service refuses is a guess if credentials were sent, so that
+// package throttle counts it; requests without any are none, or each client that
+// waits to be asked would be blocked.
+func TestAttackGuessingAtHook(t *testing.T) {
+	t.Parallel()
+	said401, said403 := newService(t, 401, ""), newService(t, 403, "")
+	chosen := newService(t, 200, `{"refuse": {"status": 401, "www_authenticate": "Pin"}}`)
+	callout := func(s *service) authn.Authenticator {
+		return &hook.Callout{URL: s.URL, Send: []string{"header X-Pin", "header Authorization"}, Timeout: 10 * time.Second}
+	}
+	fails := func(err error) authn.Authenticator {
+		return &hook.Authenticator{Hook: func(context.Context, *hook.Request) (*authn.Identity, error) { return nil, err }}
+	}
+	for _, tt := range []struct {
+		name   string
+		a      authn.Authenticator
+		header []string
+		want   authn.Reason
+	}{
+		{"callout", callout(said401), []string{"Authorization", "Pin 1"}, authn.ReasonUnknownUser},
+		{"callout, a header of its own", callout(said401), []string{"X-Pin", "1"}, authn.ReasonUnknownUser},
+		{"callout that chose the answer", callout(chosen), []string{"X-Pin", "1"}, authn.ReasonUnknownUser},
+		{"callout without credentials", callout(said401), nil, authn.ReasonPolicy},
+		{"callout that knows the caller", callout(said403), []string{"X-Pin", "1"}, authn.ReasonPolicy},
+		{"func", fails(errors.New("wrong")), []string{"Authorization", "Pin 1"}, authn.ReasonUnknownUser},
+		{"func that chose the answer", fails(&authn.ResponseError{Status: 401}), []string{"Authorization", "Pin 1"}, authn.ReasonUnknownUser},
+		{"func that chose another answer", fails(&authn.ResponseError{Status: 403}), []string{"Authorization", "Pin 1"}, ""},
+		{"func with a reason", fails(&authn.RefusedError{Reason: authn.ReasonExpired}), []string{"Authorization", "Pin 1"}, authn.ReasonExpired},
+		{"func without credentials", fails(errors.New("wrong")), nil, authn.ReasonPolicy},
+	} {
+		_, err := tt.a.Authenticate(secure(tt.header...))
+		var refused *authn.RefusedError
+		got := authn.Reason("")
+		if errors.As(err, &refused) {
+			got = refused.Reason
+		}
+		if got != tt.want || err == nil {
+			t.Errorf("%s: %v, reason %q, want %q", tt.name, err, got, tt.want)
+		}
+	}
+	_, err := (&hook.Callout{URL: said401.URL, Timeout: 10 * time.Second}).VerifyPassword(t.Context(), "alice", "x")
+	var refused *authn.RefusedError
+	if !errors.As(err, &refused) || refused.Reason != authn.ReasonWrongPassword || refused.User != "alice" {
+		t.Errorf("password: %v", err)
 	}
 }

@@ -59,5 +59,8 @@ func checkText(s string) error {
 	if strings.ContainsFunc(s, unicode.IsControl) || strings.ContainsRune(s, unicode.ReplacementChar) {
 		return errors.New("a name has characters that no name has")
 	}
+	if s != strings.TrimSpace(s) { // where names are compared it does not count
+		return errors.New("a name has space around it")
+	}
 	return nil
 }

@@ -149,11 +149,20 @@ func refuse(reason authn.Reason, user, hint string, err error) *authn.RefusedErr
 func verifierError(err error, user string) error {
 	var re *authn.RefusedError
 	if !errors.As(err, &re) {
+		var be *authn.BlockedError
+		if errors.As(err, &be) && be.Mechanism == "" {
+			c := *be
+			c.Mechanism = mechName
+			return &c
+		}
 		if errors.Is(err, authn.ErrNoCredentials) {
 			// There were credentials, so no other authenticator may be asked.
 			return refuse(authn.ReasonUnknownUser, user, "", nil)
 		}
 		return fmt.Errorf("password: verify: %w", err)
+	}
+	if errors.As(err, new(*authn.ResponseError)) { // the verifier chose the answer
+		return err
 	}
 	c := *re // the verifier may hold on to its own
 	c.Mechanism = mechName

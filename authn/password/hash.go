@@ -116,8 +116,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (directory.PasswordH
 
 // Verify reports whether hash is that of the password, and whether it is not
 // one that Hash makes now, so that it should be replaced while the password is
-// at hand. A wrong password takes as long for a hash of less work as for one of
-// Params.
+// at hand. A hash of less work takes as long as one of Params to about a tenth,
+// which a Chain covers.
 func (h *Hasher) Verify(ctx context.Context, hash directory.PasswordHash, password string) (match, outdated bool, err error) {
 	e, err := parseHash(hash.Reveal())
 	if err != nil {
@@ -217,16 +217,7 @@ func (p Params) less(done Params) Params {
 	if part >= all {
 		return Params{}
 	}
-	// Memory that is new costs more than another pass over it, so together they
-	// should have that of p.
-	memory := uint64(p.Memory)
-	if rest := memory - uint64(done.Memory); done.Memory < p.Memory && rest*maxTime >= all-part {
-		memory = rest
-	}
-	passes := max((all-part+memory/2)/memory, 1)
-	if (all-part)/passes > uint64(p.Memory) {
-		passes++
-	}
+	passes := (all - part + uint64(p.Memory) - 1) / uint64(p.Memory)
 	return Params{
 		Memory:  max(uint32((all-part)/passes), 8*uint32(p.Threads)),
 		Time:    uint32(passes),

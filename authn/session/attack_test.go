@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
@@ -186,6 +187,51 @@ func TestAttackForgottenLogout(t *testing.T) {
 	s.clock.Pass(time.Second)
 	if s.who(t, s.login(t, alice, true)) == nil {
 		t.Errorf("new sessions are refused: %s", s.log)
+	}
+}
+
+// TestAttackUserNamedEnded: whoever may choose a name has the sessions of that
+// name ended, at the first login or by an operator, and not the notes of what
+// ended, which would bring the cookies of others back.
+func TestAttackUserNamedEnded(t *testing.T) {
+	t.Parallel()
+	s := newSite(&Manager{Keys: []Key{NewKey()}})
+	c := s.login(t, alice, true)
+	if err := s.End(httptest.NewRecorder(), get(c)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"#ended", "#ENDED ", `\#ended`, "ended"} {
+		if _, err := s.EndAll(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Store.DeleteSessionsOf(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if id := s.who(t, c); id != nil {
+			t.Errorf("%q logged out, and %q brought the session back", id, name)
+		}
+	}
+	if !strings.ContainsFunc(endedRows, unicode.IsControl) {
+		t.Errorf("a user may be called %q", endedRows)
+	}
+}
+
+// TestAttackLimitShortened: a logout is remembered for as long as the cookie that
+// was given when sessions lasted longer.
+func TestAttackLimitShortened(t *testing.T) {
+	t.Parallel()
+	s := newSite(&Manager{Keys: []Key{NewKey()}, Remember: 30 * 24 * time.Hour})
+	c := s.login(t, alice, true)
+	s.Remember = time.Hour
+	if err := s.End(httptest.NewRecorder(), get(c)); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.Store.SessionsOf(t.Context(), endedRows)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	if lasts := rows[0].Expires.Sub(rows[0].Created); lasts < 30*24*time.Hour-time.Minute {
+		t.Errorf("the logout is forgotten after %v, and the cookie lasts for 30 days", lasts)
 	}
 }
 

@@ -291,7 +291,7 @@ func (m *Manager) EndSession(ctx context.Context, id directory.SessionID) error 
 // changes a password.
 func (m *Manager) EndAll(ctx context.Context, user string) (int, error) {
 	if len(m.Keys) > 0 {
-		if err := m.markEnded(ctx, endedUser(user)); err != nil {
+		if err := m.markEnded(ctx, endedUser(user), time.Time{}); err != nil {
 			return 0, fmt.Errorf("session: end all: %w", err)
 		}
 	}
@@ -351,7 +351,7 @@ func (m *Manager) find(ctx context.Context, value string) (*session, error) {
 func (m *Manager) end(ctx context.Context, s *session) error {
 	m.evidence.drop(s.ID)
 	if s.sealed {
-		return m.markEnded(ctx, endedSession(s.ID))
+		return m.markEnded(ctx, endedSession(s.ID), s.Expires)
 	}
 	if err := m.Store.DeleteSession(ctx, s.ID); err != nil && !errors.Is(err, directory.ErrNotFound) {
 		return err

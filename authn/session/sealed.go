@@ -180,8 +180,9 @@ func (m *Manager) findSealed(ctx context.Context, value string) (*session, error
 }
 
 // endedRows is the User of the rows that say what ended, so that they are not
-// listed among anybody's sessions, and not deleted with them.
-const endedRows = "#ended"
+// listed among anybody's sessions, and not deleted with them. No user's name has a
+// control character (directory/store), or somebody could choose it.
+const endedRows = "\x1fended"
 
 // ended names a row that says since when something is over.
 type ended struct{ id directory.SessionID }
@@ -195,12 +196,15 @@ func endedUser(user string) ended {
 	return ended{sha256.Sum256([]byte("ended user\x00" + directory.FoldName(user)))}
 }
 
-// markEnded keeps e for as long as sessions that began before now may last.
-func (m *Manager) markEnded(ctx context.Context, e ended) error {
+// markEnded keeps e until a time, and for as long as sessions that began before
+// now may last.
+func (m *Manager) markEnded(ctx context.Context, e ended, until time.Time) error {
 	now := m.now()
-	longest := max(or(m.Absolute, DefaultAbsolute), or(m.Remember, DefaultRemember))
+	if last := now.Add(max(or(m.Absolute, DefaultAbsolute), or(m.Remember, DefaultRemember))); last.After(until) {
+		until = last
+	}
 	return m.Store.PutSession(ctx, &directory.Session{
-		ID: e.id, User: endedRows, Created: now, Seen: now, Expires: now.Add(longest),
+		ID: e.id, User: endedRows, Created: now, Seen: now, Expires: until,
 	})
 }
 

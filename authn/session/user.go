@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -20,8 +21,10 @@ type Users interface {
 const firstLogin = time.Minute
 
 // CheckUser returns a Manager.Check that ends sessions of users who were
-// disabled or deleted, or deleted and made again. It is for services whose users
-// all have a row: one that is not there counts as deleted.
+// disabled or deleted, or deleted and made again, and gives the others the roles
+// they are granted now, and the groups as of the last time that the directory was
+// asked. It is for services whose users all have a row: one that is not there
+// counts as deleted.
 func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Identity, error) {
 	return func(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
 		u, err := findUser(ctx, users, id)
@@ -35,13 +38,21 @@ func CheckUser(users Users) func(context.Context, *authn.Identity) (*authn.Ident
 		case u.State != directory.Active:
 			return nil, &authn.RefusedError{Mechanism: id.Mechanism, Reason: authn.ReasonDisabled, User: id.String()}
 		case id.SID != "" && u.SID != "" && id.SID != u.SID,
-			id.SID == "" && !id.AuthTime.IsZero() && u.Created.After(id.AuthTime.Add(firstLogin)):
+			(id.SID == "" || u.SID == "") && !id.AuthTime.IsZero() && u.Created.After(id.AuthTime.Add(firstLogin)):
 			return nil, &authn.RefusedError{
 				Mechanism: id.Mechanism, Reason: authn.ReasonUnknownUser, User: id.String(),
 				Err: errors.New("the user of that name is another one now"),
 			}
 		}
-		return id, nil
+		refreshed := u.Refreshed.After(id.AuthTime) // the directory was asked since
+		if slices.Equal(id.Roles, u.Roles) && !refreshed {
+			return id, nil
+		}
+		c := *id // an Identity is never modified after it was made
+		if c.Roles = u.Roles; refreshed {
+			c.Groups = u.Groups
+		}
+		return &c, nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,9 +40,30 @@ func or2(err, fallback error) error {
 	return fallback
 }
 
+// TestAttackGroupsOfYesterday: a session, which may last for ten days, has the
+// groups as of the last time that the directory was asked, and roles of now.
+func TestAttackGroupsOfYesterday(t *testing.T) {
+	t.Parallel()
+	id := *alice
+	id.AuthTime, id.Roles = time.Now(), []string{"editor"}
+	id.Groups = []authn.Group{{Name: `CORP\Payroll`}}
+	u := directory.User{Name: `CORP\alice`, SID: alice.SID, Roles: []string{"reader"}, Refreshed: id.AuthTime}
+	check := CheckUser(&users{u: &u})
+	got, err := check(t.Context(), &id)
+	if err != nil || !slices.Equal(got.Roles, u.Roles) || len(got.Groups) != 1 || id.Roles[0] != "editor" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	u.Refreshed = id.AuthTime.Add(time.Hour)
+	if got, err = check(t.Context(), &id); err != nil || len(got.Groups) != 0 {
+		t.Errorf("groups %v, %v, want those of the directory", got.Groups, err)
+	}
+}
+
 func TestAttackSessionOfDisabledUser(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
+	domain := *alice
+	domain.AuthTime = now
 	local := &authn.Identity{Account: "zoe", Mechanism: "form", AuthTime: now}
 	for _, tt := range []struct {
 		name string
@@ -55,6 +77,8 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 		{"disabled by the directory", alice, &directory.User{Name: `CORP\alice`, SID: alice.SID, State: directory.DisabledByDirectory}, false},
 		{"deleted", alice, nil, false},
 		{"deleted and made again, by SID", alice, &directory.User{Name: `CORP\alice`, SID: "S-1-5-21-1-2-3-9999"}, false},
+		{"no SID in the row yet", &domain, &directory.User{Name: `CORP\alice`, Created: now.Add(-time.Hour)}, true},
+		{"deleted and made again by hand, without a SID", &domain, &directory.User{Name: `CORP\alice`, Created: now.Add(time.Hour)}, false},
 		{"first login makes the row", local, &directory.User{Name: "zoe", Created: now.Add(time.Second)}, true},
 		{"deleted and made again", local, &directory.User{Name: "zoe", Created: now.Add(time.Hour)}, false},
 	} {
@@ -84,6 +108,20 @@ func TestAttackSessionOfDisabledUser(t *testing.T) {
 					t.Errorf("directory away: %v, %v", res, err)
 				}
 			})
+		}
+	}
+}
+
+// Roles follow the user's row, also within a session.
+func TestSessionRoles(t *testing.T) {
+	t.Parallel()
+	us := &users{u: &directory.User{Name: `CORP\alice`, SID: alice.SID}}
+	s := newSite(&Manager{Check: CheckUser(us)})
+	c := s.login(t, alice, false)
+	for _, want := range [][]string{nil, {"editor"}, {"editor", "payroll"}, nil} {
+		us.u.Roles = want
+		if got := s.who(t, c); got == nil || !slices.Equal(got.Roles, want) {
+			t.Errorf("roles of %v, want %q", got, want)
 		}
 	}
 }

@@ -25,8 +25,10 @@ var _ authn.Authenticator = (*Authenticator)(nil)
 // passwords by itself is asked about users who are blocked, up to the rules for
 // the address, unless it has its judge behind Limiter.Password.
 //
-// Requests without an Authorization header ride on a login of their connection,
-// or bring no credentials. They pass.
+// Requests without an Authorization header are judged first, since they may ride
+// on a login of their connection or session, which passes. If they turn out to
+// have brought credentials elsewhere, what came of it is told to nobody whose
+// address is blocked.
 func (l *Limiter) Authenticator(a authn.Authenticator) *Authenticator {
 	return &Authenticator{l, a}
 }
@@ -40,20 +42,30 @@ func (a *Authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
 	scheme, _, sent := authn.Authorization(r)
 	addr := authn.ClientAddr(r)
 	c := clientOf(addr)
+	before := l.gate.failures.Load()
+	look := func() error {
+		return l.blocked(r.Context(), subject{mechanism: mechanismOf(scheme), client: c}, c.key(), "")
+	}
 	if sent {
-		if err := l.blocked(r.Context(), subject{mechanism: mechanismOf(scheme), client: c}, c.key(), ""); err != nil {
+		if err := look(); err != nil {
 			return nil, err
 		}
 	}
 	seen := new(seen)
 	ctx := context.WithValue(authn.WithClient(r.Context(), addr), seenKey{}, seen)
 	res, err := a.Authenticator.Authenticate(r.WithContext(ctx))
-	if err == nil || seen.judged {
+	if seen.judged {
 		return res, err
 	}
 	user, count := guessed(err)
+	proved := err == nil && res.Identity != nil && res.Fresh
+	if (proved || count) && (!sent || l.gate.failures.Load() != before) {
+		if err := look(); err != nil {
+			return nil, err
+		}
+	}
 	if !count {
-		return nil, err
+		return res, err
 	}
 	address, key := l.keys(subject{user: user, client: c})
 	if cerr := l.count(address, key); cerr != nil {

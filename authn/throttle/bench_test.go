@@ -2,7 +2,11 @@ package throttle
 
 import (
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"testing"
+
+	"github.com/soapward/soapward/directory/store"
 )
 
 // BenchmarkLogin is what the Limiter adds to a login that succeeds, with a table
@@ -32,6 +36,23 @@ func BenchmarkBlocked(b *testing.B) {
 	for b.Loop() {
 		if _, err := r.password.VerifyPassword(ctx, `CORP\alice`, "wrong"); err == nil {
 			b.Fatal("not blocked")
+		}
+	}
+}
+
+// BenchmarkLoginInSQLite is the same with a database: two statements.
+func BenchmarkLoginInSQLite(b *testing.B) {
+	s, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "soapward.db"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	r := newRig(b, func(l *Limiter) { l.Store = s })
+	ctx := from("192.0.2.7")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.password.VerifyPassword(ctx, `CORP\alice`, "right"); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

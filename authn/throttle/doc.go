@@ -27,6 +27,11 @@
 // wrong clock and the like are no guesses and do not count either; forged and
 // repeated tickets count for the address, and so does every user name.
 //
+// Who wraps logins besides, such as a provision.Provisioner that refuses disabled
+// users, stands inside of Limiter.Password, so that all refusals of a password are
+// one, and outside of Limiter.Authenticator for Kerberos: a right ticket of a
+// disabled user is no guess, and comes with each click.
+//
 // The rules for a user should block before the domain locks the account. That
 // holds for one address: guesses from many addresses are up to the domain.
 //

@@ -3,6 +3,7 @@ package throttle_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -279,3 +280,83 @@ func TestAttackCountedOutside(t *testing.T) {
 	want(t, "alice by Basic", g.dial("192.0.2.7").basic("alice", "right"), 429)
 	want(t, "bob by Basic", g.dial("192.0.2.7").basic("bob", "right"), 200)
 }
+
+// pin takes a number of four digits in a header of its own, as hooks and the login
+// form have credentials elsewhere than in Authorization.
+type pin struct{ asked *atomic.Int64 }
+
+func (p pin) Authenticate(r *http.Request) (*authn.Result, error) {
+	switch r.Header.Get("X-Pin") {
+	case "":
+		return nil, authn.ErrNoCredentials
+	case "1234":
+		p.asked.Add(1)
+		return &authn.Result{Identity: &authn.Identity{Account: "carol"}, Fresh: true}, nil
+	case "riding": // on a login that was made before
+		return &authn.Result{Identity: &authn.Identity{Account: "carol"}}, nil
+	}
+	p.asked.Add(1)
+	return nil, &authn.RefusedError{Mechanism: "pin", Reason: authn.ReasonUnknownUser}
+}
+func (pin) Challenges(*http.Request) []authn.Challenge { return nil }
+
+// TestAttackGuessingInOtherHeader: failures were counted, but nobody was kept out
+// whose credentials are not in the Authorization header.
+func TestAttackGuessingInOtherHeader(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, pin{new(atomic.Int64)})
+	try := func(addr, number string) int {
+		c := g.dial(addr)
+		c.head.Set("X-Pin", number)
+		return c.send("").Code
+	}
+	for i := range 20 {
+		want(t, "guess", try("192.0.2.7", fmt.Sprint(i)), 401)
+	}
+	want(t, "a guess more", try("192.0.2.7", "99"), 429)
+	want(t, "the right one", try("192.0.2.7", "1234"), 429)
+	want(t, "who logged in before", try("192.0.2.7", "riding"), 200)
+	want(t, "without credentials", try("192.0.2.7", ""), 401)
+	want(t, "elsewhere", try("192.0.2.8", "1234"), 200)
+}
+
+// TestAttackManyAtOnceOutside: guesses that an authenticator judges by itself are
+// not told when they come in while the block is being set.
+func TestAttackManyAtOnceOutside(t *testing.T) {
+	t.Parallel()
+	limit := &throttle.Limiter{Store: throttle.NewMemory(0), Logger: slog.New(slog.DiscardHandler)}
+	gate := make(chan struct{})
+	a := limit.Authenticator(slowPin{gate})
+	ask := func(number string) error {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Pin "+number)
+		_, err := a.Authenticate(r)
+		return err
+	}
+	late := make(chan error)
+	go func() { late <- ask("1234") }()
+	<-gate // it is being judged
+	for i := range 20 {
+		if err := ask(fmt.Sprint(i)); !errors.Is(err, authn.ErrBadCredentials) {
+			t.Fatal(err)
+		}
+	}
+	gate <- struct{}{}
+	var blocked *authn.BlockedError
+	if err := <-late; !errors.As(err, &blocked) {
+		t.Errorf("the right number among many: %v, want blocked", err)
+	}
+}
+
+// slowPin judges the right number when it is told to.
+type slowPin struct{ gate chan struct{} }
+
+func (p slowPin) Authenticate(r *http.Request) (*authn.Result, error) {
+	if r.Header.Get("Authorization") != "Pin 1234" {
+		return nil, &authn.RefusedError{Mechanism: "pin", Reason: authn.ReasonUnknownUser}
+	}
+	p.gate <- struct{}{}
+	<-p.gate
+	return &authn.Result{Identity: &authn.Identity{Account: "carol"}, Fresh: true}, nil
+}
+func (slowPin) Challenges(*http.Request) []authn.Challenge { return nil }

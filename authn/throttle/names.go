@@ -38,11 +38,7 @@ const anyDomain = "*"
 // Canonical returns DOMAIN\user in folded form, for CORP\alice, alice@corp.test,
 // corp.test\alice, .\alice and alice.
 func (n Names) Canonical(user string) string {
-	name := fold(user)
-	domain := ""
-	if d, u, ok := strings.Cut(name, `\`); ok {
-		domain, name = domainName(d), strings.TrimSpace(u)
-	}
+	domain, name := splitName(fold(user))
 	if i := strings.LastIndexByte(name, '@'); i >= 0 {
 		// CORP\alice@corp.test is one more way to write it.
 		if suffix := domainName(name[i+1:]); domain == "" || n.find(suffix) != "" {
@@ -150,6 +146,35 @@ func AddressKey(addr netip.Addr) string { return clientOf(addr).key() }
 // UserKey returns the key under which a user, spelled as Limiter.Canonical does,
 // is counted and blocked at an address.
 func UserKey(canonical string, addr netip.Addr) string { return userKey(canonical, clientOf(addr)) }
+
+// KeyIsOf reports whether a key is of a user at whatever address, as an operator
+// writes the user: CORP\alice, alice@corp.test, or alice, which is meant in each
+// domain. The count that users of all domains share which are not known (see
+// Names) is meant by any domain. A name in a key that is not as it was written,
+// being too long or no text, is of nobody.
+func KeyIsOf(key, user string) bool {
+	name, ok := strings.CutPrefix(key, "user ")
+	i := strings.LastIndex(name, " at ")
+	if !ok || i < 0 {
+		return false
+	}
+	domain, account := splitName(name[:i])
+	wantDomain, want := splitName(fold(user))
+	if at := strings.LastIndexByte(want, '@'); at >= 0 && wantDomain == "" {
+		wantDomain, want = domainName(want[at+1:]), strings.TrimSpace(want[:at])
+		if short, _, _ := strings.Cut(wantDomain, "."); short == domain {
+			wantDomain = domain
+		}
+	}
+	return want != "" && account == want && (wantDomain == "" || domain == wantDomain || domain == anyDomain)
+}
+
+func splitName(name string) (domain, account string) {
+	if d, u, ok := strings.Cut(name, `\`); ok {
+		return domainName(d), strings.TrimSpace(u)
+	}
+	return "", name
+}
 
 // maxName bounds the name in a key, in bytes.
 const maxName = 128

@@ -109,3 +109,37 @@ func FuzzCanonical(f *testing.F) {
 		}
 	})
 }
+
+func TestKeyIsOf(t *testing.T) {
+	t.Parallel()
+	names := Names{Domains: [][]string{{"CORP", "corp.test"}}}
+	addr := netip.MustParseAddr("2001:db8::7")
+	for _, tt := range []struct {
+		login, user string
+		want        bool
+	}{
+		{`CORP\alice`, `corp\ALICE`, true},
+		{`alice@corp.test`, `CORP\alice`, true},
+		{`alice`, `alice@corp.test`, true},
+		{`alice`, ` alice `, true},
+		{`CORP\björn`, `BJØRN`, true},
+		{`CORP\a at b`, `CORP\a at b`, true},
+		{`made-up\eve`, `other\eve`, true}, // one count for all domains that are not known
+		{`CORP\alice`, `OTHER\alice`, false},
+		{`CORP\alice`, `alice@other.test`, false},
+		{`CORP\alice`, `alic`, false},
+		{`CORP\alice`, `corp\`, false},
+		{`CORP\alice`, ``, false},
+		{`CORP\a`, `a at b`, false},
+	} {
+		if got := KeyIsOf(UserKey(names.Canonical(tt.login), addr), tt.user); got != tt.want {
+			t.Errorf("who logged in as %q is meant by %q: %v, want %v", tt.login, tt.user, got, tt.want)
+		}
+	}
+	if KeyIsOf(UserKey("alice", addr), `CORP\alice`) {
+		t.Error("a user without a domain is meant by one with it")
+	}
+	if KeyIsOf(AddressKey(addr), "alice") || KeyIsOf("user alice", "alice") {
+		t.Error("what is no user's key is that of one")
+	}
+}

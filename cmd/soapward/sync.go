@@ -120,15 +120,15 @@ func (f *syncFlags) realms(c *config.Config) (names []string, err error) {
 
 // one does a realm. There is a report if anything was done.
 func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store provision.SyncStore, log *slog.Logger) (*syncReport, error) {
+	domains := domainsOf(c.Realms[name].AD)
+	if len(domains) == 0 {
+		return nil, withRemedy(fmt.Errorf("realm %s does not say which domains its directory knows", name), "add realms."+name+".ad.default_domain, such as CORP")
+	}
 	dir, err := openAD(c.Realms[name], log)
 	if err != nil {
 		return nil, fmt.Errorf("realm %s: %w", name, err)
 	}
 	defer func() { _ = dir.Close() }()
-	domains := domainsOf(c.Realms[name].AD)
-	if len(domains) == 0 {
-		return nil, withRemedy(fmt.Errorf("realm %s does not say which domains its directory knows", name), "add realms."+name+".ad.default_domain, such as CORP")
-	}
 	// Before the job, which tries again for a while, and asks nothing where the
 	// store has nobody.
 	if _, err := dir.Accounts(cmd.Context(), []directory.AccountRef{{Name: domains[0] + `\Administrator`}}); err != nil {
@@ -172,13 +172,15 @@ func syncError(realm string, err error) error {
 
 // domainsOf are the domains whose users the directory knows.
 func domainsOf(ad *config.AD) []string {
-	switch {
-	case len(ad.Domains) > 0:
-		return ad.Domains
-	case ad.DefaultDomain != "":
-		return []string{ad.DefaultDomain}
+	domains := ad.Domains
+	if len(domains) == 0 && ad.DefaultDomain != "" {
+		domains = []string{ad.DefaultDomain}
 	}
-	return nil
+	if len(domains) > 0 && ad.Domain != "" {
+		// Users have it who logged in by Kerberos while nobody told the short name.
+		domains = append(slices.Clone(domains), ad.Domain)
+	}
+	return domains
 }
 
 // ownerDead reports whether a run was one of a process of this machine that is

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/gateway/config"
@@ -66,6 +67,7 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 		newUserListCommand(f),
 		newUserLoginsCommand(f),
 		newUserPasswdCommand(f),
+		newUserRolesCommand(f),
 		newUserSessionsCommand(f),
 		newUserUnblockCommand(f),
 	)
@@ -187,6 +189,14 @@ func userNamed(ctx context.Context, s *store.Store, name string) (*directory.Use
 		return nil, withRemedy(&noUserError{name}, "soapward user list")
 	}
 	return u, err
+}
+
+// endAll ends all sessions of a user, also those that are sealed into
+// cookies, and returns how many had a row.
+func endAll(ctx context.Context, s *store.Store, user string) (int, error) {
+	// With any key, a Manager notes in the store since when sealed ones are over.
+	m := &session.Manager{Store: s, Keys: []session.Key{session.NewKey()}}
+	return m.EndAll(ctx, user)
 }
 
 // A noUserError is a name that nobody has.

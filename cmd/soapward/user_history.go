@@ -45,7 +45,7 @@ user can log in again; see soapward user disable.`,
 }
 
 func endSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name string) error {
-	n, err := s.DeleteSessionsOf(ctx, name)
+	n, err := endAll(ctx, s, name)
 	if err == nil && n == 0 {
 		_, err = userNamed(ctx, s, name) // whom a typing error would leave logged in
 	}

@@ -188,7 +188,7 @@ func (f *newPasswordFlags) passwd(ctx context.Context, cmd *cobra.Command, s *st
 	}
 	text := "has a new password"
 	if !keep {
-		n, err := s.DeleteSessionsOf(ctx, u.Name)
+		n, err := endAll(ctx, s, u.Name)
 		if err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (f *userFlags) setState(cmd *cobra.Command, names []string, state directory
 			}
 			change.Name = u.Name
 			if state != directory.Active { // after the change, or one could begin between
-				if change.Sessions, err = s.DeleteSessionsOf(ctx, u.Name); err != nil {
+				if change.Sessions, err = endAll(ctx, s, u.Name); err != nil {
 					return err
 				}
 			}
@@ -119,7 +119,8 @@ func newUserUnblockCommand(f *userFlags) *cobra.Command {
 		Short: "Lift blocks after failed logins, or list them",
 		Long: `Lift the blocks of users or client addresses after too many failed logins, and
 forget the failures. USER is meant at all addresses; a name without a domain is
-meant in each domain. KEY is a block as it is listed.
+meant in each domain. ADDRESS may be any of the network that an IPv6 client is
+counted by. KEY is a block as it is listed.
 
 Without an argument the blocks are listed.`,
 		Example: `  soapward user unblock
@@ -180,7 +181,7 @@ func unblock(ctx context.Context, cmd *cobra.Command, s *store.Store, blocks []d
 			keys = append(keys, throttle.AddressKey(addr))
 		}
 		for _, b := range blocks {
-			if isMeant(b.Key, arg) {
+			if throttle.KeyIsOf(b.Key, arg) {
 				keys = append(keys, b.Key)
 			}
 		}
@@ -217,18 +218,4 @@ func unblock(ctx context.Context, cmd *cobra.Command, s *store.Store, blocks []d
 		return withRemedy(fmt.Errorf("not blocked: %s", strings.Join(not, ", ")), "soapward user unblock, without a name, lists who is")
 	}
 	return nil
-}
-
-// isMeant reports whether a key, such as "user corp\alice at 192.0.2.7", is that
-// of a user.
-func isMeant(key, user string) bool {
-	name, ok := strings.CutPrefix(key, "user ")
-	if !ok {
-		return false
-	}
-	if i := strings.LastIndex(name, " at "); i >= 0 {
-		name = name[:i]
-	}
-	name, user = directory.FoldName(name), directory.FoldName(user)
-	return name == user || !strings.Contains(user, `\`) && strings.HasSuffix(name, `\`+user)
 }

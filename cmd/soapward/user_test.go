@@ -56,7 +56,8 @@ func TestUserHistory(t *testing.T) {
 	} {
 		must(s.AddLogin(t.Context(), &l))
 	}
-	for _, key := range []string{`user corp\alice at 192.0.2.7`, `user corp\alice at 192.0.2.8`, "user bob at 192.0.2.7", "address 192.0.2.7", "address 2001:db8::/64", "address 2001:db8:1::/64"} {
+	for _, key := range []string{`user corp\alice at 192.0.2.7`, `user corp\alice at 192.0.2.8`, "user bob at 192.0.2.7", "address 192.0.2.7", "address 2001:db8::/64",
+		`user corp\bjorn at 2001:db8:1::/64`, `user *\eve at 192.0.2.7`, `user corp\eve2 at 192.0.2.7`, "address 198.51.100.7", "address 2001:db8:2::/64"} {
 		must(s.SetBlock(t.Context(), directory.Block{Key: key, Failures: 3, From: now, Until: now.Add(time.Hour)}))
 	}
 	at := []string{"--store", "sqlite:" + path}
@@ -79,7 +80,11 @@ func TestUserHistory(t *testing.T) {
 		{"unblock a user", []string{"unblock", "Alice"}, 0, []string{`user corp\alice at 192.0.2.7 is not blocked any more`, "192.0.2.8"}, []string{"bob"}},
 		{"unblock it again, and an address", []string{"unblock", `CORP\alice`, "192.0.2.7"}, 1, []string{"address 192.0.2.7 is not", `not blocked: CORP\alice`}, nil},
 		{"unblock a key", []string{"unblock", "address 2001:db8::/64"}, 0, []string{"2001"}, nil},
-		{"unblock an address of a network", []string{"unblock", "2001:db8:1::7"}, 0, []string{"address 2001:db8:1::/64 is not blocked any more"}, nil},
+		{"unblock an address in its network", []string{"unblock", "2001:db8:2::7", "::ffff:198.51.100.7"}, 0, []string{"address 2001:db8:2::/64 is not", "address 198.51.100.7 is not"}, nil},
+		{"unblock as users write a name", []string{"unblock", `corp\Bjørn`}, 0, []string{`user corp\bjorn at 2001:db8:1::/64 is not`}, nil},
+		{"unblock a user of a domain that is not known", []string{"unblock", `other\EVE`}, 0, []string{`user *\eve at 192.0.2.7 is not`}, []string{"eve2"}},
+		{"unblock a user of another domain", []string{"unblock", `other\eve2`}, 1, []string{"not blocked"}, nil},
+		{"unblock the user", []string{"unblock", `eve2`}, 0, []string{"eve2 at"}, nil},
 		{"the one that is left", []string{"unblock"}, 0, []string{"user bob"}, []string{"alice", "address"}},
 		{"disable", []string{"disable", `CORP\alice`}, 0, []string{`CORP\alice is disabled; 3 sessions were ended`}, nil},
 		{"delete", []string{"delete", "bob"}, 0, []string{"bob was deleted; 1 session was ended"}, nil},

@@ -82,6 +82,7 @@ func Run(t *testing.T, open Open) {
 		{"blocks", blocks},
 		{"unblock", unblock},
 		{"logins", logins},
+		{"logins paged", loginsPaged},
 		{"logins of any text", loginsOfAnyText},
 		{"notes", notes},
 		{"pruned", pruned},

@@ -31,7 +31,10 @@ func logins(t *testing.T, a, b Store) {
 	if len(got) != 1 || !got[0].Time.Equal(start) {
 		t.Fatalf("logins %+v, want one at %v", got, start)
 	}
-	if got[0].Time = full.Time; got[0] != full {
+	if got[0].ID == 0 {
+		t.Error("a login has no ID")
+	}
+	if got[0].ID, got[0].Time = 0, full.Time; got[0] != full {
 		t.Errorf("login\n got %+v\nwant %+v", got[0], full)
 	}
 	for _, tt := range []struct {
@@ -59,6 +62,34 @@ func logins(t *testing.T, a, b Store) {
 		if s := strings.Join(refs, " "); s != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, s, tt.want)
 		}
+	}
+}
+
+// loginsPaged has several at the same microsecond, as many nodes make them.
+func loginsPaged(t *testing.T, a, b Store) {
+	var want []string
+	for i := range 20 {
+		l := directory.Login{Time: start.Add(time.Duration(i/7) * time.Microsecond), Ref: fmt.Sprint(i), User: "bob"}
+		must(t, a.AddLogin(t.Context(), &l))
+		want = append(want, l.Ref)
+	}
+	slices.Reverse(want)
+	var got []string
+	q := directory.LoginQuery{User: "bob", Limit: 3}
+	for range len(want) {
+		page, err := b.Logins(t.Context(), q)
+		must(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, l := range page {
+			got = append(got, l.Ref)
+		}
+		last := page[len(page)-1]
+		q.Before, q.BeforeID = last.Time, last.ID
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("pages gave %q, want %q", got, want)
 	}
 }
 

@@ -201,6 +201,7 @@ func TestDomainVerify(t *testing.T) {
 				{adtest.Alice, alice, `CORP\alice`, ""},
 				{`CORP\alice`, alice, `CORP\alice`, ""},
 				{`corp\ALICE`, alice, `CORP\alice`, ""},
+				{`Corp.Test\alice`, alice, `CORP\alice`, ""},
 				{"alice@corp.test", alice, `CORP\alice`, ""},
 				{"Alice@CORP.TEST", alice, `CORP\alice`, ""},
 				{adtest.Zoe, adtest.Password(t, adtest.Zoe), `CORP\zoë`, ""},
@@ -337,6 +338,16 @@ func TestDomainGroup(t *testing.T) {
 	}
 }
 
+// dnOf returns the DN of a user.
+func dnOf(t *testing.T, dc *adtest.DC, user string) string {
+	t.Helper()
+	a, err := newDirectory(t, domainConfig(t, dc)).Account(t.Context(), directory.AccountRef{Name: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.DN
+}
+
 func TestDomainResolveSID(t *testing.T) {
 	t.Parallel()
 	dc := domainWithContent(t)
@@ -346,6 +357,10 @@ func TestDomainResolveSID(t *testing.T) {
 		`CORP\Payroll`:                        dc.SID(t, adtest.Payroll),
 		"CN=Payroll,CN=Users,DC=corp,DC=test": dc.SID(t, adtest.Payroll),
 		`CORP\alice`:                          dc.SID(t, "alice"),
+		`corp.test\ALICE`:                     dc.SID(t, "alice"),
+		dnOf(t, dc, adtest.Alice):             dc.SID(t, "alice"), // found groups only
+		`OTHER\alice`:                         "",
+		`CORP\nobody`:                         "",
 		`OTHER\Payroll`:                       "",
 		"CN=Nobody,DC=corp,DC=test":           "",
 	} {

@@ -108,6 +108,7 @@ func TestAttackNameOfAnotherDomain(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{LDIF: unit(people) + unit(staff) +
 		person(people, `CORP\alice`, "mallory-s3cret", "mail: x@corp.test") + person(people, "bob", "bob-s3cret")})
 	s.Add(t, ldif(Child("cn", `CORP\Domain Admins`, staff), "objectClass: groupOfNames", `cn: CORP\Domain Admins`, "member: uid=bob,"+people)+
+		ldif(Child("cn", "cn=Domain Admins,dc=corp,dc=test", staff), "objectClass: groupOfNames", "cn: cn=Domain Admins,dc=corp,dc=test", "member: uid=bob,"+people)+
 		ldif("cn=S-1-5-32-544,"+staff, "objectClass: groupOfNames", "cn: S-1-5-32-544", "member: uid=bob,"+people)+
 		ldif("cn=good,"+staff, "objectClass: groupOfNames", "cn: good", "member: uid=bob,"+people))
 	d := newDirectory(t, DirectoryConfig{Kind: Standard, URLs: []string{s.URL}, Roots: s.Roots(), BaseDN: slapdtest.BaseDN, Filter: "(mail={user})"})

@@ -84,8 +84,10 @@ func (v *view) group(e Entry) *group {
 		if name == "" {
 			name = e.Value("cn")
 		}
-		// It must not pass for one of another domain, or for a SID.
-		if name != "" && !strings.Contains(name, `\`) && encodeSID(authn.SID(name)) == "" {
+		// It must not pass for one of another domain, for a SID, or for the entry
+		// of another directory.
+		posesAsDN := strings.Contains(name, "=") && fold(name) != fold(e.DN)
+		if name != "" && !strings.Contains(name, `\`) && encodeSID(authn.SID(name)) == "" && !posesAsDN {
 			g.name = v.qualify(name)
 		}
 	}
@@ -213,23 +215,46 @@ func (d *Directory) Group(ctx context.Context, what string) (*Group, error) {
 	return &Group{DN: one.dn, SID: one.sid, Name: one.name}, nil
 }
 
-// ResolveSID returns the SID of the group or user that a DN or DOMAIN\name means,
-// none if there is no such object. It makes a Directory the authz.Resolver of
-// roles that are written by name.
+// ResolveSID returns the SID of the group or user that is meant by a DN or
+// DOMAIN\name, empty if there is none. It implements authz.Resolver.
 func (d *Directory) ResolveSID(ctx context.Context, name string) (authn.SID, error) {
 	g, err := d.Group(ctx, name)
-	if err == nil {
-		return g.SID, nil
-	}
-	if !errors.Is(err, directory.ErrNotFound) {
-		return "", err
-	}
-	a, err := d.Account(ctx, directory.AccountRef{Name: name})
 	switch {
 	case err == nil:
-		return a.SID, nil
+		return g.SID, nil
+	case !errors.Is(err, directory.ErrNotFound):
+		return "", err
+	}
+	ref := directory.AccountRef{Name: strings.TrimSpace(name)}
+	var sid authn.SID
+	err = d.pool.run(ctx, func(ctx context.Context, c *Conn) error {
+		v, err := d.view(ctx, c)
+		if err != nil || v.domain == nil { // others have no SIDs
+			return err
+		}
+		filter, ok := v.filter(ref)
+		if CheckDN(ref.Name) == nil {
+			filter, ok = Equal("distinguishedName", ref.Name), true
+		}
+		if !ok {
+			return nil
+		}
+		e, err := v.one(ctx, v.accountFilter(filter), ref)
+		if err != nil {
+			return err
+		}
+		a, err := v.read(e)
+		if err != nil {
+			return err
+		}
+		sid = a.SID
+		return nil
+	})
+	switch {
+	case err == nil:
+		return sid, nil
 	case errors.Is(err, directory.ErrNotFound):
 		return "", nil
 	}
-	return "", err
+	return "", d.judge(err)
 }

@@ -159,24 +159,47 @@ func (v *view) owner(ctx context.Context, token []authn.SID) (Entry, error) {
 
 // domainUser returns the name to bind by.
 func (d *Directory) domainUser(ctx context.Context, user string) (string, error) {
-	if strings.ContainsAny(user, `\@`) {
+	prefix, name, ok := strings.Cut(user, `\`)
+	switch {
+	case !ok && !strings.Contains(user, "@"):
+		name = user
+	case !ok || !strings.Contains(prefix, ".") || strings.ContainsAny(name, `\@`):
 		return user, nil
+	default:
+		// Controllers know corp.test\alice from Windows clients, and not in a bind
+		// (MS-ADTS 5.1.1.1.1).
+		dns := d.cfg.Domain
+		if dns == "" && d.cfg.reads() {
+			dom, err := d.askDomain(ctx)
+			if err != nil {
+				return "", err
+			}
+			dns = dom.dns
+		}
+		if !strings.EqualFold(prefix, dns) {
+			return user, nil
+		}
 	}
 	switch {
 	case d.cfg.DefaultDomain != "":
-		return d.cfg.DefaultDomain + `\` + user, nil
+		return d.cfg.DefaultDomain + `\` + name, nil
 	case d.cfg.reads():
-		short := ""
-		err := d.pool.run(ctx, func(ctx context.Context, c *Conn) error {
-			dom, err := d.learnDomain(ctx, c)
-			if err == nil {
-				short = dom.netbios
-			}
-			return err
-		})
-		return short + `\` + user, err
+		dom, err := d.askDomain(ctx)
+		if err != nil {
+			return "", err
+		}
+		return dom.netbios + `\` + name, nil
 	}
-	return user + "@" + d.cfg.Domain, nil // Check sees to it that there is one
+	return name + "@" + d.cfg.Domain, nil // Check sees to it that there is one
+}
+
+// askDomain returns what the controllers say of their domain.
+func (d *Directory) askDomain(ctx context.Context) (dom *domain, err error) {
+	err = d.pool.run(ctx, func(ctx context.Context, c *Conn) error {
+		dom, err = d.learnDomain(ctx, c)
+		return err
+	})
+	return dom, err
 }
 
 // domainBind returns the login of a user of Active Directory.

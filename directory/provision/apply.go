@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -111,36 +111,41 @@ func (r *run) written(ctx context.Context, row *directory.User, p plan) error {
 	return nil
 }
 
-// together writes the users of a batch at once, if the store can, and returns
-// what is planned for them; nil for those that are left to be done one by one,
-// which may be all: one in conflict is among them, or has another name.
-func (r *run) together(ctx context.Context, users []*directory.User, answers []answer) ([]*plan, error) {
+// writeAtOnce is how many users are written together. A login that wants to
+// write waits for as many.
+const writeAtOnce = 100
+
+// together writes users of a batch at once, if the store can, and returns what
+// was planned for them; nil for those that are left to be done one by one, such
+// as those whose names change, and those among whom one is in conflict.
+func (r *run) together(ctx context.Context, users []*directory.User, answers []answer) []*plan {
 	plans := make([]*plan, len(users))
 	store, ok := r.Store.(BatchStore)
 	if !ok || r.DryRun {
-		return plans, nil
+		return plans
 	}
-	var write []*directory.User
+	var at []int
 	for i, u := range users {
 		if answers[i].err != nil {
 			continue
 		}
-		p, err := r.plan(u, answers[i])
-		if err != nil || p.renamed || !p.write {
+		if p, err := r.plan(u, answers[i]); err == nil && !p.renamed && p.write {
+			plans[i], at = &p, append(at, i)
+		}
+	}
+	for some := range slices.Chunk(at, writeAtOnce) {
+		write := make([]*directory.User, len(some))
+		for j, i := range some {
+			write[j] = plans[i].user
+		}
+		if store.UpdateUsers(ctx, write) == nil {
 			continue
 		}
-		plans[i], write = &p, append(write, p.user)
-	}
-	if len(write) == 0 {
-		return plans, nil
-	}
-	if err := store.UpdateUsers(ctx, write); err != nil {
-		if errors.Is(err, authn.ErrUnavailable) {
-			return nil, wrap("refresh users", err)
+		for _, i := range some { // which tells what is wrong, too
+			plans[i] = nil
 		}
-		return make([]*plan, len(users)), nil
 	}
-	return plans, nil
+	return plans
 }
 
 // deactivateGone disables the users whom the directory does not have, unless

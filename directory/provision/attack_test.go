@@ -74,6 +74,21 @@ func TestAttackUserOfAnotherRealm(t *testing.T) {
 	}
 }
 
+// Space around a name does not count when names are compared, and whoever chose
+// the name was somebody else of the same realm.
+func TestAttackSpaceAroundName(t *testing.T) {
+	t.Parallel()
+	for _, account := range []string{"admin ", " admin", "admin\u00a0", "\u2003admin"} {
+		w := newWorld(t, directory.User{Realm: "corp", Name: "admin", Roles: []string{"root"}})
+		w.refused(t, &authn.Identity{Account: account}, authn.ReasonPolicy)
+		w.Source = answerAlways{&directory.Account{Name: account}}
+		w.refused(t, &authn.Identity{Account: "mallory"}, authn.ReasonPolicy)
+		if w.store.writes != 0 {
+			t.Errorf("%+q changed something: %q", account, w.store.names())
+		}
+	}
+}
+
 // An account is renamed to the name that a user of another realm has.
 func TestAttackRenamedToAnotherRealm(t *testing.T) {
 	t.Parallel()

@@ -69,6 +69,9 @@ func (l *login) once(ctx context.Context) (*directory.User, error) {
 		return nil, err
 	}
 	l.ask(ctx, u)
+	if l.account != nil && l.sid() == "" && spaced(l.account.Name) {
+		return nil, refuseSpaced(l.id)
+	}
 	if l.another(u) {
 		if u, former, err = l.find(ctx, l.sid(), l.name(nil)); err != nil {
 			return nil, err
@@ -337,6 +340,17 @@ func (l *login) fill(u *directory.User) bool {
 		u.Refreshed, changed = l.now, true
 	}
 	return changed
+}
+
+// spaced reports whether a name has space around it, which does not count where
+// names are compared, so that one who chose it would be somebody else.
+func spaced(name string) bool { return name != strings.TrimSpace(name) }
+
+func refuseSpaced(id *authn.Identity) error {
+	return &authn.RefusedError{
+		Mechanism: id.Mechanism, Reason: authn.ReasonPolicy, User: id.String(),
+		Hint: "rename the account where it is kept", Err: errors.New("the name has space around it, and would pass for the one without"),
+	}
 }
 
 func (l *login) refuse(reason authn.Reason, hint string, err error) error {

@@ -86,8 +86,8 @@ func TestRefresh(t *testing.T) {
 	for range 50 { // each request of a client that sends Basic
 		w.login(t, aliceIdentity())
 	}
-	if w.dir.asked != 1 || w.store.logins != 1 || w.store.writes != 1 || w.store.reads > 2 {
-		t.Errorf("50 requests at once: %d times asked, %d logins, %d writes, %d reads, want 1, 1, 1, 2", w.dir.asked, w.store.logins, w.store.writes, w.store.reads)
+	if w.dir.asked != 1 || w.store.logins != 1 || w.store.writes != 1 || w.store.reads > 2+50 {
+		t.Errorf("50 requests at once: %d times asked, %d logins, %d writes, %d reads, want 1, 1, 1, and one for each", w.dir.asked, w.store.logins, w.store.writes, w.store.reads)
 	}
 	w.clock.add(time.Minute)
 	if id := w.login(t, aliceIdentity()); len(id.Groups) != 1 {
@@ -172,20 +172,80 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// An operator who disables somebody does not wait for a minute to pass.
-func TestDisabledBetweenRequests(t *testing.T) {
+// TestAttackDisabledGoesOn: whom an operator disabled, at whichever node, is out
+// with the next request, unless somebody chose otherwise. Users went on for five
+// seconds, and for a minute while another of their requests asked the directory.
+func TestAttackDisabledGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, reread := range []time.Duration{0, 5 * time.Second} {
+		w := newWorld(t)
+		w.RereadAfter = reread
+		w.login(t, aliceIdentity())
+		u := w.store.user(t, `CORP\alice`)
+		u.State = directory.DisabledByOperator
+		if err := w.store.UpdateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		if reread > 0 {
+			w.clock.add(reread - 1)
+			w.login(t, aliceIdentity())
+			w.clock.add(1)
+		}
+		w.refused(t, aliceIdentity(), authn.ReasonDisabled)
+		if w.dir.asked != 1 {
+			t.Errorf("the directory was asked %d times, want once", w.dir.asked)
+		}
+	}
+}
+
+// TestAttackDisabledBesideSlowDirectory: while one request of a user waits for the
+// directory, others go on with what is known, unless the user was disabled.
+func TestAttackDisabledBesideSlowDirectory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.login(t, aliceIdentity())
+	w.clock.add(time.Minute)
+	w.dir.err = fmt.Errorf("ldap: %w", authn.ErrUnavailable)
+	beside, asked := 0, 0
+	w.dir.late = func() {
+		asked++
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // nobody waits for the directory
+		if _, err := w.Provision(ctx, aliceIdentity()); err != nil {
+			t.Errorf("beside a slow directory: %v", err)
+		}
+		u := w.store.user(t, `CORP\alice`)
+		u.State = directory.DisabledByOperator
+		if err := w.store.UpdateUser(t.Context(), u); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.Provision(ctx, aliceIdentity()); err == nil {
+			beside++
+		}
+	}
+	_, _ = w.Provision(t.Context(), aliceIdentity()) // it began before
+	if asked == 0 || beside > 0 {
+		t.Errorf("the directory was asked %d times, and %d requests of a disabled user passed", asked, beside)
+	}
+}
+
+// What an operator granted comes with the login, and nothing else does: no login
+// brings roles of its own.
+func TestGrantedRoles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := aliceIdentity()
+	id.Roles = []string{"admin"}
+	if got := w.login(t, id).Roles; len(got) > 0 {
+		t.Errorf("roles of a first login = %q, want none", got)
+	}
 	u := w.store.user(t, `CORP\alice`)
-	u.State = directory.DisabledByOperator
+	u.Roles = []string{"editor"}
 	if err := w.store.UpdateUser(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.add(rereadAfter)
-	w.refused(t, aliceIdentity(), authn.ReasonDisabled)
-	if w.dir.asked != 1 {
-		t.Errorf("the directory was asked %d times, want once", w.dir.asked)
+	if got := w.login(t, aliceIdentity()).Roles; !slices.Equal(got, u.Roles) {
+		t.Errorf("roles = %q, want %q", got, u.Roles)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,6 @@ import (
 const (
 	defaultRefreshAfter = time.Minute
 	defaultTimeout      = 5 * time.Second
-
-	// rereadAfter is for how long a user whom an operator disabled may go on.
-	rereadAfter = 5 * time.Second
 
 	// awayFor is for how long a directory is left alone that did not answer, and
 	// took longer than slow for it.
@@ -59,6 +57,11 @@ type Provisioner struct {
 	// Kerberos does, do not wait for it.
 	RefreshAfter time.Duration
 
+	// RereadAfter is for how long what is known of a user's row may be used again,
+	// and so for how long a user whom an operator disabled elsewhere may go on.
+	// Zero means that the store is asked at each request.
+	RereadAfter time.Duration
+
 	// Timeout is how long a login waits for the source. Zero means 5 s.
 	Timeout time.Duration
 
@@ -83,13 +86,14 @@ type entry struct {
 // snapshot is what the store and the source said. It is never modified.
 type snapshot struct {
 	user  *directory.User
-	read  time.Time // of the store
+	read  time.Time // of the store, from when on it was so
 	asked time.Time // the source, or when that was tried
 }
 
 // Wrap returns an authenticator that lets in whom next lets in, as users of the
 // realm. Passwords that are asked in an order, such as internal ones before
-// those of a domain, need Verifier in place of it.
+// those of a domain, need Verifier in place of it. It stands outside of a
+// throttle.Authenticator: whom it refuses did not guess.
 func (p *Provisioner) Wrap(next authn.Authenticator) authn.Authenticator {
 	return &authenticator{p, next}
 }
@@ -144,7 +148,8 @@ func (v *verifier) VerifyPassword(ctx context.Context, user, password string) (*
 
 // Provision returns the identity of a caller who just logged in, completed with
 // what store and source know: the name of the user, the SID, the display name,
-// the UPN, and groups if the login brought none. The error is a
+// the UPN, the roles that an operator granted, and groups if the login brought
+// none. The error is a
 // *authn.RefusedError for a user who must not log in, and wraps
 // authn.ErrUnavailable if that cannot be found out.
 //
@@ -154,6 +159,9 @@ func (p *Provisioner) Provision(ctx context.Context, id *authn.Identity) (*authn
 }
 
 func (p *Provisioner) provision(ctx context.Context, id *authn.Identity, fresh bool) (*authn.Identity, error) {
+	if id.SID == "" && spaced(id.String()) {
+		return nil, refuseSpaced(id)
+	}
 	e := p.entry(id)
 	s, err := p.current(ctx, e, id)
 	if err != nil {
@@ -168,7 +176,11 @@ func (p *Provisioner) provision(ctx context.Context, id *authn.Identity, fresh b
 // current returns what is known of a user, up to date.
 func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity) (*snapshot, error) {
 	s := e.last.Load()
-	if s != nil && p.upToDate(s) {
+	same, err := p.unchanged(ctx, e, s)
+	switch {
+	case err != nil:
+		return nil, err
+	case same && !p.due(s):
 		return s, nil
 	}
 	select {
@@ -176,7 +188,7 @@ func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity)
 	default:
 		// Somebody asks for the same user. Nobody need wait for a slow directory
 		// if the user was good a moment ago.
-		if s != nil && p.now().Sub(s.read) < p.refreshAfter() {
+		if same && p.now().Sub(s.asked) < 2*p.refreshAfter() {
 			return s, nil
 		}
 		select {
@@ -186,10 +198,10 @@ func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity)
 		}
 	}
 	defer func() { <-e.sem }()
-	if s = e.last.Load(); s != nil && p.upToDate(s) {
-		return s, nil // by whom we waited for
+	if now := e.last.Load(); now != nil && now != s && !p.due(now) {
+		return now, nil // by whom we waited for
 	}
-	s, err := p.resolve(ctx, id, s)
+	s, err = p.resolve(ctx, id, s)
 	if err != nil {
 		e.last.Store(nil)
 		return nil, err
@@ -198,9 +210,37 @@ func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity)
 	return s, nil
 }
 
-func (p *Provisioner) upToDate(s *snapshot) bool {
+// due reports whether it is time to ask the source again.
+func (p *Provisioner) due(s *snapshot) bool { return p.now().Sub(s.asked) >= p.refreshAfter() }
+
+// unchanged reports whether the row of a user is still the one of s.
+func (p *Provisioner) unchanged(ctx context.Context, e *entry, s *snapshot) (bool, error) {
+	if s == nil {
+		return false, nil
+	}
 	now := p.now()
-	return now.Sub(s.read) < rereadAfter && (p.Source == nil || now.Sub(s.asked) < p.refreshAfter())
+	if now.Sub(s.read) < p.RereadAfter {
+		return true, nil
+	}
+	var u *directory.User
+	var err error
+	if s.user.SID != "" {
+		u, err = p.Store.UserBySID(ctx, s.user.SID)
+	} else {
+		u, err = p.Store.User(ctx, s.user.Name)
+	}
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, wrap("look for the user", err)
+	case u.ID != s.user.ID || u.Version != s.user.Version:
+		return false, nil
+	}
+	if p.RereadAfter > 0 {
+		e.last.CompareAndSwap(s, &snapshot{user: s.user, read: now, asked: s.asked})
+	}
+	return true, nil
 }
 
 // touch writes the time of a login.
@@ -221,11 +261,11 @@ func (p *Provisioner) touch(ctx context.Context, e *entry, s *snapshot) {
 func dress(id *authn.Identity, u *directory.User) *authn.Identity {
 	domain, account := u.Account()
 	if id.Account == account && id.Domain == domain && (id.SID != "" || u.SID == "") && (id.UPN != "" || u.UPN == "") &&
-		(id.DisplayName != "" || u.DisplayName == "") && (len(id.Groups) > 0 || len(u.Groups) == 0) {
+		(id.DisplayName != "" || u.DisplayName == "") && (len(id.Groups) > 0 || len(u.Groups) == 0) && slices.Equal(id.Roles, u.Roles) {
 		return id
 	}
 	c := *id // an Identity is never modified after it was made
-	c.Account, c.Domain = account, domain
+	c.Account, c.Domain, c.Roles = account, domain, u.Roles
 	if c.SID == "" {
 		c.SID = u.SID
 	}

@@ -292,10 +292,7 @@ func (r *run) batch(ctx context.Context, page []directory.User) error {
 	// A batch is finished though ctx has ended meanwhile, so that what was seen
 	// was done. The store bounds each write by itself.
 	ctx = context.WithoutCancel(ctx)
-	plans, err := r.together(ctx, users, answers)
-	if err != nil {
-		return err
-	}
+	plans := r.together(ctx, users, answers)
 	for i, u := range users {
 		if err := r.one(ctx, u, answers[i], plans[i]); err != nil {
 			return err

@@ -12,4 +12,5 @@ type dialect struct {
 
 	taken  func(error) bool // the name or the SID is
 	broken func(error) bool // the connection is
+	again  func(error) bool // a statement or transaction failed by no fault of its own, and was undone
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -93,6 +94,8 @@ type importer struct {
 	s      *Store
 	batch  []*directory.User
 	groups map[authn.Group]int64 // that are known to be named; they are never removed
+
+	existed bool // some of the last batch did
 }
 
 func (im *importer) write(ctx context.Context) (created int, err error) {
@@ -100,7 +103,11 @@ func (im *importer) write(ctx context.Context) (created int, err error) {
 		return 0, err
 	}
 	if im.s.turn == nil {
-		return im.copy(ctx)
+		err = im.s.retried(ctx, func() (err error) {
+			created, err = im.copy(ctx)
+			return err
+		})
+		return created, err
 	}
 	err = im.s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) (err error) {
 		created, err = im.insert(ctx, tx)
@@ -128,7 +135,7 @@ func (im *importer) nameGroups(ctx context.Context) error {
 		return err
 	}
 	return im.s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) error {
-		if err := im.s.nameGroups(ctx, tx, pairs); err != nil {
+		if err := im.s.nameGroups(ctx, tx, unknown); err != nil {
 			return err
 		}
 		return eachRow(ctx, tx, func(scan func(...any) error) error {
@@ -231,8 +238,7 @@ func (r *rowInserter) flush(ctx context.Context) error {
 	return err
 }
 
-// copy writes the batch to PostgreSQL, by COPY: users to a table of this
-// transaction, and from there those who are new.
+// copy writes the batch to PostgreSQL, by COPY.
 func (im *importer) copy(ctx context.Context) (created int, err error) {
 	conn, err := im.s.write.Conn(ctx)
 	if err != nil {
@@ -258,6 +264,8 @@ var userColumnNames = []string{
 }
 
 // copyUsers returns the ids of those who are new, by their place in the batch.
+// Where some are not, users go to a table of this transaction, and from there
+// those who are.
 func (im *importer) copyUsers(ctx context.Context, tx pgx.Tx) (map[int]int64, error) {
 	rows, err := tx.Query(ctx, "SELECT nextval(pg_get_serial_sequence('users', 'id')) FROM generate_series(1, $1)", len(im.batch))
 	if err != nil {
@@ -267,16 +275,32 @@ func (im *importer) copyUsers(ctx context.Context, tx pgx.Tx) (map[int]int64, er
 	if err != nil {
 		return nil, err
 	}
+	now := micros(im.s.now())
+	all := make(map[int]int64, len(ids))
+	for i, id := range ids {
+		all[i] = id
+	}
+	copyTo := func(tx pgx.Tx, table string) error {
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, userColumnNames, pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
+			u := im.batch[i]
+			return append(userValues(u), int64(1), importCreated(u, now), micros(u.LastLogin), ids[i]), nil
+		}))
+		return err
+	}
+	// Straight to the table, which is faster, unless some exist.
+	if !im.existed {
+		err := pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error { return copyTo(savepoint, "users") })
+		switch {
+		case err == nil:
+			return all, nil
+		case !im.s.d.taken(err):
+			return nil, err
+		}
+	}
 	if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE new_users (LIKE users) ON COMMIT DROP"); err != nil {
 		return nil, err
 	}
-	now := micros(im.s.now())
-	place := make(map[int64]int, len(ids))
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"new_users"}, userColumnNames, pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
-		u := im.batch[i]
-		place[ids[i]] = i
-		return append(userValues(u), int64(1), importCreated(u, now), micros(u.LastLogin), ids[i]), nil
-	})); err != nil {
+	if err := copyTo(tx, "new_users"); err != nil {
 		return nil, err
 	}
 	columns := strings.Join(userColumnNames, ", ")
@@ -288,11 +312,16 @@ func (im *importer) copyUsers(ctx context.Context, tx pgx.Tx) (map[int]int64, er
 	if err != nil {
 		return nil, err
 	}
-	is := make(map[int]int64, len(added))
-	for _, id := range added {
-		is[place[id]] = id
+	im.existed = len(added) < len(ids)
+	if !im.existed {
+		return all, nil
 	}
-	return is, nil
+	isNew := make(map[int64]bool, len(added))
+	for _, id := range added {
+		isNew[id] = true
+	}
+	maps.DeleteFunc(all, func(_ int, id int64) bool { return !isNew[id] })
+	return all, nil
 }
 
 func (im *importer) copyMemberships(ctx context.Context, tx pgx.Tx, ids map[int]int64) error {

@@ -21,8 +21,8 @@ func (s *Store) AddLogin(ctx context.Context, l *directory.Login) error {
 	return err
 }
 
-// Logins returns logins, the newest first. The next page is that before the time
-// of the last one.
+// Logins returns logins, the newest first. The next page is that before time and
+// ID of the last one.
 func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory.Login, error) {
 	var c conditions
 	if q.User != "" {
@@ -35,13 +35,13 @@ func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory
 		c.add("outcome = %s", clean(string(q.Outcome), maxName))
 	}
 	if !q.Before.IsZero() {
-		c.add("at < %s", micros(q.Before))
+		c.add("(at, id) < (%s, "+strconv.FormatInt(q.BeforeID, 10)+")", micros(q.Before)) // no ID is zero
 	}
 	if !q.Since.IsZero() {
 		c.add("at >= %s", micros(q.Since))
 	}
 	c.args = append(c.args, pageSize(q.Limit))
-	text := `SELECT at, ref, realm, user_name, sid, mechanism, peer, user_agent, outcome, reason, detail FROM logins` +
+	text := `SELECT id, at, ref, realm, user_name, sid, mechanism, peer, user_agent, outcome, reason, detail FROM logins` +
 		c.where() + " ORDER BY at DESC, id DESC LIMIT $" + strconv.Itoa(len(c.args))
 	var all []directory.Login
 	err := s.reading(ctx, "logins", func(ctx context.Context) error {
@@ -50,7 +50,7 @@ func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory
 			var l directory.Login
 			var at int64
 			var sid, outcome, reason string
-			if err := scan(&at, &l.Ref, &l.Realm, &l.User, &sid, &l.Mechanism, &l.Peer, &l.UserAgent, &outcome, &reason, &l.Detail); err != nil {
+			if err := scan(&l.ID, &at, &l.Ref, &l.Realm, &l.User, &sid, &l.Mechanism, &l.Peer, &l.UserAgent, &outcome, &reason, &l.Detail); err != nil {
 				return err
 			}
 			l.Time, l.SID, l.Outcome, l.Reason = timeOf(at), authn.SID(sid), directory.Outcome(outcome), authn.Reason(reason)

@@ -54,7 +54,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	if s.turn == nil {
-		if err := s.checkEncoding(ctx); err != nil {
+		if err := s.checkDatabase(ctx); err != nil {
 			return s.fail("open", err)
 		}
 	}
@@ -96,14 +96,19 @@ func (s *Store) version(ctx context.Context, q querier) (n int, err error) {
 	return n, err
 }
 
-// checkEncoding refuses a PostgreSQL database that cannot keep all names.
-func (s *Store) checkEncoding(ctx context.Context) error {
-	var enc string
-	if err := s.read.QueryRowContext(ctx, "SHOW server_encoding").Scan(&enc); err != nil {
+// checkDatabase refuses a PostgreSQL database that cannot keep all names, or
+// whose transactions would not see what others wrote while they waited: failures
+// would be counted wrong, and used authenticators pass for new.
+func (s *Store) checkDatabase(ctx context.Context) error {
+	var enc, isolation string
+	err := s.read.QueryRowContext(ctx, "SELECT current_setting('server_encoding'), current_setting('default_transaction_isolation')").Scan(&enc, &isolation)
+	switch {
+	case err != nil:
 		return err
-	}
-	if enc != "UTF8" {
+	case enc != "UTF8":
 		return refusal("the database is encoded in " + enc + ": make one with CREATE DATABASE soapward ENCODING 'UTF8' TEMPLATE template0")
+	case isolation != "read committed":
+		return refusal("transactions of the database are " + isolation + ": ALTER ROLE soapward SET default_transaction_isolation = 'read committed', soapward being who logs in")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -105,6 +106,10 @@ func TestOpenRefused(t *testing.T) {
 		{"a directory", store.Config{Driver: "sqlite", DSN: dir}, []string{"is not a file"}},
 		{"no database", store.Config{Driver: "sqlite", DSN: filepath.Join(dir, "text")}, []string{"not a database"}},
 		{"another machine without TLS", store.Config{Driver: "postgres", DSN: "postgres://u:hunter2@192.0.2.1/x"}, []string{"sslmode=verify-full"}},
+		{"one of two on another machine", store.Config{Driver: "postgres", DSN: "host=127.0.0.1,192.0.2.1 password=hunter2"}, []string{"192.0.2.1", "sslmode=verify-full"}},
+		{"the word elsewhere", store.Config{Driver: "postgres", DSN: "host=192.0.2.1 password=hunter2 application_name=no-sslmode"}, []string{"sslmode=verify-full"}},
+		{"bad DSN with spaces", store.Config{Driver: "postgres", DSN: "host=127.0.0.1 password = hunter2 sslmode=bogus"}, []string{"sslmode is invalid"}},
+		{"bad DSN with an escape", store.Config{Driver: "postgres", DSN: `host=127.0.0.1 password=x\ hunter2 sslmode=bogus`}, []string{"sslmode is invalid"}},
 		{"bad DSN", store.Config{Driver: "postgres", DSN: "postgres://u:hunter2@127.0.0.1:x/x"}, nil},
 		{"nobody there", store.Config{Driver: "postgres", DSN: "postgres://u:hunter2@127.0.0.1:1/x"}, []string{"127.0.0.1", "connect"}},
 	} {
@@ -139,6 +144,16 @@ func TestOpenEncoding(t *testing.T) {
 	wantRefused(t, store.Config{Driver: "postgres", DSN: srv.DSN("ascii")}, "SQL_ASCII", "ENCODING 'UTF8'")
 }
 
+// A transaction of another isolation sees what was there when it began to wait,
+// so that failures at the same time would not count each other.
+func TestOpenIsolation(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []string{"repeatable read", "serializable"} {
+		dsn := pgtest.Database(t) + "&default_transaction_isolation=" + url.PathEscape(isolation)
+		wantRefused(t, store.Config{Driver: "postgres", DSN: dsn}, isolation, "'read committed'")
+	}
+}
+
 // TestAttackDatabaseReadByOthers: hashes of passwords and sessions are for the
 // owner of the file alone.
 func TestAttackDatabaseReadByOthers(t *testing.T) {
@@ -170,6 +185,32 @@ func TestAttackDatabaseReadByOthers(t *testing.T) {
 		}
 		if err := os.Chmod(name, 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestAttackDatabaseInOpenDirectory: where everybody can make files, somebody's
+// database, which he reads, is where ours will be.
+func TestAttackDatabaseInOpenDirectory(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no such permissions here")
+	}
+	dir := filepath.Join(t.TempDir(), "open")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := store.Config{Driver: "sqlite", DSN: filepath.Join(dir, "soapward.db")}
+	for _, planted := range []bool{false, true} {
+		if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+			t.Fatal(err)
+		}
+		wantRefused(t, c, "everybody can make files in "+dir)
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if !planted {
+			open(t, c)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ var postgresDialect = dialect{
 		return errors.As(err, &e) && e.Code == "23505" // unique_violation
 	},
 	broken: postgresBroken,
+	again:  postgresAgain,
 }
 
 // postgresBroken reports whether another connection may do better.
@@ -40,13 +42,20 @@ func postgresBroken(err error) bool {
 		errors.As(err, &ne) || pgconn.SafeToRetry(err)
 }
 
+// postgresAgain reports whether the server undid something for others who did
+// the same at that moment.
+func postgresAgain(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40P01" || e.Code == "40001") // deadlock_detected, serialization_failure
+}
+
 // dialTimeout bounds one try to connect, where the DSN says nothing.
 const dialTimeout = 3 * time.Second
 
 func (s *Store) openPostgres(c Config) error {
 	cfg, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
-		return err // it has no password in it
+		return dsnError(err)
 	}
 	if err := checkTLS(cfg, c.DSN); err != nil {
 		return err
@@ -70,14 +79,33 @@ func (s *Store) openPostgres(c Config) error {
 	return nil
 }
 
+var saysSSLMode = regexp.MustCompile(`(?:^|[\s?&])sslmode\s*=`)
+
 // checkTLS refuses to go to another machine without somebody having said how:
 // the default of libpq is TLS if the server has it, whoever that is.
 func checkTLS(cfg *pgx.ConnConfig, dsn string) error {
-	if strings.Contains(dsn, "sslmode") || os.Getenv("PGSSLMODE") != "" || strings.HasPrefix(cfg.Host, "/") || cfg.Host == "localhost" {
+	if saysSSLMode.MatchString(dsn) || os.Getenv("PGSSLMODE") != "" {
 		return nil
 	}
-	if ip := net.ParseIP(cfg.Host); ip != nil && ip.IsLoopback() {
-		return nil
+	hosts := []string{cfg.Host}
+	for _, f := range cfg.Fallbacks {
+		hosts = append(hosts, f.Host)
 	}
-	return fmt.Errorf("the database is at %s, and the dsn does not say whether it must prove itself: add sslmode=verify-full", cfg.Host)
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); strings.HasPrefix(h, "/") || h == "localhost" || ip != nil && ip.IsLoopback() {
+			continue
+		}
+		return fmt.Errorf("the database is at %s, and the dsn does not say whether it must prove itself: add sslmode=verify-full", h)
+	}
+	return nil
+}
+
+// dsnError is what pgx says is wrong with a DSN, without the DSN: pgx leaves
+// passwords out of that, but not out of each way to write them.
+func dsnError(err error) error {
+	text := err.Error()
+	if i := strings.LastIndex(text, "`: "); i >= 0 {
+		text = text[i+len("`: "):]
+	}
+	return fmt.Errorf("dsn: %s", text)
 }

@@ -38,7 +38,8 @@ const (
 // After a crash of PostgreSQL, which empties the table (it is unlogged), or a
 // loss of power with SQLite, authenticators that may have been used before are
 // refused. That is over as soon as clients make newer ones: after some five
-// seconds, or longer where a client's clock was ahead.
+// seconds, or longer where a client's clock was ahead. It is the same after a
+// node was there whose clock is far ahead, which takes all of them for old.
 type Replays struct {
 	s      *Store
 	boot   string       // see bootID
@@ -162,6 +163,7 @@ func (r *Replays) raiseFloor(ctx context.Context) error {
 	var floor int64
 	raised := false
 	err := r.s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) error {
+		raised = false
 		// The row is locked by being written, so that one node does it.
 		if err := tx.QueryRowContext(ctx, "UPDATE replay_state SET horizon = horizon RETURNING horizon").Scan(&floor); err != nil {
 			return err
@@ -201,11 +203,17 @@ func (r *Replays) raiseHorizon(ctx context.Context, to int64) error {
 
 // prune forgets what is over at a time.
 func (r *Replays) prune(ctx context.Context, now time.Time) (n int, err error) {
-	floor := micros(now.Add(-replayMargin))
+	// Beyond the horizon there is nothing to forget. So a node whose clock is far
+	// ahead does not have all nodes refuse what clients make until that time comes.
+	const raise = "UPDATE replay_state SET floor = CASE WHEN horizon < $1 THEN horizon + 1 ELSE $1 END WHERE floor <= horizon AND floor < $1"
 	// Said first, and committed, before anything is gone. See add.
-	if _, err := r.s.exec(ctx, "prune replays", mayUndo, "UPDATE replay_state SET floor = $1 WHERE floor < $1", floor); err != nil {
+	if _, err := r.s.exec(ctx, "prune replays", mayUndo, raise, micros(now.Add(-replayMargin))); err != nil {
 		return 0, err
 	}
-	err = r.s.prune(ctx, &n, "DELETE FROM replays WHERE digest IN (SELECT digest FROM replays WHERE until < $1 LIMIT $2)", floor)
+	st, err := r.state(ctx)
+	if err != nil {
+		return 0, r.s.fail("prune replays", err)
+	}
+	err = r.s.prune(ctx, &n, "DELETE FROM replays WHERE digest IN (SELECT digest FROM replays WHERE until < $1 LIMIT $2)", min(st.floor, micros(now.Add(-replayMargin))))
 	return n, err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/internal/pgtest"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 func wantUnavailable(t *testing.T, err error) {
@@ -210,5 +211,125 @@ func TestAttackReplayAfterPowerLoss(t *testing.T) {
 	}
 	if fresh, err := r.Add(t.Context(), "alice", authenticator("newer"), until.Add(6*time.Second)); !fresh || err != nil {
 		t.Errorf("one that was made six seconds later: %v, %v", fresh, err)
+	}
+}
+
+// A node whose clock is a day ahead forgets what was used, as if it was old. What
+// it forgot is not new then, and what clients make later is, at all nodes.
+func TestReplayClockAhead(t *testing.T) {
+	t.Parallel()
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			c := d.make(t)
+			right, now := open(t, c).Replays(), time.Now()
+			c.Now = func() time.Time { return now.Add(24 * time.Hour) }
+			ahead := open(t, c).Replays()
+			until := now.Add(5 * time.Minute)
+			if fresh, err := right.Add(t.Context(), "alice", authenticator("used"), until); !fresh || err != nil {
+				t.Fatalf("new: %v, %v", fresh, err)
+			}
+			if fresh, err := ahead.Add(t.Context(), "alice", authenticator("used"), until); fresh {
+				t.Errorf("new again at the node that is ahead: %v", err)
+			}
+			for _, node := range []*store.Replays{right, ahead} {
+				if fresh, err := node.Add(t.Context(), "alice", authenticator("used"), until); fresh {
+					t.Errorf("new again: %v", err)
+				}
+			}
+			if fresh, err := right.Add(t.Context(), "alice", authenticator("later"), until.Add(6*time.Second)); !fresh || err != nil {
+				t.Errorf("one that was made six seconds later: %v, %v", fresh, err)
+			}
+		})
+	}
+}
+
+// Many rows that are over go at once, and others stay.
+func TestReplayPrune(t *testing.T) {
+	t.Parallel()
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			c := d.make(t)
+			var ahead atomic.Int64
+			now := time.Now()
+			c.Now = func() time.Time { return now.Add(time.Duration(ahead.Load())) }
+			s := open(t, c)
+			r := s.Replays()
+			add := func(id string, until time.Time) {
+				t.Helper()
+				if fresh, err := r.Add(t.Context(), "alice", authenticator(id), until); !fresh || err != nil {
+					t.Fatalf("%s: %v, %v", id, fresh, err)
+				}
+			}
+			add("short", now.Add(time.Minute))
+			add("long", now.Add(time.Hour))
+			make := "INSERT INTO replays (digest, until) SELECT decode(md5(i::text), 'hex'), 1 FROM generate_series(1, 6000) i"
+			if c.Driver == "sqlite" {
+				make = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO replays (digest, until) SELECT CAST(i AS TEXT), 1 FROM n"
+			}
+			execRaw(t, c, make)
+			ahead.Store(int64(10 * time.Minute))
+			add("later", now.Add(20*time.Minute))
+			var n int
+			if err := raw(t, c).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM replays").Scan(&n); err != nil || n != 2 {
+				t.Errorf("%d are kept, %v; want 2", n, err)
+			}
+			if fresh, err := r.Add(t.Context(), "alice", authenticator("long"), now.Add(time.Hour)); fresh || err != nil {
+				t.Errorf("one that is not over: %v, %v", fresh, err)
+			}
+		})
+	}
+}
+
+// What the database undid because somebody waited crosswise is done again.
+func TestDeadlock(t *testing.T) {
+	t.Parallel()
+	c := drivers[1].make(t)
+	s := open(t, c)
+	users := []*directory.User{{Name: "a"}, {Name: "b"}}
+	for _, u := range users {
+		if err := s.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := raw(t, c)
+	db.SetMaxOpenConns(2)
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	exec := func(text string, args ...any) {
+		t.Helper()
+		if _, err := tx.ExecContext(t.Context(), text, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("SET LOCAL deadlock_timeout = '1h'") // it is the other one that notices
+	const lock = "UPDATE users SET realm = 'raw' WHERE id = $1"
+	exec(lock, users[1].ID)
+	updated := make(chan error, 1)
+	go func() { updated <- s.UpdateUsers(t.Context(), users) }()
+	err = testenv.Poll(t.Context(), func() error {
+		var waits bool
+		err := db.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits)
+		if err == nil && !waits {
+			err = errors.New("nobody waits")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(lock, users[0].ID)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-updated; err != nil {
+		t.Errorf("after a deadlock: %v", err)
+	}
+	if u, err := s.User(t.Context(), "b"); err != nil || u.Version != 2 || u.Realm != "" {
+		t.Errorf("the user is %+v, %v", u, err)
 	}
 }

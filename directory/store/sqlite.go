@@ -9,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/soapward/soapward/internal/atomicfile"
 )
 
 var sqliteDialect = dialect{
@@ -28,11 +31,8 @@ var sqliteDialect = dialect{
 		return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 	},
 	broken: func(error) bool { return false },
+	again:  func(error) bool { return false },
 }
-
-// sqliteWait is how many milliseconds a writer waits for one of another
-// process, such as the command line.
-const sqliteWait = "4000"
 
 // openSQLite opens the file thrice: for readers, whom a writer does not disturb
 // (WAL), and for writers, of which there is one at a time.
@@ -44,7 +44,9 @@ func (s *Store) openSQLite(c Config) error {
 	s.d = sqliteDialect
 	s.turn = make(chan struct{}, 1)
 	open := func(conns int, more url.Values) *sql.DB {
-		more.Set("_busy_timeout", sqliteWait)
+		// How long a writer waits for one of another process, such as the command
+		// line. The context of the call ends that as well.
+		more.Set("_busy_timeout", strconv.FormatInt(s.timeout.Milliseconds(), 10))
 		more.Set("_foreign_keys", "on")
 		more.Add("_pragma", "cache_size(-16000)") // KiB
 		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: more.Encode()}
@@ -64,7 +66,7 @@ func (s *Store) openSQLite(c Config) error {
 }
 
 // preparePath makes the file, for its owner alone, and refuses one that others
-// can read or write: it has hashes of passwords.
+// can read or write, or could have put there: it has hashes of passwords.
 func preparePath(path string) (string, error) {
 	if path == "" || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:") || strings.ContainsRune(path, 0) {
 		return "", fmt.Errorf("dsn %q: want the path of a file, such as /var/lib/soapward/soapward.db", path)
@@ -74,6 +76,9 @@ func preparePath(path string) (string, error) {
 		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	if err := atomicfile.CheckDir(filepath.Dir(path)); err != nil {
 		return "", err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)

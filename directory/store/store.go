@@ -242,12 +242,29 @@ func (s *Store) exec(ctx context.Context, op string, l lasting, text string, arg
 		return 0, s.fail(op, err)
 	}
 	var n int
-	if st != nil {
-		n, err = affected(st.ExecContext(ctx, args...))
-	} else {
-		n, err = affected(db.ExecContext(ctx, text, args...))
-	}
+	err = s.retried(ctx, func() (err error) {
+		if st != nil {
+			n, err = affected(st.ExecContext(ctx, args...))
+		} else {
+			n, err = affected(db.ExecContext(ctx, text, args...))
+		}
+		return err
+	})
 	return n, s.fail(op, err)
+}
+
+// tries is how often what can succeed if it is done again is done.
+const tries = 4
+
+// retried runs f, and again as long as the database says that it was undone
+// for others.
+func (s *Store) retried(ctx context.Context, f func() error) error {
+	for i := 1; ; i++ {
+		err := f()
+		if err == nil || i == tries || ctx.Err() != nil || !s.d.again(err) {
+			return err
+		}
+	}
 }
 
 func affected(r sql.Result, err error) (int, error) {
@@ -258,7 +275,8 @@ func affected(r sql.Result, err error) (int, error) {
 	return int(n), err
 }
 
-// inTx runs f in a transaction. Of several in SQLite one runs at a time.
+// inTx runs f in a transaction, and again in another one where the database
+// undid it for others. Of several in SQLite one runs at a time.
 func (s *Store) inTx(ctx context.Context, op string, l lasting, f func(context.Context, *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -271,15 +289,17 @@ func (s *Store) tx(ctx context.Context, l lasting, f func(context.Context, *sql.
 		return err
 	}
 	defer done()
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := f(ctx, tx); err != nil {
-		_ = tx.Rollback() // the first error tells more
-		return err
-	}
-	return tx.Commit()
+	return s.retried(ctx, func() error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if err := f(ctx, tx); err != nil {
+			_ = tx.Rollback() // the first error tells more
+			return err
+		}
+		return tx.Commit()
+	})
 }
 
 // micros is a time as the database has it.

@@ -40,6 +40,9 @@ func open(tb testing.TB, c store.Config) *store.Store {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute // all tests run at once, on a machine that may be slow
+	}
 	s, err := store.Open(tb.Context(), c)
 	if err != nil {
 		tb.Fatal(err)

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"slices"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -17,10 +20,19 @@ func (s *Store) UpdateUsers(ctx context.Context, users []*directory.User) error 
 			return s.fail("update users", err)
 		}
 	}
+	var groups []authn.Group
+	for _, u := range users {
+		groups = append(groups, u.Groups...)
+	}
+	// In an order, so that two who write the same users do not wait crosswise.
+	inOrder := slices.SortedFunc(slices.Values(users), func(a, b *directory.User) int { return cmp.Compare(a.ID, b.ID) })
 	err := s.inTx(ctx, "update users", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		if err := s.nameGroups(ctx, tx, groups); err != nil {
+			return err
+		}
 		q := &repeated{tx: tx, stmts: make(map[string]*sql.Stmt)}
 		defer q.close()
-		for _, u := range users {
+		for _, u := range inOrder {
 			if err := s.update(ctx, q, u); err != nil {
 				return err
 			}

@@ -3,6 +3,9 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/soapward/soapward/authn"
@@ -15,12 +18,12 @@ func TestUpdateUsers(t *testing.T) {
 	for _, d := range drivers {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			testUpdateUsers(t, open(t, d.make(t)))
+			updateUsers(t, open(t, d.make(t)))
 		})
 	}
 }
 
-func testUpdateUsers(t *testing.T, s *store.Store) {
+func updateUsers(t *testing.T, s *store.Store) {
 	var users []*directory.User
 	for i := range 300 {
 		u := &directory.User{Name: fmt.Sprintf(`CORP\user%d`, i), Roles: []string{"old", "kept"}, Groups: []authn.Group{{Name: "old"}}}
@@ -64,5 +67,66 @@ func testUpdateUsers(t *testing.T, s *store.Store) {
 	}
 	if err := s.UpdateUsers(t.Context(), users[:1]); !errors.Is(err, directory.ErrNotFound) {
 		t.Errorf("a user who is gone: %v", err)
+	}
+}
+
+// Two who write other users with the same new groups, or the same users, in the
+// opposite order do not wait for each other crosswise, which PostgreSQL ends by
+// an error for one of them.
+func TestUpdateUsersCrosswise(t *testing.T) {
+	t.Parallel()
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			c := d.make(t)
+			nodes := []*store.Store{open(t, c), open(t, c)}
+			const users, rounds = 60, 4
+			batches := make([][]*directory.User, len(nodes))
+			for n := range batches {
+				for i := range users {
+					u := &directory.User{Name: fmt.Sprintf(`CORP\u%d-%d`, n, i)}
+					if err := nodes[0].CreateUser(t.Context(), u); err != nil {
+						t.Fatal(err)
+					}
+					batches[n] = append(batches[n], u)
+				}
+			}
+			slices.Reverse(batches[1])
+			both := func(batches [2][]*directory.User, fit func(error) bool) {
+				t.Helper()
+				var wg sync.WaitGroup
+				for n, s := range nodes {
+					wg.Go(func() {
+						if err := s.UpdateUsers(t.Context(), batches[n]); !fit(err) {
+							t.Errorf("node %d: %v", n, err)
+						}
+					})
+				}
+				wg.Wait()
+			}
+			for round := range rounds {
+				for _, users := range batches {
+					for _, u := range users {
+						_, number, _ := strings.Cut(u.Name, "-")
+						u.Groups = []authn.Group{{Name: fmt.Sprint("group ", round, " ", number)}}
+					}
+				}
+				both([2][]*directory.User(batches), func(err error) bool { return err == nil })
+			}
+			for range rounds {
+				var same [2][]*directory.User
+				for n := range same {
+					for _, u := range batches[0] {
+						u, err := nodes[0].UserByID(t.Context(), u.ID)
+						if err != nil {
+							t.Fatal(err)
+						}
+						same[n] = append(same[n], u)
+					}
+				}
+				slices.Reverse(same[1])
+				both(same, func(err error) bool { return err == nil || errors.Is(err, directory.ErrConflict) })
+			}
+		})
 	}
 }

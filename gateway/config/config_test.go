@@ -170,6 +170,8 @@ func TestErrors(t *testing.T) {
 		{"act as", "upstreams: {s: {listen: \":1\", url: \"https://s\", act_as: [service]}}", `service wants an account: upstreams.s.service`},
 		{"double hop", "upstreams: {s: {listen: \":1\", url: \"https://s\", act_as: [caller], on_double_hop: next}}", `next wants another in act_as`},
 		{"account", "upstreams: {s: {listen: \":1\", url: \"https://s\", act_as: [fixed], fixed: {user: x}}}", `one of keytab and password`},
+		{"AD without its short name", "realms: {x: {ad: {domain: corp.test}}}", `realms.x.ad: the daily job does not know whose users it is for: want default_domain, the short name, such as CORP, or domains; or sync: {disabled: true}`},
+		{"throttle counts too far", "throttle: {address: [{failures: 300, block: 1m}]}", `throttle.address[0].failures is 300: want at most 256`},
 		{"throttle", "throttle: {user: [{failures: 6, block: 1m}, {failures: 3, block: 1m}]}", `throttle.user[1].failures is 3: want more than in the rule before, 6`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -57,16 +57,31 @@ var shared struct {
 // returns the exit code for os.Exit.
 func Main(m *testing.M) int {
 	code := m.Run()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server == nil {
-		return code
-	}
-	if err := shared.server.remove(); err != nil {
+	if err := Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return code
+}
+
+// Stop stops the server that the tests of this process share, if one of them
+// started it. It is for a TestMain that has other servers to stop as well.
+func Stop() error {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		return nil
+	}
+	err := shared.server.remove()
+	shared.server = nil
+	return err
+}
+
+// Dump returns the database of a DSN as pg_dump writes it: all that somebody has
+// who reads a backup.
+func Dump(tb testing.TB, dsn string) string {
+	tb.Helper()
+	return testenv.Run(tb, []string{"LC_ALL=C.UTF-8"}, "", filepath.Join(need(tb), "pg_dump"), "--dbname", dsn)
 }
 
 // Database makes an empty database at the server that the tests of this process

@@ -205,7 +205,12 @@ func refuse(reason authn.Reason, user string, err error) *authn.RefusedError {
 // keeps other errors, such as authn.ErrUnavailable, apart from refusals.
 func verifierError(err error, user string) error {
 	var re *authn.RefusedError
+	var be *authn.BlockedError
 	switch {
+	case errors.As(err, &be) && be.Mechanism == "":
+		c := *be
+		c.Mechanism = Mechanism
+		return &c
 	case errors.As(err, &re):
 		if re.Mechanism == Mechanism && re.User != "" {
 			return err
