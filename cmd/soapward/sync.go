@@ -75,6 +75,9 @@ func (f *syncFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := mustExist(string(c.Store.Driver), c.Store.DSN); err != nil {
+		return err
+	}
 	quiet := slog.New(slog.DiscardHandler) // the report tells it all
 	store, err := openStore(cmd.Context(), c, quiet)
 	if err != nil {

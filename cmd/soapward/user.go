@@ -61,6 +61,7 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
 	cmd.AddCommand(
 		newUserAddCommand(f),
+		newUserDeleteCommand(f),
 		newUserDisableCommand(f),
 		newUserEnableCommand(f),
 		newUserImportCommand(f),
@@ -127,8 +128,8 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 			return nil, usagef(cmd, "-c and --store exclude each other")
 		}
 		c, err := f.given(cmd)
-		if err == nil && !f.makes && c.Driver == "sqlite" {
-			err = mustExist(c.DSN)
+		if err == nil && !f.makes {
+			err = mustExist(c.Driver, c.DSN)
 		}
 		if err != nil {
 			return nil, err
@@ -146,8 +147,8 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 	if f.realm != "" && c.Realms[f.realm] == nil {
 		return nil, noRealm(f.configFile, f.realm, c)
 	}
-	if c.Store.Driver == "sqlite" && !f.makes {
-		if err := mustExist(c.Store.DSN); err != nil {
+	if !f.makes {
+		if err := mustExist(string(c.Store.Driver), c.Store.DSN); err != nil {
 			return nil, err
 		}
 	}
@@ -157,7 +158,10 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 
 // mustExist keeps a command that only reads or changes what is there from making
 // a store where a name is misspelled.
-func mustExist(file string) error {
+func mustExist(driver, file string) error {
+	if driver != "sqlite" {
+		return nil
+	}
 	_, err := os.Stat(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return withRemedy(fmt.Errorf("there is no store %s", file), "correct the name; a new store is made by soapward user add, user import, or the gateway")

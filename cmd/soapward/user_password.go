@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,7 @@ func (f *newPasswordFlags) hash(cmd *cobra.Command, u *directory.User) (director
 	if err != nil {
 		return directory.PasswordHash{}, err
 	}
-	h := password.Hasher{Params: password.Params{Memory: uint32(f.passwords.MemoryKiB), Time: uint32(f.passwords.Passes)}} //nolint:gosec // within bounds, as Load has seen to
+	h := password.Hasher{Params: password.Params{Memory: uint32(f.passwords.MemoryKiB), Time: uint32(f.passwords.Passes)}} // Load has seen to their bounds
 	return h.Hash(cmd.Context(), pw.Reveal())
 }
 
@@ -114,7 +115,7 @@ func (f *addFlags) run(cmd *cobra.Command, name string) error {
 	if f.noPassword && f.passwordFile != "" {
 		return usagef(cmd, "--no-password and --password-file exclude each other")
 	}
-	f.user.Name = name
+	f.user.Name = strings.TrimSpace(name)
 	f.makes, f.realm = true, f.user.Realm
 	if err := store.CheckUser(&f.user); err != nil {
 		return err

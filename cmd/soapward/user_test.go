@@ -41,6 +41,8 @@ func TestUserHistory(t *testing.T) {
 		}
 	}
 	must(s.CreateUser(t.Context(), &directory.User{Name: `CORP\alice`}))
+	must(s.CreateUser(t.Context(), &directory.User{Name: "bob"}))
+	must(s.PutSession(t.Context(), &directory.Session{ID: directory.SessionID{9}, User: "bob", Created: now, Seen: now, Expires: now.Add(time.Hour)}))
 	for i, expires := range []time.Duration{time.Hour, 2 * time.Hour, -time.Hour} {
 		must(s.PutSession(t.Context(), &directory.Session{
 			ID: directory.SessionID{byte(i)}, User: `CORP\alice`, Data: []byte("SECRET-DATA"), Created: now.Add(-2 * time.Hour), Seen: now,
@@ -49,6 +51,7 @@ func TestUserHistory(t *testing.T) {
 	}
 	for _, l := range []directory.Login{
 		{Time: now, Ref: "ab12", User: "mallory\x1b[2J", Mechanism: "Basic", Peer: "192.0.2.9", Outcome: directory.Refused, Reason: authn.ReasonWrongPassword, Detail: "of nobody"},
+		{Time: now.Add(-47 * time.Hour), Ref: "ef56", User: "bob", Peer: "2001:db8::7", Outcome: directory.Blocked, Detail: "authn: user bob is blocked"},
 		{Time: now.Add(-48 * time.Hour), Ref: "cd34", User: `CORP\alice`, Mechanism: "Kerberos", Outcome: directory.Accepted},
 	} {
 		must(s.AddLogin(t.Context(), &l))
@@ -70,6 +73,8 @@ func TestUserHistory(t *testing.T) {
 		{"logins of a user", []string{"logins", "-u", `corp\alice`, "--json"}, 0, []string{`"ref": "cd34"`}, []string{"ab12"}},
 		{"logins of a day", []string{"logins", "--since", "24h"}, 0, []string{"ab12"}, []string{"cd34"}},
 		{"logins that were accepted", []string{"logins", "--outcome", "accepted"}, 0, []string{"cd34"}, []string{"ab12"}},
+		{"logins from an address", []string{"logins", "--peer", "::ffff:192.0.2.9"}, 0, []string{"ab12"}, []string{"cd34", "ef56"}},
+		{"logins that were blocked", []string{"logins", "--peer", "2001:DB8::7"}, 0, []string{"  user bob is blocked"}, []string{": user", "authn"}},
 		{"blocks", []string{"unblock"}, 0, []string{"BLOCKED", "user bob at 192.0.2.7", "address 2001:db8::/64"}, nil},
 		{"blocks as JSON", []string{"unblock", "--json"}, 0, []string{`"key": "user bob at 192.0.2.7"`, `"failures": 3`}, nil},
 		{"unblock a user", []string{"unblock", "Alice"}, 0, []string{`user corp\alice at 192.0.2.7 is not blocked any more`, "192.0.2.8"}, []string{"bob"}},
@@ -82,6 +87,7 @@ func TestUserHistory(t *testing.T) {
 		{"unblock the user", []string{"unblock", `eve2`}, 0, []string{"eve2 at"}, nil},
 		{"the one that is left", []string{"unblock"}, 0, []string{"user bob"}, []string{"alice", "address"}},
 		{"disable", []string{"disable", `CORP\alice`}, 0, []string{`CORP\alice is disabled; 3 sessions were ended`}, nil},
+		{"delete", []string{"delete", "bob"}, 0, []string{"bob was deleted; 1 session was ended"}, nil},
 		{"no sessions", []string{"sessions", `CORP\alice`}, 0, []string{"no sessions"}, nil},
 	} {
 		code, stdout, stderr := userCommand(t, append(append([]string{"user"}, tt.args...), at...)...)

@@ -108,8 +108,8 @@ func (d *decoder) checkLimits(c *Config) {
 	switch p := &c.Passwords; {
 	case p.MinLength < 8 || p.MinLength > 128:
 		d.failAt(&p.MinLength, "passwords.min_length is %d: want 8 to 128", p.MinLength)
-	case p.MemoryKiB < 8<<10 || p.MemoryKiB > 1<<20:
-		d.failAt(&p.MemoryKiB, "passwords.memory_kib is %d: want 8192 to 1048576", p.MemoryKiB)
+	case p.MemoryKiB < 8<<10 || p.MemoryKiB > 64<<10: // what authn/password takes
+		d.failAt(&p.MemoryKiB, "passwords.memory_kib is %d: want 8192 to 65536", p.MemoryKiB)
 	case p.Passes < 1 || p.Passes > 16:
 		d.failAt(&p.Passes, "passwords.passes is %d: want 1 to 16", p.Passes)
 	}
