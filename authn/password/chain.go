@@ -16,15 +16,17 @@ const (
 )
 
 // Chain is the Verifier of a realm: a user who has a password in our own store
-// is judged by that alone, and all others by the realm's method, such as
-// Active Directory. The fields must not change after the first use. It is safe
+// may log in with that, and everybody with one that the realm's method knows, such
+// as Active Directory. Users whom an operator disabled here are not asked for
+// there if they have a password here; those without need a
+// directory/provision.Provisioner around Next. The fields must not change after the first use. It is safe
 // for concurrent use and must not be copied.
 //
 // Each refusal costs one hash and then takes as long as the slowest ones did
 // lately, so that neither words nor time tell who exists, who has a password
-// here, and whether an account is disabled. While Next does not answer, users
-// without a password here get an error that wraps authn.ErrUnavailable, and those
-// with one can log in: that much shows.
+// here, and whether an account is disabled. While Next does not answer, a
+// password that is not the one here is an error that wraps authn.ErrUnavailable,
+// and users with one here can log in with it.
 type Chain struct {
 	Internal *Internal // nil: nobody has a password here
 	Next     Verifier  // nil: nobody else can log in
@@ -65,26 +67,38 @@ func (c *Chain) VerifyPassword(ctx context.Context, user, password string) (*aut
 // judge asks those who may know the user. next reports that Next was asked.
 func (c *Chain) judge(ctx context.Context, user, password string) (id *authn.Identity, next bool, err error) {
 	err = authn.ErrNoCredentials
+	hashed := false
 	if c.Internal != nil {
-		id, err = c.Internal.judge(ctx, user, password)
-		if !errors.Is(err, authn.ErrNoCredentials) { // nil included
+		var others bool
+		if id, others, err = c.Internal.judge(ctx, user, password); !others {
 			return id, false, err
 		}
+		hashed = !errors.Is(err, authn.ErrNoCredentials)
 	}
 	if c.Next != nil {
 		next = true
-		id, err = c.Next.VerifyPassword(ctx, user, password)
-		if err == nil && id == nil {
-			err = errors.New("password: verifier returned neither an identity nor an error")
+		var there error
+		if id, there = c.Next.VerifyPassword(ctx, user, password); there == nil && id == nil {
+			there = errors.New("password: verifier returned neither an identity nor an error")
+		}
+		// Whom the realm does not know has a wrong password here, for the log.
+		if !hashed || !errors.Is(there, authn.ErrNoCredentials) && !isUnknown(there) {
+			err = there
 		}
 	}
 	refused := errors.Is(err, authn.ErrNoCredentials) || errors.Is(err, authn.ErrBadCredentials)
-	if refused && c.Internal != nil {
+	if refused && c.Internal != nil && !hashed {
 		if burnErr := c.Internal.Hasher.burn(ctx, password); burnErr != nil {
 			return nil, next, burnErr
 		}
 	}
 	return id, next, err
+}
+
+// isUnknown reports whether a refusal says that nobody has the name.
+func isUnknown(err error) bool {
+	var refused *authn.RefusedError
+	return errors.As(err, &refused) && refused.Reason == authn.ReasonUnknownUser
 }
 
 // learn notes how long a refusal of Next took.

@@ -98,11 +98,12 @@ func household(t testing.TB, p Params) (*Chain, *users, *realm) {
 	s.add(directory.User{ID: 2, Name: "disabled", Password: hash, State: directory.DisabledByOperator})
 	s.add(directory.User{ID: 3, Name: `CORP\bob`})                   // of the domain, no password here
 	s.add(directory.User{ID: 4, Name: `CORP\carol`, Password: hash}) // of the domain, with one here
+	s.add(directory.User{ID: 5, Name: `CORP\erin`, Password: hash, State: directory.DisabledByOperator})
 	return c, s, r
 }
 
-// TestChain is the order of behaviour: our own store decides alone about whoever
-// has a password there.
+// TestChain: the password in our own store comes first, for whoever has one there,
+// and then that of the realm.
 func TestChain(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -112,14 +113,16 @@ func TestChain(t *testing.T) {
 	}{
 		{"alice", secretPassword, "alice", false},
 		{" Alice", secretPassword, "alice", false},
-		{"alice", "domain password", "wrong-password", false},
+		{"alice", "domain password", "wrong-password", true}, // unknown to the realm
 		{"disabled", secretPassword, "account-disabled", false},
 		{"disabled", "wrong", "wrong-password", false},
 		{`CORP\bob`, "domain password", `CORP\bob`, true},
 		{`CORP\bob`, "wrong", "wrong-password", true},
 		{`CORP\carol`, secretPassword, `CORP\carol`, false},
-		{`CORP\carol`, "domain password", "wrong-password", false},
-		{`CORP\dave`, "domain password", `CORP\dave`, true}, // not seen before
+		{`CORP\carol`, "domain password", `CORP\carol`, true},
+		{`CORP\carol`, "wrong", "wrong-password", true},
+		{`CORP\erin`, "domain password", "wrong-password", false}, // disabled here
+		{`CORP\dave`, "domain password", `CORP\dave`, true},       // not seen before
 		{"nobody", "wrong", "unknown-user", true},
 		{"alice", "", "anonymous", false},
 		{"", secretPassword, "anonymous", false},
@@ -195,6 +198,9 @@ func TestChainParts(t *testing.T) {
 	}
 	if _, err := c.VerifyPassword(ctx, "alice", secretPassword); err != nil {
 		t.Errorf("internal user while the realm is away: %v", err)
+	}
+	if _, err := c.VerifyPassword(ctx, "alice", "x"); !errors.Is(err, authn.ErrUnavailable) || errors.Is(err, authn.ErrBadCredentials) {
+		t.Errorf("internal user with another password while the realm is away: %v", err)
 	}
 	s.err = fmt.Errorf("dial: %w", authn.ErrUnavailable)
 	r.err = nil

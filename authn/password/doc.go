@@ -4,8 +4,8 @@
 //   - Verifier knows the users, such as *ntlm.Accounts.
 //   - Internal is a Verifier of users whose passwords are in our own store, as
 //     hashes that Hasher makes. Policy says which passwords they may choose.
-//   - Chain is the Verifier of a realm: it asks Internal about who has a password
-//     there, and another Verifier, such as a directory, about all others.
+//   - Chain is the Verifier of a realm: it asks Internal first, and then another
+//     Verifier, such as a directory.
 //   - Secret is the evidence such a login leaves: name and password, with which
 //     a later step can log in elsewhere as the caller. It does not print.
 //

@@ -51,7 +51,7 @@ func (in *Internal) VerifyPassword(ctx context.Context, user, password string) (
 	if user == "" || password == "" {
 		return nil, emptyCredentials(user)
 	}
-	id, err := in.judge(ctx, user, password)
+	id, _, err := in.judge(ctx, user, password)
 	if errors.Is(err, authn.ErrNoCredentials) {
 		if burnErr := in.Hasher.burn(ctx, password); burnErr != nil {
 			return nil, burnErr
@@ -80,37 +80,40 @@ func (in *Internal) SetPassword(ctx context.Context, u *directory.User, password
 }
 
 // judge is VerifyPassword without the time for users who have no password here.
-func (in *Internal) judge(ctx context.Context, user, password string) (*authn.Identity, error) {
+// others reports that a password which is not the one here may be one elsewhere:
+// that of anybody but users whom an operator disabled.
+func (in *Internal) judge(ctx context.Context, user, password string) (id *authn.Identity, others bool, err error) {
 	u, err := in.Users.User(ctx, user)
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
-		return nil, fmt.Errorf("password: no user of that name: %w", authn.ErrNoCredentials)
+		return nil, true, fmt.Errorf("password: no user of that name: %w", authn.ErrNoCredentials)
 	case err != nil:
-		return nil, fmt.Errorf("password: find user: %w", err)
+		return nil, false, fmt.Errorf("password: find user: %w", err)
 	case u.Password.IsEmpty():
-		return nil, fmt.Errorf("password: user has no password here: %w", authn.ErrNoCredentials)
+		return nil, true, fmt.Errorf("password: user has no password here: %w", authn.ErrNoCredentials)
 	}
+	others = u.State != directory.DisabledByOperator
 	match, outdated, err := in.Hasher.Verify(ctx, u.Password, password)
 	switch {
 	case errors.Is(err, ErrBadHash):
 		in.logger().Error("a user cannot log in", slog.String("user", u.Name), slog.String("cause", err.Error()),
 			slog.String("hint", "set a new password: soapward user passwd"))
 		if burnErr := in.Hasher.burn(ctx, password); burnErr != nil {
-			return nil, burnErr
+			return nil, false, burnErr
 		}
-		return nil, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user, Err: err}
+		return nil, others, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user, Err: err}
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case !match:
-		return nil, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user}
+		return nil, others, &authn.RefusedError{Reason: authn.ReasonWrongPassword, User: user}
 	case u.State != directory.Active: // shown to the log, and only after the right password
-		return nil, &authn.RefusedError{Reason: authn.ReasonDisabled, User: user, Err: errors.New("user is " + u.State.String())}
+		return nil, false, &authn.RefusedError{Reason: authn.ReasonDisabled, User: user, Err: errors.New("user is " + u.State.String())}
 	}
 	if outdated {
 		in.replace(ctx, u, password)
 	}
 	in.touch(ctx, u)
-	return u.Identity(), nil
+	return u.Identity(), false, nil
 }
 
 // touchAfter is how often, at most, the time of a user's login is written: Basic
