@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 
 // site is the service with the login in front of it.
 func site(db *store.Store, history *audit.Recorder, o *options) (http.Handler, error) {
-	// Who has a password in the store is judged by that, others by the server.
+	// A password in the store comes first, then that of the server.
 	users := &password.Chain{Internal: &password.Internal{Users: db}}
 	if o.ldap != "" {
 		cfg := ldap.DirectoryConfig{
