@@ -45,6 +45,17 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
+// unechoed reports whether the terminal does not show what is typed, which it
+// stops to do a moment after a prompt for a password.
+func unechoed(t *testing.T, slave *os.File) bool {
+	t.Helper()
+	var state syscall.Termios
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, slave.Fd(), syscall.TCGETS, uintptr(unsafe.Pointer(&state))); errno != 0 {
+		t.Fatal(errno)
+	}
+	return state.Lflag&syscall.ECHO == 0
+}
+
 // onTerminal starts the program with the slave as its terminal. What it prints
 // arrives in the buffer.
 func onTerminal(t *testing.T, master, slave *os.File, env []string, args ...string) (cmd *exec.Cmd, out *buffer) {

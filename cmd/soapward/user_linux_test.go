@@ -25,10 +25,10 @@ func TestNewPasswordPrompt(t *testing.T) {
 			t.Parallel()
 			master, slave := openTerminal(t)
 			cmd, out := onTerminal(t, master, slave, nil, "user", "add", "carol", "--store", "sqlite:"+filepath.Join(t.TempDir(), "users.db"))
-			eventually(t, "the first prompt", func() bool { return strings.Contains(out.String(), "Password of carol (new): ") })
+			eventually(t, "the first prompt", func() bool { return strings.Contains(out.String(), "Password of carol (new): ") && unechoed(t, slave) })
 			_, _ = master.WriteString(tt.first + "\n") // told by what comes
 			if tt.second != "" {
-				eventually(t, "the second prompt", func() bool { return strings.Contains(out.String(), "Password of carol (again): ") })
+				eventually(t, "the second prompt", func() bool { return strings.Contains(out.String(), "Password of carol (again): ") && unechoed(t, slave) })
 				_, _ = master.WriteString(tt.second + "\n")
 			}
 			if code := exitCode(t, cmd); code != tt.code {
