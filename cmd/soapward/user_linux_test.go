@@ -28,7 +28,9 @@ func TestNewPasswordPrompt(t *testing.T) {
 			eventually(t, "the first prompt", func() bool { return strings.Contains(out.String(), "Password of carol (new): ") && unechoed(t, slave) })
 			_, _ = master.WriteString(tt.first + "\n") // told by what comes
 			if tt.second != "" {
-				eventually(t, "the second prompt", func() bool { return strings.Contains(out.String(), "Password of carol (again): ") && unechoed(t, slave) })
+				eventually(t, "the second prompt", func() bool {
+					return strings.Contains(out.String(), "Password of carol (again): ") && unechoed(t, slave)
+				})
 				_, _ = master.WriteString(tt.second + "\n")
 			}
 			if code := exitCode(t, cmd); code != tt.code {
