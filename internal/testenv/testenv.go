@@ -83,6 +83,7 @@ var packages = map[string]string{
 	"java":                                 "default-jdk-headless",
 	"php extension soap":                   "php-soap",
 	"wsdl":                                 "mono-devel",
+	"svcutil":                              "mono-devel",
 	"wsimport":                             "jaxws",
 	"/usr/share/java/jaxws-rt.jar":         "libjaxws-java",
 	"xmllint":                              "libxml2-utils",
