@@ -17,3 +17,7 @@ func tryLock(f *os.File) error {
 	}
 	return err
 }
+
+// unlock gives the lock back. Closing the file would not, for a moment: a child
+// of this process has all its files between its fork and its program's start.
+func unlock(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

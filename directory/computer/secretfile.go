@@ -200,5 +200,8 @@ func (f SecretFile) lock() (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("computer: lock %s: %w", l.Name(), err)
 	}
-	return func() { _ = l.Close() }, nil
+	return func() {
+		unlock(l)
+		_ = l.Close()
+	}, nil
 }
