@@ -18,6 +18,6 @@ func tryLock(f *os.File) error {
 	return err
 }
 
-// unlock gives the lock back. Closing the file would not, for a moment: a child
+// releaseLock gives the lock back. Closing the file would not, for a moment: a child
 // of this process has all its files between its fork and its program's start.
-func unlock(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+func releaseLock(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

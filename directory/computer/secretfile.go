@@ -201,7 +201,7 @@ func (f SecretFile) lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("computer: lock %s: %w", l.Name(), err)
 	}
 	return func() {
-		unlock(l)
+		releaseLock(l)
 		_ = l.Close()
 	}, nil
 }
