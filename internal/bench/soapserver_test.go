@@ -31,10 +31,8 @@ const (
 
 // BenchmarkServerBesideGSOAP puts load on servers for the same description: wrk
 // with 8 connections, which shares the processors with the server. gSOAP's is
-// measured with each way it has to send answers and without its search for
-// shared data, and the best counts; as it comes, with that search, it is there to
-// compare. What net/http does with the bytes alone is the limit of any service on
-// it.
+// measured with each way it has to send answers, and the best counts. What
+// net/http does with the bytes alone is the limit of any service on it.
 //
 // The bound is for requests in a second, which wants a machine that does nothing
 // else: where others work beside, Go's two threads get less of the processors
@@ -58,8 +56,6 @@ func BenchmarkServerBesideGSOAP(b *testing.B) {
 		process, next := startAnnouncing(b, exec.Command(peer, mode, "16"))
 		servers = append(servers, &server{name: "gSOAP, " + mode, process: process, addr: next(), gsoap: true})
 	}
-	process, next = startAnnouncing(b, exec.Command(peer, "plain", "16"))
-	servers = append(servers, &server{name: "gSOAP as it comes", process: process, addr: next()})
 	const rounds = 7
 	fmt.Printf("\nEcho of an order, %s and gSOAP %s, wrk with 8 connections, %d processors for server and load, best of %d rounds of 1 s\n",
 		runtime.Version(), gsoapVersion(b), runtime.NumCPU(), rounds)

@@ -4,9 +4,8 @@
  * It does what gSOAP's guide recommends for speed: threads that take
  * connections, connections that stay open, no multi-references (SOAP_XML_TREE).
  * The first argument says how answers are sent: "buffer" counts first, "store"
- * keeps the answer until it is complete, "chunk" sends pieces, and "plain" is
- * "buffer" with gSOAP's default, which looks for data that two places share. The
- * second is the number of threads. It listens on a port of its own choice, says which on its
+ * keeps the answer until it is complete, "chunk" sends pieces. The second is the
+ * number of threads. It listens on a port of its own choice, says which on its
  * standard output, and ends with its standard input.
  */
 #include <pthread.h>
@@ -67,13 +66,11 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN); /* of clients that go away */
 	if (argc != 3)
-		fail("usage: server buffer|store|chunk|plain threads");
+		fail("usage: server buffer|store|chunk threads");
 	if (strcmp(argv[1], "store") == 0)
 		out |= SOAP_IO_STORE;
 	else if (strcmp(argv[1], "chunk") == 0)
 		out |= SOAP_IO_CHUNK;
-	else if (strcmp(argv[1], "plain") == 0)
-		out &= ~SOAP_XML_TREE;
 	soap = soap_new2(SOAP_IO_KEEPALIVE | SOAP_C_UTFSTRING | SOAP_XML_TREE, out);
 	if (soap == NULL)
 		fail("out of memory");
