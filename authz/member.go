@@ -13,6 +13,7 @@ import (
 	"weak"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
 )
 
 // Has reports whether a caller, nil for an anonymous one, belongs to a role of the
@@ -28,7 +29,7 @@ func (rs *Roles) Has(ctx context.Context, id *authn.Identity, name string) (bool
 	if i, ok := rs.find(name); ok {
 		return rs.has(ctx, id, i)
 	}
-	switch fold(name) {
+	switch directory.FoldName(name) {
 	case Any:
 		return id != nil, nil
 	case Anonymous:
@@ -44,7 +45,7 @@ func (rs *Roles) Has(ctx context.Context, id *authn.Identity, name string) (bool
 	}
 	switch r.kind {
 	case plainRef:
-		if id != nil && slices.ContainsFunc(id.Roles, func(r string) bool { return fold(r) == fold(name) }) {
+		if id != nil && slices.ContainsFunc(id.Roles, func(r string) bool { return directory.FoldName(r) == directory.FoldName(name) }) {
 			return true, nil
 		}
 		rs.warnUnknown(ctx, name, "no role has that name, nor has the caller such a group; a group is written as DOMAIN\\name, SID or distinguished name")
@@ -75,7 +76,7 @@ func (rs *Roles) find(name string) (int32, bool) {
 	if i, ok := rs.byName[name]; ok {
 		return i, true
 	}
-	i, ok := rs.byName[fold(name)]
+	i, ok := rs.byName[directory.FoldName(name)]
 	return i, ok
 }
 
@@ -182,7 +183,7 @@ func nameKey(name string) string {
 	if dn, ok := foldDN(name); ok {
 		return dn
 	}
-	return foldName(name)
+	return directory.Fold(name)
 }
 
 // ofName returns the roles of a group by its name. It allocates nothing for usual
@@ -218,7 +219,7 @@ func (rs *Roles) member(id *authn.Identity) *member {
 func (rs *Roles) newMember(id *authn.Identity) *member {
 	m := &member{
 		roles: make([]uint64, len(rs.names)/64+1), sids: make([]authn.SID, 0, len(id.Groups)+2),
-		domain: fold(id.Domain), userSID: id.SID != "",
+		domain: directory.FoldName(id.Domain), userSID: id.SID != "",
 	}
 	grant := func(roles []int32) {
 		for _, r := range roles {
@@ -254,10 +255,10 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 		// that it seems to name, nor is one with an @ in no domain a UPN, or one
 		// with an equals sign an entry of a directory.
 		if id.Account != "" && !strings.Contains(id.Account, `\`) && (id.Domain != "" || !strings.ContainsAny(id.Account, "@=")) {
-			grant(rs.users[foldName(id.String())])
+			grant(rs.users[directory.Fold(id.String())])
 		}
 		if strings.Contains(id.UPN, "@") {
-			grant(rs.users[foldName(id.UPN)])
+			grant(rs.users[directory.Fold(id.UPN)])
 		}
 	}
 	for _, name := range id.Roles {
@@ -389,7 +390,7 @@ func (rs *Roles) warn(ctx context.Context, msg, name, cause string) {
 	if len(short) > 256 {
 		short = short[:256] + "..."
 	}
-	first, last := rs.unknown.first(msg + fold(short))
+	first, last := rs.unknown.first(msg + directory.FoldName(short))
 	if first {
 		rs.logger().LogAttrs(ctx, slog.LevelWarn, msg, slog.String("name", short), slog.String("cause", cause))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
 )
 
 // A Request is one thing that somebody wants to do.
@@ -158,7 +159,7 @@ func (p *Policy) Roles() *Roles { return p.roles }
 func collectGroups(e *Element, rs *Roles, groups map[string]string) (errs []error) {
 	for _, r := range e.Allow {
 		for _, name := range r.Roles {
-			if _, ok := rs.find(name); ok || fold(name) == Any || fold(name) == Anonymous {
+			if _, ok := rs.find(name); ok || directory.FoldName(name) == Any || directory.FoldName(name) == Anonymous {
 				continue
 			}
 			if parseGroup(name).kind == plainRef {
@@ -231,9 +232,9 @@ func (p *Policy) compileRule(r *Rule, foldPaths bool) (rule, error) {
 		switch {
 		case ok:
 			c.roles = append(c.roles, i)
-		case fold(name) == Any:
+		case directory.FoldName(name) == Any:
 			c.any = true
-		case fold(name) == Anonymous:
+		case directory.FoldName(name) == Anonymous:
 			c.anonymous = true
 		}
 	}

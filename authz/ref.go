@@ -2,10 +2,10 @@ package authz
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
 )
 
 // refKind is how a group or user is written.
@@ -70,30 +70,9 @@ var wellKnown = map[string]authn.SID{
 	`builtin\remote management users`:         "S-1-5-32-580",
 }
 
-// fold returns the form in which names are compared, as directory.FoldName does.
-func fold(s string) string { return foldName(strings.TrimSpace(s)) }
-
-func foldName(s string) string {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return strings.Map(foldRune, s)
-		}
-	}
-	return strings.ToLower(s)
-}
-
-// foldRune makes no letter beyond ASCII one of ASCII: admın is not admin.
-func foldRune(r rune) rune {
-	folded := unicode.ToLower(unicode.ToUpper(r))
-	if r >= utf8.RuneSelf && folded < utf8.RuneSelf {
-		return r
-	}
-	return folded
-}
-
 // parseGroup reads a group as people write it.
 func parseGroup(text string) ref {
-	if sid, ok := wellKnown[fold(text)]; ok {
+	if sid, ok := wellKnown[directory.FoldName(text)]; ok {
 		return ref{sidRef, text, string(sid)}
 	}
 	return parseRef(text)
@@ -117,9 +96,9 @@ func parseRef(text string) ref {
 		return ref{dnRef, text, key}
 	}
 	if domain, account, ok := strings.Cut(text, `\`); ok && domain != "" && account != "" {
-		return ref{nameRef, text, fold(text)}
+		return ref{nameRef, text, directory.FoldName(text)}
 	}
-	return ref{plainRef, text, fold(text)}
+	return ref{plainRef, text, directory.FoldName(text)}
 }
 
 // isSID reports whether s has the form of MS-DTYP 2.4.2.1.
@@ -152,7 +131,7 @@ func foldDN(s string) (string, bool) {
 	var out strings.Builder
 	for len(s) > 0 || out.Len() == 0 {
 		name, rest, ok := strings.Cut(s, "=")
-		name = fold(name)
+		name = directory.FoldName(name)
 		if !ok || !isAttribute(name) {
 			return "", false
 		}
@@ -162,7 +141,7 @@ func foldDN(s string) (string, bool) {
 		}
 		out.WriteString(name)
 		out.WriteByte('=')
-		for _, c := range []byte(foldName(value)) {
+		for _, c := range []byte(directory.Fold(value)) {
 			if strings.IndexByte(`,+"\<>;=`, c) >= 0 {
 				out.WriteByte('\\')
 			}

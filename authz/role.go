@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/soapward/soapward/directory"
 )
 
 // Built-in roles, which a table of roles does not define.
@@ -116,10 +118,10 @@ func NewRoles(c Config) (*Roles, error) {
 		if err := checkName(name); err != nil {
 			errs = append(errs, at(c.Roles[name].Source, err))
 		}
-		if j, ok := rs.byName[fold(name)]; ok {
+		if j, ok := rs.byName[directory.FoldName(name)]; ok {
 			errs = append(errs, at(c.Roles[name].Source, fmt.Errorf("role %q has the name of role %q", name, rs.names[j])))
 		}
-		rs.byName[fold(name)], rs.byName[name] = int32(i), int32(i)
+		rs.byName[directory.FoldName(name)], rs.byName[name] = int32(i), int32(i)
 	}
 	own := make([][]pending, len(rs.names))
 	in := make([][]int32, len(rs.names)) // by role: those directly in it
@@ -149,7 +151,7 @@ func checkName(name string) error {
 	switch {
 	case strings.TrimSpace(name) == "":
 		return errors.New("a role has no name")
-	case fold(name) == Any || fold(name) == Anonymous:
+	case directory.FoldName(name) == Any || directory.FoldName(name) == Anonymous:
 		return fmt.Errorf("role %q is built in: choose another name", name)
 	case parseGroup(name).kind != plainRef:
 		return fmt.Errorf("role %q has the form of a group: choose another name", name)
@@ -192,7 +194,7 @@ func (rs *Roles) addRole(i int32, r Role, shared map[string]*lookup) (own []pend
 		}
 	}
 	for _, name := range r.Roles {
-		j, ok := rs.byName[fold(name)]
+		j, ok := rs.byName[directory.FoldName(name)]
 		if !ok {
 			return nil, nil, fmt.Errorf("it holds the role %q, which does not exist%s", name, suggest(name, rs.names))
 		}
@@ -286,7 +288,7 @@ func (rs *Roles) logger() *slog.Logger {
 func suggest(name string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
-		if d := editDistance(fold(name), fold(k), distance); d < distance {
+		if d := editDistance(directory.FoldName(name), directory.FoldName(k), distance); d < distance {
 			best, distance = k, d
 		}
 	}

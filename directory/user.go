@@ -96,8 +96,10 @@ func (s State) String() string {
 // it and without regard to case. No letter beyond ASCII is the same as one of
 // ASCII: capitals of ı and ſ are I and S, and whoever may choose a name must not
 // become admin as admın.
-func FoldName(name string) string {
-	name = strings.TrimSpace(name)
+func FoldName(name string) string { return Fold(strings.TrimSpace(name)) }
+
+// Fold is FoldName for a name whose space is part of it.
+func Fold(name string) string {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
 			return strings.Map(foldRune, name)

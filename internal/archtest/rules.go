@@ -62,7 +62,7 @@ var ours = rules{
 		"./authn/session":       {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authn/hook":          {imports: []string{"./authn"}},
 
-		"./authz":                     {standardOnly: true, imports: []string{"./authn"}},
+		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
 		"./authz/integrated/security": {standardOnly: true, imports: []string{"./soap/...", "./soapserver", "./soapclient"}}, // generated
 
