@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 func TestParseDaily(t *testing.T) {
@@ -27,7 +29,7 @@ func TestDailyNext(t *testing.T) {
 	for _, zone := range []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago"} {
 		loc, err := time.LoadLocation(zone)
 		if err != nil {
-			t.Skipf("no time zones here: %v", err)
+			testenv.Skip(t, "no time zones here: "+err.Error())
 		}
 		for _, at := range []string{"00:00", "00:30", "01:30", "02:00", "02:30", "03:00", "23:59"} {
 			d, err := ParseDaily(at)

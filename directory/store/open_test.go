@@ -19,6 +19,7 @@ import (
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/internal/pgtest"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 // raw opens the database without a store.
@@ -159,7 +160,7 @@ func TestOpenIsolation(t *testing.T) {
 func TestAttackDatabaseReadByOthers(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("files have no such permissions here")
+		testenv.Skip(t, "files have no such permissions here")
 	}
 	dir := filepath.Join(t.TempDir(), "a b?c%41", "new")
 	c := store.Config{Driver: "sqlite", DSN: filepath.Join(dir, "soapward.db")}
@@ -194,7 +195,7 @@ func TestAttackDatabaseReadByOthers(t *testing.T) {
 func TestAttackDatabaseInOpenDirectory(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("files have no such permissions here")
+		testenv.Skip(t, "files have no such permissions here")
 	}
 	dir := filepath.Join(t.TempDir(), "open")
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 // Whoever can write a part of the configuration cannot wear the program out with
@@ -84,7 +86,7 @@ func TestAttackInlineSecret(t *testing.T) {
 func TestAttackConfigMode(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are those of Unix")
+		testenv.Skip(t, "modes are those of Unix")
 	}
 	dir := t.TempDir()
 	path, secret := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "s")
