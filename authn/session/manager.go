@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -208,9 +209,9 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 
 // limit says how long s lasts.
 func (m *Manager) limit(s *session, id *authn.Identity, remember bool) {
-	life := or(m.Absolute, DefaultAbsolute)
-	s.Idle = max(or(m.Idle, DefaultIdle), 0)
-	if kept := or(m.Remember, DefaultRemember); remember && kept > 0 {
+	life := cmp.Or(m.Absolute, DefaultAbsolute)
+	s.Idle = max(cmp.Or(m.Idle, DefaultIdle), 0)
+	if kept := cmp.Or(m.Remember, DefaultRemember); remember && kept > 0 {
 		s.Remember, s.Idle, life = true, 0, kept
 	}
 	s.Expires = s.Created.Add(life)
@@ -403,13 +404,6 @@ func (m *Manager) now() time.Time {
 		return m.Now()
 	}
 	return time.Now()
-}
-
-func or(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return d
 }
 
 func clip(s string) string {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -200,7 +201,7 @@ func endedUser(user string) ended {
 // now may last.
 func (m *Manager) markEnded(ctx context.Context, e ended, until time.Time) error {
 	now := m.now()
-	if last := now.Add(max(or(m.Absolute, DefaultAbsolute), or(m.Remember, DefaultRemember))); last.After(until) {
+	if last := now.Add(max(cmp.Or(m.Absolute, DefaultAbsolute), cmp.Or(m.Remember, DefaultRemember))); last.After(until) {
 		until = last
 	}
 	return m.Store.PutSession(ctx, &directory.Session{

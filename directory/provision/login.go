@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -326,7 +327,7 @@ func (l *login) fill(u *directory.User) bool {
 	case l.own || u.ID == 0:
 		// What the login says is all there is.
 		a = &directory.Account{
-			SID: l.id.SID, UPN: or(l.id.UPN, u.UPN), DN: u.DN, DisplayName: or(l.id.DisplayName, u.DisplayName),
+			SID: l.id.SID, UPN: cmp.Or(l.id.UPN, u.UPN), DN: u.DN, DisplayName: cmp.Or(l.id.DisplayName, u.DisplayName),
 			Email: u.Email, Phone: u.Phone, Groups: u.Groups,
 		}
 		if len(l.id.Groups) > 0 {
@@ -363,11 +364,4 @@ func wrap(what string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("provision: %s: %w", what, err)
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package form
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ var _ http.Handler = (*Form)(nil)
 
 // New returns a Form, or an error that says what is wrong with c.
 func New(c Config) (*Form, error) {
-	c.Path, c.Home = or(c.Path, DefaultPath), or(c.Home, "/")
+	c.Path, c.Home = cmp.Or(c.Path, DefaultPath), cmp.Or(c.Home, "/")
 	if c.Texts == nil {
 		c.Texts = []Texts{English(), German()}
 	}
@@ -226,11 +227,4 @@ func peer(r *http.Request) string {
 		return a.String()
 	}
 	return r.RemoteAddr
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

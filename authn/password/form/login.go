@@ -1,6 +1,7 @@
 package form
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -220,7 +221,7 @@ func verifierError(err error, user string) error {
 		}
 		c := *re // the verifier may hold on to its own
 		c.Mechanism = Mechanism
-		c.User = or(c.User, user)
+		c.User = cmp.Or(c.User, user)
 		return &c
 	case errors.Is(err, authn.ErrNoCredentials): // there were credentials
 		return refuse(authn.ReasonUnknownUser, user, nil)

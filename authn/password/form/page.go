@@ -2,6 +2,7 @@ package form
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -88,7 +89,7 @@ func (f *Form) insecure(w http.ResponseWriter, r *http.Request) {
 	f.write(w, r, http.StatusForbidden, p)
 }
 
-func (f *Form) style() string { return or(f.c.Style, styleSheet) }
+func (f *Form) style() string { return cmp.Or(f.c.Style, styleSheet) }
 
 // write is the only place that writes a page.
 func (f *Form) write(w http.ResponseWriter, r *http.Request, status int, p *Page) {
@@ -126,7 +127,7 @@ func (f *Form) write(w http.ResponseWriter, r *http.Request, status int, p *Page
 // policy is the Content-Security-Policy of the page: no scripts, one style sheet,
 // no other site.
 func policy(c *Config) string {
-	sum := sha256.Sum256([]byte(or(c.Style, styleSheet)))
+	sum := sha256.Sum256([]byte(cmp.Or(c.Style, styleSheet)))
 	style := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	more := []string{"img-src 'self' data:"}
 	if c.Template != nil {
