@@ -88,6 +88,8 @@ func fold(s string) string {
 	if name, ok := foldASCII(s); ok {
 		return name
 	}
+	// NFKD passes over what stands beside a byte that is not UTF-8.
+	s = string([]rune(s))
 	s = strings.ToLower(strings.ToUpper(norm.NFKD.String(s)))
 	s = strings.Map(func(r rune) rune {
 		switch {

@@ -98,6 +98,7 @@ func FuzzCanonical(f *testing.F) {
 	f.Add(`CORP\alice`)
 	f.Add("bjo\u0308rn@corp.test")
 	f.Add("\xff\x00@\\")
+	f.Add("\xf6\u03d2") // was folded otherwise than its capitals
 	n := Names{Domains: [][]string{{"CORP", "corp.test"}}}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := n.Canonical(s)
