@@ -40,7 +40,7 @@ type Decision struct {
 // its logins in the same way. Ref is a new one.
 func NewDecision(r *http.Request, id *Identity, err error) *Decision {
 	d := &Decision{
-		Time: time.Now(), Ref: newRef(),
+		Time: time.Now(), Ref: Ref(r.Context()),
 		Peer: peer(r), UserAgent: clip(r.UserAgent()),
 	}
 	if err == nil {

@@ -2,13 +2,10 @@ package authn
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -252,11 +249,3 @@ func readExpected(r *http.Request) {
 
 // noStore keeps a refusal, which differs between callers, out of caches.
 func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }
-
-// newRef returns what tells one refusal from others. It is no secret, and every
-// exchange begins with a refusal: one from crypto/rand would cost a system call.
-func newRef() string {
-	var b [8]byte
-	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
-	return hex.EncodeToString(b[:5])
-}

@@ -2,11 +2,8 @@ package authz
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -163,7 +160,7 @@ func (g *Guard) client(r *http.Request) netip.Addr {
 
 // refuse answers for an error of the policy. asked: it is known who calls.
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, s *scope, asked bool, err error) {
-	status, ref := StatusOf(err), newRef()
+	status, ref := StatusOf(err), authn.Ref(r.Context())
 	g.log(r.Context(), &s.req, asked, status, ref, err)
 	if g.Observe != nil {
 		g.Observe(r.Context(), &s.req, err)
@@ -215,12 +212,6 @@ func clip(s string) string {
 		return s[:256] + "..."
 	}
 	return s
-}
-
-func newRef() string {
-	var b [8]byte
-	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
-	return hex.EncodeToString(b[:5])
 }
 
 // Wrap returns next with the roles in its context, for IsInRole. It refuses
