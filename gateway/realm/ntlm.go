@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/ntlm/netlogon"
+	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/computer"
 	"github.com/soapward/soapward/gateway/config"
 )
@@ -77,4 +80,21 @@ func secrets(s config.Secret) func() ([]authn.Secret, error) {
 		v, err := s.Read()
 		return []authn.Secret{v}, err
 	}
+}
+
+// KeepsNTHash reports whether the NT hash of a user's password is kept, for the
+// user has a realm whose internal users log in by NTLM. Users of no realm may log
+// in at each.
+func KeepsNTHash(c *config.Config, u *directory.User) bool {
+	for name, r := range c.Realms {
+		if r.Internal != nil && r.Internal.NTLM && (u.Realm == "" || u.Realm == name || slices.Contains(r.Aliases, u.Realm)) {
+			return true
+		}
+	}
+	return false
+}
+
+// NTHash is the hash of a password for those users.
+func NTHash(password string) directory.NTHash {
+	return directory.NewNTHash(ntlm.HashPassword(password).Reveal())
 }
