@@ -24,8 +24,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/ntlm/winbind"
 	"github.com/soapward/soapward/authn/password/form"
 	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/authn/throttle"
@@ -40,6 +42,9 @@ type Options struct {
 	Store   *store.Store // nil: none is configured
 	Logger  *slog.Logger
 	Observe func(ctx context.Context, d *authn.Decision) // each login and refusal
+
+	testOnlyWinbind func() *winbind.Verifier // nil: that of the host
+	testOnlyNow     func() time.Time         // nil means time.Now; for the daily job
 }
 
 // A Set has the realms of a configuration. It is safe for concurrent use.
@@ -119,8 +124,18 @@ func (s *Set) takeOver(previous *Set) {
 			s.windows[key] = &window{Authenticator: w.Authenticator, realm: w.realm}
 		}
 	}
-	if previous.config.Sessions == s.config.Sessions {
-		maps.Copy(s.managers, previous.managers)
+	if previous.config.Sessions != s.config.Sessions {
+		return
+	}
+	for name, r := range s.realms {
+		if previous.realms[name] != r {
+			continue
+		}
+		for _, cookie := range []string{cookiePrefix + name, boundPrefix + name} {
+			if m := previous.managers[cookie]; m != nil {
+				s.managers[cookie] = m // with the evidence that it keeps
+			}
+		}
 	}
 }
 
