@@ -20,6 +20,3 @@ func (o Options) WithNow(now func() time.Time) Options {
 	o.testOnlyNow = now
 	return o
 }
-
-// Like is like.
-var Like = like
