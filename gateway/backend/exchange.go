@@ -324,7 +324,7 @@ func (x *exchange) deliver(c *conn) error {
 		return err
 	}
 	for _, f := range x.body.trailer {
-		if slices.Contains(h.trailer, f.name) && header[f.name] != nil {
+		if slices.Contains(h.trailer, f.name) {
 			header[f.name] = append(header[f.name], f.value)
 		}
 	}

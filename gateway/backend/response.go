@@ -41,16 +41,16 @@ func (h *head) read(b *reader) error {
 	if h.fields, err = parseFields(h.fields, rest); err != nil {
 		return err
 	}
-	coded := false
+	coded, written := false, ""
 	for i := range h.fields {
 		f := &h.fields[i]
 		switch f.name {
 		case "Content-Length":
 			n, ok := parseLength(f.value)
-			if !ok || h.length >= 0 && h.length != n {
+			if !ok || h.length >= 0 && f.value != written {
 				return protocolError("Content-Length is not one number")
 			}
-			h.length = n
+			h.length, written = n, f.value
 		case "Transfer-Encoding": // RFC 9112 6.1
 			if coded || !strings.EqualFold(f.value, "chunked") {
 				return protocolError("Transfer-Encoding is not chunked alone")
