@@ -159,7 +159,7 @@ type failure struct {
 }
 
 func (p *Proxy) refuse(x *exchange, f *failure) {
-	x.trail.Refuse(f.reason, f.err.Error())
+	x.note.Refuse(f.reason, f.err.Error())
 	if f.status == StatusClientGone {
 		x.w.WriteHeader(f.status)
 		return

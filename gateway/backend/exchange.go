@@ -28,15 +28,16 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // An exchange is one request and its answer.
 type exchange struct {
-	p     *Proxy
-	w     http.ResponseWriter
-	r     *http.Request
-	trail *trail.Trail
+	p    *Proxy
+	w    http.ResponseWriter
+	r    *http.Request
+	note *trail.Trail
 
-	buf     []byte // the request, with a small body
-	line    int    // length of what depends on the server
-	upgrade string // that the client asks for
-	private bool   // its connection is nobody else's: it may be logged in
+	buf     []byte   // the request, with a small body
+	line    int      // length of what depends on the server
+	upgrade string   // that the client asks for
+	trailer []string // names in the request's trailer
+	private bool     // its connection is nobody else's: it may be logged in
 	upload  *upload
 
 	head      head
@@ -45,7 +46,7 @@ type exchange struct {
 }
 
 func (x *exchange) begin(p *Proxy, w http.ResponseWriter, r *http.Request) {
-	x.p, x.w, x.r, x.trail = p, w, r, trail.From(r.Context())
+	x.p, x.w, x.r, x.note = p, w, r, trail.From(r.Context())
 }
 
 // control is for what few requests need.
@@ -78,13 +79,13 @@ func (x *exchange) serve() *failure {
 	var tried set
 	again := false
 	for {
-		x.trail.Backend = s.addr
+		x.note.Backend = s.addr
 		c, err := s.connect(r.Context(), again)
 		if err == nil {
 			f, stale := x.try(s, c)
 			if stale && !again {
 				again = true
-				x.trail.Retries++
+				x.note.Retries++
 				continue
 			}
 			return f
@@ -98,7 +99,7 @@ func (x *exchange) serve() *failure {
 		if next == nil {
 			return x.unreachable(s, err, len(p.servers))
 		}
-		x.trail.Retries++
+		x.note.Retries++
 		if s = next; x.retarget(s) != nil {
 			return &failure{http.StatusBadRequest, ReasonRequest, errors.New("the request cannot be passed on")}
 		}
@@ -152,7 +153,8 @@ func (x *exchange) build(s *server) *failure {
 		return &failure{http.StatusBadGateway, ReasonIdentity, fmt.Errorf("the backend cannot be told who the caller is: %w", err)}
 	}
 	if r.ContentLength < 0 {
-		b = p.appendTrailerNames(b, r)
+		x.trailer = p.trailerNames(r)
+		b = appendTrailerNames(b, x.trailer)
 	}
 	b = appendLength(b, r)
 	x.buf = b
@@ -220,7 +222,7 @@ func (x *exchange) try(s *server, c *conn) (f *failure, stale bool) {
 			(sent == 0 || isIdempotent(x.r.Method))
 		return x.noAnswer(s, err), stale
 	}
-	x.trail.BackendTime = time.Since(began)
+	x.note.BackendTime = time.Since(began)
 	if h.status == http.StatusSwitchingProtocols {
 		return x.tunnel(s, c), false
 	}
@@ -283,9 +285,9 @@ func (x *exchange) broken(s *server, err error) {
 	var gone clientError
 	switch {
 	case errors.As(err, &gone), x.r.Context().Err() != nil:
-		x.trail.Refuse(ReasonClient, "the client closed its connection within the answer")
+		x.note.Refuse(ReasonClient, "the client closed its connection within the answer")
 	default:
-		x.trail.Refuse(ReasonProtocol, fmt.Sprintf("backend %s: its answer breaks off: %v", s.url, err))
+		x.note.Refuse(ReasonProtocol, fmt.Sprintf("backend %s: its answer breaks off: %v", s.url, err))
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -21,7 +21,8 @@ const (
 
 // An upload sends a body on while the answer may come already.
 type upload struct {
-	done chan struct{}
+	done    chan struct{}
+	trailer []string // names
 
 	// Valid after done.
 	toServer   error
@@ -61,7 +62,7 @@ func (u *upload) clientErr() error {
 }
 
 func (x *exchange) startUpload(c *conn) {
-	u := &upload{done: make(chan struct{})}
+	u := &upload{done: make(chan struct{}), trailer: x.trailer}
 	x.upload = u
 	_ = x.control().EnableFullDuplex() // HTTP/2 needs it not
 	if x.p.timeout > 0 {
@@ -122,7 +123,7 @@ func (u *upload) run(p *Proxy, r *http.Request, c *conn) {
 		}
 		switch {
 		case errors.Is(err, io.EOF) && chunked:
-			if _, err := c.Write(p.appendTrailer([]byte("0\r\n"), r)); err != nil {
+			if _, err := c.Write(appendTrailer([]byte("0\r\n"), r, u.trailer)); err != nil {
 				u.toServer = err
 			}
 			return
@@ -195,7 +196,8 @@ func mayTrail(name string) bool {
 	return !hasPrefixFold(name, "If-")
 }
 
-// trailerNames are those of a request's trailer that go on.
+// trailerNames are those of a request's trailer that go on. Before the body was
+// read they are what was announced; net/http adds what was not.
 func (p *Proxy) trailerNames(r *http.Request) []string {
 	if len(r.Trailer) == 0 {
 		return nil
@@ -211,8 +213,8 @@ func (p *Proxy) trailerNames(r *http.Request) []string {
 	return names
 }
 
-func (p *Proxy) appendTrailerNames(b []byte, r *http.Request) []byte {
-	if names := p.trailerNames(r); len(names) > 0 {
+func appendTrailerNames(b []byte, names []string) []byte {
+	if len(names) > 0 {
 		b = append(append(append(b, "Trailer: "...), strings.Join(names, ", ")...), "\r\n"...)
 	}
 	return b
@@ -220,8 +222,8 @@ func (p *Proxy) appendTrailerNames(b []byte, r *http.Request) []byte {
 
 // appendTrailer writes the trailer, which net/http has read with the end of the
 // body, and the empty line.
-func (p *Proxy) appendTrailer(b []byte, r *http.Request) []byte {
-	for _, name := range p.trailerNames(r) {
+func appendTrailer(b []byte, r *http.Request, names []string) []byte {
+	for _, name := range names {
 		for _, v := range r.Trailer[name] {
 			if validValue(v) {
 				b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
