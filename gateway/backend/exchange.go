@@ -43,6 +43,7 @@ type exchange struct {
 	head      head
 	body      body
 	unflushed bool
+	begun     bool // the client has the head
 }
 
 func (x *exchange) begin(p *Proxy, w http.ResponseWriter, r *http.Request) {
@@ -265,8 +266,8 @@ func (x *exchange) readHead(c *conn) error {
 func (x *exchange) noAnswer(s *server, err error) *failure {
 	var bad protocolError
 	switch {
-	case x.upload != nil && x.upload.clientErr() != nil:
-		return uploadFailure(x.upload.clientErr())
+	case x.upload != nil && x.upload.clientErr(err) != nil:
+		return uploadFailure(x.upload.fromClient)
 	case x.r.Context().Err() != nil:
 		return x.clientGone()
 	case errors.As(err, &bad):
@@ -316,6 +317,7 @@ func (x *exchange) deliver(c *conn) error {
 	if x.upload != nil && !x.upload.complete() {
 		x.endClient()
 	}
+	x.begun = true
 	x.w.WriteHeader(h.status)
 	if x.body.framing == noBody {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,8 +54,12 @@ func (x *exchange) endClient() {
 	}
 }
 
-// clientErr is what went wrong with the client, as far as that is known.
-func (u *upload) clientErr() error {
+// clientErr is what went wrong with the client, if that is why err came of the
+// server's side.
+func (u *upload) clientErr(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		<-u.done // we closed it: here, or because the client is gone
+	}
 	if u.over() {
 		return u.fromClient
 	}
@@ -152,7 +157,9 @@ func frameChunk(b []byte, before int) []byte {
 func (x *exchange) endUpload(c *conn) bool {
 	u := x.upload
 	if !u.over() {
-		_ = x.control().Flush()
+		if x.begun {
+			_ = x.control().Flush()
+		}
 		grace := time.NewTimer(lingerGrace)
 		defer grace.Stop()
 		select {
