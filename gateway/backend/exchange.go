@@ -266,7 +266,7 @@ func (x *exchange) readHead(c *conn) error {
 func (x *exchange) noAnswer(s *server, err error) *failure {
 	var bad protocolError
 	switch {
-	case x.upload != nil && x.upload.clientErr(err) != nil:
+	case x.upload != nil && x.upload.clientErr(x.r.Context(), err) != nil:
 		return uploadFailure(x.upload.fromClient)
 	case x.r.Context().Err() != nil:
 		return x.clientGone()

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -56,9 +57,9 @@ func (x *exchange) endClient() {
 
 // clientErr is what went wrong with the client, if that is why err came of the
 // server's side.
-func (u *upload) clientErr(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		<-u.done // we closed it: here, or because the client is gone
+func (u *upload) clientErr(ctx context.Context, err error) error {
+	if errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
+		<-u.done // which closed it, and is about to end
 	}
 	if u.over() {
 		return u.fromClient
