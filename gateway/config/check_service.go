@@ -115,13 +115,10 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)
 	}
-	switch u := s.Upstream; {
-	case u == nil || u.URL.URL == nil:
+	if s.Upstream == nil {
 		d.failAt(s, "%s: want upstream: {url: URL}", path)
-	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Header == "" || u.Identity.JWT.Key.IsZero()):
-		d.failAt(u.Identity.JWT, "%s.upstream.identity.jwt: want header and key", path)
-	case u.Identity != nil && u.Identity.JWT == nil && u.Identity.Header == "":
-		d.failAt(u.Identity, "%s.upstream.identity: want header or jwt", path)
+	} else {
+		d.checkBackend(s.Upstream, path+".upstream")
 	}
 }
 

@@ -97,17 +97,11 @@ func (c *CallOut) decode(d *decoder, n *yaml.Node, path string) {
 	decodeStruct(d, n, (*plain)(c), path)
 }
 
-// Backend is where requests go, and what is said of the caller there.
-type Backend struct {
-	URL      URL       `yaml:"url"`
-	Identity *Identity `yaml:"identity"`
-	Timeout  Duration  `yaml:"timeout"` // zero: none
-}
-
 // Identity says how a backend learns who the caller is.
 type Identity struct {
-	Header string `yaml:"header"` // with the name
-	JWT    *JWT   `yaml:"jwt"`
+	Header  string           `yaml:"header"`  // with the name
+	Headers *IdentityHeaders `yaml:"headers"` // with what else is known
+	JWT     *JWT             `yaml:"jwt"`
 }
 
 // JWT is a signed token about the caller.
