@@ -65,6 +65,8 @@ type Monitor struct {
 	Timeout  time.Duration // of a Check; zero means 5 s
 	Logger   *slog.Logger  // nil means slog.Default()
 
+	looking sync.Mutex // one Look at a time
+
 	mu       sync.Mutex
 	results  map[string]Result
 	running  map[string]bool // Checks that have not come back
@@ -116,6 +118,8 @@ func (m *Monitor) Drain() {
 // Look runs all Checks once and returns when each has said something or its
 // time is over.
 func (m *Monitor) Look(ctx context.Context) {
+	m.looking.Lock()
+	defer m.looking.Unlock()
 	checks := m.Checks()
 	m.keep(checks)
 	var wg sync.WaitGroup
@@ -195,11 +199,7 @@ func (m *Monitor) keep(checks []Check) {
 func (m *Monitor) note(c Check, err error) {
 	now := time.Now()
 	m.mu.Lock()
-	before, ok := m.results[c.Name]
-	if !ok { // another Look found out that it is no more
-		m.mu.Unlock()
-		return
-	}
+	before := m.results[c.Name]
 	r := Result{Name: c.Name, Kind: c.Kind, Essential: c.Essential, State: Up, Since: before.Since, Checked: now}
 	if err != nil {
 		r.State, r.Error, r.Remedy = Down, clip(err.Error()), c.Remedy
