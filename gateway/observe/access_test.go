@@ -2,7 +2,6 @@ package observe
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -217,7 +216,7 @@ func FuzzLine(f *testing.F) {
 		}
 		for _, text := range []string{string(b), string(appendHex(nil, s, maxText, ' ')), printable(s, maxText)} {
 			if i := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }); i >= 0 {
-				t.Fatal(fmt.Sprintf("%q has what does not print at %d", text, i))
+				t.Fatalf("%q has what does not print at %d", text, i)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // the page
 	"encoding/base64"
@@ -83,6 +84,9 @@ func (o *Observer) pageData(now time.Time) *pageData {
 			d.Down++
 		}
 	}
+	slices.SortStableFunc(d.Report.Checks, func(a, b health.Result) int { // what is down first
+		return cmp.Compare(number(b.State == health.Down), number(a.State == health.Down))
+	})
 	if last.err != nil {
 		d.Refused = clip(last.err.Error(), 4096)
 	}
