@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
@@ -120,38 +121,9 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 		d.failAt(s, "%s: want upstream: {url: URL}", path)
 	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Header == "" || u.Identity.JWT.Key.IsZero()):
 		d.failAt(u.Identity.JWT, "%s.upstream.identity.jwt: want header and key", path)
+	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Lifetime < Duration(10*time.Second) || u.Identity.JWT.Lifetime > Duration(24*time.Hour)):
+		d.failAt(&u.Identity.JWT.Lifetime, "%s.upstream.identity.jwt.lifetime is %v: want 10s to 24h", path, u.Identity.JWT.Lifetime.Std())
 	case u.Identity != nil && u.Identity.JWT == nil && u.Identity.Header == "":
 		d.failAt(u.Identity, "%s.upstream.identity: want header or jwt", path)
-	}
-}
-
-func (d *decoder) checkUpstream(c *Config, u *Upstream, path string) {
-	if u.URL.URL == nil {
-		d.failAt(u, "%s: want url", path)
-	}
-	if len(u.ActAs) == 0 {
-		d.failAt(u, "%s: want act_as, a list of caller, service and fixed: the first that can be is taken", path)
-	}
-	for i := range u.ActAs {
-		as := &u.ActAs[i]
-		switch {
-		case slices.Contains(u.ActAs[:i], *as):
-			d.failAt(as, "%s: %s is there twice", index(path+".act_as", i), *as)
-		case *as == AsService && u.Service == nil, *as == AsFixed && u.Fixed == nil:
-			d.failAt(as, "%s: %s wants an account: %s.%s", index(path+".act_as", i), *as, path, *as)
-		}
-	}
-	if u.OnDoubleHop == DoubleHopNext && len(u.ActAs) == 1 {
-		d.failAt(&u.OnDoubleHop, "%s.on_double_hop: next wants another in act_as", path)
-	}
-	d.checkRoles(c, u.AllowedRoles, path+".allowed_roles")
-	for _, a := range []*Account{u.Service, u.Fixed} {
-		switch {
-		case a == nil:
-		case (a.Principal == "") == (a.User == ""):
-			d.failAt(a, "%s: an account wants one of principal and user", path)
-		case (a.Keytab == "") == a.Password.IsZero():
-			d.failAt(a, "%s: an account wants one of keytab and password", path)
-		}
 	}
 }
