@@ -126,7 +126,7 @@ func reasonOf(ctx context.Context, err error) string {
 		return reasonKDC
 	case errors.As(err, &kdc), errors.Is(err, authn.ErrBadCredentials), errors.Is(err, authclient.ErrNTLMNotAllowed):
 		return reasonAccount
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case errors.As(err, &dial) && (dial.Op == "dial" || dial.Op == "proxyconnect"):
 		return reasonDown
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return reasonTimeout

@@ -48,7 +48,7 @@ type world struct {
 	ntlm *ntlm.Accounts
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, more ...string) *world {
 	t.Helper()
 	k, err := kdc.New(kdc.Config{Realm: "CORP.TEST", NetBIOS: "CORP"})
 	if err != nil {
@@ -62,7 +62,7 @@ func newWorld(t testing.TB) *world {
 		{Name: "other", Password: "pw-other", SPNs: []string{"HTTP/other.corp.test"}},
 	}
 	local := []ntlm.Account{{Name: "svc", Password: authn.NewSecret("pw-svc")}, {Name: "fix", Password: authn.NewSecret("pw-fix")}}
-	for n, name := range append([]string{"alice", "bob"}, many()...) {
+	for n, name := range append([]string{"alice", "bob"}, more...) {
 		accounts = append(accounts, kdc.Account{Name: name, Password: "pw-" + name, RID: uint32(5000 + n)})
 	}
 	for _, a := range accounts {
