@@ -110,8 +110,8 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 		d.checkPath(&e.Path, e.Path, at+".path")
 		d.checkSettings(c, &e.Settings, s, at)
 	}
-	if s.Custom != nil && s.Custom.Call.URL == nil {
-		d.failAt(s.Custom, "%s.custom: want call: URL", path)
+	if s.Custom != nil {
+		d.checkCustom(s.Custom, path+".custom")
 	}
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)

@@ -78,7 +78,16 @@ type Sessions struct {
 	Absolute Duration `yaml:"absolute"`
 	Remember Duration `yaml:"remember"` // "keep me logged in"
 
-	// AllowInsecureHTTP leaves Secure off cookies, for development.
+	// TLSAtProxy says that a trusted proxy in front ends TLS, so that passwords
+	// are taken from it, and cookies are Secure, although it sends plain HTTP.
+	TLSAtProxy bool `yaml:"tls_at_proxy"`
+
+	// AllowEvidence keeps what callers can be passed on with, Kerberos tickets and
+	// passwords, in memory while their sessions last.
+	AllowEvidence bool `yaml:"allow_evidence"`
+
+	// AllowInsecureHTTP leaves Secure off cookies, and takes passwords over plain
+	// HTTP, for development.
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http"`
 }
 

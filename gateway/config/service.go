@@ -13,6 +13,18 @@ type Settings struct {
 
 	// Networks are from where requests are taken; others get 403.
 	Networks []Network `yaml:"networks"`
+
+	// Session begins a session at the login, which later requests go by; nil is
+	// inherited.
+	Session *bool `yaml:"session"`
+
+	// ChannelBindingHash are the certificates that a load balancer presents where
+	// TLS ends there.
+	ChannelBindingHash []CertHash `yaml:"channel_binding_hash"`
+
+	// AllowForwarded takes NTLM through proxies that keep one connection for each
+	// client. One that does not mixes its clients up. Nil is inherited.
+	AllowForwarded *bool `yaml:"allow_forwarded"`
 }
 
 // A Binding says what is demanded of channel bindings.
@@ -68,11 +80,15 @@ type Element struct {
 	Path      string `yaml:"path"`
 }
 
-// CallOut asks a server who the caller is.
+// CallOut is the login custom of a service: one of a server that says who the
+// caller is, of tokens, and of keys.
 type CallOut struct {
 	Call    URL      `yaml:"call"`
 	Timeout Duration `yaml:"timeout"`
 	Cache   Duration `yaml:"cache"` // zero: none
+
+	JWT     *Bearer  `yaml:"jwt"`
+	APIKeys []APIKey `yaml:"api_keys"`
 }
 
 func (c *CallOut) decode(d *decoder, n *yaml.Node, path string) {
