@@ -229,8 +229,12 @@ var reserved = []string{
 }
 
 func (d *decoder) checkIdentity(id *Identity, path string) {
-	if j := id.JWT; j != nil && (j.Header == "" || j.Key.IsZero()) {
+	switch j := id.JWT; {
+	case j == nil:
+	case j.Header == "" || j.Key.IsZero():
 		d.failAt(j, "%s.jwt: want header and key", path)
+	case j.Lifetime < Duration(10*time.Second) || j.Lifetime > Duration(24*time.Hour):
+		d.failAt(&j.Lifetime, "%s.jwt.lifetime is %v: want 10s to 24h", path, j.Lifetime.Std())
 	}
 	var headers map[string]string
 	if id.Headers != nil {

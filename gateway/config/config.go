@@ -27,6 +27,9 @@ type Config struct {
 	Realms map[string]*Realm `yaml:"realms"`
 	Roles  map[string]*Role  `yaml:"roles"`
 
+	// Tokens are those that tell backends of callers.
+	Tokens Tokens `yaml:"identity"`
+
 	// Defaults are the settings that services inherit.
 	Defaults  Settings             `yaml:"defaults"`
 	Services  map[string]*Service  `yaml:"services"`
@@ -199,6 +202,7 @@ func defaults() *Config {
 			User:    []ThrottleRule{{3, Duration(30 * time.Second)}, {6, 30 * minute}},
 			Address: []ThrottleRule{{20, 5 * minute}, {50, hour}},
 		},
+		Tokens:    Tokens{Issuer: "soapward"},
 		Passwords: Passwords{MinLength: 12, MemoryKiB: 19 << 10, Passes: 2},
 	}
 }
