@@ -111,8 +111,7 @@ func (p *Publisher) endpoint(r *http.Request) *endpoint {
 	e.origin = *origin(r, p.trusted)
 	if u := p.service.PublicURL.URL; u != nil {
 		e.origin.Scheme, e.origin.Host = u.Scheme, u.Host
-	}
-	if !hostName.MatchString(e.origin.Host) {
+	} else if !hostName.MatchString(e.origin.Host) {
 		return nil
 	}
 	return e

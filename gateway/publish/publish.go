@@ -36,7 +36,8 @@ type Publisher struct {
 	paths    *paths
 	ops      []Operation
 	title    string
-	text     string
+	text     string               // what the page says of it
+	home     *url.URL             // address in the description; nil: none
 	docs     map[string]*document // by what they are asked for; nil: none
 	unfolded error                // why there is no ?singleWsdl
 	ready    cache
@@ -121,6 +122,13 @@ func (p *Publisher) describe(d *wsdl.Definitions) {
 	p.ops = operations(d)
 	if len(d.Services) > 0 && p.service.Title == "" {
 		p.title = d.Services[0].Name.Local
+	}
+	for _, s := range d.Services {
+		for _, port := range s.Ports {
+			if u, err := url.Parse(port.Location); p.home == nil && err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+				p.home = u
+			}
+		}
 	}
 	if p.text == "" {
 		p.text = d.Doc

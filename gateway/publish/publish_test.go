@@ -209,7 +209,10 @@ func TestAddress(t *testing.T) {
 		{"path needs escapes", nil, "", "http://gw.test/hr/a%20b%3F?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/hr/a%20b%3F"},
 		{"server elsewhere", func(s *config.Service) { s.Match.Path = "/people/" }, "", "http://gw.test/people/x?wsdl", nil, "http://gw.test/people/x", "http://gw.test/people/x"},
 		{
-			"server below a path", func(s *config.Service) { s.Match.Path = "/Service.asmx"; s.Upstream.URL.URL = parse(t, "http://10.0.0.7:8080/hr/") }, "",
+			"server below a path", func(s *config.Service) {
+				s.Match.Path = "/Service.asmx"
+				s.Upstream.URL.URL = parse(t, "http://10.0.0.7:8080/hr/")
+			}, "",
 			"http://gw.test/Service.asmx?wsdl", nil, "http://gw.test/Service.asmx", "http://gw.test/Service.asmx",
 		},
 		{"host only", func(s *config.Service) { s.Match = config.Match{Host: "gw.test"} }, "", "http://gw.test/?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/"},
@@ -368,4 +371,3 @@ func TestAll(t *testing.T) {
 		}
 	}
 }
-
