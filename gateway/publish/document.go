@@ -33,6 +33,7 @@ type source struct {
 	places []place
 	refs   map[int]*source // that elements refer to, by where these begin
 	out    *document
+	apart  bool // it is not put into another one
 }
 
 // read makes the documents of a description ready to be looked at. Those that

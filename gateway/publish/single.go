@@ -11,8 +11,9 @@ import (
 )
 
 // single makes one document of all: the schemas go into wsdl:types, and what
-// imported WSDLs hold beside that of the main one. An error says why that cannot
-// be.
+// imported WSDLs hold beside that of the main one. That of the prefix xml stays
+// where it is, as zeep asks w3.org for it where an import does not say where. An
+// error says why that cannot be.
 func single(list []*source) (*document, error) {
 	main := list[0]
 	if len(list) == 1 {
@@ -20,7 +21,10 @@ func single(list []*source) (*document, error) {
 	}
 	f := &folder{e: &pieces{doc: &document{query: "singlewsdl"}}}
 	for _, s := range list {
+		s.apart = s.name.isSchema() && s.Namespace == wire.XML
 		switch {
+		case s.apart:
+			continue
 		case s.name.isWSDL() && s.Namespace != main.Namespace:
 			return nil, fmt.Errorf("it is written in several namespaces, %q and %q", main.Namespace, s.Namespace)
 		case s.name.isSchema() && s.name.space != wire.XSD:
@@ -137,9 +141,9 @@ func (f *folder) fold() {
 	at := 0
 	switch {
 	case l.types != nil:
-		main.cut(f.e, 0, l.types.end)
+		main.cut(f.e, 0, l.types.tag)
 		f.schemas()
-		at = l.types.end
+		at = l.types.tag
 	default:
 		at = l.tag
 		if c := l.children; len(c) > 0 && c[0].name == (root{wsdlSpace, "documentation"}) {
@@ -163,10 +167,14 @@ func (f *folder) fold() {
 	f.e.add(main.text[l.end:])
 }
 
-// schemas adds those of all documents but the first.
+// schemas adds those of all documents but the first: those that others import
+// come before these, since zeep looks for what it has not seen yet elsewhere.
 func (f *folder) schemas() {
-	for i, s := range f.sources[1:] {
-		l := f.layouts[i+1]
+	for i, s := range slices.Backward(f.sources) {
+		l := f.layouts[i]
+		if i == 0 {
+			continue
+		}
 		if s.name.isSchema() {
 			f.move(s, l.span)
 		}
@@ -232,7 +240,8 @@ func (s *source) dropped(el span) bool {
 // cut is copy for one document: what refers to a document is left out.
 func (s *source) cut(e *pieces, from, to int) {
 	for _, p := range s.places {
-		if p.kind != kindReference || p.from < from || p.to > to || s.refs[p.element] == nil {
+		ref := s.refs[p.element]
+		if p.kind != kindReference || p.from < from || p.to > to || ref == nil || ref.apart {
 			continue
 		}
 		start, end := p.element, p.end
