@@ -109,6 +109,7 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 		d.checkPath(&e.Path, e.Path, at+".path")
 		d.checkSettings(c, &e.Settings, s, at)
 	}
+	d.checkPublish(s, path)
 	if s.Custom != nil {
 		d.checkCustom(s.Custom, path+".custom")
 	}

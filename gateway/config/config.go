@@ -34,6 +34,8 @@ type Config struct {
 	Defaults  Settings             `yaml:"defaults"`
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
+
+	Publish Publish `yaml:"publish"`
 }
 
 // A Listener is where the gateway takes requests.

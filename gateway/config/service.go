@@ -64,6 +64,12 @@ type Service struct {
 	Elements []Element `yaml:"elements"` // with settings of their own
 	Custom   *CallOut  `yaml:"custom"`
 	Upstream *Backend  `yaml:"upstream"`
+
+	// How it is shown to those who use it.
+	Publish     Publishing `yaml:"publish"`
+	PublicURL   URL        `yaml:"public_url"` // in place of what Match says of it
+	Title       string     `yaml:"title"`
+	Description string     `yaml:"description"`
 }
 
 // Match says which requests are for a service.
