@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -8,10 +9,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 // TestAttackGatewayNTLMOnKerberosOnly: NTLM where only Kerberos is listed is
@@ -222,15 +225,40 @@ func TestAttackGatewayDisabledUser(t *testing.T) {
 	c := w.config(strings.Replace(both, "realms:", "throttle: {user: [{failures: 2, block: 1h}], address: [{failures: 200, block: 1h}]}\nrealms:", 1))
 	s := w.set(c, nil)
 	w.user(c, "staff", "dora")
-	u, err := w.store.User(t.Context(), "dora")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.State = directory.DisabledByOperator
-	if err := w.store.UpdateUser(t.Context(), u); err != nil {
-		t.Fatal(err)
-	}
 	srv := w.serve(c, s, "staff")
+	connection := oneConnection(t, srv.Client())
+	if status := loginOver(t, connection, srv.URL, "dora"); status != 200 {
+		t.Fatalf("before: %d", status)
+	}
+	with := w.serve(c, s, "session")
+	tickets := w.client(with, w.kerberos("alice"))
+	key := sessionOf(t, w, with.URL, tickets)
+	for _, name := range []string{"dora", `CORP\alice`} {
+		u, err := w.store.User(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.State = directory.DisabledByOperator
+		if err := w.store.UpdateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := testenv.Poll(ctx, func() error {
+		if status, _ := leg(t, connection, srv.URL, nil); status != 401 {
+			return fmt.Errorf("the connection: %d, want 401", status)
+		}
+		if got := ask(t, with.Client(), "GET", with.URL, "Cookie", key.Name+"="+key.Value); !strings.HasPrefix(got, "401") {
+			return fmt.Errorf("the session: %s, want 401", got)
+		}
+		if got := get(t, tickets, with.URL); strings.HasPrefix(got, "200") {
+			return fmt.Errorf("a new ticket: %s", got)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 	status := 0
 	for range 3 {
 		status = loginOver(t, oneConnection(t, srv.Client()), srv.URL, "dora")

@@ -175,6 +175,11 @@ func loginsOf(c *config.Config) (all []listed) {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
+		if u := c.Upstreams[name]; len(u.Login) > 0 {
+			all = append(all, listed{"upstreams." + name + ".login", u.Login})
+		}
+	}
 	if inherited {
 		all = append(all, listed{"defaults.login", c.Defaults.Login})
 	}
