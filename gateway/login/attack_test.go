@@ -114,7 +114,7 @@ func TestAttackGatewayUserOfAnotherRealm(t *testing.T) {
 }
 
 // sessionOf logs in to a service, and returns the value of its session.
-func sessionOf(t *testing.T, w *world, url string, c *http.Client) *http.Cookie {
+func sessionOf(t testing.TB, w *world, url string, c *http.Client) *http.Cookie {
 	t.Helper()
 	resp, err := c.Get(url)
 	if err != nil {
@@ -271,7 +271,7 @@ func TestAttackGatewayDisabledUser(t *testing.T) {
 var hidden = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
 
 // page opens the login page as a browser does, and returns the token of its form.
-func page(t *testing.T, c *http.Client, u string) (string, string) {
+func page(t testing.TB, c *http.Client, u string) (string, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", u, nil)
 	if err != nil {
@@ -291,7 +291,7 @@ func page(t *testing.T, c *http.Client, u string) (string, string) {
 }
 
 // post sends the form.
-func post(t *testing.T, c *http.Client, u, token, user, pw, back string) *http.Response {
+func post(t testing.TB, c *http.Client, u, token, user, pw, back string) *http.Response {
 	t.Helper()
 	resp, err := c.PostForm(u, url.Values{"csrf": {token}, "user": {user}, "password": {pw}, "return": {back}})
 	if err != nil {
@@ -301,7 +301,7 @@ func post(t *testing.T, c *http.Client, u, token, user, pw, back string) *http.R
 	return resp
 }
 
-func browser(t *testing.T, c *http.Client) *http.Client {
+func browser(t testing.TB, c *http.Client) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // ask makes a call with headers, given in pairs.
-func ask(t *testing.T, c *http.Client, method, url string, header ...string) string {
+func ask(t testing.TB, c *http.Client, method, url string, header ...string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestCustomKeys(t *testing.T) {
 }
 
 // token makes a JWT signed by key.
-func token(t *testing.T, key ed25519.PrivateKey, claims map[string]any) string {
+func token(t testing.TB, key ed25519.PrivateKey, claims map[string]any) string {
 	t.Helper()
 	part := func(v any) string {
 		b, err := json.Marshal(v)
@@ -220,7 +220,7 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
-func mustURL(t *testing.T, text string) *url.URL {
+func mustURL(t testing.TB, text string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(text)
 	if err != nil {

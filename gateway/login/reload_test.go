@@ -22,7 +22,7 @@ func (s *swapped) set(h http.Handler)                               { s.Store(&h
 func (s *swapped) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.Load()).ServeHTTP(w, r) }
 
 // oneConnection makes calls over one connection and adds nothing to them.
-func oneConnection(t *testing.T, c *http.Client) *http.Client {
+func oneConnection(t testing.TB, c *http.Client) *http.Client {
 	t.Helper()
 	tr := c.Transport.(*http.Transport).Clone()
 	tr.MaxConnsPerHost = 1
@@ -31,7 +31,7 @@ func oneConnection(t *testing.T, c *http.Client) *http.Client {
 }
 
 // leg sends a message of a handshake, and returns the status and the server's.
-func leg(t *testing.T, c *http.Client, url string, message []byte, header ...string) (int, []byte) {
+func leg(t testing.TB, c *http.Client, url string, message []byte, header ...string) (int, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
 	if err != nil {
@@ -63,7 +63,7 @@ func initiatorAs(user string) *ntlm.Initiator {
 	return &ntlm.Initiator{Credential: ntlm.Credential{User: user, Password: authn.NewSecret(marked + user)}}
 }
 
-func step(t *testing.T, i *ntlm.Initiator, in []byte) []byte {
+func step(t testing.TB, i *ntlm.Initiator, in []byte) []byte {
 	t.Helper()
 	out, _, err := i.Step(t.Context(), in)
 	if err != nil {

@@ -50,7 +50,7 @@ services:
 `
 
 // loginOver makes an NTLM login by hand, and returns the status of its last leg.
-func loginOver(t *testing.T, c *http.Client, u, user string) int {
+func loginOver(t testing.TB, c *http.Client, u, user string) int {
 	t.Helper()
 	i := initiatorAs(user)
 	_, challenge := leg(t, c, u, step(t, i, nil))
