@@ -115,7 +115,9 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)
 	}
+	d.checkForwardAuth(c, s, path)
 	switch u := s.Upstream; {
+	case s.ForwardAuth && (u == nil || u.URL.URL == nil):
 	case u == nil || u.URL.URL == nil:
 		d.failAt(s, "%s: want upstream: {url: URL}", path)
 	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Header == "" || u.Identity.JWT.Key.IsZero()):

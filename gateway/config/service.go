@@ -52,6 +52,13 @@ type Service struct {
 	Elements []Element `yaml:"elements"` // with settings of their own
 	Custom   *CallOut  `yaml:"custom"`
 	Upstream *Backend  `yaml:"upstream"`
+
+	// CaseInsensitivePaths compares paths of elements and rules without regard to
+	// case, as a server on Windows behind the gateway does.
+	CaseInsensitivePaths bool `yaml:"case_insensitive_paths"`
+
+	SOAP        SOAP `yaml:"soap"`
+	ForwardAuth bool `yaml:"forward_auth"` // another proxy asks, and passes on
 }
 
 // Match says which requests are for a service.
