@@ -107,6 +107,7 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 			d.failAt(e, "%s: want one of operation and path", at)
 		}
 		d.checkPath(&e.Path, e.Path, at+".path")
+		d.checkElementPath(s, e, at)
 		d.checkSettings(c, &e.Settings, s, at)
 	}
 	if s.Custom != nil && s.Custom.Call.URL == nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -34,6 +35,18 @@ func (s *SOAP) decode(d *decoder, n *yaml.Node, path string) {
 // ForwardAuth answers other proxies that ask whether they may pass a request on.
 type ForwardAuth struct {
 	Proxies []Network `yaml:"proxies"` // who may ask
+}
+
+// checkElementPath looks whether requests of the service can have the path of an
+// element.
+func (d *decoder) checkElementPath(s *Service, e *Element, at string) {
+	path, below := e.Path, strings.TrimRight(s.Match.Path, "/")
+	if s.CaseInsensitivePaths {
+		path, below = strings.ToLower(path), strings.ToLower(below)
+	}
+	if e.Path != "" && path != below && !strings.HasPrefix(path, below+"/") {
+		d.failAt(&e.Path, "%s.path is %q: want a path below that of the service, %q: the service gets no others", at, clip(e.Path), clip(s.Match.Path))
+	}
 }
 
 // checkForwardAuth looks at a service whose requests pass another proxy.

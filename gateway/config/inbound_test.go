@@ -63,6 +63,7 @@ func TestInboundErrors(t *testing.T) {
 		{"operation", "    forward_auth: true", "    forward_auth: true\n    allow: [{operation: Pay, roles: [any]}]", "services.web.allow[0]: a service with forward_auth cannot have operations"},
 		{"element", "    forward_auth: true", "    forward_auth: true\n    elements: [{operation: Pay, roles: [any]}]", "unknown key"},
 		{"operation of an element", "    forward_auth: true", "    forward_auth: true\n    elements: [{operation: Pay, networks: [10.0.0.0/8]}]", "services.web.elements[0]: a service with forward_auth cannot have operations"},
+		{"path of another service", "/hr/in/", "/web/in/", `services.hr.elements[0].path is "/web/in/": want a path below that of the service, "/hr/"`},
 		{"no upstream", "    forward_auth: true", "    login: [none]", "services.web: want upstream"},
 	}
 	for _, tt := range tests {

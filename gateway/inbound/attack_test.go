@@ -137,6 +137,7 @@ func TestAttackOperation(t *testing.T) {
 		{"end tag of another element", xmlType, "", envelope("<h:Get></h:Pay><h:Pay></h:Get>"), 400, "end tag"},
 		{"no element", xmlType, "", envelope(""), 400, "empty"},
 		{"empty body, element behind", xmlType, "", envelope("") + "<h:Pay/>", 400, "reference"},
+		{"no message, other type", "application/json", `"urn:hr/Pay"`, "{}", 400, "without a message"},
 		{"no message", xmlType, `"urn:hr/Pay"`, "", 400, "without a message"},
 		{"not an envelope", xmlType, "", "<h:Pay xmlns:h='urn:hr'/>", 400, "envelope"},
 		{"not XML", xmlType, "", "hello", 400, "reference"},

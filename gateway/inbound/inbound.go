@@ -341,11 +341,14 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	ch, _ := s.policy.Setting(&c.req, settingChain).(*chain)
-	if ch == nil {
+	switch {
+	case ch != nil:
+		ch.ServeHTTP(w, r)
+	case s == h.own:
+		h.refuse(w, r, c, refusal{status: http.StatusNotFound, code: noService, text: "not found", cause: errNoLogin, hint: "defaults.login says how callers log in there"})
+	default:
 		h.refuse(w, r, c, refusal{status: http.StatusForbidden, code: denied, cause: errNoLogin})
-		return
 	}
-	ch.ServeHTTP(w, r)
 }
 
 // look finds out the operation, once.
@@ -389,7 +392,7 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 		if !h.look(w, r, c) {
 			return
 		}
-		if m.rules && !hasBody(r) && r.Method == http.MethodPost && unquote(r.Header.Get("Soapaction")) != "" {
+		if m.rules && c.found.operation == "" && unquote(r.Header.Get("Soapaction")) != "" {
 			h.refuse(w, r, c, refusalOf(&messageError{cause: errNoMessage}))
 			return
 		}

@@ -75,9 +75,13 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f refu
 	if f.status >= 500 {
 		level = slog.LevelError
 	}
+	q := &authz.Request{Client: authn.ClientAddr(r), Method: r.Method, Host: r.Host, Path: r.URL.Path}
+	if c != nil && c.req.Host != "" { // it may be about another request
+		q = &c.req
+	}
 	attrs := []slog.Attr{
 		slog.String("ref", ref), slog.Int("status", f.status), slog.String("reason", f.code),
-		slog.String("peer", authn.ClientAddr(r).String()), slog.String("method", clip(r.Method)), slog.String("host", clip(r.Host)), slog.String("path", clip(r.URL.Path)),
+		slog.String("peer", q.Client.String()), slog.String("method", clip(q.Method)), slog.String("host", clip(q.Host)), slog.String("path", clip(q.Path)),
 		slog.Any("user", authn.FromContext(ctx)),
 	}
 	if c != nil && c.service != nil {

@@ -39,9 +39,9 @@ type scanner struct {
 	root  bool
 
 	quote  byte
-	run    int // of - in a comment, ] in CDATA, ? in an instruction
-	length int // of a name
-	hash   maphash.Hash
+	run    int    // of - in a comment, ] in CDATA, ? in an instruction
+	name   []byte // that began in what was written before
+	seed   maphash.Seed
 	open   []uint64 // hashes of the names of open elements
 	token  [8]byte  // what follows "<!"
 	tokens int
@@ -68,8 +68,11 @@ const (
 	afterEndName
 )
 
+// seed makes names that nobody can choose to have the same hash.
+var seed = maphash.MakeSeed()
+
 func newScanner(first int, multiref bool) *scanner {
-	s := &scanner{first: first, multiref: multiref, open: make([]uint64, 0, 16)}
+	s := &scanner{first: first, multiref: multiref, seed: seed, open: make([]uint64, 0, 16)}
 	if multiref {
 		s.attr = make([]byte, 0, 32)
 	}
@@ -116,6 +119,20 @@ func (s *scanner) write(b []byte) error {
 				return errMarkup
 			}
 			continue
+		case inName, inEndName:
+			n, err := s.readName(b[i:])
+			if err != nil {
+				return err
+			}
+			i += n
+			continue
+		case inTag:
+			if !s.more {
+				i += plain(b[i:])
+				if i == len(b) {
+					return nil
+				}
+			}
 		}
 		if err := s.byte(b[i]); err != nil {
 			return err
@@ -173,10 +190,10 @@ func (s *scanner) skip(b []byte) int {
 func (s *scanner) byte(c byte) error {
 	switch s.state {
 	case afterLess:
+		s.name = s.name[:0]
 		switch {
 		case c == '/':
-			s.state, s.length = inEndName, 0
-			s.hash.Reset()
+			s.state = inEndName
 		case c == '!':
 			s.state, s.tokens = afterBang, 0
 		case c == '?':
@@ -184,26 +201,12 @@ func (s *scanner) byte(c byte) error {
 		case isSpace(c) || c == '>' || c == '<' || c == '&':
 			return errMarkup
 		default:
-			s.state, s.length = inName, 1
-			s.hash.Reset()
-			_ = s.hash.WriteByte(c)
+			s.state = inName
+			s.name = append(s.name, c)
 			return s.begin()
 		}
 	case afterBang:
 		return s.bang(c)
-	case inName:
-		switch {
-		case isSpace(c) || c == '/' || c == '>':
-			s.open = append(s.open[:s.depth-1], s.hash.Sum64())
-			s.state = inTag
-			return s.byte(c)
-		case c == '<':
-			return errMarkup
-		}
-		if s.length++; s.length > maxName {
-			return errName
-		}
-		_ = s.hash.WriteByte(c)
 	case inTag:
 		return s.tag(c)
 	case afterSlash:
@@ -214,19 +217,6 @@ func (s *scanner) byte(c byte) error {
 			return err
 		}
 		s.pop()
-	case inEndName:
-		switch {
-		case c == '>' || isSpace(c):
-			if s.depth == 0 || s.open[s.depth-1] != s.hash.Sum64() {
-				return errEndTag
-			}
-			s.state = afterEndName
-			return s.byte(c)
-		}
-		if s.length++; s.length > maxName {
-			return errName
-		}
-		_ = s.hash.WriteByte(c)
 	case afterEndName:
 		switch {
 		case c == '>':
@@ -237,6 +227,52 @@ func (s *scanner) byte(c byte) error {
 	}
 	return nil
 }
+
+// readName reads a name, or a part of one, and returns how long that was.
+func (s *scanner) readName(b []byte) (n int, err error) {
+	for n < len(b) && !nameEnd[b[n]] {
+		n++
+	}
+	if len(s.name)+n > maxName {
+		return 0, errName
+	}
+	if n == len(b) {
+		s.name = append(s.name, b...)
+		return n, nil
+	}
+	if b[n] == '<' {
+		return 0, errMarkup
+	}
+	name := b[:n]
+	if len(s.name) > 0 {
+		s.name = append(s.name, name...)
+		name = s.name
+	}
+	hash := maphash.Bytes(s.seed, name)
+	if s.state == inName {
+		s.open = append(s.open[:s.depth-1], hash)
+		s.state = inTag
+		return n, nil
+	}
+	if s.depth == 0 || s.open[s.depth-1] != hash || b[n] == '/' {
+		return 0, errEndTag
+	}
+	s.state = afterEndName
+	return n, nil
+}
+
+// nameEnd are the characters behind a name in a tag.
+var nameEnd = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, '/': true, '>': true, '<': true}
+
+// plain returns how much at the start of b means nothing in a start tag.
+func plain(b []byte) (n int) {
+	for n < len(b) && !tagMark[b[n]] {
+		n++
+	}
+	return n
+}
+
+var tagMark = [256]bool{'"': true, '\'': true, '>': true, '/': true, '<': true}
 
 // bang takes what follows "<!".
 func (s *scanner) bang(c byte) error {
