@@ -212,7 +212,6 @@ func (h *Handler) askedRequest(r *http.Request, o *original, path string) *http.
 
 // identityHeaders are what a proxy is told of the caller.
 type identityHeaders struct {
-	service   string
 	user      string
 	tokenName string
 	token     func(ctx context.Context, id *authn.Identity, service string) (string, error)

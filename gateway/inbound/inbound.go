@@ -96,7 +96,6 @@ type Handler struct {
 	logger   *slog.Logger
 	observer func(ctx context.Context, r *authz.Request, err error)
 	shared   map[string]http.Handler // below /.soapward/, for everybody
-	page     http.Handler            // list of services, or nil
 	forward  *forwardAuth            // nil: off
 }
 
