@@ -17,7 +17,7 @@ import (
 // checkSite refuses flags that make no sense with a URL.
 func (f *doctorFlags) checkSite(cmd *cobra.Command) error {
 	if _, err := site.ParseURL(f.url); err != nil {
-		return usagef(cmd, "%s", strings.TrimPrefix(err.Error(), "site: "))
+		return usagef(cmd, "%s; a keytab is --keytab FILE", strings.TrimPrefix(err.Error(), "site: "))
 	}
 	switch {
 	case f.offline || len(f.names) > 0 || len(f.kdcs) > 0 || f.controller != "":
@@ -86,7 +86,7 @@ func (f *doctorFlags) siteConfig(cmd *cobra.Command) (site.Config, error) {
 		if f.krb5conf != "" {
 			return cfg, err
 		}
-		cfg.Kerberos, cfg.NoKerberos = nil, strings.TrimPrefix(err.Error(), "kerberos: ") // a finding
+		cfg.Kerberos, cfg.NoKerberos, err = nil, strings.TrimPrefix(err.Error(), "kerberos: "), nil // a finding
 	}
 	switch {
 	case f.keytab != "":

@@ -38,18 +38,24 @@ type sitePrinter struct {
 func printSite(w io.Writer, st terminal.Style, r *site.Report) error {
 	p := &sitePrinter{newFindingPrinter(w, st), r}
 	p.Line(p.Paint(terminal.Bold, "Service") + " " + oneLine(r.URL))
-	last := ""
+	last, fine := "", true
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if name := sectionOf(f.ID); name != last {
 			last = name
 			p.heading(name, "")
+			fine = true
 		}
-		if f.Severity == doctor.Good {
-			p.fine(f)
+		if f.Severity != doctor.Good {
+			p.finding(f)
+			fine = false
 			continue
 		}
-		p.finding(f)
+		if !fine {
+			p.Line("")
+			fine = true
+		}
+		p.fine(f)
 	}
 	p.said()
 	p.Line("")

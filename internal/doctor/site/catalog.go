@@ -135,7 +135,7 @@ var catalog = []Entry{
 	{"binding.required", good, "the server demands the channel binding", ""},
 	{"binding.checked", note, "the server checks the channel binding of clients that send one, and takes logins without", "demand it once all clients send it (extended protection: required; soapward: channel_binding: required)"},
 	{"binding.unchecked", risk, "the server takes a login that is bound to another TLS connection", "switch extended protection on: a login can be passed on to this server by whoever it was meant for"},
-	{"binding.not-probed", note, "channel bindings were not tried", "add --probe-binding, with https and a login that works"},
+	{"binding.not-probed", note, "channel bindings were not tried", "add --probe-binding"},
 
 	// What comes after.
 	{"hop.ntlm", note, "after NTLM the server cannot call on as the caller", "use Kerberos for callers whose identity is to be passed on; or the service's account needs protocol transition (S4U2Self)"},

@@ -14,15 +14,13 @@ import (
 // ask sends the first request, which has no login, and reports whether the
 // server asks for one of Windows.
 func (s *site) ask(ctx context.Context) bool {
-	l, err := s.dial(ctx)
+	a, err := s.getOnce(ctx)
 	if err != nil {
-		s.report.found("http.no-answer", cleanError(err))
-		return false
-	}
-	defer l.close()
-	a, err := l.get(ctx, "")
-	if err != nil {
-		s.report.found("http.no-answer", cleanError(err))
+		id := "http.no-answer"
+		if t := s.report.TLS; t != nil && t.ALPN == "h2" {
+			id = "http.h2-only" // not all refuse HTTP/1.1 as early as in TLS
+		}
+		s.report.found(id, cleanError(err))
 		return false
 	}
 	s.first = a
@@ -43,6 +41,16 @@ func (s *site) ask(ctx context.Context) bool {
 	return asks
 }
 
+// getOnce asks without a login, on a connection of its own.
+func (s *site) getOnce(ctx context.Context) (*answer, error) {
+	l, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	return l.get(ctx, "")
+}
+
 // judge says what the first answer means.
 func (s *site) judge(a *answer) bool {
 	r := s.report
@@ -56,7 +64,7 @@ func (s *site) judge(a *answer) bool {
 		s.judgeRedirect(a)
 	case a.status < 300 && loginForm(a.body):
 		r.found("http.login-page", status+", a page with a password field")
-	case a.status < 300:
+	case a.status < 300 || a.status == http.StatusMethodNotAllowed:
 		r.found("http.anonymous", status)
 	case a.status == http.StatusForbidden:
 		r.found("http.forbidden", status)

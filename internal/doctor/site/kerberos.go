@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ func (s *site) tickets(ctx context.Context) {
 	if !s.offers(schemeNegotiate) {
 		s.report.found("krb.not-offered", "it offers "+strings.Join(s.report.HTTP.Schemes, ", "))
 		return
+	}
+	if net.ParseIP(s.url.Hostname()) != nil && s.cfg.User == "" {
+		return // url.address has said it
 	}
 	k := &Kerberos{SPN: clean(s.spn()), KDCs: []doctor.KDC{}}
 	s.report.Kerberos = k
@@ -88,8 +92,8 @@ func (s *site) newClient() bool {
 		}
 		s.client = nil
 		s.report.found("krb.no-tickets", why)
-		k.Realm = clean(krb.DefaultRealm)
-		return krb.DefaultRealm != ""
+		k.Realm = clean(likelyRealm(&krb, s.url.Hostname()))
+		return k.Realm != ""
 	}
 	k.Client = clean(s.client.Principal())
 	if i := strings.LastIndexByte(k.Client, '@'); i >= 0 {
@@ -132,6 +136,18 @@ func realmOf(c *kerberos.Config, host string) (string, bool) {
 		}
 		rest = rest[1:]
 	}
+}
+
+// likelyRealm is the realm of a host if that is plain: by [domain_realm], or
+// because it is in the domain of the default realm.
+func likelyRealm(c *kerberos.Config, host string) string {
+	if r, ok := realmOf(c, host); ok {
+		return r
+	}
+	if c.DefaultRealm != "" && strings.HasSuffix(strings.ToLower(host), "."+strings.ToLower(c.DefaultRealm)) {
+		return c.DefaultRealm
+	}
+	return ""
 }
 
 func (s *site) checkRealm() {
@@ -257,6 +273,9 @@ func (s *site) noTicket(err error) {
 	k := s.report.Kerberos
 	var refused *kerberos.KDCError
 	if errors.As(err, &refused) && (refused.Code == codeNoService || refused.Code == codeNotUnique) {
+		if net.ParseIP(s.url.Hostname()) != nil {
+			return // url.address has said it
+		}
 		f := s.report.found("spn.unknown", clean(refused.Name))
 		f.Subjects = []string{k.SPN}
 		spn := doctor.SPNWord(k.SPN)

@@ -171,7 +171,7 @@ func (s *site) accepted(ctx context.Context, mech string, x *exchange) {
 			s.report.found("login.no-mutual", "there is no token in its answer")
 		}
 	}
-	if x.answer.status >= 400 {
+	if x.answer.status >= 400 && x.answer.status != http.StatusMethodNotAllowed { // SOAP services may take POST only
 		s.report.found("login.status", mech+": "+status)
 	}
 }
@@ -250,13 +250,7 @@ func (s *site) legs(ctx context.Context, l *link, i authn.Initiator, mech, schem
 // if somebody had.
 func (s *site) checkShared(ctx context.Context) {
 	for range ntlmConnections {
-		l, err := s.dial(ctx)
-		if err != nil {
-			return
-		}
-		a, err := l.get(ctx, "")
-		l.close()
-		if err == nil && a.status != http.StatusUnauthorized && a.status < 500 {
+		if a, err := s.getOnce(ctx); err == nil && a.status != http.StatusUnauthorized && a.status < 500 {
 			s.report.found("conn.shared", fmt.Sprintf("a request without a login on a new connection was answered with %d, and with 401 before the login on another", a.status))
 			return
 		}
@@ -270,7 +264,7 @@ func (s *site) probeBinding(ctx context.Context, mech, scheme string, works bool
 		return // with the other mechanism
 	}
 	if !s.cfg.ProbeBinding || !works || s.url.Scheme != "https" || ctx.Err() != nil {
-		if !s.report.Has("binding.not-probed") && works {
+		if !s.report.Has("binding.not-probed") && works && s.url.Scheme == "https" {
 			s.report.found("binding.not-probed", "a login without one, or with a wrong one, counts as a failed login where it is refused")
 		}
 		return

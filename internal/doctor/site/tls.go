@@ -36,7 +36,7 @@ func (s *site) checkTLS(ctx context.Context) bool {
 	if l.state.NegotiatedProtocol != "h2" {
 		return true
 	}
-	one, err := s.dial(ctx)
+	one, err := s.dial(ctx) // which offers HTTP/1.1 only
 	if err != nil {
 		s.report.found("http.h2-only", cleanError(err))
 		return false
