@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -283,7 +284,7 @@ func TestAttackDoctorHostileServer(t *testing.T) {
 			return true
 		}},
 		{"many schemes", "http.other-schemes", func(_ int, _ *http.Request, c net.Conn) bool {
-			_, _ = io.WriteString(c, "HTTP/1.1 401 No\r\nWWW-Authenticate: "+strings.Repeat("A B,", 30000)+"\r\nContent-Length: 0\r\n\r\n")
+			_, _ = io.WriteString(c, "HTTP/1.1 401 No\r\nWWW-Authenticate: "+manySchemes()+"\r\nContent-Length: 0\r\n\r\n")
 			return true
 		}},
 		{"text that steers terminals", "http.no-answer", func(_ int, _ *http.Request, c net.Conn) bool {
@@ -336,6 +337,14 @@ func TestAttackDoctorHostileServer(t *testing.T) {
 			if strings.Contains(string(b), `\u001b`) || strings.Contains(string(b), "\u202e") {
 				t.Errorf("%s", b)
 			}
+			for name, why := range map[string]string{
+				"header without end": "longer than anybody means it", "line without end": "longer than anybody means it",
+				"interim answers without end": "interim answers without end",
+			} { // and not for the time that it took
+				if tt.name == name && !strings.Contains(list(r), why) {
+					t.Errorf("no %q in %s", why, list(r))
+				}
+			}
 			if tt.name == "a challenge for ever" {
 				if r.OK || len(r.Logins) != 1 {
 					t.Error(list(r))
@@ -345,6 +354,14 @@ func TestAttackDoctorHostileServer(t *testing.T) {
 			want(t, r, tt.breaks)
 		})
 	}
+}
+
+func manySchemes() string {
+	var b strings.Builder
+	for n := range 20000 {
+		fmt.Fprintf(&b, "S%d x,", n)
+	}
+	return b.String()
 }
 
 // foreverChallenge is a challenge that never changes (MS-NLMP 2.2.1.2).
