@@ -10,6 +10,8 @@ type Error struct {
 	File         string
 	Line, Column int    // from 1; zero if the text is not the cause
 	Text         string // what is wrong, and what is wanted
+
+	file int // its number, in the order in which files are read
 }
 
 func (e *Error) Error() string {
