@@ -119,7 +119,7 @@ func (d *decoder) err() error {
 	slices.SortStableFunc(d.errs, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	out := &Errors{List: d.errs, More: d.more}
+	out := &Errors{List: d.errs, More: d.more, Files: d.files}
 	if n := len(out.List); n > maxErrors {
 		out.List, out.More = out.List[:maxErrors], out.More+n-maxErrors
 	}

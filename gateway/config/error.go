@@ -29,6 +29,9 @@ const maxErrors = 20
 type Errors struct {
 	List []*Error
 	More int // that were left out
+
+	// Files are those that were read, the one that Load was given first.
+	Files []string
 }
 
 func (e *Errors) Error() string {

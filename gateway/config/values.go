@@ -107,6 +107,9 @@ func (v Address) Split() (network, address string) {
 	return "tcp", string(v)
 }
 
+// Unix returns the path of a Unix socket.
+func (v Address) Unix() (path string, ok bool) { return strings.CutPrefix(string(v), unixScheme) }
+
 // maxSocketPath is what all systems take of a path (sun_path), with its end.
 const maxSocketPath = 104
 
