@@ -340,6 +340,9 @@ func (c *change) commit(next *generation) {
 		next.start(context.Background())
 	}
 	for _, s := range c.removed {
+		if s.started {
+			defer func() { <-s.done }() // so that the address can be opened again
+		}
 		g.ends.Go(func() {
 			// What is in flight takes its time, as it would without a reload, but
 			// does not hold up the stop of the process.
