@@ -43,6 +43,10 @@ type Options struct {
 	// NoWatch does not look for files that change: only Reload reads them again.
 	NoWatch bool
 
+	// InForce is told of each configuration that is put into force. Nil tells
+	// nobody.
+	InForce func(*config.Config)
+
 	testOnlyParts func(*Gateway) parts // in place of the real ones
 }
 
@@ -67,6 +71,7 @@ type Gateway struct {
 	inherited *listen.Inherited
 	parts     parts
 	watch     bool
+	inForce   func(*config.Config)
 
 	current  atomic.Pointer[generation]
 	stopping atomic.Bool
@@ -91,7 +96,7 @@ var ErrStopping = errors.New("gateway: it is stopping")
 // New makes a Gateway of a configuration that was loaded from a file, and opens
 // its addresses. An address that cannot be opened is a *listen.Error.
 func New(c *config.Config, file string, o Options) (*Gateway, error) {
-	g := &Gateway{file: file, log: o.Logger, watch: !o.NoWatch, tried: c.Files,
+	g := &Gateway{file: file, log: o.Logger, watch: !o.NoWatch, inForce: o.InForce, tried: c.Files,
 		servers: make(map[config.Address]*server), removed: make(map[*server]bool),
 		failed: make(chan error, 1)}
 	g.quit, g.endWait = context.WithCancel(context.Background())
@@ -175,6 +180,9 @@ func (g *Gateway) replace(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	change.commit(next)
+	if g.inForce != nil {
+		g.inForce(c)
+	}
 	for _, w := range next.warnings {
 		g.log.Warn("configuration", slog.String("warning", w))
 	}

@@ -171,7 +171,7 @@ func defaults() *Config {
 	const minute, hour, day = Duration(time.Minute), Duration(time.Hour), Duration(24 * time.Hour)
 	return &Config{
 		Shutdown: Shutdown{Grace: Duration(30 * time.Second)},
-		Log:      Log{Level: LogInfo},
+		Log:      Log{Level: LevelInfo},
 		Store:    Store{KeepLogins: 90 * day},
 		Sessions: Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
 		Throttle: Throttle{

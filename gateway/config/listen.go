@@ -49,23 +49,23 @@ type Shutdown struct {
 
 // Log says what is written for operators.
 type Log struct {
-	Level  LogLevel  `yaml:"level"`
+	Level  Level     `yaml:"level"`
 	Format LogFormat `yaml:"format"` // empty: text on a terminal, else json
 }
 
-// A LogLevel is the least that is written.
-type LogLevel string
+// A Level is the least important one that is logged.
+type Level string
 
 // Levels.
 const (
-	LogDebug LogLevel = "debug"
-	LogInfo  LogLevel = "info"
-	LogWarn  LogLevel = "warn"
-	LogError LogLevel = "error"
+	LevelDebug Level = "debug"
+	LevelInfo  Level = "info"
+	LevelWarn  Level = "warn"
+	LevelError Level = "error"
 )
 
-func (LogLevel) choices() []string {
-	return []string{string(LogDebug), string(LogInfo), string(LogWarn), string(LogError)}
+func (Level) choices() []string {
+	return []string{string(LevelDebug), string(LevelInfo), string(LevelWarn), string(LevelError)}
 }
 
 // A LogFormat is that of a line.
