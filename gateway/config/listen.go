@@ -40,44 +40,15 @@ func (t *TLS) Pairs() []KeyPair {
 type Admin struct {
 	Addr Address `yaml:"addr"`
 	TLS  *TLS    `yaml:"tls"`
+
+	// Networks are those from which requests are taken, besides this machine.
+	Networks []Network `yaml:"networks"`
 }
 
 // Shutdown says how the gateway stops.
 type Shutdown struct {
 	Grace Duration `yaml:"grace"` // that requests in flight have to end
 }
-
-// Log says what is written for operators.
-type Log struct {
-	Level  Level     `yaml:"level"`
-	Format LogFormat `yaml:"format"` // empty: text on a terminal, else json
-}
-
-// A Level is the least important one that is logged.
-type Level string
-
-// Levels.
-const (
-	LevelDebug Level = "debug"
-	LevelInfo  Level = "info"
-	LevelWarn  Level = "warn"
-	LevelError Level = "error"
-)
-
-func (Level) choices() []string {
-	return []string{string(LevelDebug), string(LevelInfo), string(LevelWarn), string(LevelError)}
-}
-
-// A LogFormat is that of a line.
-type LogFormat string
-
-// Formats.
-const (
-	LogText LogFormat = "text"
-	LogJSON LogFormat = "json"
-)
-
-func (LogFormat) choices() []string { return []string{string(LogText), string(LogJSON)} }
 
 // maxCertificates is how many a listener may have.
 const maxCertificates = 1000
