@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/authn/session"
+	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -85,4 +86,45 @@ func TestAttackGatewaySessionEnded(t *testing.T) {
 	}
 	now = now.Add(reread)
 	gone("ended at another node")
+}
+
+// TestAttackGatewayBlockHeeded: a block of an address counts at once where it was
+// made, and within a moment at other nodes; for users it always does.
+func TestAttackGatewayBlockHeeded(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	under := throttle.NewMemory(0)
+	c := &cachedBlocks{Store: under, testOnlyNow: func() time.Time { return now }}
+	blocked := func(keys ...string) bool {
+		t.Helper()
+		b, err := c.BlockOf(t.Context(), now, keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b != nil
+	}
+	block := func(s throttle.Store, key string) {
+		t.Helper()
+		if err := s.SetBlock(t.Context(), directory.Block{Key: key, From: now, Until: now.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const here, there, user = "address 192.0.2.1", "address 192.0.2.2", "user dora at 192.0.2.2"
+	if blocked(here) || blocked(there) {
+		t.Fatal("blocked from the beginning")
+	}
+	if block(c, here); !blocked(here) {
+		t.Error("a block that was made here does not count at once")
+	}
+	_ = blocked(user) // of a client without an address
+	if block(under, user); !blocked(there, user) || !blocked(user) {
+		t.Error("the block of a user does not count at once")
+	}
+	block(under, there)
+	if now = now.Add(heedBlocks); !blocked(there) {
+		t.Error("a block of another node does not count after a moment")
+	}
+	if _, err := under.Unblock(t.Context(), there); err != nil || blocked(there) {
+		t.Errorf("a block that was lifted still counts, %v", err)
+	}
 }

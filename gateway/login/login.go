@@ -67,6 +67,7 @@ type memory struct {
 	sessions *session.Memory
 	failures *throttle.Memory
 	clients  *clients
+	blocks   *cachedBlocks // nil without a store
 }
 
 // New opens the realms. It asks nobody: a domain controller that is away is found
@@ -87,6 +88,9 @@ func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 		s.memory = previous.memory
 	} else {
 		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients)}
+		if o.Store != nil {
+			s.memory.blocks = &cachedBlocks{Store: o.Store}
+		}
 		previous = nil // all that is in it goes by another store
 	}
 	s.limit = s.limiter(throttle.Names{})
