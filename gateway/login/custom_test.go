@@ -228,3 +228,31 @@ func mustURL(t testing.TB, text string) *url.URL {
 	}
 	return u
 }
+
+// Who is asked for a custom login is looked for, and not asked.
+func TestProviderChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	there := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was asked") }))
+	t.Cleanup(there.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	c := w.config(fmt.Sprintf(`
+listen: [{addr: ":443"}]
+services:
+  a: {match: {path: /a}, upstream: {url: "http://127.0.0.1"}, login: [custom], custom: {call: "%[1]s/x"}}
+  b: {match: {path: /b}, upstream: {url: "http://127.0.0.1"}, login: [custom], custom: {jwt: {jwks: "%[2]s/k", issuer: i, audience: [x]}}}
+`, there.URL, gone.URL))
+	got := make(map[string]bool)
+	for _, k := range w.set(c, nil).Checks() {
+		got[k.Name] = k.Run(t.Context()) == nil
+	}
+	for name, want := range map[string]bool{
+		"service a: call-out " + strings.TrimPrefix(there.URL, "http://"): true,
+		"service b: keys of " + strings.TrimPrefix(gone.URL, "http://"):   false,
+	} {
+		if up, ok := got[name]; !ok || up != want {
+			t.Errorf("%s: listed %v, up %v, want %v; of %v", name, ok, up, want, got)
+		}
+	}
+}
