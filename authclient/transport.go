@@ -54,6 +54,9 @@ type Transport struct {
 	IdleTimeout          time.Duration // of a connection; zero means 60 s
 	MaxReplayBody        int64         // bytes of a body without GetBody kept to send it again; zero means 4 MiB
 
+	// Replay keeps such bodies in another way. Nil means as MaxReplayBody says.
+	Replay *Replay
+
 	once    sync.Once
 	base    *http.Transport
 	tunnels *http.Transport // for tunnels that are made by us
@@ -94,11 +97,7 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 	if x.server.credential == nil && x.route.credential == nil {
 		return t.anonymous(req, x.route)
 	}
-	limit := t.MaxReplayBody
-	if limit == 0 {
-		limit = defaultMaxReplayBody
-	}
-	if x.body, err = newRequestBody(req, limit); err != nil {
+	if err := x.prepare(); err != nil {
 		return nil, err
 	}
 	defer x.body.close()

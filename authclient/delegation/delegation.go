@@ -135,7 +135,7 @@ func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclie
 	} else {
 		cred, method, err = d.asCaller(ctx, e, id, u)
 	}
-	if err == nil || u == nil || u.Service == nil || !e.decidedHere() || ctx.Err() != nil {
+	if err == nil || u == nil || u.Service == nil || !e.DecidedHere() || ctx.Err() != nil {
 		d.observe(ctx, begin, method, e, err)
 		return cred, method, err
 	}

@@ -27,10 +27,15 @@ type Config struct {
 	Realms map[string]*Realm `yaml:"realms"`
 	Roles  map[string]*Role  `yaml:"roles"`
 
+	// Tokens are those that tell backends of callers.
+	Tokens Tokens `yaml:"identity"`
+
 	// Defaults are the settings that services inherit.
 	Defaults  Settings             `yaml:"defaults"`
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
+
+	Publish Publish `yaml:"publish"`
 }
 
 // A Listener is where the gateway takes requests.
@@ -82,7 +87,16 @@ type Sessions struct {
 	Absolute Duration `yaml:"absolute"`
 	Remember Duration `yaml:"remember"` // "keep me logged in"
 
-	// AllowInsecureHTTP leaves Secure off cookies, for development.
+	// TLSAtProxy says that a trusted proxy in front ends TLS, so that passwords
+	// are taken from it, and cookies are Secure, although it sends plain HTTP.
+	TLSAtProxy bool `yaml:"tls_at_proxy"`
+
+	// AllowEvidence keeps what callers can be passed on with, Kerberos tickets and
+	// passwords, in memory while their sessions last.
+	AllowEvidence bool `yaml:"allow_evidence"`
+
+	// AllowInsecureHTTP leaves Secure off cookies, and takes passwords over plain
+	// HTTP, for development.
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http"`
 }
 
@@ -190,6 +204,7 @@ func defaults() *Config {
 			User:    []ThrottleRule{{3, Duration(30 * time.Second)}, {6, 30 * minute}},
 			Address: []ThrottleRule{{20, 5 * minute}, {50, hour}},
 		},
+		Tokens:    Tokens{Issuer: "soapward"},
 		Passwords: Passwords{MinLength: 12, MemoryKiB: 19 << 10, Passes: 2},
 	}
 }

@@ -88,8 +88,9 @@ var ours = rules{
 		"./gateway/health":   {standardOnly: true},
 		"./gateway/identity": {imports: []string{"./authn", "./gateway/config"}},
 		"./gateway/listen":   {imports: []string{"./authn", "./authn/iwa", "./gateway/config"}},
+		"./gateway/realm":    {imports: []string{"./authn/...", "./directory/...", "./gateway/config"}},
 		"./gateway/login": {imports: []string{
-			"./authn/...", "./authz", "./authclient", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/trail",
+			"./authn/...", "./authz", "./authclient", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./gateway/trail",
 		}},
 		"./gateway/backend": {imports: []string{"./authn", "./gateway/config", "./gateway/health", "./gateway/identity", "./gateway/trail"}},
 		"./gateway/publish": {imports: []string{"./authn", "./gateway/config", "./soap/...", "./wsdl"}},
