@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"strconv"
@@ -104,7 +105,11 @@ func (o *Observer) pageData(now time.Time) *pageData {
 		s := c.Services[name]
 		one := pageService{Name: name, Match: s.Match.Host + s.Match.Path}
 		if s.Upstream != nil {
-			one.Backend = place(s.Upstream.URL)
+			var servers []string
+			for _, u := range s.Upstream.Servers() {
+				servers = append(servers, place(u.URL))
+			}
+			one.Backend = strings.Join(servers, ", ")
 		}
 		login := s.Login
 		if len(login) == 0 {
@@ -115,19 +120,26 @@ func (o *Observer) pageData(now time.Time) *pageData {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
 		u := c.Upstreams[name]
+		server := place(u.URL.URL)
+		if server == "" {
+			server = string(u.Mode)
+		}
 		var as []string
 		for _, a := range u.ActAs {
 			as = append(as, string(a))
 		}
-		d.Upstreams = append(d.Upstreams, pageUpstream{name, string(u.Listen), place(u.URL), strings.Join(as, ", ")})
+		d.Upstreams = append(d.Upstreams, pageUpstream{name, string(u.Listen), server, strings.Join(as, ", ")})
 	}
 	return d
 }
 
 // place is a URL without its query, in which somebody may have put a key.
-func place(u config.URL) string {
-	if u.URL == nil {
+func place(u *url.URL) string {
+	switch {
+	case u == nil:
 		return ""
+	case u.Scheme == "unix":
+		return "unix:" + u.Path
 	}
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
