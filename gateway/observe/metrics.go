@@ -297,7 +297,9 @@ func (n *now) Collect(c chan<- prometheus.Metric) {
 		return
 	}
 	for _, p := range n.pools() {
-		gauge(descPool, float64(p.Active), p.Name, string(p.Kind), "active")
+		if p.Active >= 0 {
+			gauge(descPool, float64(p.Active), p.Name, string(p.Kind), "active")
+		}
 		gauge(descPool, float64(p.Idle), p.Name, string(p.Kind), "idle")
 	}
 }

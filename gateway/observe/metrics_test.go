@@ -28,7 +28,7 @@ func busy(t *testing.T) (*Observer, *buffer) {
 	down := health.Check{Name: "realm corp: dc", Kind: health.DomainController, Run: func(context.Context) error { return errors.New("down") }}
 	ob, log, _ := observer(t, `access_log: {file: off}`, Options{
 		Checks: func() []health.Check { return []health.Check{up, down} },
-		Pools:  func() []Pool { return []Pool{{"hr", health.Backend, 2, 5}} },
+		Pools:  func() []Pool { return []Pool{{"hr", health.Backend, 2, 5}, {"sharepoint", health.Upstream, -1, 3}} },
 	})
 	ob.monitor.Look(t.Context())
 	ob.SetOperations(map[string][]string{"hr": {"{urn:hr}Pay"}})
@@ -83,6 +83,7 @@ func TestMetrics(t *testing.T) {
 		`soapward_dependency_up{kind="domain controller",name="realm corp: dc"} 0`,
 		`soapward_pool_connections{kind="backend",name="hr",state="idle"} 5`,
 		`soapward_pool_connections{kind="backend",name="hr",state="active"} 2`,
+		`soapward_pool_connections{kind="upstream",name="sharepoint",state="idle"} 3`,
 		`soapward_ready 1`,
 		`soapward_config_last_reload_successful 1`,
 		`soapward_access_log_dropped_total 0`,
@@ -95,6 +96,9 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics have no %s", want)
 		}
+	}
+	if strings.Contains(text, `name="sharepoint",state="active"`) {
+		t.Error("a number that nobody knows is in the metrics")
 	}
 	if strings.Contains(text, "alice") {
 		t.Error("a user is in the metrics")
