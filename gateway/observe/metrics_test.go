@@ -47,6 +47,7 @@ func busy(t *testing.T) (*Observer, *buffer) {
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeBlocked, Mechanism: "Basic"})
 	ob.Denied(ctx, &authz.Request{Operation: "{urn:hr}Pay", Identity: alice}, &authz.DeniedError{Caller: `CORP\alice`, Operation: "{urn:hr}Pay", Rule: "payroll"})
 	ob.Denied(ctx, &authz.Request{}, authz.ErrMethod)
+	ob.Denied(ctx, &authz.Request{}, messageError{errors.New("x")})
 	target := authclient.Target{SPN: "HTTP/sp.corp.test"}
 	ob.Delegation(ctx, delegation.Decision{Identity: alice, Target: target, Method: delegation.Constrained})
 	hop := &delegation.Error{Identity: alice, Target: target, Reason: delegation.ReasonDoubleHop, Err: delegation.ErrDoubleHop, Cause: "NTLM"}
@@ -75,6 +76,7 @@ func TestMetrics(t *testing.T) {
 		`soapward_handshake_seconds_bucket{mechanism="NTLM",le="0.01"} 1`,
 		`soapward_denials_total{reason="denied",service="sharepoint"} 1`,
 		`soapward_denials_total{reason="method",service="sharepoint"} 1`,
+		`soapward_denials_total{reason="bad-message",service="sharepoint"} 1`,
 		`soapward_delegations_total{method="s4u2proxy",reason="",result="caller",upstream="sharepoint"} 1`,
 		`soapward_delegations_total{method="none",reason="double-hop",result="refused",upstream="sharepoint"} 1`,
 		`soapward_delegations_total{method="service-account",reason="no-evidence",result="service",upstream="sharepoint"} 1`,
@@ -118,15 +120,18 @@ func TestMetricsLint(t *testing.T) {
 	}
 }
 
-// Decisions are in the trail, and those that nobody else logs are in the log with
-// the reference.
+// messageError has a reason of its own.
+type messageError struct{ error }
+
+func (messageError) Reason() string { return "bad-message" }
+
+// Decisions are in the trail, and in the log with the reference where nobody else
+// logs them.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	_, log := busy(t)
 	for _, want := range []string{
-		`level=INFO msg="access denied" ref=0123456789 `, `operation={urn:hr}Pay`,
-		`level=WARN msg="double hop: caller not passed on" ref=0123456789 service=sharepoint`,
-		`level=DEBUG msg="caller passed on" ref=0123456789`,
+		`level=DEBUG msg="passed on" ref=0123456789 service=sharepoint user`, `upstream=HTTP/sp.corp.test method=s4u2proxy`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("log has no %s:\n%s", want, log)
@@ -149,6 +154,8 @@ func TestDecisions(t *testing.T) {
 		{"denied", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, new(authz.DeniedError)) }, `anonymous denied  false`},
 		{"path", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, new(authz.PathError)) }, `anonymous path  false`},
 		{"nobody could say", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, authn.ErrUnavailable) }, `anonymous undecided  false`},
+		{"message", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, messageError{errors.New("x")}) }, `anonymous   false`},
+		{"for a reason that has no more", func(ctx context.Context) { ob.Delegation(ctx, delegation.Decision{}) }, `anonymous   false`},
 		{"passed on", func(ctx context.Context) {
 			ob.Delegation(ctx, delegation.Decision{Method: delegation.Forwarded})
 		}, `anonymous  forwarded-tgt false`},
