@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,6 +203,9 @@ func TestAttackAdminShowsSecrets(t *testing.T) {
 	t.Setenv("MARKED_VARIABLE", "marked-secret")
 	ob, _, _ := observer(t, full, Options{})
 	ob.monitor.Look(t.Context())
+	if u, err := url.Parse("https://x.test/a?key=marked"); err != nil || place(u) != "https://x.test/a" {
+		t.Errorf("a URL is shown as %q", place(u))
+	}
 	for _, path := range []string{"/", "/metrics", "/readyz", "/healthz"} {
 		body := ask(ob, path, here, nil).Body.String()
 		for _, secret := range []string{"marked-secret", "MARKED_VARIABLE", "marked.key"} {
