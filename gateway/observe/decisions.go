@@ -31,6 +31,11 @@ func (o *Observer) Login(ctx context.Context, d *authn.Decision) {
 		if t.Identity == nil {
 			t.Identity = d.Identity
 		}
+		if d.Identity != nil {
+			if e, ok := d.Identity.Evidence.(interface{ RC4() bool }); ok && e.RC4() {
+				m.rc4.Inc()
+			}
+		}
 	case d.Reason != "":
 		t.Refuse(string(d.Reason), d.Detail)
 	default:

@@ -45,6 +45,7 @@ func busy(t *testing.T) (*Observer, *buffer) {
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeAccepted, Identity: alice, Mechanism: "Kerberos", Duration: 3 * time.Millisecond})
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeRefused, Mechanism: "NTLM", Reason: authn.ReasonWrongPassword, Duration: 9 * time.Millisecond})
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeBlocked, Mechanism: "Basic"})
+	ob.Login(t.Context(), &authn.Decision{Outcome: authn.OutcomeAccepted, Identity: &authn.Identity{Evidence: oldTicket{}}, Mechanism: "Kerberos"})
 	ob.Denied(ctx, &authz.Request{Operation: "{urn:hr}Pay", Identity: alice}, &authz.DeniedError{Caller: `CORP\alice`, Operation: "{urn:hr}Pay", Rule: "payroll"})
 	ob.Denied(ctx, &authz.Request{}, authz.ErrMethod)
 	ob.Denied(ctx, &authz.Request{}, messageError{errors.New("x")})
@@ -69,7 +70,8 @@ func TestMetrics(t *testing.T) {
 		`soapward_operation_seconds_count{operation="{urn:hr}Pay",service="hr"} 1`,
 		`soapward_operation_seconds_count{operation="other",service="hr"} 1`,
 		`soapward_requests_in_flight{direction="inbound"} 0`,
-		`soapward_logins_total{mechanism="Kerberos",reason="",result="accepted"} 1`,
+		`soapward_logins_total{mechanism="Kerberos",reason="",result="accepted"} 2`,
+		`soapward_rc4_logins_total 1`,
 		`soapward_logins_total{mechanism="NTLM",reason="wrong-password",result="refused"} 1`,
 		`soapward_logins_total{mechanism="Basic",reason="",result="blocked"} 1`,
 		`soapward_handshake_seconds_bucket{mechanism="NTLM",le="0.005"} 0`,
@@ -119,6 +121,12 @@ func TestMetricsLint(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
+
+// oldTicket is evidence of a login with RC4.
+type oldTicket struct{}
+
+func (oldTicket) EvidenceKind() string { return "ticket" }
+func (oldTicket) RC4() bool            { return true }
 
 // messageError has a reason of its own.
 type messageError struct{ error }
