@@ -3,9 +3,12 @@ package authclient
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/soapward/soapward/authn"
 )
 
 // Defaults of Transport's limits.
@@ -65,9 +68,27 @@ var _ http.RoundTripper = (*Transport)(nil)
 
 // RoundTrip implements http.RoundTripper. Its errors are *RefusedError when
 // the server or the proxy refused the credential, and wrap the credential's own
-// error when that could not begin.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+// error when that could not begin. Where the request's context has authn.Spans,
+// it is a span that ends with the head of the answer.
+func (t *Transport) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	t.once.Do(t.init)
+	ctx, end := authn.StartSpan(req.Context(), authn.SpanUpstream, slog.String("server", req.URL.Host))
+	if ctx == req.Context() {
+		return t.roundTrip(req)
+	}
+	defer func() { end(err) }()
+	traced := req.WithContext(ctx)
+	if traced.Header = req.Header.Clone(); traced.Header == nil {
+		traced.Header = http.Header{}
+	}
+	authn.SetSpanHeader(ctx, traced.Header)
+	if resp, err = t.roundTrip(traced); err == nil {
+		resp.Request = req
+	}
+	return resp, err
+}
+
+func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 	x, err := t.exchange(req)
 	if err != nil {
 		closeBody(req)

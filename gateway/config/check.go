@@ -32,6 +32,7 @@ func (d *decoder) check(c *Config) {
 		use(c.Admin, c.Admin.Addr, "admin")
 		d.checkTLS(c.Admin.TLS, "admin")
 	}
+	d.checkObserve(c)
 	d.checkStore(&c.Store)
 	d.checkLimits(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Realms)) {

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
@@ -110,20 +109,16 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 		d.checkPath(&e.Path, e.Path, at+".path")
 		d.checkSettings(c, &e.Settings, s, at)
 	}
+	d.checkPublish(s, path)
 	if s.Custom != nil {
 		d.checkCustom(s.Custom, path+".custom")
 	}
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)
 	}
-	switch u := s.Upstream; {
-	case u == nil || u.URL.URL == nil:
+	if s.Upstream == nil {
 		d.failAt(s, "%s: want upstream: {url: URL}", path)
-	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Header == "" || u.Identity.JWT.Key.IsZero()):
-		d.failAt(u.Identity.JWT, "%s.upstream.identity.jwt: want header and key", path)
-	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Lifetime < Duration(10*time.Second) || u.Identity.JWT.Lifetime > Duration(24*time.Hour)):
-		d.failAt(&u.Identity.JWT.Lifetime, "%s.upstream.identity.jwt.lifetime is %v: want 10s to 24h", path, u.Identity.JWT.Lifetime.Std())
-	case u.Identity != nil && u.Identity.JWT == nil && u.Identity.Header == "":
-		d.failAt(u.Identity, "%s.upstream.identity: want header or jwt", path)
+	} else {
+		d.checkBackend(s.Upstream, path+".upstream")
 	}
 }

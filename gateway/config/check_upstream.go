@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -111,5 +110,3 @@ func (d *decoder) checkAccount(a *Account, path string) {
 		d.failAt(a, "%s: a keytab wants a principal in place of user", path)
 	}
 }
-
-var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)

@@ -12,6 +12,10 @@ type Config struct {
 	Listen []Listener `yaml:"listen"`
 	Admin  *Admin     `yaml:"admin"`
 
+	Log       Log       `yaml:"log"`
+	AccessLog AccessLog `yaml:"access_log"`
+	Tracing   *Tracing  `yaml:"tracing"` // nil: none
+
 	// TrustedProxies are those whose X-Forwarded-For counts.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
 
@@ -30,6 +34,8 @@ type Config struct {
 	Defaults  Settings             `yaml:"defaults"`
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
+
+	Publish Publish `yaml:"publish"`
 }
 
 // A Listener is where the gateway takes requests.
@@ -48,6 +54,9 @@ type TLS struct {
 type Admin struct {
 	Addr Address `yaml:"addr"`
 	TLS  *TLS    `yaml:"tls"`
+
+	// Networks are those from which requests are taken, besides this machine.
+	Networks []Network `yaml:"networks"`
 }
 
 // Store is where users, sessions and counters are kept. Its zero value is none.
@@ -186,8 +195,10 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 func defaults() *Config {
 	const minute, hour, day = Duration(time.Minute), Duration(time.Hour), Duration(24 * time.Hour)
 	return &Config{
-		Store:    Store{KeepLogins: 90 * day},
-		Sessions: Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
+		Log:       Log{Level: LevelInfo, Format: LogText},
+		AccessLog: AccessLog{File: TargetLog, Format: AccessJSON},
+		Store:     Store{KeepLogins: 90 * day},
+		Sessions:  Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
 		Throttle: Throttle{
 			Window:  hour,
 			User:    []ThrottleRule{{3, Duration(30 * time.Second)}, {6, 30 * minute}},

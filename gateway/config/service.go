@@ -64,6 +64,12 @@ type Service struct {
 	Elements []Element `yaml:"elements"` // with settings of their own
 	Custom   *CallOut  `yaml:"custom"`
 	Upstream *Backend  `yaml:"upstream"`
+
+	// How it is shown to those who use it.
+	Publish     Publishing `yaml:"publish"`
+	PublicURL   URL        `yaml:"public_url"` // in place of what Match says of it
+	Title       string     `yaml:"title"`
+	Description string     `yaml:"description"`
 }
 
 // Match says which requests are for a service.
@@ -97,15 +103,9 @@ func (c *CallOut) decode(d *decoder, n *yaml.Node, path string) {
 	decodeStruct(d, n, (*plain)(c), path)
 }
 
-// Backend is where requests go, and what is said of the caller there.
-type Backend struct {
-	URL      URL       `yaml:"url"`
-	Identity *Identity `yaml:"identity"`
-	Timeout  Duration  `yaml:"timeout"` // zero: none
-}
-
 // Identity says how a backend learns who the caller is.
 type Identity struct {
-	Header string `yaml:"header"` // with the name
-	JWT    *JWT   `yaml:"jwt"`
+	Header  string           `yaml:"header"`  // with the name
+	Headers *IdentityHeaders `yaml:"headers"` // with what else is known
+	JWT     *JWT             `yaml:"jwt"`
 }
