@@ -152,6 +152,9 @@ func (u *upstream) withCaller(w http.ResponseWriter, r *http.Request, id *authn.
 		u.fail(w, r, err)
 		return
 	}
+	// Without it, net/http would read past what is left of the request when the
+	// answer begins, and the server would get a body with a hole in it.
+	_ = http.NewResponseController(w).EnableFullDuplex() // over HTTP/2 it is so anyway
 	u.proxy.ServeHTTP(w, r)
 }
 

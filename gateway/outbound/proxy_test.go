@@ -387,3 +387,22 @@ func TestDescription(t *testing.T) {
 		t.Errorf("a page: %s, want it unchanged", a.body)
 	}
 }
+
+// A server that answers while the request is still coming gets all of it.
+func TestFullDuplex(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(200)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(w, r.Body)
+	}))
+	local := w.gateway(t, asService(s.URL, "")).start(t, "up")
+	body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	for range 3 { // the first is kept for the login, the others are not
+		if a := send(t, "POST", local.URL, io.MultiReader(bytes.NewReader(body))); a.body != string(body) {
+			t.Errorf("%d of %d bytes came back", len(a.body), len(body))
+		}
+	}
+}
