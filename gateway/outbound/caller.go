@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/soapward/soapward/authclient"
@@ -152,10 +154,42 @@ func (u *upstream) withCaller(w http.ResponseWriter, r *http.Request, id *authn.
 		u.fail(w, r, err)
 		return
 	}
-	// Without it, net/http would read past what is left of the request when the
-	// answer begins, and the server would get a body with a hole in it.
-	_ = http.NewResponseController(w).EnableFullDuplex() // over HTTP/2 it is so anyway
+	if r.Body == nil || r.Body == http.NoBody {
+		u.proxy.ServeHTTP(w, r)
+		return
+	}
+	u.withBody(w, r)
+}
+
+// withBody passes on a request with a body, which goes on coming while the answer
+// goes out. Otherwise net/http would read past what is left of the request when
+// the answer begins, and the server would get a body with a hole in it.
+func (u *upstream) withBody(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex() // over HTTP/2 it is so anyway
+	body := &watchedBody{ReadCloser: r.Body}
+	r.Body = body
 	u.proxy.ServeHTTP(w, r)
+	if !body.ended.Load() {
+		// net/http would look for the end of the request after it stopped
+		// watching the connection, and then panic (Go 1.26).
+		_ = control.Flush()
+		_ = body.Close()
+	}
+}
+
+// watchedBody knows whether it was read to its end.
+type watchedBody struct {
+	io.ReadCloser
+	ended atomic.Bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.ended.Store(true)
+	}
+	return n, err
 }
 
 // allowed says why a caller may not call the upstream.
