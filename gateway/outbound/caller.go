@@ -83,7 +83,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit refuses requests from where none are taken.
 func (u *upstream) admit(r *http.Request) error {
-	_, unix := u.config.Listen.Unix()
+	unix := u.isUnix(r)
 	if addr := authn.ClientAddr(r); !unix && !u.isNear(addr) {
 		return &refusal{reasonNetwork, fmt.Errorf("%v is not among the networks of the upstream", addr)}
 	}
@@ -108,6 +108,16 @@ func (u *upstream) admit(r *http.Request) error {
 	return nil
 }
 
+// isUnix reports whether r came by a socket of Unix, whose file says who may
+// connect.
+func (u *upstream) isUnix(r *http.Request) bool {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return local.Network() == "unix"
+	}
+	_, unix := u.config.Listen.Unix()
+	return unix
+}
+
 // isNear reports whether requests are taken from an address.
 func (u *upstream) isNear(addr netip.Addr) bool {
 	if len(u.config.Networks) == 0 {
@@ -124,7 +134,10 @@ func (u *upstream) isOurName(host string) bool {
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return true
 	}
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") || strings.EqualFold(name, hostname(string(u.config.Listen))) && name != "" {
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	if network, addr := u.config.Listen.Split(); network == "tcp" && name != "" && strings.EqualFold(name, hostname(addr)) {
 		return true
 	}
 	return slices.ContainsFunc(u.config.Names, func(n string) bool { return strings.EqualFold(n, name) })
