@@ -23,11 +23,11 @@ var ntlmUsers = map[string]string{
 }
 
 // startNTLMApache starts Apache whose mod_auth_gssapi takes NTLM inside
-// Negotiate, by gss-ntlmssp. A handler of nil is that of startApache.
-func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool, handler http.Handler) *apache {
+// Negotiate, by gss-ntlmssp, in front of a handler, or of that of startApache.
+func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool, handler ...http.Handler) *apache {
 	t.Helper()
 	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
-	c := newApacheConf(t, "backend.corp.test", handler)
+	c := newApacheConf(t, "backend.corp.test", append(handler, nil)[0])
 	if tls {
 		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
 	}
@@ -58,7 +58,7 @@ func TestOurNTLMAtApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
 	for _, url := range []string{"http", "https"} {
-		a := startNTLMApache(t, dc, url == "https", nil)
+		a := startNTLMApache(t, dc, url == "https")
 		for _, scheme := range []string{authclient.SchemeNTLM, authclient.SchemeNegotiate} {
 			by := func(c *authclient.NTLM) authclient.Source {
 				if scheme == authclient.SchemeNegotiate {
@@ -124,7 +124,7 @@ func loginAtApache(t *testing.T, client *http.Client, a *apache, user string) {
 func TestAttackNTLMUsersMixedAtApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	a := startNTLMApache(t, dc, false, nil)
+	a := startNTLMApache(t, dc, false)
 	client := ourClient(t, dc, contextSource{})
 	var wg sync.WaitGroup
 	for _, user := range []string{"alice", "bob"} {
