@@ -37,8 +37,8 @@ func newRootCommand() *cobra.Command {
 Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, calls services from the shell, makes the computer account
 that NTLM logins are verified with, manages the users that log in with a password
-of their own, finds out why Kerberos logins fail, and says in words what is in a
-login token.`,
+of their own, says what a configuration of the gateway means, finds out why
+Kerberos logins fail, and says in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -58,6 +58,9 @@ login token.`,
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
+  # is the configuration of the gateway right, and is all there that it names?
+  soapward check -c soapward.yaml --dial
+
   # why do Kerberos logins to the service with this keytab fail?
   soapward doctor --keytab gw01.keytab
 
@@ -76,6 +79,7 @@ login token.`,
 	})
 	root.AddCommand(
 		newCallCommand(),
+		newCheckCommand(buildGateway),
 		newDemoCommand(demo.Start),
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
@@ -248,7 +252,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|ldap|password|provision|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|ldap|password|provision|publish|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

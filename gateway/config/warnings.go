@@ -172,22 +172,17 @@ func (w *warner) settings(path string, set *Settings, s *Service, logins []Login
 		}
 	}
 	if len(w.c.TrustedProxies) > 0 {
-		if names := w.ntlm(logins); len(names) > 0 {
-			w.add(path+".login", "take Kerberos (negotiate without ntlm in the realm), or Basic over TLS; or have the proxy pass TCP on (a stream, not HTTP)",
-				"%s may log in by NTLM, which belongs to a connection: behind trusted_proxies that share connections between clients it is refused", strings.Join(names, ", "))
+		if slices.ContainsFunc(logins, w.ntlm) {
+			w.add(path+".login", "take Kerberos (negotiate, in a realm without ntlm), or Basic over TLS; or have the proxy pass TCP on, not HTTP",
+				"NTLM, also within Negotiate, belongs to a connection: behind trusted_proxies that share connections between clients such logins are refused")
 		}
 	}
 }
 
-// ntlm returns the logins that NTLM can come by.
-func (w *warner) ntlm(logins []Login) (names []string) {
-	for _, l := range logins {
-		r := w.c.Realms[l.Realm]
-		if l.Method == NTLM || l.Method == Negotiate && r != nil && (r.NTLM != nil || r.Internal != nil && r.Internal.NTLM) {
-			names = append(names, l.String())
-		}
-	}
-	return names
+// ntlm reports whether NTLM can come by a login.
+func (w *warner) ntlm(l Login) bool {
+	r := w.c.Realms[l.Realm]
+	return l.Method == NTLM || l.Method == Negotiate && r != nil && (r.NTLM != nil || r.Internal != nil && r.Internal.NTLM)
 }
 
 // anonymous warns of an element that asks for no login.

@@ -35,7 +35,7 @@ services: {hr: {match: {path: /}, login: [corp/ntlm], channel_binding: required,
 trusted_proxies: [10.0.0.1]
 store: {driver: sqlite, dsn: s.db}
 services: {hr: {match: {path: /}, login: [corp/negotiate, corp/ntlm, krb/negotiate], ` + backend + `}}`, []string{
-			"store: sqlite is for one gateway", "services.hr.login: corp/negotiate, corp/ntlm may log in by NTLM",
+			"store: sqlite is for one gateway", "services.hr.login: NTLM, also within Negotiate",
 		}},
 		{"everybody is a proxy", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
 trusted_proxies: ["::/0"]

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/gateway/backend"
+	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/health"
+	"github.com/soapward/soapward/gateway/inbound"
+	"github.com/soapward/soapward/gateway/login"
+	"github.com/soapward/soapward/gateway/outbound"
+	"github.com/soapward/soapward/gateway/publish"
+)
+
+// buildGateway makes the parts of a gateway from a configuration. They get an empty
+// store, since that of the configuration may be away, or not be there yet.
+func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*publish.Publisher, log *slog.Logger) (p *gatewayParts, err error) {
+	p = &gatewayParts{}
+	var closers []func() error
+	p.close = func() {
+		for _, f := range slices.Backward(closers) {
+			_ = f() // nothing was done with it
+		}
+	}
+	defer func() {
+		if v := recover(); v != nil && v != "not built yet" {
+			panic(v)
+		}
+		if err != nil {
+			p.close()
+		}
+	}()
+	var s *store.Store
+	if c.Store.Driver != "" {
+		p.checks = append(p.checks, storeCheck(c, log))
+		var gone func() error
+		if s, gone, err = scratchStore(ctx, log); err != nil {
+			return nil, err
+		}
+		closers = append(closers, gone)
+	}
+	logins, err := login.New(c, login.Options{Store: s, Logger: log}, nil)
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, func() error { return logins.Close(nil) })
+	for _, c := range logins.Checks() {
+		if c.Kind != health.Store { // that one is not the store of the configuration
+			p.checks = append(p.checks, c)
+		}
+	}
+	backends := make(map[string]*backend.Proxy)
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		u := c.Services[name].Upstream
+		if u == nil || u.URL.URL == nil {
+			continue
+		}
+		b, err := backend.New(u, backend.Options{Service: name, Logger: log})
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", name, err)
+		}
+		backends[name] = b
+		closers = append(closers, b.Close)
+		p.checks = append(p.checks, b.Checks()...)
+	}
+	in, err := inbound.New(c, inbound.Parts{Logins: logins, Backends: backends, Publishers: publishers, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	p.explain = in.Explain
+	out, err := outbound.New(c, outbound.Parts{Logins: logins, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, out.Close)
+	p.warnings = out.Warnings()
+	p.checks = append(p.checks, out.Checks()...)
+	return p, nil
+}
+
+// scratchStore makes an empty store. gone takes it away again.
+func scratchStore(ctx context.Context, log *slog.Logger) (s *store.Store, gone func() error, err error) {
+	dir, err := os.MkdirTemp("", "soapward-check-")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = store.Open(ctx, store.Config{Driver: string(config.SQLite), DSN: filepath.Join(dir, "check.db"), Logger: log})
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, func() error { return errors.Join(s.Close(), os.RemoveAll(dir)) }, nil
+}
+
+// storeCheck looks whether the store of a configuration can be opened. It makes
+// none.
+func storeCheck(c *config.Config, log *slog.Logger) health.Check {
+	return health.Check{
+		Name: "store: " + string(c.Store.Driver), Kind: health.Store, Essential: true,
+		Remedy: "look at store: driver, dsn and password",
+		Run: func(ctx context.Context) error {
+			if err := mustExist(string(c.Store.Driver), c.Store.DSN); err != nil {
+				return err
+			}
+			s, err := openStore(ctx, c, log)
+			if err != nil {
+				return err
+			}
+			return s.Close()
+		},
+	}
+}
