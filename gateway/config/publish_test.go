@@ -21,7 +21,7 @@ services: {a: {match: {path: /}, login: [none], upstream: {url: "http://127.0.0.
 		{"wsdl: a.wsdl, publish: none}}", "", `services.a.publish: "none" is not known: want one of login, open, off`},
 		{"publish: open}}", "", "services.a.publish says who gets the description: want wsdl: FILE beside it"},
 		{"public_url: https://a.test/x}}", PublishLogin, ""},
-		{"public_url: https://a.test/x?wsdl}}", "", "services.a.public_url: want no ? in it"},
+		{"public_url: \"https://a.test/x?wsdl\"}}", "", "services.a.public_url: want no ? in it"},
 		{"public_url: a.test}}", "", "want a URL that begins with http"},
 	} {
 		c, err := Parse("c.yaml", []byte(head+tt.text))
