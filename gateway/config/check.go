@@ -32,6 +32,7 @@ func (d *decoder) check(c *Config) {
 		use(c.Admin, c.Admin.Addr, "admin")
 		d.checkTLS(c.Admin.TLS, "admin")
 	}
+	d.checkObserve(c)
 	d.checkStore(&c.Store)
 	d.checkLimits(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Realms)) {
@@ -102,8 +103,11 @@ func (d *decoder) checkLimits(c *Config) {
 			}
 		}
 	}
-	if s := &c.Sessions; s.Idle > s.Absolute {
+	switch s := &c.Sessions; {
+	case s.Idle > s.Absolute:
 		d.failAt(s, "sessions.idle is longer than sessions.absolute")
+	case s.TLSAtProxy && len(c.TrustedProxies) == 0:
+		d.failAt(&s.TLSAtProxy, "sessions.tls_at_proxy wants trusted_proxies: the addresses of the proxy that ends TLS")
 	}
 	switch p := &c.Passwords; {
 	case p.MinLength < 8 || p.MinLength > 128:
