@@ -48,10 +48,13 @@ func (w *warner) add(key, remedy, format string, args ...any) {
 var dangers = map[string]string{
 	"sessions.allow_insecure_http": "cookies go over plain HTTP: everybody on the way can take the session, and passwords with it",
 	"ldap.allow_insecure_plain":    "passwords go to the directory over plain LDAP: everybody on the way can read them",
+	"upstream.keep_authorization":  "the server behind gets the callers' credentials: whoever reads them there can be that user elsewhere",
+	"tls.insecure_skip_verify":     "any certificate is taken: whoever is on the way can read and change everything",
 	"sync.allow_many_gone":         "the daily job disables everybody if the base of the directory is wrong",
 }
 
-// allowed warns of each key that is named allow_... or insecure_... and set.
+// allowed warns of each key that is named allow_... or insecure_..., and the like,
+// and set.
 func (w *warner) allowed(v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -73,7 +76,7 @@ func (w *warner) allowed(v reflect.Value, path string) {
 			f := v.Type().Field(i)
 			key, inline := keyOf(f)
 			at := join(path, key)
-			switch weak := strings.HasPrefix(key, "allow_") || strings.HasPrefix(key, "insecure_"); {
+			switch weak := strings.HasPrefix(key, "allow_") || strings.HasPrefix(key, "insecure_") || key == "keep_authorization"; {
 			case inline:
 				w.allowed(v.Field(i), path)
 			case key == "" || !f.IsExported():
@@ -138,8 +141,13 @@ func (w *warner) service(name string, s *Service) {
 		e := &s.Elements[i]
 		w.settings(index(path+".elements", i), &e.Settings, s, w.in(e.Login, s.Login), len(e.Login) > 0)
 	}
-	if u := s.Upstream; u != nil && u.Identity != nil && u.Identity.Header != "" && u.Identity.JWT == nil && u.URL.URL != nil && !loopback(u.URL.Hostname()) {
-		w.add(path+".upstream.identity", "let only the gateway reach that server, by a firewall or TLS; or add jwt, a signed token", "whoever reaches %s past the gateway can write %s himself, and is anybody there", u.URL.Host, u.Identity.Header)
+	if u := s.Upstream; u != nil && u.Identity != nil && u.Identity.Header != "" && u.Identity.JWT == nil {
+		for _, server := range u.Servers() {
+			if server.Scheme != "unix" && !loopback(server.Hostname()) {
+				w.add(path+".upstream.identity", "let only the gateway reach that server, by a firewall or TLS; or add jwt, a signed token", "whoever reaches %s past the gateway can write %s himself, and is anybody there", server.Host, u.Identity.Header)
+				break
+			}
+		}
 	}
 }
 

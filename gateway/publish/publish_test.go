@@ -24,7 +24,7 @@ func service(t *testing.T, change func(*config.Service)) *Publisher {
 	t.Helper()
 	s := &config.Service{
 		WSDL: "testdata/hr/hr.wsdl", Match: config.Match{Path: "/hr/"},
-		Upstream: &config.Backend{URL: config.URL{URL: parse(t, "http://10.0.0.7:8080")}},
+		Upstream: &config.Backend{URL: config.BackendURL{URL: parse(t, "http://10.0.0.7:8080")}},
 	}
 	if change != nil {
 		change(s)
@@ -217,6 +217,17 @@ func TestAddress(t *testing.T) {
 			}, "",
 			"http://gw.test/Service.asmx?wsdl", nil, "http://gw.test/Service.asmx", "http://gw.test/Service.asmx",
 		},
+		{
+			"prefix taken off", func(s *config.Service) { s.Match.Path = "/people/"; s.Upstream.StripPrefix = "/people" }, "",
+			"http://gw.test/people/x?wsdl", nil, "http://gw.test/people/hr/Service.asmx", "http://gw.test/people/x",
+		},
+		{
+			"another in its place", func(s *config.Service) {
+				s.Match.Path, s.Upstream.StripPrefix, s.Upstream.URL.URL = "/people/", "/people/", parse(t, "http://10.0.0.7:8080/hr")
+			}, "",
+			"http://gw.test/people/x?wsdl", nil, "http://gw.test/people/Service.asmx", "http://gw.test/people/x",
+		},
+		{"socket", func(s *config.Service) { s.Upstream.URL.URL = &url.URL{Scheme: "unix", Path: "/hr"} }, "", "http://gw.test/hr/?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/hr/"},
 		{"host only", func(s *config.Service) { s.Match = config.Match{Host: "gw.test"} }, "", "http://gw.test/?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/"},
 		{"pattern", func(s *config.Service) { s.Match.Path = "/h*/Service.asmx" }, "", "http://gw.test/hr/Service.asmx?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/hr/Service.asmx"},
 		{"public URL", public("https://api.test/v1/people"), "", "http://gw.test/hr/x?wsdl", forwarded, "https://api.test/v1/people/Service.asmx", "https://api.test/v1/people/x"},
