@@ -38,7 +38,7 @@ Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, calls services from the shell, makes the computer account
 that NTLM logins are verified with, manages the users that log in with a password
 of their own, says what a configuration of the gateway means, finds out why
-Kerberos logins fail, and says in words what is in a login token.`,
+Windows logins fail, and says in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -58,10 +58,15 @@ Kerberos logins fail, and says in words what is in a login token.`,
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
+<<<<<<< HEAD
   # is the configuration of the gateway right, and is all there that it names?
   soapward check -c soapward.yaml --dial
 
   # why do Kerberos logins to the service with this keytab fail?
+=======
+  # why do logins to this service fail, as its clients see it, and by its keytab?
+  soapward doctor https://host.corp.test/Service.svc
+>>>>>>> main
   soapward doctor --keytab gw01.keytab
 
   # what is in a login token
@@ -84,6 +89,7 @@ Kerberos logins fail, and says in words what is in a login token.`,
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newManCommand(),
 		newSyncCommand(),
 		newTokenCommand(),
 		newUserCommand(),

@@ -35,7 +35,11 @@ type Config struct {
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
 
-	Publish Publish `yaml:"publish"`
+	Publish     Publish      `yaml:"publish"`
+	ForwardAuth *ForwardAuth `yaml:"forward_auth"`
+
+	file  string
+	marks map[any]mark
 }
 
 // A Listener is where the gateway takes requests.
@@ -188,6 +192,7 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 	if err := d.err(); err != nil {
 		return nil, d, err
 	}
+	c.file, c.marks = d.file, d.marks
 	return c, d, nil
 }
 
