@@ -185,6 +185,7 @@ func TestAttackOperation(t *testing.T) {
 		{"MTOM, two boundaries", relatedType + `; boundary="other"`, "", multipart(rootHeader + get), 400, "Content-Type"},
 		{"form-data", `multipart/form-data; boundary=` + boundary, "", multipart("Content-Disposition: form-data; name=a\r\n\r\n" + pay), 403, "denied"},
 		{"form-data, a file", `multipart/form-data; boundary=` + boundary, "", multipart("Content-Disposition: form-data; name=a\r\n\r\nhello", "X: y\r\n\r\n"+pay), 200, ""},
+		{"form-data, no end", `multipart/form-data; boundary=` + boundary, "", "--" + boundary + "\r\nX: y", 400, "malformed multipart"},
 		{"type that nobody can read", `multipart/related; boundary="` + boundary, "", multipart(rootHeader + pay), 400, "malformed multipart"},
 		{"MTOM, envelope ends with the part", relatedType, "", multipart(rootHeader+"<!--", "\r\n-->"+get), 400, "reference"},
 	}
@@ -305,6 +306,7 @@ func TestAttackMessageLimits(t *testing.T) {
 		{"DTD far away", envelope("<h:Get>" + long + "<!DOCTYPE x></h:Get>"), 0, ""},
 		{"depth of the header", strings.Replace(envelope(getOK), "<s:Body>", "<s:Header>"+strings.Repeat("<a>", 300)+strings.Repeat("</a>", 300)+"</s:Header><s:Body>", 1), 400, "depth"},
 		{"depth", envelope("<h:Get>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</h:Get>"), 400, "depth"},
+		{"markup in an attribute far away", envelope("<h:Get>" + long + "<a b='<c>'/></h:Get>"), 0, ""},
 		{"depth far away", envelope("<h:Get>" + long + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</h:Get>"), 0, ""},
 		{"name", envelope("<h:Get><" + strings.Repeat("a", 3000) + "/></h:Get>"), 400, "name limit"},
 		{"name at the start", envelope("<" + strings.Repeat("a", 3000) + "/>"), 400, "name limit"},

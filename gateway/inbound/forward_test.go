@@ -3,8 +3,11 @@ package inbound
 import (
 	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/soapward/soapward/authn"
 )
 
 const forwardText = `
@@ -96,6 +99,7 @@ func TestAttackForwardAuth(t *testing.T) {
 	other := nginxAsks("bob", "GET", "https://web.corp.test/x")
 	other.RemoteAddr = "192.0.2.9:1000"
 	other.Header.Set("X-Forwarded-For", "192.0.2.1")
+	other = other.WithContext(authn.WithClient(other.Context(), netip.MustParseAddr("192.0.2.1"))) // as trusted_proxies have it
 	unix := nginxAsks("bob", "GET", "https://web.corp.test/x")
 	unix.RemoteAddr = "@"
 	for _, tt := range []struct {

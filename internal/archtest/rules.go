@@ -169,6 +169,7 @@ var ours = rules{
 		{module: "github.com/pires/go-proxyproto", packages: []string{"./gateway/listen"}},
 		{module: "github.com/coreos/go-systemd/v22", packages: []string{"./gateway/listen", "./gateway"}},
 		{module: "github.com/fsnotify/fsnotify", packages: []string{"./gateway"}},
+		{module: "golang.org/x/sys", packages: []string{"./gateway"}},
 
 		{module: "github.com/go-ldap/ldap/v3", packages: []string{"./directory/ldap"}},
 		{module: "github.com/go-asn1-ber/asn1-ber", packages: []string{"./directory/ldap"}},
