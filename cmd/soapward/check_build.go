@@ -14,6 +14,7 @@ import (
 	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/health"
+	"github.com/soapward/soapward/gateway/identity"
 	"github.com/soapward/soapward/gateway/inbound"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/outbound"
@@ -22,8 +23,8 @@ import (
 
 // buildGateway makes the parts of a gateway from a configuration. They get an empty
 // store, since that of the configuration may be away, or not be there yet.
-func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*publish.Publisher, log *slog.Logger) (p *gatewayParts, err error) {
-	p = &gatewayParts{}
+func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*publish.Publisher, log *slog.Logger) (_ *gatewayParts, err error) {
+	p := &gatewayParts{}
 	var closers []func() error
 	p.close = func() {
 		for _, f := range slices.Backward(closers) {
@@ -31,9 +32,6 @@ func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*
 		}
 	}
 	defer func() {
-		if v := recover(); v != nil && v != "not built yet" {
-			panic(v)
-		}
 		if err != nil {
 			p.close()
 		}
@@ -57,13 +55,17 @@ func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*
 			p.checks = append(p.checks, c)
 		}
 	}
+	issuer, err := identity.New(c, nil)
+	if err != nil {
+		return nil, err
+	}
 	backends := make(map[string]*backend.Proxy)
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		u := c.Services[name].Upstream
-		if u == nil || u.URL.URL == nil {
-			continue
+		if u == nil || len(u.Servers()) == 0 {
+			continue // another proxy passes its requests on
 		}
-		b, err := backend.New(u, backend.Options{Service: name, Logger: log})
+		b, err := backend.New(u, backend.Options{Service: name, Issuer: issuer, Logger: log})
 		if err != nil {
 			return nil, fmt.Errorf("service %s: %w", name, err)
 		}
@@ -71,12 +73,12 @@ func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*
 		closers = append(closers, b.Close)
 		p.checks = append(p.checks, b.Checks()...)
 	}
-	in, err := inbound.New(c, inbound.Parts{Logins: logins, Backends: backends, Publishers: publishers, Logger: log})
+	in, err := inbound.New(c, inbound.Parts{Logins: logins, Backends: backends, Publishers: publishers, Issuer: issuer, Logger: log})
 	if err != nil {
 		return nil, err
 	}
 	p.explain = in.Explain
-	out, err := outbound.New(c, outbound.Parts{Logins: logins, Logger: log})
+	out, err := outbound.New(c, outbound.Parts{Logins: logins, Issuer: issuer, Logger: log})
 	if err != nil {
 		return nil, err
 	}

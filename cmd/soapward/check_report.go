@@ -68,6 +68,7 @@ type checkSettings struct {
 	Binding      string      `json:"channel_binding,omitempty"`
 	NotNegotiate []string    `json:"not_negotiate,omitempty"`
 	Networks     []string    `json:"networks,omitempty"`
+	Session      bool        `json:"session,omitempty"`
 	Rules        []checkRule `json:"rules,omitempty"` // none: everybody who logged in
 }
 
@@ -95,9 +96,10 @@ type checkUpstream struct {
 }
 
 type checkWarning struct {
-	Key    string `json:"key"`
-	Text   string `json:"text"`
-	Remedy string `json:"remedy,omitempty"`
+	Key      string `json:"key"`
+	Position string `json:"position,omitempty"` // file:line
+	Text     string `json:"text"`
+	Remedy   string `json:"remedy,omitempty"`
 }
 
 // checkDialled is how one look ended.
@@ -144,15 +146,32 @@ func (r *checkReport) fill(c *config.Config, publishers map[string]*publish.Publ
 		r.Upstreams = append(r.Upstreams, upstreamOf(name, c.Upstreams[name]))
 	}
 	for _, w := range c.Warnings() {
-		r.Warnings = append(r.Warnings, checkWarning{w.Key, w.Text, w.Remedy})
+		r.Warnings = append(r.Warnings, checkWarning{w.Key, w.Position, w.Text, w.Remedy})
 	}
 	for _, w := range hops {
 		var remedies []string
 		for _, m := range w.Remedies {
 			remedies = append(remedies, m.String())
 		}
-		r.Warnings = append(r.Warnings, checkWarning{"upstreams." + w.Upstream, w.String(), strings.Join(remedies, "; or ")})
+		name := upstreamName(c, w.Upstream)
+		text := strings.ReplaceAll(w.String(), "upstream "+w.Upstream, "upstream "+name)
+		r.Warnings = append(r.Warnings, checkWarning{"upstreams." + name, c.Position(c.Upstreams[name]), text, strings.Join(remedies, "; or ")})
 	}
+}
+
+// upstreamName returns the name of the upstream with a service name.
+func upstreamName(c *config.Config, spn string) string {
+	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
+		u := c.Upstreams[name]
+		own := u.SPN
+		if own == "" && u.URL.URL != nil {
+			own = "HTTP/" + u.URL.Hostname()
+		}
+		if strings.EqualFold(own, spn) {
+			return name
+		}
+	}
+	return spn
 }
 
 func listenerOf(a config.Address, tls *config.TLS, purpose string) checkListener {
@@ -175,7 +194,11 @@ func serviceOf(c *config.Config, name string, p *publish.Publisher) checkService
 		out.Elements = append(out.Elements, checkPart{e.Operation + e.Path, settingsOf(&e.Settings)})
 	}
 	if u := s.Upstream; u != nil {
-		out.Server = u.URL.String()
+		var servers []string
+		for _, server := range u.Servers() {
+			servers = append(servers, server.String())
+		}
+		out.Server = strings.Join(servers, ", ")
 		if id := u.Identity; id != nil {
 			out.NameHeader = id.Header
 			if id.JWT != nil {
@@ -206,6 +229,9 @@ func inherit(s, from *config.Settings) {
 	if len(s.Networks) == 0 {
 		s.Networks = from.Networks
 	}
+	if s.Session == nil {
+		s.Session = from.Session
+	}
 }
 
 func settingsOf(s *config.Settings) (out checkSettings) {
@@ -213,6 +239,7 @@ func settingsOf(s *config.Settings) (out checkSettings) {
 		out.Login = append(out.Login, l.String())
 	}
 	out.Binding = string(s.ChannelBinding)
+	out.Session = s.Session != nil && *s.Session
 	if n := s.NotNegotiate; n != nil {
 		for _, net := range n.Networks {
 			out.NotNegotiate = append(out.NotNegotiate, net.String())
@@ -229,7 +256,15 @@ func settingsOf(s *config.Settings) (out checkSettings) {
 }
 
 func upstreamOf(name string, u *config.Upstream) checkUpstream {
-	out := checkUpstream{Name: name, Address: string(u.Listen), Server: u.URL.String(), Hop: string(u.OnDoubleHop), Roles: u.AllowedRoles}
+	server := u.URL.String()
+	if u.Mode == config.ModeForwardProxy {
+		var hosts []string
+		for _, h := range u.Hosts {
+			hosts = append(hosts, string(h))
+		}
+		server = "forward proxy to " + strings.Join(hosts, ", ")
+	}
+	out := checkUpstream{Name: name, Address: string(u.Listen), Server: server, Hop: string(u.OnDoubleHop), Roles: u.AllowedRoles}
 	for _, as := range u.ActAs {
 		out.ActAs = append(out.ActAs, string(as))
 	}

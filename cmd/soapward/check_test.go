@@ -216,11 +216,11 @@ func TestGroupWarnings(t *testing.T) {
 	t.Parallel()
 	var list []checkWarning
 	for i := range 7 {
-		list = append(list, checkWarning{fmt.Sprintf("k%d", i), "same", "r"})
+		list = append(list, checkWarning{fmt.Sprintf("k%d", i), "gw.yaml:1", "same", "r"})
 	}
-	list = append(list, checkWarning{"x", "other", "r"})
+	list = append(list, checkWarning{"x", "gw.yaml:2", "other", "r"})
 	got := groupWarnings(list)
-	if len(got) != 2 || got[0].Key != "k0, k1, k2, k3, k4 and 2 more" || got[1].Key != "x" {
+	if len(got) != 2 || got[0].place() != "k0, k1, k2, k3, k4 and 2 more" || got[1].place() != "gw.yaml:2: x" {
 		t.Errorf("got %+v", got)
 	}
 }

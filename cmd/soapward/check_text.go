@@ -86,7 +86,7 @@ func (p *checkPrinter) meaning() {
 		p.heading("Warnings")
 	}
 	for _, g := range groupWarnings(r.Warnings) {
-		for i, l := range terminal.Wrap(g.Key+": "+g.Text, p.Columns()-2) {
+		for i, l := range terminal.Wrap(g.place()+": "+g.Text, p.Columns()-2) {
 			sign := "  "
 			if i == 0 {
 				sign = p.Paint(terminal.Yellow, "!") + " "
@@ -97,6 +97,14 @@ func (p *checkPrinter) meaning() {
 			p.Fact(7, "try:", g.Remedy)
 		}
 	}
+}
+
+// place is where a warning is about, with its line where there is one place.
+func (w checkWarning) place() string {
+	if w.Position == "" {
+		return w.Key
+	}
+	return w.Position + ": " + w.Key
 }
 
 // groupWarnings puts together those that differ by their keys only.
@@ -112,6 +120,7 @@ func groupWarnings(list []checkWarning) (groups []checkWarning) {
 			groups = append(groups, w)
 		case n <= most:
 			groups[i].Key += ", " + w.Key
+			groups[i].Position = ""
 		}
 	}
 	for i := range groups {
@@ -136,7 +145,11 @@ func (p *checkPrinter) service(s *checkService) {
 		host = "any host, "
 	}
 	p.fact("requests", strings.TrimSuffix(host+s.Path, ", "))
-	p.fact("server", s.Server)
+	server := s.Server
+	if server == "" {
+		server = "none: another proxy asks, and passes requests on itself"
+	}
+	p.fact("server", server)
 	p.settings(&s.Settings)
 	if len(s.Settings.Rules) == 0 {
 		who := "everybody who logged in"
@@ -174,6 +187,9 @@ func partText(s *checkSettings) (text []string) {
 	if s.Binding != "" {
 		add("channel binding", []string{s.Binding})
 	}
+	if s.Session {
+		text = append(text, "session")
+	}
 	add("Negotiate not for", s.NotNegotiate)
 	add("networks", s.Networks)
 	for _, rule := range s.Rules {
@@ -194,6 +210,9 @@ func (p *checkPrinter) settings(s *checkSettings) {
 	p.fact("login", login)
 	if s.Binding != "" && s.Binding != "supported" {
 		p.fact("binding", "channel binding "+s.Binding)
+	}
+	if s.Session {
+		p.fact("session", "from the login on, by a cookie")
 	}
 	if len(s.NotNegotiate) > 0 {
 		p.fact("negotiate", "not for "+strings.Join(s.NotNegotiate, ", "))
