@@ -20,18 +20,6 @@ var (
 	errNoLogin   = errors.New("no login is configured")
 )
 
-// publishMode says who gets the description of a service.
-type publishMode uint8
-
-const (
-	publishLogin publishMode = iota // who logs in
-	publishOpen
-	publishOff
-)
-
-// publishModeOf reads the setting of a service.
-func publishModeOf(*config.Service) publishMode { return publishLogin }
-
 // ownPath returns what follows /.soapward/ in what a service's path leaves of a
 // path. A service that does not look at the case must not get one in capitals.
 func ownPath(rest string, fold bool) (string, bool) {
@@ -83,22 +71,19 @@ func (h *Handler) newOwn(p parts) error {
 		return err
 	}
 	own.policy, own.builtIn = policy, h.newBuiltIn(h.roles)
-	if showsPage(h.config) {
+	if h.config.Publish.Page {
 		own.builtIn[""] = p.page(h.maySee)
 	}
 	h.own = own
 	return nil
 }
 
-// showsPage reports whether there is a page that lists the services.
-func showsPage(*config.Config) bool { return false }
-
 // maySee reports whether the caller of r may know of a service: whether there is
 // anything there that he may do, as far as can be said without a request.
 func (h *Handler) maySee(r *http.Request, name string) bool {
 	s := h.services[name]
 	c := callOf(r.Context())
-	if s == nil || c == nil || s.publish == publishOff {
+	if s == nil || c == nil || s.publish == config.PublishOff {
 		return false
 	}
 	q := c.req

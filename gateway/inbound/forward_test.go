@@ -66,7 +66,7 @@ func TestForwardAuth(t *testing.T) {
 		{"traefik", traefikAsks("bob", "GET", "web.corp.test", "/x?y=1"), 200, "X-Remote-User", `CORP\bob`},
 		{"caddy, with a port", traefikAsks("bob", "HEAD", "web.corp.test:8443", "/"), 200, "X-Remote-User", `CORP\bob`},
 		{"names and token", nginxAsks("alice", "GET", "https://token.corp.test/"), 200, "X-Token", "token.alice"},
-		{"a name that is no header", nginxAsks("z\u00fc%", "GET", "https://token.corp.test/"), 200, "X-User", `CORP\z%C3%BC%25`},
+		{"a name that is no header", nginxAsks("z\u00fc%", "GET", "https://token.corp.test/"), 200, "X-User", `UTF-8''CORP%5Cz%C3%BC%25`},
 		{"anonymous", nginxAsks("", "GET", "https://open.corp.test/"), 200, "X-User", ""},
 		{"no credentials", nginxAsks("", "GET", "https://web.corp.test/x"), 401, "Www-Authenticate", "Test corp/ntlm"},
 		{"wrong credentials", traefikAsks("mallory", "GET", "web.corp.test", "/x"), 401, "Www-Authenticate", "Test corp/ntlm"},

@@ -81,7 +81,7 @@ type parts struct {
 	publishers map[string]publisher
 	page       func(allowed func(r *http.Request, service string) bool) http.Handler
 	keys       http.Handler // may be nil
-	token      func(ctx context.Context, id *authn.Identity, service string) (string, error)
+	describe   func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error)
 	logger     *slog.Logger
 	observe    func(ctx context.Context, r *authz.Request, err error)
 }
@@ -108,9 +108,12 @@ type service struct {
 	messages  *messages // nil: it is not SOAP
 	backend   http.Handler
 	publisher publisher // nil: none
-	publish   publishMode
+	publish   config.Publishing
 	builtIn   map[string]http.Handler
-	forward   *identityHeaders // nil: no other proxy passes requests on
+
+	// describe makes the headers about a caller for another proxy that passes
+	// requests on; nil: none does.
+	describe func(ctx context.Context, id *authn.Identity) (http.Header, error)
 }
 
 // chain is how callers log in to some elements, with what comes behind it.
@@ -135,7 +138,10 @@ func New(c *config.Config, p Parts) (*Handler, error) {
 		return publish.Page(p.Publishers, allowed)
 	}
 	if p.Issuer != nil {
-		q.keys, q.token = p.Issuer.Keys(), p.Issuer.Token
+		q.keys = p.Issuer.Keys()
+	}
+	q.describe = func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
+		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: RolesOf(roles, p.Logger)})
 	}
 	return newHandler(c, q)
 }
@@ -170,10 +176,7 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 
 func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
 	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
-	s.publish = publishModeOf(c)
-	if c.ForwardAuth {
-		s.forward = newIdentityHeaders(c, p.token)
-	}
+	s.publish = c.Publish
 	chains := newChains(h, s, p, c.Custom)
 	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
 	if err == nil {
@@ -183,6 +186,11 @@ func (h *Handler) newService(name string, c *config.Service, p parts) (*service,
 		return nil, err
 	}
 	s.policy = policy
+	if c.ForwardAuth {
+		if s.describe, err = p.describe(name, identityOf(c), policy.Roles()); err != nil {
+			return nil, fmt.Errorf("inbound: service %s: %w", name, err)
+		}
+	}
 	var described []publish.Operation
 	if s.publisher != nil {
 		described = s.publisher.Operations()
@@ -325,8 +333,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
 		h.refuse(w, r, c, f)
 		return
 	}
-	if c.next == nil && c.asked == nil && s.publisher != nil && s.publish != publishOff && isGet(r) && s.publisher.Takes(r) {
-		if s.publish == publishOpen {
+	if c.next == nil && c.asked == nil && s.publisher != nil && s.publish != config.PublishOff && isGet(r) && s.publisher.Takes(r) {
+		if s.publish == config.PublishOpen {
 			s.publisher.ServeHTTP(w, r)
 			return
 		}

@@ -19,6 +19,8 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/internal/mittest"
@@ -107,7 +109,9 @@ services:
 		t.Fatal(err)
 	}
 	logins := &kerberosLogins{Authenticator: &iwa.Authenticator{Kerberos: &kerberos.Mechanism{Keytab: keys, AllowNoPAC: []string{"A.TEST"}}}}
-	h, err := newHandler(c, parts{logins: logins, logger: slog.New(slog.NewTextHandler(t.Output(), nil)), keys: http.NotFoundHandler()})
+	h, err := newHandler(c, parts{logins: logins, logger: slog.New(slog.NewTextHandler(t.Output(), nil)), keys: http.NotFoundHandler(), describe: func(name string, c *config.Identity, _ *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
+		return backend.Describe(c, backend.Options{Service: name})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +119,12 @@ services:
 	gateway.Config = iwa.Server(h)
 	gateway.Start()
 	t.Cleanup(gateway.Close)
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s %s", strings.Join(r.Header["X-Remote-User"], ","), r.Method, r.URL.Path, b)
 	}))
-	t.Cleanup(backend.Close)
-	port := startNGINX(t, nginx, gateway.Listener.Addr().String(), backend.Listener.Addr().String())
+	t.Cleanup(app.Close)
+	port := startNGINX(t, nginx, gateway.Listener.Addr().String(), app.Listener.Addr().String())
 
 	call := func(t *testing.T, cache, path string, args ...string) (body, status string) {
 		t.Helper()

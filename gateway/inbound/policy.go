@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/gateway/config"
 )
@@ -197,3 +199,18 @@ func clients(c *config.Clients) string {
 
 // names returns the services in order.
 func names(services map[string]*config.Service) []string { return slices.Sorted(maps.Keys(services)) }
+
+// RolesOf returns what tells the roles of a caller, for backend.Options. Those that
+// nobody could find out are left out, and there is a warning.
+func RolesOf(roles *authz.Roles, logger *slog.Logger) func(ctx context.Context, id *authn.Identity) []string {
+	if logger == nil {
+		logger = slog.Default()
+	}
+	return func(ctx context.Context, id *authn.Identity) []string {
+		names, err := roles.Of(ctx, id)
+		if err != nil {
+			logger.LogAttrs(ctx, slog.LevelWarn, "roles not known", slog.String("ref", authn.Ref(ctx)), slog.Any("user", id), slog.String("cause", err.Error()))
+		}
+		return names
+	}
+}
