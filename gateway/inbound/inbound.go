@@ -221,7 +221,7 @@ func newChains(h *Handler, s *service, p parts, custom *config.CallOut) *chains 
 
 // of returns the chain for logins, nil if there are none.
 func (x *chains) of(l logins) *chain {
-	if len(l.login) == 0 || x.err != nil {
+	if len(l.Login) == 0 || x.err != nil {
 		return nil
 	}
 	for _, m := range x.made {
@@ -232,10 +232,9 @@ func (x *chains) of(l logins) *chain {
 	next := http.HandlerFunc(x.h.admitted)
 	c := &chain{Handler: next}
 	if !l.anonymous() {
-		spec := login.Spec{
-			Logins: l.login, Binding: l.binding, NotNegotiate: l.notNegotiate, Custom: x.custom,
-			AllowAnonymous: allowAnonymous, Deny: x.h.deny,
-		}
+		set := config.Settings(l)
+		spec := login.SpecOf(&set, x.custom)
+		spec.AllowAnonymous, spec.Deny = allowAnonymous, Deny
 		handler, err := x.p.logins.Handler(spec, next)
 		if err != nil {
 			x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, err)
