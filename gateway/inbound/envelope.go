@@ -242,6 +242,7 @@ type guarded struct {
 	io.ReadCloser
 	head  []byte // looked at already
 	done  bool   // there is nothing behind it
+	left  int64  // of the length that is known, behind head; 0: not known
 	check checker
 	err   error
 	fail  func(error)
@@ -267,7 +268,13 @@ func (g *guarded) Read(p []byte) (int, error) {
 		return n, err
 	}
 	bad := g.check.write(p[:n])
-	if bad == nil && err == io.EOF {
+	last := err == io.EOF
+	if g.left > 0 {
+		// Who knows the length need not read until the end is told.
+		g.left -= int64(n)
+		last = last || g.left <= 0
+	}
+	if bad == nil && last {
 		bad = g.check.end()
 	}
 	if bad != nil {

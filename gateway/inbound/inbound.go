@@ -40,6 +40,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"sync/atomic"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -261,6 +262,7 @@ type call struct {
 	looked bool
 	next   http.Handler // what answers behind the login: nil is the backend, with the rules
 	asked  *asked       // set if another proxy asks
+	cut    atomic.Pointer[messageError]
 }
 
 type callKey struct{}
@@ -363,7 +365,7 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return true
 	}
 	c.looked = true
-	f, err := c.service.messages.look(r, func(err error) { h.cutOff(r, c, err) })
+	f, err := c.service.messages.look(r, func(err error) { h.cutOff(c, err) })
 	c.found, c.req.Operation = f, f.operation
 	trail.From(c.Context).Operation = f.operation
 	if err != nil {
@@ -374,9 +376,12 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 	return true
 }
 
-// cutOff tells of a message whose rest is not passed on.
-func (h *Handler) cutOff(r *http.Request, c *call, err error) {
-	h.observe(c, c, &messageError{cause: err})
+// cutOff tells of a message whose rest is not passed on. It runs where the body is
+// read, which may be another goroutine than the handler's.
+func (h *Handler) cutOff(c *call, err error) {
+	bad := &messageError{cause: err}
+	c.cut.Store(bad)
+	h.observe(c, c, bad)
 	h.logger.LogAttrs(c, slog.LevelWarn, "message cut off",
 		slog.String("ref", authn.Ref(c)), slog.String("reason", badMessage), slog.String("peer", c.req.Client.String()),
 		slog.String("service", c.service.name), slog.String("op", clip(c.found.operation)), slog.Any("user", c.req.Identity),
@@ -411,6 +416,13 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 	if c.asked != nil {
 		h.allow(w, r, c)
 		return
+	}
+	if s.messages != nil {
+		defer func() { // whatever the backend makes of it
+			if bad := c.cut.Load(); bad != nil {
+				tr.Refuse(badMessage, bad.Error())
+			}
+		}()
 	}
 	s.backend.ServeHTTP(w, r)
 }

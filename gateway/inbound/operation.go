@@ -103,6 +103,9 @@ func (m *messages) look(r *http.Request, fail func(error)) (f found, err error) 
 	g := &guarded{ReadCloser: r.Body, fail: fail}
 	s, err := l.find(r)
 	g.head, g.done, g.err = l.raw, l.complete, l.head.err
+	if r.ContentLength > 0 {
+		g.left = r.ContentLength - int64(len(l.raw))
+	}
 	r.Body = g
 	if err != nil || !l.envelope {
 		return f, err
