@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authz"
@@ -61,8 +62,11 @@ func (h *Handler) newOwn(p parts) error {
 		h.shared["jwks.json"] = p.keys
 	}
 	h.shared["login/"] = p.logins.Pages()
+	if slices.ContainsFunc(h.config.Defaults.Login, func(l config.Login) bool { return l.Method == config.Custom }) {
+		return nil // that is each service's own
+	}
 	own := &service{name: "gateway"}
-	chains := newChains(h, own, p, nil)
+	chains := &chains{h: h, s: own, p: p}
 	policy, _, err := newPolicy(h.config, "gateway", nil, h.roles, chains.of)
 	if err == nil {
 		err = chains.err

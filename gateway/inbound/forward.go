@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/trail"
 )
 
@@ -223,6 +225,18 @@ func identityOf(c *config.Service) *config.Identity {
 		id.Header = defaultUserHeader
 	}
 	return &id
+}
+
+// oneLeg returns the logins that are complete in one request: not NTLM, which is
+// then not taken inside Negotiate either. Nothing stays with the connection: what
+// would be taken over from there is a login of another proxy's client.
+func oneLeg(spec login.Spec) (login.Spec, error) {
+	spec.AllowForwarded = false
+	spec.Logins = slices.DeleteFunc(slices.Clone(spec.Logins), func(l config.Login) bool { return l.Method == config.NTLM })
+	if len(spec.Logins) == 0 {
+		return spec, errors.New("forward_auth: NTLM needs several requests on a connection of its own: want another login, such as negotiate, with Kerberos, or basic")
+	}
+	return spec, nil
 }
 
 // manyLegs reports whether a login needs more than one request: NTLM, alone or

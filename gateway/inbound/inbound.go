@@ -178,7 +178,7 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
 	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
 	s.publish = c.Publish
-	chains := newChains(h, s, p, c.Custom)
+	chains := &chains{h: h, s: s, p: p, custom: c.Custom, asked: c.ForwardAuth}
 	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
 	if err == nil {
 		err = chains.err
@@ -207,6 +207,7 @@ type chains struct {
 	s      *service
 	p      parts
 	custom *config.CallOut
+	asked  bool // by another proxy, whose connection it is
 	made   []made
 	err    error
 }
@@ -214,10 +215,6 @@ type chains struct {
 type made struct {
 	logins
 	*chain
-}
-
-func newChains(h *Handler, s *service, p parts, custom *config.CallOut) *chains {
-	return &chains{h: h, s: s, p: p, custom: custom}
 }
 
 // of returns the chain for logins, nil if there are none.
@@ -236,6 +233,12 @@ func (x *chains) of(l logins) *chain {
 		set := config.Settings(l)
 		spec := login.SpecOf(&set, x.custom)
 		spec.AllowAnonymous, spec.Deny = allowAnonymous, Deny
+		if x.asked {
+			if spec, x.err = oneLeg(spec); x.err != nil {
+				x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, x.err)
+				return nil
+			}
+		}
 		handler, err := x.p.logins.Handler(spec, next)
 		if err != nil {
 			x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, err)
