@@ -53,27 +53,7 @@ http {
 	upstream gateway { server GATEWAY; keepalive 1; }
 	server {
 		listen 127.0.0.1:PORT;
-		location / {
-			auth_request /auth;
-			auth_request_set $remote_name $upstream_http_x_remote_user;
-			proxy_set_header X-Remote-User $remote_name;
-			proxy_set_header Authorization "";
-			proxy_pass http://BACKEND;
-		}
-		location = /auth {
-			internal;
-			proxy_pass http://gateway/.soapward/auth;
-			proxy_http_version 1.1;
-			proxy_set_header Connection "";
-			proxy_pass_request_body off;
-			proxy_set_header Content-Length "";
-			proxy_set_header X-Original-URL $scheme://$http_host$request_uri;
-			proxy_set_header X-Original-Method $request_method;
-			proxy_set_header X-Original-URI "";
-			proxy_set_header X-Forwarded-Uri "";
-			proxy_set_header X-Forwarded-Method "";
-			proxy_set_header X-Forwarded-For $remote_addr;
-		}
+		include DIR/locations.conf;
 	}
 }
 `
@@ -178,7 +158,16 @@ func startNGINX(t *testing.T, nginx, gateway, backend string) (port string) {
 	if os.Getuid() == 0 {
 		user = "user root;\n"
 	}
-	conf := strings.NewReplacer("DIR", dir, "PORT", port, "GATEWAY", gateway, "BACKEND", backend, "USER", user).Replace(nginxConf)
+	locations, err := os.ReadFile("testdata/nginx.conf") // as documented
+	if err != nil {
+		t.Fatal(err)
+	}
+	locations = []byte(strings.NewReplacer("127.0.0.1:8080", "gateway", "127.0.0.1:9000", backend,
+		"internal;", "internal;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";").Replace(string(locations)))
+	if err := os.WriteFile(filepath.Join(dir, "locations.conf"), locations, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conf := strings.NewReplacer("DIR", dir, "PORT", port, "GATEWAY", gateway, "USER", user).Replace(nginxConf)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
