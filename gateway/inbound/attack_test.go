@@ -164,6 +164,14 @@ func TestAttackOperation(t *testing.T) {
 		{"no type", "", "", pay, 403, "denied"},
 		{"JSON", "application/json", "", `{"a":1}`, 200, ""},
 		{"other XML", "application/xml", "", `<report/>`, 200, ""},
+		{"DIME", "application/dime", "", "\x0c\x20\x00\x00" + pay, 415, "written as XML"},
+		{"Fast Infoset", "application/fastinfoset", "", "\xe0\x00\x00\x01", 415, "written as XML"},
+		{"WCF's binary", "application/soap+msbin1", "", "\x56\x02", 415, "written as XML"},
+		{"EXI", "application/exi", "", "$EXI", 415, "written as XML"},
+		{"envelope of a draft", "application/xml", "", strings.ReplaceAll(pay, env11, "http://www.w3.org/2001/12/soap-envelope"), 400, "not of SOAP"},
+		{"envelope of nobody", "text/plain", "", strings.ReplaceAll(pay, env11, "urn:x"), 400, "not of SOAP"},
+		{"without an envelope", "application/xml", "", "<h:Pay xmlns:h='urn:hr'/>", 403, "denied"},
+		{"without an envelope, as text", "text/plain", "", "<h:Pay xmlns:h='urn:hr'/>", 403, "denied"},
 		{"envelope behind the head", xmlType, "", "<!--" + strings.Repeat("x", 70_000) + "-->" + get, 400, "not found at the start"},
 
 		// Parts.
@@ -484,11 +492,15 @@ func TestAttackUploadInFrontOfLogin(t *testing.T) {
 		{"operation decides", early, envelope("<h:Pay>"), 8 << 10, 401, "Test corp/basic"},
 		{"another operation", early, envelope("<h:Get>"), 8 << 10, 401, "Test corp/ntlm"},
 		{"no operation", early, "<!--", 64 << 10, 400, ""},
+		{"leg of a handshake", early, "-", 0, 401, "Test corp/ntlm"},
 	} {
 		f := newFixture(t, tt.text)
 		start, _, _ := strings.Cut(tt.start, "</s:Body>")
 		body := &counter{r: io.MultiReader(strings.NewReader(start), &repeat{piece: "x", left: 100 << 20})}
 		r := httptest.NewRequest("POST", "http://gw/hr/x", body)
+		if tt.start == "-" {
+			r.Body, r.ContentLength = http.NoBody, 0
+		}
 		r.Header.Set("Content-Type", xmlType)
 		w := f.do(r)
 		if w.Code != tt.status || w.Header().Get("WWW-Authenticate") != tt.challenge {

@@ -19,8 +19,9 @@
 // where it turns out to hold a second operation it is cut off there, so that the
 // server behind never gets all of it. Where rules name operations, what cannot be
 // looked at is refused: compressed messages, unknown encodings, multipart
-// messages in which it is not plain which part is the envelope. What is no XML
-// has no operation, so that only rules for paths let it in.
+// messages in which it is not plain which part is the envelope. What is no XML,
+// and XML without an envelope, has no operation, so that only rules for paths let
+// it in; the latter must be allowed as the operation of its root's name, too.
 //
 // The operation is looked for behind the login, so that nobody sends us messages
 // who has not logged in. In a service in which an operation has a login of its
@@ -411,7 +412,13 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := s.policy.Decide(r.Context(), &c.req); err != nil {
+	err := s.policy.Decide(r.Context(), &c.req)
+	if bare := c.found.bare; err == nil && bare != "" {
+		q := c.req // a rule for paths lets it in, but not as something else
+		q.Operation = bare
+		err = s.policy.Decide(r.Context(), &q)
+	}
+	if err != nil {
 		h.observe(r.Context(), c, err)
 		h.refuse(w, r, c, refusalOf(err))
 		return
