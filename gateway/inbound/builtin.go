@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authz"
@@ -19,26 +20,6 @@ var (
 	errNoBackend = errors.New("the service has no upstream: another proxy passes its requests on")
 	errNoLogin   = errors.New("no login is configured")
 )
-
-// publishMode says who gets the description of a service.
-type publishMode uint8
-
-const (
-	publishLogin publishMode = iota // who logs in
-	publishOpen
-	publishOff
-)
-
-// publishModeOf reads the setting of a service.
-func publishModeOf(c *config.Service) publishMode {
-	switch c.Publish {
-	case config.PublishOpen:
-		return publishOpen
-	case config.PublishOff:
-		return publishOff
-	}
-	return publishLogin
-}
 
 // ownPath returns what follows /.soapward/ in what a service's path leaves of a
 // path. A service that does not look at the case must not get one in capitals.
@@ -81,8 +62,11 @@ func (h *Handler) newOwn(p parts) error {
 		h.shared["jwks.json"] = p.keys
 	}
 	h.shared["login/"] = p.logins.Pages()
+	if slices.ContainsFunc(h.config.Defaults.Login, func(l config.Login) bool { return l.Method == config.Custom }) {
+		return nil // that is each service's own
+	}
 	own := &service{name: "gateway"}
-	chains := newChains(h, own, p, nil)
+	chains := &chains{h: h, s: own, p: p}
 	policy, _, err := newPolicy(h.config, "gateway", nil, h.roles, chains.of)
 	if err == nil {
 		err = chains.err
@@ -91,22 +75,19 @@ func (h *Handler) newOwn(p parts) error {
 		return err
 	}
 	own.policy, own.builtIn = policy, h.newBuiltIn(h.roles)
-	if showsPage(h.config) {
+	if h.config.Publish.Page {
 		own.builtIn[""] = p.page(h.maySee)
 	}
 	h.own = own
 	return nil
 }
 
-// showsPage reports whether there is a page that lists the services.
-func showsPage(c *config.Config) bool { return c.Publish.Page }
-
 // maySee reports whether the caller of r may know of a service: whether there is
 // anything there that he may do, as far as can be said without a request.
 func (h *Handler) maySee(r *http.Request, name string) bool {
 	s := h.services[name]
 	c := callOf(r.Context())
-	if s == nil || c == nil || s.publish == publishOff {
+	if s == nil || c == nil || s.publish == config.PublishOff {
 		return false
 	}
 	q := c.req
