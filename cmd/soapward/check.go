@@ -113,7 +113,7 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		return f.invalid(cmd, report, err)
 	}
 	defer parts.close()
-	report.fill(c, publishers, parts.warnings)
+	report.fill(c, publishers, parts)
 	if q != nil {
 		if q.operation, err = findOperation(f.operation, publishers); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/gateway/backend"
@@ -16,6 +17,7 @@ import (
 	"github.com/soapward/soapward/gateway/health"
 	"github.com/soapward/soapward/gateway/identity"
 	"github.com/soapward/soapward/gateway/inbound"
+	"github.com/soapward/soapward/gateway/listen"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/outbound"
 	"github.com/soapward/soapward/gateway/publish"
@@ -36,6 +38,9 @@ func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*
 			p.close()
 		}
 	}()
+	if p.certificates, err = checkCertificates(c, time.Now()); err != nil {
+		return nil, err
+	}
 	var s *store.Store
 	if c.Store.Driver != "" {
 		p.checks = append(p.checks, storeCheck(c, log))
@@ -86,6 +91,42 @@ func buildGateway(ctx context.Context, c *config.Config, publishers map[string]*
 	p.warnings = out.Warnings()
 	p.checks = append(p.checks, out.Checks()...)
 	return p, nil
+}
+
+// checkCertificates reads the certificates of all listeners, and warns of those
+// that clients refuse, or will before long.
+func checkCertificates(c *config.Config, now time.Time) (warnings []checkWarning, err error) {
+	const soon = 21 * 24 * time.Hour
+	read := func(key string, about any, t *config.TLS) error {
+		certs, err := listen.Certificates(t)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		for _, cert := range certs {
+			w := checkWarning{Key: key, Position: c.Position(about), Remedy: "put a new one into the file: it is read again when it changes"}
+			switch left := cert.NotAfter.Sub(now); {
+			case left <= 0:
+				w.Text = fmt.Sprintf("the certificate %s ended on %s: clients refuse it", cert.File, cert.NotAfter.Format(time.DateOnly))
+			case left < soon:
+				w.Text = fmt.Sprintf("the certificate %s ends on %s", cert.File, cert.NotAfter.Format(time.DateOnly))
+			default:
+				continue
+			}
+			warnings = append(warnings, w)
+		}
+		return nil
+	}
+	for i := range c.Listen {
+		if err := read(fmt.Sprintf("listen[%d].tls", i), c.Listen[i].TLS, c.Listen[i].TLS); err != nil {
+			return nil, err
+		}
+	}
+	if c.Admin != nil {
+		if err := read("admin.tls", c.Admin.TLS, c.Admin.TLS); err != nil {
+			return nil, err
+		}
+	}
+	return warnings, nil
 }
 
 // scratchStore makes an empty store. gone takes it away again.

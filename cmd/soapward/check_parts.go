@@ -18,9 +18,10 @@ type gatewayParts struct {
 	// explain is inbound.Handler.Explain.
 	explain func(ctx context.Context, method string, u *url.URL, operation string, id *authn.Identity, anybody bool) *authz.Explanation
 
-	warnings []delegation.Warning
-	checks   []health.Check
-	close    func()
+	warnings     []delegation.Warning
+	certificates []checkWarning // about them
+	checks       []health.Check
+	close        func()
 }
 
 // A gatewayBuilder makes the parts of a configuration. It opens no socket and

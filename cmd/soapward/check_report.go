@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/soapward/soapward/authclient/delegation"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/publish"
@@ -131,7 +130,7 @@ func (r *checkReport) wrong(err error) {
 }
 
 // fill takes down what a configuration means.
-func (r *checkReport) fill(c *config.Config, publishers map[string]*publish.Publisher, hops []delegation.Warning) {
+func (r *checkReport) fill(c *config.Config, publishers map[string]*publish.Publisher, parts *gatewayParts) {
 	r.Valid = true
 	for i := range c.Listen {
 		r.Listeners = append(r.Listeners, listenerOf(c.Listen[i].Addr, c.Listen[i].TLS, "services"))
@@ -148,7 +147,8 @@ func (r *checkReport) fill(c *config.Config, publishers map[string]*publish.Publ
 	for _, w := range c.Warnings() {
 		r.Warnings = append(r.Warnings, checkWarning{w.Key, w.Position, w.Text, w.Remedy})
 	}
-	for _, w := range hops {
+	r.Warnings = append(r.Warnings, parts.certificates...)
+	for _, w := range parts.warnings {
 		var remedies []string
 		for _, m := range w.Remedies {
 			remedies = append(remedies, m.String())

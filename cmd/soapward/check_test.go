@@ -3,10 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -223,6 +229,60 @@ func TestGroupWarnings(t *testing.T) {
 	if len(got) != 2 || got[0].place() != "k0, k1, k2, k3, k4 and 2 more" || got[1].place() != "gw.yaml:2: x" {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// Certificates that clients refuse, or will, are warnings; files that are none are
+// errors.
+func TestCheckCertificates(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	dir := t.TempDir()
+	c := &config.Config{Listen: []config.Listener{
+		{Addr: ":80"},
+		{Addr: ":443", TLS: certificateFor(t, dir, "good", now.Add(90*24*time.Hour))},
+		{Addr: ":444", TLS: certificateFor(t, dir, "soon", now.Add(48*time.Hour))},
+	}, Admin: &config.Admin{Addr: ":9180", TLS: certificateFor(t, dir, "old", now.Add(-time.Hour))}}
+	got, err := checkCertificates(c, now)
+	if err != nil || len(got) != 2 || got[0].Key != "listen[2].tls" || !strings.Contains(got[0].Text, "soon.pem ends on") ||
+		got[1].Key != "admin.tls" || !strings.Contains(got[1].Text, "old.pem ended on") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	c.Listen[1].TLS.Key = c.Listen[2].TLS.Key
+	if _, err := checkCertificates(c, now); err == nil || !strings.Contains(err.Error(), "listen[1].tls: certificate ") {
+		t.Errorf("key of another: %v", err)
+	}
+	if err := os.Chmod(string(c.Admin.TLS.Key), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.Listen = nil
+	if _, err := checkCertificates(c, now); err == nil || !strings.Contains(err.Error(), "chmod") {
+		t.Errorf("key that others can read: %v", err)
+	}
+}
+
+// certificateFor makes a certificate in a directory that ends at a time.
+func certificateFor(t *testing.T, dir, name string, end time.Time) *config.TLS {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.Add(-24 * time.Hour), NotAfter: end, DNSNames: []string{name + ".test"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := &config.TLS{Cert: config.Path(filepath.Join(dir, name+".pem")), Key: config.Path(filepath.Join(dir, name+".key"))}
+	for file, block := range map[config.Path]*pem.Block{files.Cert: {Type: "CERTIFICATE", Bytes: der}, files.Key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(string(file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
 }
 
 // What is not built is closed, also after errors.
