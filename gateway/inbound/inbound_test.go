@@ -8,6 +8,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/config"
 )
 
 // services is a configuration with some of everything.
@@ -253,13 +254,55 @@ func TestBuiltIn(t *testing.T) {
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, `
+publish: {page: true}
+defaults: {login: [corp/ntlm]}
 services:
-  hr: {match: {path: /hr/}, login: [corp/ntlm], wsdl: hr.wsdl, upstream: {url: "http://127.0.0.1:1"}}
+  hr: {match: {path: /hr/}, wsdl: hr.wsdl, upstream: {url: "http://127.0.0.1:1"}}
+  open: {match: {path: /open/}, wsdl: hr.wsdl, publish: open, upstream: {url: "http://127.0.0.1:1"}}
+  off: {match: {path: /off/}, wsdl: hr.wsdl, publish: "off", upstream: {url: "http://127.0.0.1:1"}}
+  far: {match: {path: /far/}, wsdl: hr.wsdl, networks: [10.0.0.0/8], publish: open, upstream: {url: "http://127.0.0.1:1"}}
 `)
-	check(t, f.do(request("GET", "http://gw/hr/?wsdl", "", "")), 401)
-	check(t, f.do(request("GET", "http://gw/hr/?wsdl", "bob", "")), 200, "the wsdl")
-	check(t, f.do(request("GET", "http://gw/hr/", "bob", "")), 200, "from the backend")
-	check(t, f.do(request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml")), 200, "from the backend")
+	for _, tt := range []struct {
+		name   string
+		r      *http.Request
+		status int
+		want   string
+	}{
+		{"without login", request("GET", "http://gw/hr/?wsdl", "", ""), 401, ""},
+		{"with login", request("GET", "http://gw/hr/?wsdl", "bob", ""), 200, "the wsdl"},
+		{"not asked for", request("GET", "http://gw/hr/", "bob", ""), 200, "from the backend"},
+		{"a message", request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml"), 200, "from the backend"},
+		{"open", request("GET", "http://gw/open/?wsdl", "", ""), 200, "the wsdl"},
+		{"open, another network", request("GET", "http://gw/far/?wsdl", "", ""), 403, ""},
+		{"off", request("GET", "http://gw/off/?wsdl", "bob", ""), 200, "from the backend"},
+		{"page without login", request("GET", "http://gw/.soapward/", "", ""), 401, ""},
+		{"page", request("GET", "http://gw/.soapward/", "bob", ""), 200, "hr\nopen\n"},
+	} {
+		w := f.do(tt.r)
+		check(t, w, tt.status, tt.want)
+		if strings.Contains(w.Body.String(), "off\n") || strings.Contains(w.Body.String(), "far\n") {
+			t.Errorf("%s: got %q", tt.name, w.Body)
+		}
+	}
+	none := newFixture(t, "services: {hr: {match: {path: /hr/}, login: [none], upstream: {url: 'http://127.0.0.1:1'}}}")
+	check(t, none.do(request("GET", "http://gw/.soapward/", "", "")), 404)
+	check(t, none.do(request("GET", "http://gw/.soapward/whoami", "", "")), 404)
+}
+
+func TestSameMatch(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("gw.yaml", []byte(`
+listen: [{addr: ':8080'}]
+services:
+  a: {match: {host: A.corp.test, path: /x}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+  b: {match: {host: a.corp.test, path: /x/}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newHandler(c, parts{logins: &fakeLogins{}}); err == nil || !strings.Contains(err.Error(), "services a and b match the same requests") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestPublishing(t *testing.T) {

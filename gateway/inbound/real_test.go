@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/hook"
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/gateway/backend"
@@ -33,40 +34,7 @@ func TestRealParts(t *testing.T) {
 		fmt.Fprint(w, "done")
 	}))
 	t.Cleanup(app.Close)
-	key, hash := hook.NewAPIKey()
-	c, err := config.Parse("gw.yaml", []byte(`
-listen: [{addr: '127.0.0.1:8080'}]
-roles: {batch: {users: [batch]}}
-services:
-  hr:
-    match: {path: /hr/}
-    login: [custom]
-    custom: {api_keys: [{name: batch, hash: `+hex.EncodeToString(hash[:])+`}]}
-    allow: [{operation: "{urn:hr}Get", roles: [any]}]
-    upstream: {url: "`+app.URL+`", identity: {header: X-Remote-User}}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	logins, err := login.New(c, login.Options{Logger: logger}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = logins.Close(nil) })
-	proxy, err := backend.New(c.Services["hr"].Upstream, backend.Options{Service: "hr", Logger: logger, Deny: Deny})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = proxy.Close() })
-	h, err := New(c, Parts{Logins: logins, Backends: map[string]*backend.Proxy{"hr": proxy}, Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw := httptest.NewUnstartedServer(h)
-	gw.Config = iwa.Server(h)
-	gw.Start()
-	t.Cleanup(gw.Close)
+	gw, keys := realGateway(t, app.URL)
 
 	long := strings.Repeat("<a>0123456789</a>", 200_000)
 	for _, tt := range []struct {
@@ -91,7 +59,7 @@ services:
 				t.Fatal(err)
 			}
 			r.Header.Set("Content-Type", xmlType)
-			r.Header.Set("X-API-Key", key.Reveal())
+			r.Header.Set("X-API-Key", keys["batch"].Reveal())
 			mu.Lock()
 			seen = nil
 			mu.Unlock()
@@ -117,4 +85,89 @@ services:
 			}
 		}
 	}
+}
+
+// realGateway is a server of the real parts in front of one at url, and the keys of
+// its users, batch and cron.
+func realGateway(t *testing.T, url string) (*httptest.Server, map[string]authn.Secret) {
+	t.Helper()
+	keys, list := map[string]authn.Secret{}, []string{}
+	for _, name := range []string{"batch", "cron"} {
+		key, hash := hook.NewAPIKey()
+		keys[name] = key
+		list = append(list, "{name: "+name+", hash: "+hex.EncodeToString(hash[:])+"}")
+	}
+	c, err := config.Parse("gw.yaml", []byte(`
+listen: [{addr: '127.0.0.1:8080'}]
+services:
+  hr:
+    match: {path: /hr/}
+    login: [custom]
+    custom: {api_keys: [`+strings.Join(list, ", ")+`]}
+    allow: [{operation: "{urn:hr}Get", roles: [any]}]
+    upstream: {url: "`+url+`", identity: {header: X-Remote-User}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logins, err := login.New(c, login.Options{Logger: logger}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = logins.Close(nil) })
+	proxy, err := backend.New(c.Services["hr"].Upstream, backend.Options{Service: "hr", Logger: logger, Deny: Deny})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = proxy.Close() })
+	h, err := New(c, Parts{Logins: logins, Backends: map[string]*backend.Proxy{"hr": proxy}, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw := httptest.NewUnstartedServer(h)
+	gw.Config = iwa.Server(h)
+	gw.Start()
+	t.Cleanup(gw.Close)
+	return gw, keys
+}
+
+// Two users over the same connections, to the gateway and to the server behind: who
+// it is that the server sees, and what the body was, is always the caller's.
+func TestAttackMixedUsersAtGateway(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %d ", strings.Join(r.Header["X-Remote-User"], ","), len(b))
+		_, _ = w.Write(b)
+	}))
+	t.Cleanup(app.Close)
+	gw, keys := realGateway(t, app.URL)
+	var wg sync.WaitGroup
+	for i := range 32 {
+		name := []string{"batch", "cron"}[i%2]
+		wg.Go(func() {
+			for j := range 20 {
+				body := envelope(fmt.Sprintf("<h:Get><who>%s</who><n>%d %d</n>%s</h:Get>", name, i, j, strings.Repeat("<x/>", i*j*20)))
+				r, err := http.NewRequest("POST", gw.URL+"/hr/svc", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Content-Type", xmlType)
+				r.Header.Set("X-API-Key", keys[name].Reveal())
+				res, err := gw.Client().Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b, err := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if want := fmt.Sprintf("%s %d %s", name, len(body), body); string(b) != want || err != nil {
+					t.Errorf("got %d %.100q, %v, want %.100q", res.StatusCode, b, err, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
