@@ -197,7 +197,7 @@ func (x *exchange) try(s *server, c *conn) (f *failure, stale bool) {
 		}
 		reuse = stop() && reuse
 		if clean := c.in.end(); clean && reuse {
-			s.pool.put(c)
+			s.pool.put(c, x.head.idle)
 		} else {
 			c.kill()
 		}

@@ -320,6 +320,34 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
+// A server that says for how long it keeps a connection is not asked at the end
+// of that time.
+func TestKeepAliveHint(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		hint string
+		want time.Duration
+	}{
+		{"timeout=5, max=100", 5 * time.Second}, {"max=9,timeout=1", time.Second}, {"", 0}, {"timeout=x", 0}, {"timeout=99999999999", 0},
+	} {
+		if got := parseKeepAlive(tt.hint); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.hint, got, tt.want)
+		}
+	}
+	b := answering(t, "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=100\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n")
+	f := serve(t, b.url)
+	get(t, f.url)
+	eventually(t, func() error {
+		p := &f.proxy.servers[0].pool
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.idle) != 1 || p.idle[0].limit != 3750*time.Millisecond {
+			return fmt.Errorf("idle: %+v", p.idle)
+		}
+		return nil
+	})
+}
+
 // Many clients share connections, and each gets his own answer.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A field is a line of a header. Its name is as net/http has it.
@@ -24,6 +25,7 @@ type head struct {
 	trailer          []string // names that are announced
 	ownConnection    bool     // the backend ties a login to the connection
 	eventStream      bool
+	idle             time.Duration // for how long the backend keeps the connection; 0: it does not say
 }
 
 // read reads a head. What is not strictly HTTP is refused, since whoever comes
@@ -60,6 +62,8 @@ func (h *head) read(b *reader) error {
 			h.options = appendTokens(h.options, f.value)
 		case "Upgrade":
 			h.upgrade = f.value
+		case "Keep-Alive":
+			h.idle = parseKeepAlive(f.value)
 		case "Trailer":
 			for _, name := range appendTokens(nil, f.value) {
 				h.trailer = append(h.trailer, http.CanonicalHeaderKey(name))
@@ -156,6 +160,19 @@ func parseLength(s string) (int64, bool) {
 		n = 10*n + int64(c-'0')
 	}
 	return n, true
+}
+
+// parseKeepAlive reads "timeout=5, max=100", as Apache writes it (RFC 2068
+// 19.7.1.1).
+func parseKeepAlive(s string) time.Duration {
+	for _, item := range appendTokens(nil, s) {
+		if seconds, ok := strings.CutPrefix(item, "timeout="); ok {
+			if n, ok := parseLength(seconds); ok && n < 1<<20 {
+				return time.Duration(n) * time.Second
+			}
+		}
+	}
+	return 0
 }
 
 // appendTokens appends the items of a list (RFC 9110 5.6.1).
