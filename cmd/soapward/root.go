@@ -37,7 +37,7 @@ func newRootCommand() *cobra.Command {
 Go, in both directions. This command shows it at work, generates Go code, client
 and server, from WSDL, calls services from the shell, makes the computer account
 that NTLM logins are verified with, manages the users that log in with a password
-of their own, finds out why Kerberos logins fail, and says in words what is in a
+of their own, finds out why Windows logins fail, and says in words what is in a
 login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
@@ -58,7 +58,8 @@ login token.`,
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
-  # why do Kerberos logins to the service with this keytab fail?
+  # why do logins to this service fail, as its clients see it, and by its keytab?
+  soapward doctor https://host.corp.test/Service.svc
   soapward doctor --keytab gw01.keytab
 
   # what is in a login token
@@ -80,6 +81,7 @@ login token.`,
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newManCommand(),
 		newSyncCommand(),
 		newTokenCommand(),
 		newUserCommand(),

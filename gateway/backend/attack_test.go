@@ -136,7 +136,7 @@ func TestAttackIdentityHeaderPHP(t *testing.T) {
 	}
 }
 
-// 3a. A name from a directory that ends the header and begins another.
+// 3e. A name from a directory that ends the header and begins another.
 func TestAttackNameSplitsHeader(t *testing.T) {
 	t.Parallel()
 	b := answering(t, ok)
@@ -227,7 +227,7 @@ func TestAttackLoginOnPooledConnection(t *testing.T) {
 	}
 }
 
-// 4b. The client's own word about its address, and about how it called us.
+// 4e. The client's own word about its address, and about how it called us.
 func TestAttackForwardedHeaders(t *testing.T) {
 	t.Parallel()
 	const forged = "X-Forwarded-For: 10.9.9.9\r\nx_forwarded_for: 10.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Server: evil\r\n" +

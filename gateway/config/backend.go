@@ -156,8 +156,11 @@ const maxServers = 32
 // maxUses bounds max_connections.
 const maxUses = 100_000
 
-func (d *decoder) checkBackend(b *Backend, path string) {
+// checkBackend looks at where requests go. asked: a proxy in front may pass them on
+// itself, so there need be nothing.
+func (d *decoder) checkBackend(b *Backend, asked bool, path string) {
 	switch {
+	case b.URL.URL == nil && len(b.URLs) == 0 && asked:
 	case b.URL.URL == nil && len(b.URLs) == 0:
 		d.failAt(b, "%s: want url, or urls for several servers", path)
 		return
@@ -229,8 +232,12 @@ var reserved = []string{
 }
 
 func (d *decoder) checkIdentity(id *Identity, path string) {
-	if j := id.JWT; j != nil && (j.Header == "" || j.Key.IsZero()) {
+	switch j := id.JWT; {
+	case j == nil:
+	case j.Header == "" || j.Key.IsZero():
 		d.failAt(j, "%s.jwt: want header and key", path)
+	case j.Lifetime < Duration(10*time.Second) || j.Lifetime > Duration(24*time.Hour):
+		d.failAt(&j.Lifetime, "%s.jwt.lifetime is %v: want 10s to 24h", path, j.Lifetime.Std())
 	}
 	var headers map[string]string
 	if id.Headers != nil {

@@ -32,6 +32,7 @@ func (d *decoder) check(c *Config) {
 		use(c.Admin, c.Admin.Addr, "admin")
 		d.checkTLS(c.Admin.TLS, "admin")
 	}
+	d.checkObserve(c)
 	d.checkStore(&c.Store)
 	d.checkLimits(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Realms)) {
@@ -41,6 +42,9 @@ func (d *decoder) check(c *Config) {
 		d.checkRoles(c, c.Roles[name].Roles, "roles."+name+".roles")
 	}
 	d.checkSettings(c, &c.Defaults, nil, "defaults")
+	if f := c.ForwardAuth; f != nil && len(f.Proxies) == 0 {
+		d.failAt(f, "forward_auth: want proxies, the networks of those that may ask, such as {proxies: [127.0.0.1]}")
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		d.checkService(c, c.Services[name], "services."+name)
 	}
@@ -102,8 +106,11 @@ func (d *decoder) checkLimits(c *Config) {
 			}
 		}
 	}
-	if s := &c.Sessions; s.Idle > s.Absolute {
+	switch s := &c.Sessions; {
+	case s.Idle > s.Absolute:
 		d.failAt(s, "sessions.idle is longer than sessions.absolute")
+	case s.TLSAtProxy && len(c.TrustedProxies) == 0:
+		d.failAt(&s.TLSAtProxy, "sessions.tls_at_proxy wants trusted_proxies: the addresses of the proxy that ends TLS")
 	}
 	switch p := &c.Passwords; {
 	case p.MinLength < 8 || p.MinLength > 128:

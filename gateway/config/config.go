@@ -12,6 +12,10 @@ type Config struct {
 	Listen []Listener `yaml:"listen"`
 	Admin  *Admin     `yaml:"admin"`
 
+	Log       Log       `yaml:"log"`
+	AccessLog AccessLog `yaml:"access_log"`
+	Tracing   *Tracing  `yaml:"tracing"` // nil: none
+
 	// TrustedProxies are those whose X-Forwarded-For counts.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
 
@@ -23,10 +27,19 @@ type Config struct {
 	Realms map[string]*Realm `yaml:"realms"`
 	Roles  map[string]*Role  `yaml:"roles"`
 
+	// Tokens are those that tell backends of callers.
+	Tokens Tokens `yaml:"identity"`
+
 	// Defaults are the settings that services inherit.
 	Defaults  Settings             `yaml:"defaults"`
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
+
+	Publish     Publish      `yaml:"publish"`
+	ForwardAuth *ForwardAuth `yaml:"forward_auth"`
+
+	file  string
+	marks map[any]mark
 }
 
 // A Listener is where the gateway takes requests.
@@ -45,6 +58,9 @@ type TLS struct {
 type Admin struct {
 	Addr Address `yaml:"addr"`
 	TLS  *TLS    `yaml:"tls"`
+
+	// Networks are those from which requests are taken, besides this machine.
+	Networks []Network `yaml:"networks"`
 }
 
 // Store is where users, sessions and counters are kept. Its zero value is none.
@@ -75,7 +91,16 @@ type Sessions struct {
 	Absolute Duration `yaml:"absolute"`
 	Remember Duration `yaml:"remember"` // "keep me logged in"
 
-	// AllowInsecureHTTP leaves Secure off cookies, for development.
+	// TLSAtProxy says that a trusted proxy in front ends TLS, so that passwords
+	// are taken from it, and cookies are Secure, although it sends plain HTTP.
+	TLSAtProxy bool `yaml:"tls_at_proxy"`
+
+	// AllowEvidence keeps what callers can be passed on with, Kerberos tickets and
+	// passwords, in memory while their sessions last.
+	AllowEvidence bool `yaml:"allow_evidence"`
+
+	// AllowInsecureHTTP leaves Secure off cookies, and takes passwords over plain
+	// HTTP, for development.
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http"`
 }
 
@@ -167,6 +192,7 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 	if err := d.err(); err != nil {
 		return nil, d, err
 	}
+	c.file, c.marks = d.file, d.marks
 	return c, d, nil
 }
 
@@ -174,13 +200,16 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 func defaults() *Config {
 	const minute, hour, day = Duration(time.Minute), Duration(time.Hour), Duration(24 * time.Hour)
 	return &Config{
-		Store:    Store{KeepLogins: 90 * day},
-		Sessions: Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
+		Log:       Log{Level: LevelInfo, Format: LogText},
+		AccessLog: AccessLog{File: TargetLog, Format: AccessJSON},
+		Store:     Store{KeepLogins: 90 * day},
+		Sessions:  Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
 		Throttle: Throttle{
 			Window:  hour,
 			User:    []ThrottleRule{{3, Duration(30 * time.Second)}, {6, 30 * minute}},
 			Address: []ThrottleRule{{20, 5 * minute}, {50, hour}},
 		},
+		Tokens:    Tokens{Issuer: "soapward"},
 		Passwords: Passwords{MinLength: 12, MemoryKiB: 19 << 10, Passes: 2},
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,8 @@ const maxSecret = 16 << 10
 type Secret struct {
 	File Path   `yaml:"file"`
 	Env  string `yaml:"env"`
+
+	lines bool // it may have several, as a key in PEM has
 }
 
 // IsZero reports whether no secret is named.
@@ -56,7 +59,8 @@ func (s *Secret) decode(d *decoder, n *yaml.Node, path string) {
 	d.secrets = append(d.secrets, s)
 }
 
-// Read returns the secret: the first line of the file, or the variable's value.
+// Read returns the secret: the line that is in the file, or the variable's value.
+// Where a key in PEM is wanted, it is the whole file.
 // It refuses files that users outside of their owner and group can read, and
 // empty secrets.
 func (s Secret) Read() (authn.Secret, error) {
@@ -73,6 +77,12 @@ func (s Secret) Read() (authn.Secret, error) {
 	b, err := readPrivate(string(s.File), maxSecret, 0o027, 0o640)
 	if err != nil {
 		return authn.Secret{}, err
+	}
+	if s.lines {
+		if len(bytes.TrimSpace(b)) == 0 {
+			return authn.Secret{}, fmt.Errorf("config: secret file %s is empty", s.File)
+		}
+		return authn.NewSecret(string(b)), nil
 	}
 	line := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if line == "" || strings.ContainsAny(line, "\r\n\x00") {

@@ -85,13 +85,26 @@ func (v *Network) decode(d *decoder, n *yaml.Node, path string) {
 	}
 }
 
-// An Address is where to listen: host and port, ":443" for all hosts.
+// An Address is where to listen: host and port, ":443" for all hosts, or
+// "unix:/path" for a Unix socket.
 type Address string
 
+// Unix returns the path of a Unix socket.
+func (v Address) Unix() (path string, ok bool) { return strings.CutPrefix(string(v), "unix:") }
+
 func (v *Address) decode(d *decoder, n *yaml.Node, path string) {
-	const want = "an address to listen at, such as :443 or 127.0.0.1:8080"
+	const want = "an address to listen at, such as :443, 127.0.0.1:8080 or unix:/run/soapward/hr.sock"
 	s, ok := d.scalar(n, want, path)
 	if !ok {
+		return
+	}
+	if file, ok := Address(s).Unix(); ok {
+		// 107 bytes is the longest name of a socket that Linux takes.
+		if !filepath.IsAbs(file) || len(file) > 107 || strings.ContainsAny(file, "\x00\r\n") {
+			d.want(n, want, path)
+			return
+		}
+		*v = Address(s)
 		return
 	}
 	host, port, err := net.SplitHostPort(s)
