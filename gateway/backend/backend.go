@@ -20,6 +20,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -163,6 +164,12 @@ func (p *Proxy) refuse(x *exchange, f *failure) {
 	if f.status == StatusClientGone {
 		x.w.WriteHeader(f.status)
 		return
+	}
+	if x.r.Close && x.upload == nil && x.r.Body != nil {
+		// net/http would close the connection with the body unread, which has the
+		// client's system forget the answer. It reads as much where the
+		// connection goes on.
+		_, _ = io.CopyN(io.Discard, x.r.Body, lingerSize)
 	}
 	if f.status == http.StatusServiceUnavailable {
 		x.w.Header().Set("Retry-After", "1")

@@ -241,6 +241,12 @@ func TestMaxConnections(t *testing.T) {
 			t.Errorf("status %d, want 503", s)
 		}
 	}
+	eventually(t, func() error {
+		if now.Load() != 2 {
+			return fmt.Errorf("%d requests are there, want 2", now.Load())
+		}
+		return nil
+	})
 	close(release)
 	for range all - 3 {
 		if s := <-statuses; s != 200 {
