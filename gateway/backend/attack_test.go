@@ -559,6 +559,24 @@ func TestAttackAnswerWithoutEnd(t *testing.T) {
 	}
 }
 
+// 5e. A list that is compared with all fields, with both of them long.
+func TestAttackConnectionOptions(t *testing.T) {
+	t.Parallel()
+	options := "Connection: " + strings.Repeat("a,", 300_000) + "\r\n"
+	b := answering(t, ok)
+	f := serve(t, b.url)
+	c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h\r\n"+options+strings.Repeat("X-A-B-C: d\r\n", 20_000)+"\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 400 || b.count() != 0 {
+		t.Errorf("request: %+v, %v, %d connections", resp, err, b.count())
+	}
+	for _, list := range []string{options, "Trailer: " + strings.Repeat("X-A,", 100_000) + "\r\n"} {
+		f := serve(t, answering(t, "HTTP/1.1 200 OK\r\n"+list+"Content-Length: 0\r\n\r\n").url)
+		if a := get(t, f.url); a.status != 502 || !strings.Contains(f.lastTrail(t, 1).Cause, "more than 64 names") {
+			t.Errorf("answer: %d, %s", a.status, f.lastTrail(t, 1).Cause)
+		}
+	}
+}
+
 // 35. What is told about callers, and what they sent, is in no log and no answer.
 func TestAttackSecretsInFailures(t *testing.T) {
 	t.Parallel()

@@ -65,9 +65,7 @@ func (h *head) read(b *reader) error {
 		case "Keep-Alive":
 			h.idle = parseKeepAlive(f.value)
 		case "Trailer":
-			for _, name := range appendTokens(nil, f.value) {
-				h.trailer = append(h.trailer, http.CanonicalHeaderKey(name))
-			}
+			h.trailer = appendTokens(h.trailer, f.value)
 		case "Content-Type":
 			const stream = "text/event-stream"
 			h.eventStream = len(f.value) >= len(stream) && strings.EqualFold(f.value[:len(stream)], stream)
@@ -75,11 +73,16 @@ func (h *head) read(b *reader) error {
 			h.ownConnection = h.ownConnection || f.name == "Persistent-Auth" || bindsConnection(f.value)
 		}
 	}
+	for i, name := range h.trailer {
+		h.trailer[i] = http.CanonicalHeaderKey(name)
+	}
 	for _, o := range h.options {
 		h.close = h.close || strings.EqualFold(o, "close")
 		h.keepAlive = h.keepAlive || strings.EqualFold(o, "keep-alive")
 	}
 	switch h.chunked = coded; {
+	case len(h.options) > maxOptions || len(h.trailer) > maxOptions:
+		return protocolError("Connection or Trailer has more than " + strconv.Itoa(maxOptions) + " names")
 	case coded && h.length >= 0:
 		return protocolError("it has both Content-Length and Transfer-Encoding")
 	case coded && h.minor == 0:
@@ -175,9 +178,10 @@ func parseKeepAlive(s string) time.Duration {
 	return 0
 }
 
-// appendTokens appends the items of a list (RFC 9110 5.6.1).
+// appendTokens appends the items of a list (RFC 9110 5.6.1), of which one more
+// than maxOptions is enough to know that there are too many.
 func appendTokens(to []string, list string) []string {
-	for list != "" {
+	for list != "" && len(to) <= maxOptions {
 		item, rest, _ := strings.Cut(list, ",")
 		if item = strings.Trim(item, " \t"); item != "" {
 			to = append(to, item)
