@@ -156,8 +156,11 @@ const maxServers = 32
 // maxUses bounds max_connections.
 const maxUses = 100_000
 
-func (d *decoder) checkBackend(b *Backend, path string) {
+// checkBackend looks at where requests go. asked: a proxy in front may pass them on
+// itself, so there need be nothing.
+func (d *decoder) checkBackend(b *Backend, asked bool, path string) {
 	switch {
+	case b.URL.URL == nil && len(b.URLs) == 0 && asked:
 	case b.URL.URL == nil && len(b.URLs) == 0:
 		d.failAt(b, "%s: want url, or urls for several servers", path)
 		return

@@ -43,6 +43,9 @@ func (d *decoder) check(c *Config) {
 		d.checkRoles(c, c.Roles[name].Roles, "roles."+name+".roles")
 	}
 	d.checkSettings(c, &c.Defaults, nil, "defaults")
+	if f := c.ForwardAuth; f != nil && len(f.Proxies) == 0 {
+		d.failAt(f, "forward_auth: want proxies, the networks of those that may ask, such as {proxies: [127.0.0.1]}")
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		d.checkService(c, c.Services[name], "services."+name)
 	}

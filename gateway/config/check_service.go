@@ -107,6 +107,7 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 			d.failAt(e, "%s: want one of operation and path", at)
 		}
 		d.checkPath(&e.Path, e.Path, at+".path")
+		d.checkElementPath(s, e, at)
 		d.checkSettings(c, &e.Settings, s, at)
 	}
 	d.checkPublish(s, path)
@@ -116,9 +117,12 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)
 	}
-	if s.Upstream == nil {
+	d.checkForwardAuth(c, s, path)
+	switch {
+	case s.Upstream == nil && s.ForwardAuth:
+	case s.Upstream == nil:
 		d.failAt(s, "%s: want upstream: {url: URL}", path)
-	} else {
-		d.checkBackend(s.Upstream, path+".upstream")
+	default:
+		d.checkBackend(s.Upstream, s.ForwardAuth, path+".upstream")
 	}
 }

@@ -42,7 +42,10 @@ type Config struct {
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
 
-	Publish Publish `yaml:"publish"`
+	Publish     Publish      `yaml:"publish"`
+	ForwardAuth *ForwardAuth `yaml:"forward_auth"`
+
+	marks map[any]mark
 }
 
 // Store is where users, sessions and counters are kept. Its zero value is none.
@@ -179,7 +182,7 @@ func parse(name string, text []byte, read func(string) ([]byte, error)) (_ *Conf
 	if err := d.err(); err != nil {
 		return nil, d, err
 	}
-	c.Files = d.files
+	c.Files, c.marks = d.files, d.marks
 	return c, d, nil
 }
 

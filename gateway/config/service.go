@@ -65,6 +65,12 @@ type Service struct {
 	Custom   *CallOut  `yaml:"custom"`
 	Upstream *Backend  `yaml:"upstream"`
 
+	// CaseInsensitivePaths compares paths of elements and rules without regard to
+	// case, as a server on Windows behind the gateway does.
+	CaseInsensitivePaths bool `yaml:"case_insensitive_paths"`
+
+	SOAP        SOAP `yaml:"soap"`
+	ForwardAuth bool `yaml:"forward_auth"` // another proxy asks, and passes on
 	// How it is shown to those who use it.
 	Publish     Publishing `yaml:"publish"`
 	PublicURL   URL        `yaml:"public_url"` // in place of what Match says of it

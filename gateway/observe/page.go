@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"strconv"
@@ -104,7 +105,11 @@ func (o *Observer) pageData(now time.Time) *pageData {
 		s := c.Services[name]
 		one := pageService{Name: name, Match: s.Match.Host + s.Match.Path}
 		if s.Upstream != nil {
-			one.Backend = place(s.Upstream.URL)
+			var servers []string
+			for _, u := range s.Upstream.Servers() {
+				servers = append(servers, place(u.URL))
+			}
+			one.Backend = strings.Join(servers, ", ")
 		}
 		login := s.Login
 		if len(login) == 0 {
@@ -119,15 +124,18 @@ func (o *Observer) pageData(now time.Time) *pageData {
 		for _, a := range u.ActAs {
 			as = append(as, string(a))
 		}
-		d.Upstreams = append(d.Upstreams, pageUpstream{name, string(u.Listen), place(u.URL), strings.Join(as, ", ")})
+		d.Upstreams = append(d.Upstreams, pageUpstream{name, string(u.Listen), place(u.URL.URL), strings.Join(as, ", ")})
 	}
 	return d
 }
 
 // place is a URL without its query, in which somebody may have put a key.
-func place(u config.URL) string {
-	if u.URL == nil {
+func place(u *url.URL) string {
+	switch {
+	case u == nil:
 		return ""
+	case u.Scheme == "unix":
+		return u.String()
 	}
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }

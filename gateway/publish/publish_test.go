@@ -22,7 +22,7 @@ func service(t *testing.T, change func(*config.Service)) *Publisher {
 	t.Helper()
 	s := &config.Service{
 		WSDL: "testdata/hr/hr.wsdl", Match: config.Match{Path: "/hr/"},
-		Upstream: &config.Backend{URL: config.URL{URL: parse(t, "http://10.0.0.7:8080")}},
+		Upstream: &config.Backend{URL: config.BackendURL{URL: parse(t, "http://10.0.0.7:8080")}},
 	}
 	if change != nil {
 		change(s)
