@@ -34,6 +34,7 @@ type observer interface {
 	Wrap(d trail.Direction, listener string, next http.Handler) http.Handler
 	Reconfigure(c *config.Config) error
 	Reloaded(err error)
+	Recheck()
 	Drain()
 	Admin() http.Handler
 }
@@ -252,17 +253,7 @@ func proxiesOf(c *config.Config) *authn.Proxies {
 }
 
 func (m *made) checks() []health.Check {
-	var checks []health.Check
-	if m.store != nil {
-		checks = append(checks, health.Check{
-			Name: "store", Kind: health.Store, Essential: true, Remedy: "see that the database is up and lets this user in",
-			Run: func(ctx context.Context) error {
-				_, err := m.store.Note(ctx, "health")
-				return err
-			},
-		})
-	}
-	checks = append(checks, m.logins.Checks()...)
+	checks := m.logins.Checks() // that of the store, too
 	for _, name := range slices.Sorted(maps.Keys(m.backends)) {
 		checks = append(checks, m.backends[name].Checks()...)
 	}

@@ -90,6 +90,7 @@ func text(s string) http.Handler {
 
 func (f *fakeParts) Wrap(_ trail.Direction, _ string, next http.Handler) http.Handler { return next }
 func (f *fakeParts) Reconfigure(*config.Config) error                                 { return nil }
+func (f *fakeParts) Recheck()                                                         {}
 func (f *fakeParts) Drain()                                                           {}
 func (f *fakeParts) Admin() http.Handler                                              { return text("admin") }
 func (f *fakeParts) Close(context.Context) error                                      { return nil }

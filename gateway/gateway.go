@@ -228,6 +228,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer cancel()
 	g.current.Load().start(background)
 	g.reloading.Unlock()
+	g.parts.Recheck()
 	g.notify(stateReady)
 	g.ends.Go(func() { g.feedWatchdog(background) })
 	if g.watch {
@@ -241,7 +242,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.stopping.Store(true)
 	g.parts.Drain()
 	g.notify(stateStopping)
-	g.log.Info("stopping", slog.Duration("grace", g.Config().Shutdown.Grace.Std()))
+	g.log.Info("stopping", slog.String("grace", g.Config().Shutdown.Grace.Std().String()))
 	g.reloading.Lock() // a reload that has begun ends
 	defer g.reloading.Unlock()
 	return errors.Join(failure, g.stop(context.WithoutCancel(ctx), cancel))
