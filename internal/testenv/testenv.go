@@ -57,6 +57,7 @@ var packages = map[string]string{
 	"krb5-config":                          "libkrb5-dev",
 	"klist":                                "krb5-user",
 	"kvno":                                 "krb5-user",
+	"buildah":                              "buildah",
 	"dpkg":                                 "dpkg",
 	"groff":                                "groff-base",
 	"lintian":                              "lintian",
