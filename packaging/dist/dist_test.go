@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
@@ -263,7 +264,14 @@ func TestService(t *testing.T) {
 	if err := os.WriteFile(unit, bytes.ReplaceAll(b, []byte("/usr/bin/soapward"), []byte("/bin/true")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := testenv.Try(t, nil, "", analyze, "verify", "--man=no", unit); err != nil || strings.Contains(out, "soapward") {
+	socket := filepath.Join(filepath.Dir(unit), "soapward.socket")
+	if b, err = os.ReadFile(filepath.Join("..", "systemd", "soapward.socket")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(socket, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := testenv.Try(t, nil, "", analyze, "verify", "--man=no", unit, socket); err != nil || strings.Contains(out, "soapward") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out := testenv.Run(t, nil, "", analyze, "security", "--offline=true", "--no-pager", unit)
@@ -306,5 +314,31 @@ func TestArchives(t *testing.T) {
 	}
 	if want := []string{"./x/", "./x/y/", "./x/y/z", "./x/w"}; !slices.Equal(slices.DeleteFunc(names, func(n string) bool { return n == "./" }), want) {
 		t.Errorf("%q, want %q", names, want)
+	}
+}
+
+// The configuration that comes along is one, and so is what is commented out in
+// it.
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(filepath.Join("..", "soapward.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("soapward.yaml", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Admin.Addr == "" || len(c.Services) != 0 {
+		t.Errorf("%+v", c)
+	}
+	b = regexp.MustCompile(`(?m)^# (listen|realms|services| )`).ReplaceAll(b, []byte("$1"))
+	b = bytes.ReplaceAll(b, []byte("  soapward check"), []byte("# soapward check"))
+	b = bytes.ReplaceAll(b, []byte("  systemctl"), []byte("# systemctl"))
+	if c, err = config.Parse("soapward.yaml", b); err != nil {
+		t.Fatalf("%v\n%s", err, b)
+	}
+	if len(c.Services) != 1 || len(c.Realms) != 1 || len(c.Listen) != 1 {
+		t.Errorf("%+v", c)
 	}
 }
