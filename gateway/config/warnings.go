@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -48,6 +49,8 @@ func (w *warner) add(key, remedy, format string, args ...any) {
 var dangers = map[string]string{
 	"sessions.allow_insecure_http": "cookies go over plain HTTP: everybody on the way can take the session, and passwords with it",
 	"ldap.allow_insecure_plain":    "passwords go to the directory over plain LDAP: everybody on the way can read them",
+	"sessions.allow_evidence":      "Kerberos tickets and passwords of those who are logged in are in the memory of the gateway",
+	"allow_forwarded":              "a proxy that sends requests of several clients over one connection mixes their identities up",
 	"sync.allow_many_gone":         "the daily job disables everybody if the base of the directory is wrong",
 }
 
@@ -77,9 +80,9 @@ func (w *warner) allowed(v reflect.Value, path string) {
 			case inline:
 				w.allowed(v.Field(i), path)
 			case key == "" || !f.IsExported():
-			case weak && f.Type.Kind() == reflect.Bool && v.Field(i).Bool():
+			case weak && isSet(v.Field(i)):
 				words := strings.Split(at, ".")
-				text := dangers[strings.Join(words[max(len(words)-2, 0):], ".")]
+				text := cmp.Or(dangers[strings.Join(words[max(len(words)-2, 0):], ".")], dangers[key])
 				if text == "" {
 					text = "a protection is switched off; the reference of the configuration says what that allows"
 				}
@@ -89,6 +92,14 @@ func (w *warner) allowed(v reflect.Value, path string) {
 			}
 		}
 	}
+}
+
+// isSet reports whether a switch, or one that may be inherited, is on.
+func isSet(v reflect.Value) bool {
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	return v.Kind() == reflect.Bool && v.Bool()
 }
 
 // plain returns the listeners that others than this machine reach without TLS.
