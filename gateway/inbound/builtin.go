@@ -1,12 +1,14 @@
 package inbound
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/authz/integrated"
 	"github.com/soapward/soapward/gateway/config"
@@ -92,7 +94,33 @@ func (h *Handler) maySee(r *http.Request, name string) bool {
 	}
 	q := c.req
 	q.Host, q.Path, q.Method = s.match.Host, s.match.Path, http.MethodGet
-	return s.policy.Admit(&q) == nil
+	return s.policy.Admit(&q) == nil && h.mayDoSomething(r.Context(), q.Identity, h.config.Services[name])
+}
+
+// mayDoSomething reports whether one of the rules of a service lets a caller in.
+// Where nobody could say, it does not.
+func (h *Handler) mayDoSomething(ctx context.Context, id *authn.Identity, s *config.Service) bool {
+	rules := s.Allow
+	if len(rules) == 0 {
+		rules = h.config.Defaults.Allow
+	}
+	if len(rules) == 0 { // everybody who logged in
+		return id != nil || slices.Contains(s.Login, config.Login{Method: config.None})
+	}
+	for i := range s.Elements {
+		rules = append(rules[:len(rules):len(rules)], s.Elements[i].Allow...)
+	}
+	for i := range rules {
+		for _, role := range rules[i].Roles {
+			if role == authz.Anonymous || role == authz.Any && id != nil {
+				return true
+			}
+			if ok, err := h.roles.Has(ctx, id, role); ok && err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serveShared answers what is the same for all services. It reports false for

@@ -57,7 +57,7 @@ import (
 type Parts struct {
 	Logins     *login.Set
 	Backends   map[string]*backend.Proxy
-	Publishers map[string]*publish.Publisher // of services with a WSDL
+	Publishers map[string]*publish.Publisher // those of publish.All
 	Issuer     *identity.Issuer              // nil: none
 	Logger     *slog.Logger
 
@@ -134,7 +134,9 @@ func New(c *config.Config, p Parts) (*Handler, error) {
 		q.backends[name] = b
 	}
 	for name, b := range p.Publishers {
-		q.publishers[name] = b
+		if s := c.Services[name]; s != nil && s.WSDL != "" { // others are for the page only
+			q.publishers[name] = b
+		}
 	}
 	q.page = func(allowed func(*http.Request, string) bool) http.Handler {
 		return publish.Page(p.Publishers, allowed)
@@ -348,7 +350,9 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
 		h.refuse(w, r, c, f)
 		return
 	}
-	if c.next == nil && c.asked == nil && s.publisher != nil && s.publish != config.PublishOff && isGet(r) && s.publisher.Takes(r) {
+	// Where nobody gets the description, the publisher says so: that of the server
+	// behind has the server's address in it.
+	if c.next == nil && c.asked == nil && s.publisher != nil && isGet(r) && s.publisher.Takes(r) {
 		if s.publish == config.PublishOpen {
 			s.publisher.ServeHTTP(w, r)
 			return

@@ -308,6 +308,48 @@ services:
 	}
 }
 
+func TestPublishing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+services:
+  open: {match: {path: /open/}, login: [corp/ntlm], wsdl: hr.wsdl, publish: open, networks: [127.0.0.0/8, 192.0.2.0/24], upstream: {url: "http://127.0.0.1:1"}}
+  far: {match: {path: /far/}, login: [corp/ntlm], wsdl: hr.wsdl, publish: open, networks: [10.0.0.0/8], upstream: {url: "http://127.0.0.1:1"}}
+  off: {match: {path: /off/}, login: [corp/ntlm], wsdl: hr.wsdl, publish: off, upstream: {url: "http://127.0.0.1:1"}}
+  rest: {match: {path: /rest/}, login: [corp/ntlm], upstream: {url: "http://127.0.0.1:1"}}
+`)
+	check(t, f.do(request("GET", "http://gw/open/?wsdl", "", "")), 200, "the wsdl")
+	check(t, f.do(request("GET", "http://gw/open/", "", "")), 401)
+	check(t, f.do(request("GET", "http://gw/far/?wsdl", "bob", "")), 403) // open is not for other networks
+	check(t, f.do(request("GET", "http://gw/off/?wsdl", "", "")), 401)
+	check(t, f.do(request("GET", "http://gw/off/?wsdl", "bob", "")), 200, "the wsdl") // which says there that it is none
+	check(t, f.do(request("GET", "http://gw/rest/?wsdl", "bob", "")), 200, "from the backend")
+}
+
+// The page shows a caller the services where a rule lets him do something.
+func TestPageShows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+publish: {page: true}
+roles: {payroll: {users: ['CORP\alice']}}
+defaults: {login: [corp/ntlm]}
+services:
+  all: {match: {path: /all/}, upstream: {url: "http://127.0.0.1:1"}}
+  any: {match: {path: /any/}, allow: [{path: /any/, roles: [any]}], upstream: {url: "http://127.0.0.1:1"}}
+  far: {match: {path: /far/}, networks: [10.0.0.0/8], upstream: {url: "http://127.0.0.1:1"}}
+  none: {match: {path: /none/}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+  off: {match: {path: /off/}, wsdl: hr.wsdl, publish: off, upstream: {url: "http://127.0.0.1:1"}}
+  part: {match: {path: /part/}, allow: [{path: /part/, roles: [payroll]}], elements: [{path: /part/x/, allow: [{path: /part/x/, roles: [any]}]}], upstream: {url: "http://127.0.0.1:1"}}
+  pay: {match: {path: /pay/}, allow: [{path: /pay/, roles: [payroll]}], upstream: {url: "http://127.0.0.1:1"}}
+`)
+	check(t, f.do(request("GET", "http://gw/.soapward/", "", "")), 401)
+	for user, want := range map[string]string{"bob": "all any none part", "alice": "all any none part pay"} {
+		w := f.do(request("GET", "http://gw/.soapward/", user, ""))
+		if got := strings.Join(strings.Fields(w.Body.String()), " "); w.Code != 200 || got != want {
+			t.Errorf("%s: status %d, %q, want %q", user, w.Code, got, want)
+		}
+	}
+}
+
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, services)
