@@ -275,7 +275,7 @@ services:
 		{"a message", request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml"), 200, "from the backend"},
 		{"open", request("GET", "http://gw/open/?wsdl", "", ""), 200, "the wsdl"},
 		{"open, another network", request("GET", "http://gw/far/?wsdl", "", ""), 403, ""},
-		{"off", request("GET", "http://gw/off/?wsdl", "bob", ""), 200, "from the backend"},
+		{"off", request("GET", "http://gw/off/?wsdl", "bob", ""), 200, "the wsdl"}, // which says there that it is none
 		{"page without login", request("GET", "http://gw/.soapward/", "", ""), 401, ""},
 		{"page where a service has the root", request("GET", "http://root/.soapward/", "bob", ""), 200, "hr\nopen\n"},
 		{"its own whoami", request("GET", "http://root/.soapward/whoami", "", ""), 200, "anonymous"},
