@@ -184,6 +184,10 @@ func (o *Observer) Reloaded(err error) {
 	o.monitor.Kick()
 }
 
+// Recheck looks at what the gateway depends on now, without waiting for the next
+// time: when the first configuration is in force.
+func (o *Observer) Recheck() { o.monitor.Kick() }
+
 // Drain makes /readyz answer 503, so that balancers send no more requests. It is
 // called some time before the listeners are closed.
 func (o *Observer) Drain() { o.monitor.Drain() }
