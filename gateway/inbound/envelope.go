@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -307,6 +308,9 @@ type messageError struct {
 func (e *messageError) Error() string { return "inbound: message refused: " + e.cause.Error() }
 
 func (e *messageError) Unwrap() error { return e.cause }
+
+// Reason is the code, by which package observe counts it.
+func (e *messageError) Reason() string { return cmp.Or(e.code, badMessage) }
 
 func (e *messageError) statusOf() int {
 	if e.status == 0 {
