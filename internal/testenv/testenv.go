@@ -76,6 +76,7 @@ var packages = map[string]string{
 	"wsdl2h":                               "gsoap",
 	"/usr/include/stdsoap2.h":              "libgsoap-dev",
 	"squid":                                "squid",
+	"systemd-socket-activate":              "systemd",
 	"/etc/gss/mech.d/mech.ntlmssp.conf":    "gss-ntlmssp",
 	"/usr/include/gssapi/gssapi_krb5.h":    "libkrb5-dev",
 	"/usr/include/libxml2/libxml/parser.h": "libxml2-dev",
