@@ -81,6 +81,17 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A new connection that the server closes is no stale one: it may have taken the
+// request.
+func TestClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := fakeServer(t, func(_ int, _ net.Conn, next func() *http.Request) { next() })
+	f := serve(t, b.url)
+	if a := get(t, f.url); a.status != 502 || b.count() != 1 {
+		t.Errorf("status %d, %d connections", a.status, b.count())
+	}
+}
+
 // The way to refuse belongs to whoever knows what the client speaks.
 func TestDeny(t *testing.T) {
 	t.Parallel()

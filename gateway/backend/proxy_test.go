@@ -571,6 +571,58 @@ func TestHTTP10(t *testing.T) {
 	}
 }
 
+// Clients may speak HTTP/2, where the listener lets them.
+func TestHTTP2Client(t *testing.T) {
+	t.Parallel()
+	server := handler(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/early" {
+			_ = http.NewResponseController(w).EnableFullDuplex() // or net/http waits for the body
+			w.WriteHeader(413)
+			return
+		}
+		w.Header().Set("Trailer", "X-Sum")
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Seen-Line", r.Proto+" "+r.Host)
+		_, _ = w.Write(b)
+		w.Header().Set("X-Sum", "1")
+	})
+	p, err := New(&config.Backend{URL: backendURL(t, server)}, Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	s := httptest.NewUnstartedServer(p)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	for _, size := range []int{0, 10, maxSmall + 1, 2 << 20} {
+		body := strings.Repeat("x", size)
+		resp, err := s.Client().Do(request(t, "POST", s.URL+"/a", io.MultiReader(strings.NewReader(body))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(got) != body || resp.ProtoMajor != 2 || resp.Trailer.Get("X-Sum") != "1" || !strings.HasPrefix(resp.Header.Get("Seen-Line"), "HTTP/1.1 127.") {
+			t.Errorf("%d bytes: got %d, %v, %s, %v, %v", size, len(got), err, resp.Proto, resp.Header, resp.Trailer)
+		}
+	}
+	pr, pw := io.Pipe()
+	go func() { _, _ = io.WriteString(pw, "x") }()
+	resp, err := s.Client().Do(request(t, "POST", s.URL+"/early", pr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	_ = pw.Close()
+	if resp.StatusCode != 413 {
+		t.Errorf("early answer: %d", resp.StatusCode)
+	}
+}
+
 // The trail says where a request went.
 func TestTrail(t *testing.T) {
 	t.Parallel()
