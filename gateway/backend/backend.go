@@ -145,12 +145,23 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.config.Health != nil {
 		p.watch.Do(func() { go p.watchHealth(p.life) })
 	}
+	ctx, end := authn.StartSpan(r.Context(), authn.SpanUpstream, slog.String("service", p.options.Service))
+	if ctx != r.Context() {
+		r = r.WithContext(ctx)
+		authn.SetSpanHeader(ctx, r.Header) // the server's own copy, which goes on
+	}
+	err := error(http.ErrAbortHandler) // if serve does not return
+	defer func() { end(err) }()
 	x := exchanges.Get().(*exchange)
 	x.begin(p, w, r)
 	defer x.recycle()
-	if f := x.serve(); f != nil {
-		p.refuse(x, f)
+	f := x.serve()
+	if f == nil {
+		err = nil
+		return
 	}
+	err = f.err
+	p.refuse(x, f)
 }
 
 // A failure is why the client gets an answer of ours.

@@ -27,6 +27,7 @@ func (d *decoder) check(c *Config) {
 		l := &c.Listen[i]
 		use(l, l.Addr, index("listen", i))
 		d.checkTLS(l.TLS, index("listen", i))
+		d.checkProxyProtocol(l, index("listen", i))
 	}
 	if c.Admin != nil {
 		use(c.Admin, c.Admin.Addr, "admin")
@@ -55,12 +56,6 @@ func (d *decoder) check(c *Config) {
 	}
 }
 
-func (d *decoder) checkTLS(t *TLS, path string) {
-	if t != nil && (t.Cert == "" || t.Key == "") {
-		d.failAt(t, "%s.tls: want both cert and key", path)
-	}
-}
-
 func (d *decoder) checkStore(s *Store) {
 	switch {
 	case s.Driver == "" && s.DSN == "":
@@ -72,7 +67,7 @@ func (d *decoder) checkStore(s *Store) {
 		d.failAt(&s.DSN, "store.dsn holds a password: take it out, and name a file or an environment variable with it in store.password")
 	}
 	if s.Driver == SQLite && !strings.HasPrefix(s.DSN, "/") && s.DSN != "" && !strings.Contains(s.DSN, ":") {
-		s.DSN = string(d.path(nil, s.DSN, "store.dsn"))
+		s.DSN = string(d.path(d.node(&s.DSN), s.DSN, "store.dsn"))
 	}
 }
 

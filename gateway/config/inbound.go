@@ -88,5 +88,6 @@ func (c *Config) Position(v any) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d", c.file, m.line)
+	file, line := filePosition(m.line)
+	return fmt.Sprintf("%s:%d", c.Files[file], line)
 }

@@ -34,7 +34,7 @@ tracing: {otlp: "http://127.0.0.1:4318", service_name: gw}
 		{"is a file", c.AccessLog.File.IsFile(), true},
 		{"sample", c.Tracing.Sample, Fraction(0.1)},
 		{"service", c.Tracing.ServiceName, "gw"},
-		{"default log", empty.Log, Log{LevelInfo, LogText}},
+		{"default log", empty.Log, Log{LevelInfo, ""}},
 		{"default access log", empty.AccessLog, AccessLog{TargetLog, AccessJSON, false}},
 		{"default is a file", empty.AccessLog.File.IsFile(), false},
 		{"stderr", stderr.AccessLog.File, TargetStderr},

@@ -91,6 +91,19 @@ func (s Secret) Read() (authn.Secret, error) {
 	return authn.NewSecret(line), nil
 }
 
+// ReadPrivate returns a file such as a key, of so many bytes at most. It refuses
+// one that users outside of its owner and group can read, or others than its
+// owner write.
+func (v Path) ReadPrivate(most int64) ([]byte, error) {
+	return readPrivate(string(v), most, 0o027, 0o640)
+}
+
+// ReadPublic is ReadPrivate for a file that everybody may read, such as a
+// certificate.
+func (v Path) ReadPublic(most int64) ([]byte, error) {
+	return readPrivate(string(v), most, 0o002, 0o644)
+}
+
 // readPrivate reads a file that has none of the permissions in open.
 func readPrivate(path string, most int64, open, better os.FileMode) ([]byte, error) {
 	f, err := openFile(path)

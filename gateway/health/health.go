@@ -40,4 +40,5 @@ const (
 	Upstream         Kind = "upstream"
 	Provider         Kind = "provider" // a call-out, JWKS, OpenID Connect
 	File             Kind = "file"     // keytab, certificate
+	Process          Kind = "process"  // this one
 )

@@ -137,8 +137,9 @@ var ours = rules{
 		"./internal/interop/...":  {imports: everything},                                                                 // tests only, and what they generate
 		"./internal/gokrb5test":   {standardOnly: true},                                                                  // tests only
 
-		"./examples/...": {imports: everything},
-		"./cmd/soapward": {imports: everything},
+		"./examples/...":   {imports: everything},
+		"./cmd/soapward":   {imports: everything},
+		"./packaging/dist": {standardOnly: true}, // what is released is built from here, and imports nothing of it
 	},
 	owners: []ownerRule{
 		{module: "golang.org/x/crypto/cryptobyte", packages: []string{
@@ -169,6 +170,7 @@ var ours = rules{
 		{module: "github.com/pires/go-proxyproto", packages: []string{"./gateway/listen"}},
 		{module: "github.com/coreos/go-systemd/v22", packages: []string{"./gateway/listen", "./gateway"}},
 		{module: "github.com/fsnotify/fsnotify", packages: []string{"./gateway"}},
+		{module: "golang.org/x/sys", packages: []string{"./gateway"}},
 
 		{module: "github.com/go-ldap/ldap/v3", packages: []string{"./directory/ldap"}},
 		{module: "github.com/go-asn1-ber/asn1-ber", packages: []string{"./directory/ldap"}},
