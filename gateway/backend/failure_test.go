@@ -286,6 +286,51 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
+// A client that is slow with a small body keeps no connection to a server.
+func TestSlowClient(t *testing.T) {
+	t.Parallel()
+	b := answering(t, ok)
+	f := serve(t, b.url, timeout(200*time.Millisecond)) // which is the server's, not the client's
+	c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+	time.Sleep(300 * time.Millisecond)
+	if n := b.count(); n != 0 {
+		t.Errorf("%d connections before the body was there", n)
+	}
+	_, _ = io.WriteString(c, "world")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("%+v, %v", resp, err)
+	}
+	// Nor does a slow upload run into that time.
+	c = raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	time.Sleep(300 * time.Millisecond)
+	_, _ = io.WriteString(c, "0\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("chunks: %+v, %v", resp, err)
+	}
+}
+
+// A server that reads a body slowly gets it, without our keeping it.
+func TestSlowServer(t *testing.T) {
+	t.Parallel()
+	const size = 4 << 20
+	f := serve(t, handler(t, func(w http.ResponseWriter, r *http.Request) {
+		buf, total := make([]byte, 256<<10), 0
+		for {
+			n, err := io.ReadFull(r.Body, buf)
+			total += n
+			if err != nil {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		_, _ = fmt.Fprint(w, total)
+	}), timeout(2*time.Second))
+	a := do(t, request(t, "POST", f.url, io.LimitReader(new(pattern), size)))
+	if a.status != 200 || a.body != fmt.Sprint(size) {
+		t.Errorf("%+v", a)
+	}
+}
+
 // A body that is shorter than its length never becomes a request.
 func TestShortBody(t *testing.T) {
 	t.Parallel()
