@@ -62,6 +62,7 @@ func TestFailures(t *testing.T) {
 		{"no HTTP", answering(t, "SSH-2.0-OpenSSH\r\n\r\n").url, timeout(0), 502, ReasonProtocol, "no status line"},
 		{"TLS", answering(t, "\x15\x03\x01\x00\x02\x02\x0a\n").url, timeout(0), 502, ReasonProtocol, "without CR"},
 		{"1xx for ever", answering(t, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100)).url, timeout(0), 502, ReasonProtocol, "interim"},
+		{"101 to nothing", answering(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n").url, timeout(0), 502, ReasonProtocol, "nobody asked for"},
 		{"101 unasked", answering(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").url, timeout(0), 502, ReasonProtocol, "nobody asked for"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
