@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # -v, and the packages that "make bench" runs.
 FUZZTIME ?= 30s
 TESTFLAGS ?=
-BENCH ?= ./internal/bench ./directory/store
+BENCH ?= ./internal/bench ./directory/store ./gateway/inbound
 
 # A folder with descriptions for "make corpus" (docs/corpus.md), and more flags.
 DIR ?= ../shared/wsdl

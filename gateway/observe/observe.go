@@ -49,7 +49,8 @@ type Pool struct {
 	Name string // as configured
 	Kind health.Kind
 
-	Active, Idle int // with a request on it, and without
+	Active int // with a request on them; below zero: not known
+	Idle   int // without
 }
 
 // An Observer sees each request and each decision. It is safe for concurrent use,

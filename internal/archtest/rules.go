@@ -110,6 +110,10 @@ var ours = rules{
 		"./internal/terminal":   {standardOnly: true},
 		"./internal/doctor":     {imports: []string{"./authn", "./authn/kerberos", "./directory/ldap"}},
 
+		"./internal/doctor/site": {imports: []string{
+			"./authn", "./authn/kerberos", "./authn/ntlm", "./authn/spnego", "./internal/doctor", "./internal/tokentext",
+		}},
+
 		"./internal/krb5":     {},
 		"./internal/krb5/pac": {imports: []string{"./internal/krb5"}},
 		"./internal/kdc":      {imports: []string{"./internal/krb5/..."}},
