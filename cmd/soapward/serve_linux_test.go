@@ -19,9 +19,9 @@ import (
 	"github.com/soapward/soapward/internal/testenv"
 )
 
-// gatewayFile writes a configuration of one service that needs no login, at an
+// serveFile writes a configuration of one service that needs no login, at an
 // address.
-func gatewayFile(t *testing.T, addr, more string, backend http.HandlerFunc) string {
+func serveFile(t *testing.T, addr, more string, backend http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(backend)
 	t.Cleanup(s.Close)
@@ -83,7 +83,7 @@ func TestServeNotifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = notify.Close() }()
-	file := gatewayFile(t, "unix:"+sock, "", hello)
+	file := serveFile(t, "unix:"+sock, "", hello)
 	cmd := exec.Command("soapward", "serve", "-c", file)
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "WATCHDOG_USEC=200000")
 	out := startServe(t, cmd)
@@ -152,7 +152,7 @@ func TestServeSocketActivation(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	cmd := exec.Command(activate, "-l", addr, "--fdname=gw", "-E", "PATH", soapward, "serve", "-c", gatewayFile(t, "systemd:gw", "", hello))
+	cmd := exec.Command(activate, "-l", addr, "--fdname=gw", "-E", "PATH", soapward, "serve", "-c", serveFile(t, "systemd:gw", "", hello))
 	startServe(t, cmd)
 	eventually(t, "an answer", func() bool {
 		got, err := fetchPage(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+addr)
@@ -173,7 +173,7 @@ func TestServeSummary(t *testing.T) {
 	t.Parallel()
 	master, slave := openTerminal(t)
 	sock := filepath.Join(t.TempDir(), "gw.sock")
-	cmd, out := onTerminal(t, master, slave, []string{"TERM=dumb"}, "serve", "-c", gatewayFile(t, "unix:"+sock, "", hello))
+	cmd, out := onTerminal(t, master, slave, []string{"TERM=dumb"}, "serve", "-c", serveFile(t, "unix:"+sock, "", hello))
 	eventually(t, "the summary", func() bool { return strings.Contains(out.String(), "login none") })
 	for _, want := range []string{"soapward serves", "listens at", "gw.sock, plain HTTP", "service", "one: /, login none"} {
 		if got := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(got, want) {
@@ -199,7 +199,7 @@ func TestServeStopsAtOnce(t *testing.T) {
 	sock := filepath.Join(t.TempDir(), "gw.sock")
 	entered, release := make(chan struct{}), make(chan struct{})
 	defer close(release) // before the backend is closed
-	file := gatewayFile(t, "unix:"+sock, "shutdown: {grace: 5m}\n", func(http.ResponseWriter, *http.Request) {
+	file := serveFile(t, "unix:"+sock, "shutdown: {grace: 5m}\n", func(http.ResponseWriter, *http.Request) {
 		close(entered)
 		<-release
 	})
