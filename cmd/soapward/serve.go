@@ -71,7 +71,9 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	}
 	level := new(slog.LevelVar)
 	log := f.logger(cmd.ErrOrStderr(), c, level)
-	g, err := gateway.New(c, f.config, gateway.Options{Logger: log, InForce: func(c *config.Config) { level.Set(levels[c.Log.Level]) }})
+	g, err := gateway.New(c, f.config, gateway.Options{
+		Logger: log, Version: version, InForce: func(c *config.Config) { level.Set(levels[c.Log.Level]) },
+	})
 	if e, ok := errors.AsType[*listen.Error](err); ok && e.Remedy != "" {
 		return withRemedy(err, e.Remedy)
 	}
