@@ -45,8 +45,8 @@ type composer struct {
 	log *slog.Logger
 }
 
-func newComposer(c *config.Config, g *Gateway) (*composer, error) {
-	o, err := observe.New(c, observe.Options{Logger: g.log, Checks: g.Checks, Pools: g.pools})
+func newComposer(c *config.Config, g *Gateway, version string) (*composer, error) {
+	o, err := observe.New(c, observe.Options{Logger: g.log, Checks: g.Checks, Pools: g.pools, Version: version})
 	if err != nil {
 		return nil, err
 	}
