@@ -27,9 +27,9 @@ const (
 	gatewayShots  = 1000 // of each gun in a round
 	gatewayIdle   = 5000 // connections that are logged in and wait
 
-	minTickets  = 2.5 // requests/s beside Apache, each with a new ticket
-	minWarm     = 1.2 // on connections that are logged in, and with sessions
-	maxIdle     = 0.5 // memory beside Apache
+	minTickets = 2.5 // requests/s beside Apache, each with a new ticket
+	minWarm    = 1.2 // on connections that are logged in, and with sessions
+	maxIdle    = 0.5 // memory beside Apache
 )
 
 // BenchmarkGatewayBesideApache has soapward and Apache httpd with mod_auth_gssapi
