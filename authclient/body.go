@@ -10,6 +10,8 @@ import (
 
 // requestBody hands out a request's body once for each time it is sent.
 type requestBody struct {
+	spool *spool // with Transport.Replay; the rest is without
+
 	first io.ReadCloser                 // nil when there is no body
 	again func() (io.ReadCloser, error) // nil when it can be sent only once
 	used  bool
@@ -50,6 +52,8 @@ func newRequestBody(req *http.Request, limit int64) (*requestBody, error) {
 // open returns the body for the next time the request is sent.
 func (b *requestBody) open() (io.ReadCloser, error) {
 	switch {
+	case b.spool != nil:
+		return b.spool.open()
 	case b.first == nil:
 		return http.NoBody, nil
 	case !b.used:
@@ -62,10 +66,25 @@ func (b *requestBody) open() (io.ReadCloser, error) {
 }
 
 // canOpen reports whether open would succeed.
-func (b *requestBody) canOpen() bool { return b.first == nil || !b.used || b.again != nil }
+func (b *requestBody) canOpen() bool {
+	if b.spool != nil {
+		return b.spool.canOpen()
+	}
+	return b.first == nil || !b.used || b.again != nil
+}
+
+// isEmpty reports whether there is no body.
+func (b *requestBody) isEmpty() bool { return b.first == nil && b.spool == nil }
+
+// streams reports whether the body is sent as it comes.
+func (b *requestBody) streams() bool { return b.spool != nil && b.spool.size < 0 }
 
 // close closes a body that was never sent.
 func (b *requestBody) close() {
+	if b.spool != nil {
+		b.spool.close()
+		return
+	}
 	if b.first != nil && !b.used {
 		b.used = true
 		_ = b.first.Close()

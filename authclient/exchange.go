@@ -55,7 +55,6 @@ func (x *exchange) rekey() {
 // run sends the request, on a new connection if a reused one turns out to be
 // dead or one ends before its login is over.
 func (x *exchange) run() (*http.Response, error) {
-	x.conn = x.transport.pool.take(x.key)
 	resp, err := x.attempt()
 	if err != nil && (x.wasStale() || x.endedMidway(err)) {
 		resp, err = x.again()
@@ -222,7 +221,61 @@ func (x *exchange) mayOpen(p *party) bool {
 	}
 	// Of unknown length is a body with zero too (net/http.Request).
 	n := x.req.ContentLength
-	return x.body.first == nil || n > 0 && n <= maxOpeningBody
+	return x.body.isEmpty() || n > 0 && n <= maxOpeningBody || x.body.streams() && !p.proxy && showsAll(p.credential)
+}
+
+// showsAll reports whether a login with c takes one leg, unless it fails.
+func showsAll(c Credential) bool {
+	switch c.(type) {
+	case *Kerberos, *Ticket, *Basic:
+		return true
+	}
+	return false
+}
+
+// isWarm reports whether no login is expected to need the request twice.
+func (x *exchange) isWarm() bool {
+	if x.route.shared() && x.route.credential != nil && (x.conn == nil || !x.conn.proxyLoggedIn) {
+		return false
+	}
+	switch {
+	case x.server.credential == nil:
+		return true
+	case x.conn != nil && x.conn.loggedIn:
+		return true
+	}
+	return !x.shared && showsAll(x.server.credential) && x.transport.schemes.get(x.server.key) != ""
+}
+
+// prepare takes a connection and gets the body ready.
+func (x *exchange) prepare() error {
+	t, req := x.transport, x.req
+	if t.Replay == nil || req.GetBody != nil || req.Body == nil || req.Body == http.NoBody {
+		limit := t.MaxReplayBody
+		if limit == 0 {
+			limit = defaultMaxReplayBody
+		}
+		var err error
+		if x.body, err = newRequestBody(req, limit); err == nil {
+			x.conn = t.pool.take(x.key)
+		}
+		return err
+	}
+	x.conn = t.pool.take(x.key)
+	warm := x.isWarm()
+	if !warm && x.conn != nil { // others can use it while the body comes
+		t.release(x.key, x.conn)
+		x.conn = nil
+	}
+	s, err := newSpool(req, t.Replay, warm)
+	if err != nil {
+		return err
+	}
+	x.body = &requestBody{spool: s}
+	if !warm {
+		x.conn = t.pool.take(x.key)
+	}
+	return nil
 }
 
 // reuse makes x.conn ready for the next request after resp: the same one if
@@ -260,7 +313,7 @@ func (x *exchange) login(p *party, send leg, withBody, asked bool) (*http.Respon
 		return nil, err
 	}
 	if end.opening {
-		if asked && withBody && x.body.first != nil {
+		if asked && withBody && !x.body.isEmpty() {
 			// No login is needed after all, and the body was not sent.
 			if err := x.reuse(end.Response); err != nil {
 				return nil, err
@@ -312,6 +365,12 @@ func (x *exchange) send(authorization, proxyAuthorization string, withBody bool)
 			return nil, err
 		}
 		r.Body = body
+		if s := x.body.spool; s != nil && s.size >= 0 && len(r.Trailer) == 0 {
+			r.ContentLength, r.TransferEncoding = s.size, nil // some servers know no other way
+			if s.size == 0 {
+				r.Body = http.NoBody
+			}
+		}
 	} else {
 		r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
 		r.Header.Del("Expect")

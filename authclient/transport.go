@@ -3,9 +3,12 @@ package authclient
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/soapward/soapward/authn"
 )
 
 // Defaults of Transport's limits.
@@ -51,6 +54,9 @@ type Transport struct {
 	IdleTimeout          time.Duration // of a connection; zero means 60 s
 	MaxReplayBody        int64         // bytes of a body without GetBody kept to send it again; zero means 4 MiB
 
+	// Replay keeps such bodies in another way. Nil means as MaxReplayBody says.
+	Replay *Replay
+
 	once    sync.Once
 	base    *http.Transport
 	tunnels *http.Transport // for tunnels that are made by us
@@ -62,9 +68,27 @@ var _ http.RoundTripper = (*Transport)(nil)
 
 // RoundTrip implements http.RoundTripper. Its errors are *RefusedError when
 // the server or the proxy refused the credential, and wrap the credential's own
-// error when that could not begin.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+// error when that could not begin. Where the request's context has authn.Spans,
+// it is a span that ends with the head of the answer.
+func (t *Transport) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	t.once.Do(t.init)
+	ctx, end := authn.StartSpan(req.Context(), authn.SpanUpstream, slog.String("server", req.URL.Host))
+	if ctx == req.Context() {
+		return t.roundTrip(req)
+	}
+	defer func() { end(err) }()
+	traced := req.WithContext(ctx)
+	if traced.Header = req.Header.Clone(); traced.Header == nil {
+		traced.Header = http.Header{}
+	}
+	authn.SetSpanHeader(ctx, traced.Header)
+	if resp, err = t.roundTrip(traced); err == nil {
+		resp.Request = req
+	}
+	return resp, err
+}
+
+func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 	x, err := t.exchange(req)
 	if err != nil {
 		closeBody(req)
@@ -73,11 +97,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x.server.credential == nil && x.route.credential == nil {
 		return t.anonymous(req, x.route)
 	}
-	limit := t.MaxReplayBody
-	if limit == 0 {
-		limit = defaultMaxReplayBody
-	}
-	if x.body, err = newRequestBody(req, limit); err != nil {
+	if err := x.prepare(); err != nil {
 		return nil, err
 	}
 	defer x.body.close()

@@ -33,6 +33,10 @@ type Decision struct {
 	UserAgent string    // shortened
 	Reason    Reason    // empty if accepted
 	Detail    string    // for operators; no secret
+
+	// Duration is how long it took to decide, once the request that decided was
+	// there. Zero means that nobody measured.
+	Duration time.Duration
 }
 
 // NewDecision describes the end of the login that r brought, which is accepted

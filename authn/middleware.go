@@ -58,12 +58,13 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 		m.logger().Warn("every request is refused", slog.String("cause", "authn.Middleware has no Authenticators"))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
 		res, err := m.authenticate(r)
 		switch {
 		case err != nil && m.anonymous(r, err):
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), nil)))
 		case err != nil:
-			m.refuse(w, r, err)
+			m.refuse(w, r, err, time.Since(begin))
 		case res.Identity != nil:
 			if res.Final != nil {
 				w.Header().Set("WWW-Authenticate", res.Final.String())
@@ -73,6 +74,7 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 			}
 			if res.Fresh {
 				d := NewDecision(r, res.Identity, nil)
+				d.Duration = time.Since(begin)
 				m.logLogin(r, d)
 				m.observe(r, d)
 			}
@@ -89,7 +91,17 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 
 // authenticate asks the authenticators. It returns exactly one of a valid
 // result and an error.
-func (m *Middleware) authenticate(r *http.Request) (*Result, error) {
+func (m *Middleware) authenticate(r *http.Request) (_ *Result, err error) {
+	if ctx, end := StartSpan(r.Context(), SpanLogin); ctx != r.Context() {
+		r = r.WithContext(ctx)
+		defer func() {
+			if errors.Is(err, ErrNoCredentials) {
+				end(nil) // every exchange begins like this
+				return
+			}
+			end(err)
+		}()
+	}
 	for _, a := range m.Authenticators {
 		res, err := a.Authenticate(r)
 		if errors.Is(err, ErrNoCredentials) {
@@ -115,10 +127,11 @@ func (m *Middleware) anonymous(r *http.Request, err error) bool {
 // refuse answers 401 with all challenges, 503 when the credentials could not be
 // judged, 429 when they were not looked at after too many failures, or what the
 // authenticator chose. The cause goes to the log only.
-func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (m *Middleware) refuse(w http.ResponseWriter, r *http.Request, err error, took time.Duration) {
 	status, text := http.StatusUnauthorized, ""
 	level := slog.LevelInfo
 	d := NewDecision(r, nil, err)
+	d.Duration = took
 	ref := d.Ref
 	var (
 		blocked *BlockedError

@@ -104,6 +104,8 @@ type node struct {
 	rules    inherited[[]rule]
 	settings map[string]inherited[any]
 	children []*node
+
+	childIndex, ruleIndex *index
 }
 
 // inherited is a value and the element that set it, nil if none did.
@@ -215,7 +217,7 @@ func (p *Policy) build(e *Element, parent *node, foldPaths bool) (*node, []error
 		errs = append(errs, childErrs...)
 		n.children = append(n.children, c)
 	}
-	return n, errs
+	return n.indexed(), errs
 }
 
 func (p *Policy) compileRule(r *Rule, foldPaths bool) (rule, error) {
@@ -244,12 +246,8 @@ func (p *Policy) compileRule(r *Rule, foldPaths bool) (rule, error) {
 // find returns the element of a request.
 func (p *Policy) find(r *Request) *node {
 	n := p.root
-descend:
-	for _, c := range n.children {
-		if c.match.why(r) == "" {
-			n = c
-			goto descend
-		}
+	for c := n.child(r); c != nil; c = n.child(r) {
+		n = c
 	}
 	return n
 }
@@ -353,21 +351,18 @@ func (p *Policy) decideRules(ctx context.Context, n *node, r *Request) error {
 		}
 		return nil
 	}
-	for i := range n.rules.value {
-		rule := &n.rules.value[i]
-		if rule.match.why(r) != "" {
-			continue
-		}
-		ok, err := p.satisfies(ctx, id, rule)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return n.denied(r, rule.needs(), rule.Source)
-		}
-		return nil
+	rule := n.rule(r)
+	if rule == nil {
+		return n.denied(r, noRule, n.rules.source)
 	}
-	return n.denied(r, noRule, n.rules.source)
+	ok, err := p.satisfies(ctx, id, rule)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return n.denied(r, rule.needs(), rule.Source)
+	}
+	return nil
 }
 
 // What decides where no rule does.

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"encoding/hex"
 	"log/slog"
 	"strings"
 	"time"
@@ -31,6 +32,11 @@ type User struct {
 	// Password is the hash of an internal password. Most users of a domain have
 	// none here.
 	Password PasswordHash
+
+	// NTHash is kept beside Password where internal users log in by NTLM, which
+	// knows no other. It is weaker by far: unsalted, fast to guess from, and good
+	// for a login as it is. Most users have none.
+	NTHash NTHash
 
 	// LocalAdmin may log in to the console without the external provider.
 	LocalAdmin bool
@@ -127,6 +133,26 @@ func NewPasswordHash(encoded string) PasswordHash { return PasswordHash{authn.Ne
 
 // LogValue implements slog.LogValuer.
 func (h PasswordHash) LogValue() slog.Value { return h.Secret.LogValue() }
+
+// NTHash is the hash of a password that NTLM works with, as 32 hexadecimal digits
+// (MS-NLMP 3.3.1, NTOWFv1). Whoever has it can log in with it, so it does not
+// print. The zero value is none.
+type NTHash struct{ authn.Secret }
+
+// NewNTHash returns the 16 bytes of a hash as an NTHash.
+func NewNTHash(hash []byte) NTHash { return NTHash{authn.NewSecret(hex.EncodeToString(hash))} }
+
+// Hash returns the 16 bytes, nil if there is no hash.
+func (h NTHash) Hash() []byte {
+	b, err := hex.DecodeString(h.Reveal())
+	if err != nil || len(b) != 16 {
+		return nil
+	}
+	return b
+}
+
+// LogValue implements slog.LogValuer.
+func (h NTHash) LogValue() slog.Value { return h.Secret.LogValue() }
 
 // A UserQuery asks for users in the order of their folded names. All that it
 // says must hold.

@@ -119,14 +119,15 @@ type Delegator struct {
 // error is an *Error, which wraps authn.ErrUnavailable if no KDC answered. The
 // credential of a caller is the same object as long as its ticket is good, so
 // that connections are used again.
-func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclient.Target) (authclient.Credential, Method, error) {
+func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclient.Target) (_ authclient.Credential, _ Method, err error) {
+	ctx, end := authn.StartSpan(ctx, authn.SpanDelegation, slog.String("upstream", t.SPN))
+	defer func() { end(err) }()
 	d.once.Do(func() { d.tickets = newCache(d.MaxTickets, d.now, d.forget) })
 	begin := time.Now()
 	e := &Error{Identity: id, Target: t}
 	u := d.upstream(t.SPN)
 	var cred authclient.Credential
 	var method Method
-	var err error
 	if u == nil {
 		err = e.because(ReasonNotListed, ErrNotListed,
 			fmt.Sprintf("%s is not among the servers that callers are passed on to", t.SPN),
@@ -134,7 +135,7 @@ func (d *Delegator) Delegate(ctx context.Context, id *authn.Identity, t authclie
 	} else {
 		cred, method, err = d.asCaller(ctx, e, id, u)
 	}
-	if err == nil || u == nil || u.Service == nil || !e.decidedHere() || ctx.Err() != nil {
+	if err == nil || u == nil || u.Service == nil || !e.DecidedHere() || ctx.Err() != nil {
 		d.observe(ctx, begin, method, e, err)
 		return cred, method, err
 	}

@@ -90,9 +90,9 @@ func (e *Error) because(r Reason, err error, cause string, remedies ...Remedy) *
 	return e
 }
 
-// decidedHere reports that no message from the network had a part in the
+// DecidedHere reports that no message from the network had a part in the
 // error, except for tickets that our own key opened.
-func (e *Error) decidedHere() bool {
+func (e *Error) DecidedHere() bool {
 	for _, a := range e.Tried {
 		var noName *principalError
 		var refusal *kerberos.KDCError

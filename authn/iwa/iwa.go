@@ -45,6 +45,13 @@ type Authenticator struct {
 	// of several clients over one connection mixes their identities up.
 	AllowForwarded bool
 
+	// PerRequest has a login count for the request that completes it, and not for
+	// its connection, so that proxies may send requests of several clients over
+	// one. Whoever sets it begins a session at each login, or has NTLM clients log
+	// in for each request. A handshake still needs all its legs to come over one
+	// connection, and is refused otherwise.
+	PerRequest bool
+
 	// Binding returns the channel bindings that a client of r may use, of which
 	// any one fits. Most servers listen with NewTLSListener and leave it nil:
 	// then it is the binding of the certificate that the connection presented.
@@ -120,7 +127,7 @@ func (a *Authenticator) noNTLM(r *http.Request) (cause, hint string) {
 	case stateOf(r) == nil:
 		return "no ConnContext", "use iwa.Server, or set http.Server.ConnContext to iwa.ConnContext"
 	}
-	if via := a.viaProxy(r); via != "" {
+	if via := a.viaProxy(r); via != "" && !a.PerRequest {
 		return via, hintMultiplexed + "; if the proxy does, set AllowForwarded"
 	}
 	return "", ""
@@ -169,7 +176,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (*authn.Result, error) {
 // resume answers a request without credentials for the user its connection is
 // logged in as.
 func (a *Authenticator) resume(r *http.Request, state *connState) (*authn.Result, error) {
-	if state == nil {
+	if state == nil || a.PerRequest { // where it may be another client's, between the legs of a handshake
 		return nil, authn.ErrNoCredentials
 	}
 	state.mu.Lock()
@@ -238,6 +245,8 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 	fresh := state.last != id.String()
 	state.last = id.String()
 	switch {
+	case a.PerRequest:
+		fresh = fresh || id.Mechanism == authn.MechanismNTLM // a handshake is one login
 	case id.Mechanism == authn.MechanismNTLM && shared != "":
 		return nil, multiplexed(id, shared)
 	case id.Mechanism == authn.MechanismNTLM, a.KerberosPerConnection && shared == "":

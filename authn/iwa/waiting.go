@@ -130,7 +130,7 @@ func (a *Authenticator) giveUp(s *connState, x *exchange, timeout time.Duration)
 	}
 	s.stopWaiting()
 	s.mu.Unlock()
-	if s.conn == nil {
+	if s.conn == nil || a.PerRequest { // a request of another client may be under way there
 		return
 	}
 	cause, hint := fmt.Sprintf("no answer to the challenge within %v", timeout), hintTimeout

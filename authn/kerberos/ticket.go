@@ -78,6 +78,10 @@ func (t *Ticket) Expires() time.Time { return t.open().end }
 // Forwardable reports whether the ticket has the forwardable flag.
 func (t *Ticket) Forwardable() bool { return t.open().flags.Has(krb5.FlagForwardable) }
 
+// OKAsDelegate reports whether the KDC says that the service is trusted with
+// ticket-granting tickets that clients forward (RFC 4120 2.8).
+func (t *Ticket) OKAsDelegate() bool { return t.open().flags.Has(krb5.FlagOKAsDelegate) }
+
 // String implements fmt.Stringer. It tells who and what for.
 func (t *Ticket) String() string { return "ticket of " + t.Client() + " for " + t.Service() }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -59,7 +60,9 @@ type answer struct {
 // exchange sends a request to a realm's KDCs and returns the first reply: an
 // AS-REP, TGS-REP or KRB-ERROR by its tag. If none came the error is
 // authn.ErrUnavailable.
-func (t *transport) exchange(parent context.Context, realm string, req []byte) ([]byte, error) {
+func (t *transport) exchange(parent context.Context, realm string, req []byte) (_ []byte, err error) {
+	parent, end := authn.StartSpan(parent, authn.SpanKDC, slog.String("realm", realm))
+	defer func() { end(err) }()
 	ctx, cancel := context.WithTimeout(parent, kdcTimeout)
 	defer cancel() // ends the attempts that are still waiting
 	routes, err := t.routes(ctx, realm, len(req))

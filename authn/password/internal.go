@@ -40,6 +40,12 @@ type Internal struct {
 	Hasher Hasher
 	Policy Policy // of new passwords
 
+	// NTHash makes the hash that NTLM logins of these users are verified with:
+	// ntlm.HashPassword, as a directory.NTHash. It is kept beside that of the
+	// password, and whoever reads it from the store can log in with it. Nil keeps
+	// none, and a new password takes away the one that there is.
+	NTHash func(password string) directory.NTHash
+
 	Logger *slog.Logger     // nil means slog.Default(); for hashes that cannot be used or replaced
 	Now    func() time.Time // nil means time.Now
 }
@@ -71,7 +77,10 @@ func (in *Internal) SetPassword(ctx context.Context, u *directory.User, password
 		return err
 	}
 	c := *u
-	c.Password = hash
+	c.Password, c.NTHash = hash, directory.NTHash{}
+	if in.NTHash != nil {
+		c.NTHash = in.NTHash(password)
+	}
 	if err := in.Users.UpdateUser(ctx, &c); err != nil {
 		return fmt.Errorf("password: set that of %s: %w", u.Name, err)
 	}
@@ -109,8 +118,8 @@ func (in *Internal) judge(ctx context.Context, user, password string) (id *authn
 	case u.State != directory.Active: // shown to the log, and only after the right password
 		return nil, false, &authn.RefusedError{Reason: authn.ReasonDisabled, User: user, Err: errors.New("user is " + u.State.String())}
 	}
-	if outdated {
-		in.replace(ctx, u, password)
+	if outdated || in.NTHash != nil && u.NTHash.IsEmpty() {
+		in.replace(ctx, u, password, outdated)
 	}
 	in.touch(ctx, u)
 	return u.Identity(), false, nil
@@ -135,12 +144,19 @@ func (in *Internal) touch(ctx context.Context, u *directory.User) {
 	}
 }
 
-// replace hashes a password anew. The login does not fail with it.
-func (in *Internal) replace(ctx context.Context, u *directory.User, password string) {
-	hash, err := in.Hasher.Hash(ctx, password)
+// replace hashes a password anew, while it is at hand. The login does not fail
+// with it.
+func (in *Internal) replace(ctx context.Context, u *directory.User, password string, outdated bool) {
+	hash, err := u.Password, error(nil)
+	if outdated {
+		hash, err = in.Hasher.Hash(ctx, password)
+	}
 	if err == nil {
 		c := *u
 		c.Password = hash
+		if in.NTHash != nil {
+			c.NTHash = in.NTHash(password)
+		}
 		err = in.Users.UpdateUser(ctx, &c)
 	}
 	switch {

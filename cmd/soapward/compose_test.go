@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -52,24 +51,6 @@ func TestConfigAgrees(t *testing.T) {
 		_, err := config.Parse("gw.yaml", fmt.Appendf(nil, "throttle: {user: [{failures: %d, block: 1m}]}", n))
 		if (err != nil) != (more > 0) {
 			t.Errorf("a rule for %d failures: %v", n, err)
-		}
-	}
-}
-
-func TestDomainsOf(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		ad   config.AD
-		want []string
-	}{
-		{"short name", config.AD{DefaultDomain: "CORP"}, []string{"CORP"}},
-		{"listed", config.AD{DefaultDomain: "CORP", Domains: []string{"OLD", "CORP"}}, []string{"OLD", "CORP"}},
-		{"with the DNS name", config.AD{DefaultDomain: "CORP", Domain: "corp.test"}, []string{"CORP", "corp.test"}},
-		{"DNS name alone", config.AD{Domain: "corp.test"}, nil}, // most users have the short name, and would be left out
-	} {
-		if got := domainsOf(&tt.ad); !slices.Equal(got, tt.want) {
-			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

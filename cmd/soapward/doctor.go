@@ -26,15 +26,30 @@ type doctorFlags struct {
 	passwordFile string
 	controller   string
 	caFile       string
+
+	url          string // set: look at a service in place of a keytab
+	proxy        string
+	probeBinding bool
 }
 
 func newDoctorCommand(network joinNetwork) *cobra.Command {
 	f := doctorFlags{network: network}
 	cmd := &cobra.Command{
-		Use:   "doctor --keytab FILE [flags]",
-		Short: "Find out why Kerberos logins fail",
-		Long: `Look at a keytab, ask the KDC, and say what breaks Kerberos logins to the service
-that reads it, why, and what to do. Nothing is changed.
+		Use:   "doctor URL | --keytab FILE [flags]",
+		Short: "Find out why Windows logins fail",
+		Long: `Look at a service from where its clients stand, or at the keytab that it reads,
+and say what breaks logins, why, and what to do. Nothing is changed.
+
+With a URL: names and addresses, connection, certificate, what the server offers
+and in what order, signs of a proxy or balancer in between, whether connections
+stay as NTLM needs them, clocks, KDCs, the ticket and the size of its header. The
+server is asked by GET. With tickets of kinit, or -u USER, the login is tried,
+once by each mechanism; with --probe-binding again without and with a wrong
+channel binding. At most one login of each mechanism fails: a wrong password is
+not tried again, but it counts where failed logins are counted. No login goes to
+a server whose certificate is not in order (--ca FILE).
+
+With --keytab and no URL, the keytab:
 
 The file is looked at first: its mode, key versions, encryption types, names.
 Then the KDC: whether it answers, its clock, whether the account can log in with
@@ -52,22 +67,38 @@ nothing else. A file with a wrong key costs its account one failed login.
 
 The exit code is 0 if nothing is found that breaks logins, 1 if something is, 2
 for a wrong command line.`,
-		Example: `  soapward doctor --keytab /etc/soapward/app.keytab
+		Example: `  soapward doctor https://app.corp.test/Service.svc
+  soapward doctor -u alice@corp.test --ca corp-ca.pem https://app.corp.test/Service.svc
+  soapward doctor --keytab /etc/soapward/app.keytab
   soapward doctor --keytab app.keytab --name app.corp.test -u alice@corp.test
   soapward doctor --keytab app.keytab --offline --json`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef(cmd, "soapward doctor takes one URL, not %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				f.url = args[0]
+				return f.runSite(cmd)
+			}
+			return f.run(cmd)
+		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.keytab, "keytab", "", "the `FILE` that the service reads")
+	fl.StringVar(&f.keytab, "keytab", "", "the `FILE` that the service reads; with a URL and -u: log in with the keys in FILE")
 	fl.BoolVar(&f.offline, "offline", false, "look at the file only, and ask nobody")
 	fl.StringArrayVar(&f.names, "name", nil, "a `HOST` name by which clients call, such as app.corp.test; may be repeated")
 	fl.StringVar(&f.krb5conf, "krb5conf", "", "take KDCs from `FILE` (default: $KRB5_CONFIG, or /etc/krb5.conf)")
 	fl.StringArrayVar(&f.kdcs, "kdc", nil, "ask the KDC at `HOST` or HOST:PORT; may be repeated")
-	fl.StringVarP(&f.user, "user", "u", "", "ask as `USER`, such as alice@corp.test, and ask the directory")
+	fl.StringVarP(&f.user, "user", "u", "", "ask as `USER`, such as alice@corp.test, and ask the directory; with a URL: log in as USER")
 	fl.StringVar(&f.passwordFile, "password-file", "", "read USER's password from the first line of `FILE`")
 	fl.StringVar(&f.controller, "controller", "", "with -u: domain controller `HOST` (default: DNS names it)")
-	fl.StringVar(&f.caFile, "ca-file", "", "with -u: trust the authorities in `FILE` (PEM or DER) and no others")
+	fl.StringVar(&f.caFile, "ca-file", "", "with a URL or -u: trust the authorities in `FILE` (PEM or DER) and no others")
+	fl.StringVar(&f.caFile, "ca", "", "the same as --ca-file `FILE`")
+	fl.StringVar(&f.proxy, "proxy", "", "with a URL: go through the HTTP proxy at `URL` (default: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say)")
+	fl.BoolVar(&f.probeBinding, "probe-binding", false, "with a URL and -u: try logins without and with a wrong channel binding; the server counts one that it refuses as a failed login")
 	return cmd
 }
 
@@ -76,7 +107,9 @@ func (f *doctorFlags) check(cmd *cobra.Command) error {
 	name, domain, _ := strings.Cut(f.user, "@")
 	switch {
 	case f.keytab == "":
-		return usagef(cmd, "--keytab is missing")
+		return usagef(cmd, "a URL is missing, or --keytab FILE")
+	case f.proxy != "" || f.probeBinding:
+		return usagef(cmd, "--proxy and --probe-binding need a URL")
 	case f.offline && (f.user != "" || len(f.kdcs) > 0 || f.krb5conf != ""):
 		return usagef(cmd, "--offline asks nobody: leave out -u, --kdc and --krb5conf")
 	case strings.Contains(f.user, ":"):

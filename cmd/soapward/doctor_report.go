@@ -13,13 +13,18 @@ import (
 
 // doctorPrinter prints what soapward doctor found, for people.
 type doctorPrinter struct {
+	findingPrinter
+	r *doctor.Report
+}
+
+// findingPrinter prints findings.
+type findingPrinter struct {
 	terminal.Printer
-	r    *doctor.Report
 	told map[string]bool // lists of commands that were printed
 }
 
 func printDoctor(w io.Writer, st terminal.Style, r *doctor.Report) error {
-	p := &doctorPrinter{terminal.Printer{Style: st, W: w}, r, map[string]bool{}}
+	p := &doctorPrinter{newFindingPrinter(w, st), r}
 	p.file()
 	p.kdcs()
 	p.accounts()
@@ -32,7 +37,11 @@ func printDoctor(w io.Writer, st terminal.Style, r *doctor.Report) error {
 	return p.Err
 }
 
-func (p *doctorPrinter) sign(good bool) string {
+func newFindingPrinter(w io.Writer, st terminal.Style) findingPrinter {
+	return findingPrinter{terminal.Printer{Style: st, W: w}, map[string]bool{}}
+}
+
+func (p *findingPrinter) sign(good bool) string {
 	if good {
 		return p.Paint(terminal.Green, "✓") + " "
 	}
@@ -40,7 +49,7 @@ func (p *doctorPrinter) sign(good bool) string {
 }
 
 // heading begins a section.
-func (p *doctorPrinter) heading(name, text string) {
+func (p *findingPrinter) heading(name, text string) {
 	p.Line("")
 	for i, l := range terminal.Wrap(name+" "+text, p.Columns()) {
 		if i == 0 {
@@ -174,7 +183,7 @@ func (p *doctorPrinter) services() {
 
 // finding prints one finding. Its commands are not wrapped, for they are to be
 // pasted.
-func (p *doctorPrinter) finding(f *doctor.Finding) {
+func (p *findingPrinter) finding(f *doctor.Finding) {
 	mark, color := "✗", terminal.Red
 	switch f.Severity {
 	case doctor.Risk:
@@ -207,7 +216,7 @@ func (p *doctorPrinter) finding(f *doctor.Finding) {
 }
 
 // commands prints a list once: several findings may have the same remedy.
-func (p *doctorPrinter) commands(name string, list []string) {
+func (p *findingPrinter) commands(name string, list []string) {
 	if all := strings.Join(list, "\n"); len(list) > 1 && p.told[all] {
 		list = []string{"(as above)"}
 	} else {

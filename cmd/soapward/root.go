@@ -34,10 +34,11 @@ func newRootCommand() *cobra.Command {
 		Use:   "soapward",
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
-Go, in both directions. This command shows it at work, generates Go code, client
-and server, from WSDL, calls services from the shell, makes the computer account
+Go, in both directions. This command shows it at work, stands as a gateway in front
+of services and between programs and the servers they call, generates Go code,
+client and server, from WSDL, calls services from the shell, makes the computer account
 that NTLM logins are verified with, manages the users that log in with a password
-of their own, finds out why Kerberos logins fail, and says in words what is in a
+of their own, finds out why Windows logins fail, and says in words what is in a
 login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
@@ -58,7 +59,11 @@ login token.`,
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
-  # why do Kerberos logins to the service with this keytab fail?
+  # logins in front of services, and out of programs
+  soapward serve -c /etc/soapward/soapward.yaml
+
+  # why do logins to this service fail, as its clients see it, and by its keytab?
+  soapward doctor https://host.corp.test/Service.svc
   soapward doctor --keytab gw01.keytab
 
   # what is in a login token
@@ -80,6 +85,8 @@ login token.`,
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newManCommand(),
+		newServeCommand(),
 		newSyncCommand(),
 		newTokenCommand(),
 		newUserCommand(),
@@ -248,7 +255,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|ldap|password|provision|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|gateway|ldap|listen|password|provision|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

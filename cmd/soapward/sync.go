@@ -18,6 +18,7 @@ import (
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/provision"
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/realm"
 )
 
 // defaultConfig is the configuration of commands without -c.
@@ -120,11 +121,11 @@ func (f *syncFlags) realms(c *config.Config) (names []string, err error) {
 
 // one does a realm. There is a report if anything was done.
 func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store provision.SyncStore, log *slog.Logger) (*syncReport, error) {
-	domains := domainsOf(c.Realms[name].AD)
+	domains := realm.Domains(c.Realms[name].AD)
 	if len(domains) == 0 {
 		return nil, withRemedy(fmt.Errorf("realm %s does not say which domains its directory knows", name), "add realms."+name+".ad.default_domain, such as CORP")
 	}
-	dir, err := openAD(c.Realms[name], log)
+	dir, err := realm.Directory(c.Realms[name], log)
 	if err != nil {
 		return nil, fmt.Errorf("realm %s: %w", name, err)
 	}
@@ -135,11 +136,12 @@ func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store
 		return nil, noDirectory(name, err)
 	}
 	bar := newProgress(cmd.ErrOrStderr())
-	job := &provision.Sync{
-		Realm: name, Aliases: c.Realms[name].Aliases, Domains: domains,
-		Store: store, Source: dir, DryRun: f.dryRun, AllowManyGone: f.force || c.Realms[name].AD.Sync.AllowManyGone,
-		Dead: ownerDead, Progress: func(s provision.Summary) { bar.show(syncProgress(&s)) }, Logger: log,
+	job, err := realm.Sync(name, c.Realms[name], store, dir, log)
+	if err != nil {
+		return nil, err
 	}
+	job.DryRun, job.AllowManyGone = f.dryRun, job.AllowManyGone || f.force
+	job.Dead, job.Progress = ownerDead, func(s provision.Summary) { bar.show(syncProgress(&s)) }
 	sum, err := job.Run(cmd.Context())
 	bar.clear()
 	if errors.Is(err, provision.ErrRunning) && sum.Seen == 0 {
@@ -168,19 +170,6 @@ func syncError(realm string, err error) error {
 		return withRemedy(err, "run it again when store and directory answer: it goes on where it was")
 	}
 	return err
-}
-
-// domainsOf are the domains whose users the directory knows.
-func domainsOf(ad *config.AD) []string {
-	domains := ad.Domains
-	if len(domains) == 0 && ad.DefaultDomain != "" {
-		domains = []string{ad.DefaultDomain}
-	}
-	if len(domains) > 0 && ad.Domain != "" {
-		// Users have it who logged in by Kerberos while nobody told the short name.
-		domains = append(slices.Clone(domains), ad.Domain)
-	}
-	return domains
 }
 
 // ownerDead reports whether a run was one of a process of this machine that is

@@ -31,6 +31,7 @@ type userFlags struct {
 	makes     bool             // the command makes the store if there is none
 	realm     string           // that users are added to; one of the configuration
 	passwords config.Passwords // of the configuration, zero without one
+	config    *config.Config   // nil without one
 }
 
 func newUserCommand() *cobra.Command {
@@ -152,7 +153,7 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 			return nil, err
 		}
 	}
-	f.passwords = c.Passwords
+	f.passwords, f.config = c.Passwords, c
 	return openStore(cmd.Context(), c, slog.New(slog.DiscardHandler))
 }
 

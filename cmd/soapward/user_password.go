@@ -12,6 +12,7 @@ import (
 	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/gateway/realm"
 )
 
 // newPasswordFlags are the flags of commands that set a password.
@@ -23,14 +24,15 @@ type newPasswordFlags struct {
 const newPasswordHelp = `The password is asked for twice on the terminal, or taken from ` + passwordVariable + `
 or --password-file. It must have at least 12 characters, or as many as
 passwords.min_length says in the configuration, be none of the first that are
-guessed, and not be the user's name. Only its hash (argon2id) is kept.`
+guessed, and not be the user's name. Only its hash (argon2id) is kept; where the
+configuration lets internal users log in by NTLM, the hash for that as well.`
 
 func (f *newPasswordFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
 }
 
-// hash asks for the new password of u, checks it and hashes it.
-func (f *newPasswordFlags) hash(cmd *cobra.Command, u *directory.User) (directory.PasswordHash, error) {
+// set asks for the new password of u, checks it, and puts its hashes into u.
+func (f *newPasswordFlags) set(cmd *cobra.Command, u *directory.User) error {
 	policy := password.Policy{MinLength: f.passwords.MinLength}
 	pw, err := readNewPassword(cmd, u.Name, f.passwordFile, func(pw authn.Secret) error {
 		err := policy.Check(u, pw.Reveal())
@@ -41,10 +43,17 @@ func (f *newPasswordFlags) hash(cmd *cobra.Command, u *directory.User) (director
 		return err
 	})
 	if err != nil {
-		return directory.PasswordHash{}, err
+		return err
 	}
 	h := password.Hasher{Params: password.Params{Memory: uint32(f.passwords.MemoryKiB), Time: uint32(f.passwords.Passes)}} // Load has seen to their bounds
-	return h.Hash(cmd.Context(), pw.Reveal())
+	if u.Password, err = h.Hash(cmd.Context(), pw.Reveal()); err != nil {
+		return err
+	}
+	u.NTHash = directory.NTHash{}
+	if f.config != nil && realm.KeepsNTHash(f.config, u) {
+		u.NTHash = realm.NTHash(pw.Reveal())
+	}
+	return nil
 }
 
 // readNewPassword is readPassword with a check, and with a second question on a
@@ -129,8 +138,7 @@ func (f *addFlags) run(cmd *cobra.Command, name string) error {
 			return err
 		}
 		if !f.noPassword {
-			var err error
-			if f.user.Password, err = f.hash(cmd, &f.user); err != nil {
+			if err := f.set(cmd, &f.user); err != nil {
 				return err
 			}
 		}
@@ -175,12 +183,12 @@ func (f *newPasswordFlags) passwd(ctx context.Context, cmd *cobra.Command, s *st
 	if err != nil {
 		return err
 	}
-	hash, err := f.hash(cmd, u)
-	if err != nil {
+	if err := f.set(cmd, u); err != nil {
 		return err
 	}
+	password, nt := u.Password, u.NTHash
 	u, err = updateUser(ctx, s, name, func(u *directory.User) bool {
-		u.Password = hash
+		u.Password, u.NTHash = password, nt
 		return true
 	})
 	if err != nil {

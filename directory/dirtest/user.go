@@ -21,6 +21,7 @@ func full() *directory.User {
 		Realm: "corp", Name: `CORP\Jürgen Groß`, SID: "S-1-5-21-1-2-3-1104", UPN: "juergen@corp.test",
 		DN: "CN=Jürgen Groß,OU=Ä \"quoted\",DC=corp,DC=test", DisplayName: "Jürgen Groß <&>\u2028", Email: "j.gross@corp.test",
 		Phone: "+49 170 1234567", Password: directory.NewPasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"),
+		NTHash:     directory.NewNTHash([]byte("16 bytes of hash")),
 		LocalAdmin: true, State: directory.DisabledByDirectory,
 		Groups: []authn.Group{{SID: "S-1-1-0"}, {Name: `CORP\Büro "Nord"`}, {SID: "S-1-5-21-1-2-3-513", Name: `CORP\Domain Users`}},
 		Roles:  []string{"payroll", "über"}, Created: start, Refreshed: start.Add(time.Hour), LastLogin: start.Add(2 * time.Hour),
@@ -43,7 +44,11 @@ func sameUser(t *testing.T, got, want *directory.User) {
 	if g.Password.Reveal() != w.Password.Reveal() {
 		t.Errorf("password hash %q, want %q", g.Password.Reveal(), w.Password.Reveal())
 	}
+	if g.NTHash.Reveal() != w.NTHash.Reveal() {
+		t.Errorf("NT hash %q, want %q", g.NTHash.Reveal(), w.NTHash.Reveal())
+	}
 	g.Password, w.Password = directory.PasswordHash{}, directory.PasswordHash{}
+	g.NTHash, w.NTHash = directory.NTHash{}, directory.NTHash{}
 	if !reflect.DeepEqual(g, w) {
 		t.Errorf("user\n got %+v\nwant %+v", g, w)
 	}

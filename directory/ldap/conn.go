@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
@@ -12,12 +13,14 @@ import (
 
 // do runs one request with the connection's bounds. After a request that did
 // not end in time the connection is closed.
-func (c *Conn) do(ctx context.Context, op, dn string, request func() error) error {
+func (c *Conn) do(ctx context.Context, op, dn string, request func() error) (err error) {
+	ctx, end := authn.StartSpan(ctx, authn.SpanLDAP, slog.String("operation", op), slog.String("server", c.host))
+	defer func() { end(err) }()
 	limited, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer within %v", c.timeout))
 	defer cancel()
 	c.wire.left.Store(maxAnswer)
 	stop := context.AfterFunc(limited, func() { _ = c.wire.Close() })
-	err := request()
+	err = request()
 	if !stop() {
 		c.broken = true
 		return wrap(op, dn, context.Cause(limited))

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"sync/atomic"
@@ -13,6 +14,8 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/soapward/soapward/authn"
 )
 
 const (
@@ -69,11 +72,13 @@ type Conn struct {
 // Dial connects and verifies the server's certificate. Where that fails, the
 // error wraps a *tls.CertificateVerificationError. Nobody is logged in yet:
 // Bind does that.
-func Dial(ctx context.Context, c Config) (*Conn, error) {
+func Dial(ctx context.Context, c Config) (_ *Conn, err error) {
 	t, err := parseURL(c.URL)
 	if err != nil {
 		return nil, err
 	}
+	ctx, end := authn.StartSpan(ctx, authn.SpanLDAP, slog.String("operation", "connect"), slog.String("server", t.host))
+	defer func() { end(err) }()
 	if t.startTLS && (c.AllowInsecurePlain || c.Sealed) {
 		t.startTLS, t.plain = false, true
 	}

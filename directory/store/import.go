@@ -260,7 +260,7 @@ func (im *importer) copy(ctx context.Context) (created int, err error) {
 
 var userColumnNames = []string{
 	"realm", "name", "name_fold", "sid", "upn", "dn", "display_name", "email", "phone",
-	"password", "local_admin", "state", "refreshed", "version", "created", "last_login", "id",
+	"password", "local_admin", "state", "refreshed", "nt_hash", "version", "created", "last_login", "id",
 }
 
 // copyUsers returns the ids of those who are new, by their place in the batch.

@@ -81,6 +81,9 @@ func checkUser(u *directory.User) error {
 			return err
 		}
 	}
+	if !u.NTHash.IsEmpty() && u.NTHash.Hash() == nil {
+		return invalid("an NT hash that is not 32 hexadecimal digits")
+	}
 	if u.State > directory.DisabledByDirectory {
 		return invalid("state %d", u.State)
 	}

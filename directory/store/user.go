@@ -15,7 +15,7 @@ import (
 // userColumns are read in the order of scanUser.
 func (d *dialect) userColumns() string {
 	return `u.id, u.version, u.realm, u.name, COALESCE(u.sid, ''), u.upn, u.dn, u.display_name, u.email, u.phone,
-		u.password, u.local_admin, u.state, u.created, u.refreshed, u.last_login, ` + d.groupsOf + ", " + d.rolesOf
+		u.password, u.nt_hash, u.local_admin, u.state, u.created, u.refreshed, u.last_login, ` + d.groupsOf + ", " + d.rolesOf
 }
 
 // User returns the user of a name, without regard to case.
@@ -58,17 +58,21 @@ func (s *Store) user(ctx context.Context, column string, value any) (u *director
 func scanUser(scan func(...any) error) (*directory.User, error) {
 	var (
 		u                        directory.User
-		password, groups, roles  string
+		password, nt             string
+		groups, roles            string
 		created, refreshed, last int64
 		pairs                    [][2]string
 	)
 	if err := scan(&u.ID, &u.Version, &u.Realm, &u.Name, &u.SID, &u.UPN, &u.DN, &u.DisplayName, &u.Email, &u.Phone,
-		&password, &u.LocalAdmin, &u.State, &created, &refreshed, &last, &groups, &roles); err != nil {
+		&password, &nt, &u.LocalAdmin, &u.State, &created, &refreshed, &last, &groups, &roles); err != nil {
 		return nil, err
 	}
 	u.Created, u.Refreshed, u.LastLogin = timeOf(created), timeOf(refreshed), timeOf(last)
 	if password != "" {
 		u.Password = directory.NewPasswordHash(password)
+	}
+	if nt != "" {
+		u.NTHash = directory.NTHash{Secret: authn.NewSecret(nt)}
 	}
 	if groups != "[]" {
 		if err := json.Unmarshal([]byte(groups), &pairs); err != nil {

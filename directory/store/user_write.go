@@ -16,7 +16,7 @@ import (
 func userValues(u *directory.User) []any {
 	return []any{
 		u.Realm, u.Name, directory.FoldName(u.Name), sidValue(u.SID), u.UPN, u.DN, u.DisplayName, u.Email, u.Phone,
-		u.Password.Reveal(), u.LocalAdmin, int64(u.State), micros(u.Refreshed),
+		u.Password.Reveal(), u.LocalAdmin, int64(u.State), micros(u.Refreshed), u.NTHash.Reveal(),
 	}
 }
 
@@ -29,8 +29,8 @@ func sidValue(sid authn.SID) any {
 }
 
 const insertUser = `INSERT INTO users (realm, name, name_fold, sid, upn, dn, display_name, email, phone,
-	password, local_admin, state, refreshed, version, created, last_login)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14, $15)`
+	password, local_admin, state, refreshed, nt_hash, version, created, last_login)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1, $15, $16)`
 
 // CreateUser adds a user and fills in ID, Version, and Created unless it is set.
 // The error is directory.ErrExists if the name or the SID is taken.
@@ -85,8 +85,8 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 func (s *Store) update(ctx context.Context, tx querier, u *directory.User) error {
 	n, err := affected(tx.ExecContext(ctx, `UPDATE users SET realm = $1, name = $2, name_fold = $3, sid = $4, upn = $5, dn = $6,
 		display_name = $7, email = $8, phone = $9, password = $10, local_admin = $11, state = $12, refreshed = $13,
-		version = version + 1, last_login = CASE WHEN last_login < $14 THEN $14 ELSE last_login END
-		WHERE id = $15 AND version = $16`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
+		nt_hash = $14, version = version + 1, last_login = CASE WHEN last_login < $15 THEN $15 ELSE last_login END
+		WHERE id = $16 AND version = $17`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
 	if err != nil {
 		return err
 	}

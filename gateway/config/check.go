@@ -27,11 +27,13 @@ func (d *decoder) check(c *Config) {
 		l := &c.Listen[i]
 		use(l, l.Addr, index("listen", i))
 		d.checkTLS(l.TLS, index("listen", i))
+		d.checkProxyProtocol(l, index("listen", i))
 	}
 	if c.Admin != nil {
 		use(c.Admin, c.Admin.Addr, "admin")
 		d.checkTLS(c.Admin.TLS, "admin")
 	}
+	d.checkObserve(c)
 	d.checkStore(&c.Store)
 	d.checkLimits(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Realms)) {
@@ -41,6 +43,9 @@ func (d *decoder) check(c *Config) {
 		d.checkRoles(c, c.Roles[name].Roles, "roles."+name+".roles")
 	}
 	d.checkSettings(c, &c.Defaults, nil, "defaults")
+	if f := c.ForwardAuth; f != nil && len(f.Proxies) == 0 {
+		d.failAt(f, "forward_auth: want proxies, the networks of those that may ask, such as {proxies: [127.0.0.1]}")
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		d.checkService(c, c.Services[name], "services."+name)
 	}
@@ -48,12 +53,6 @@ func (d *decoder) check(c *Config) {
 		u, path := c.Upstreams[name], "upstreams."+name
 		use(u, u.Listen, path)
 		d.checkUpstream(c, u, path)
-	}
-}
-
-func (d *decoder) checkTLS(t *TLS, path string) {
-	if t != nil && (t.Cert == "" || t.Key == "") {
-		d.failAt(t, "%s.tls: want both cert and key", path)
 	}
 }
 
@@ -68,7 +67,7 @@ func (d *decoder) checkStore(s *Store) {
 		d.failAt(&s.DSN, "store.dsn holds a password: take it out, and name a file or an environment variable with it in store.password")
 	}
 	if s.Driver == SQLite && !strings.HasPrefix(s.DSN, "/") && s.DSN != "" && !strings.Contains(s.DSN, ":") {
-		s.DSN = string(d.path(nil, s.DSN, "store.dsn"))
+		s.DSN = string(d.path(d.node(&s.DSN), s.DSN, "store.dsn"))
 	}
 }
 
@@ -102,8 +101,11 @@ func (d *decoder) checkLimits(c *Config) {
 			}
 		}
 	}
-	if s := &c.Sessions; s.Idle > s.Absolute {
+	switch s := &c.Sessions; {
+	case s.Idle > s.Absolute:
 		d.failAt(s, "sessions.idle is longer than sessions.absolute")
+	case s.TLSAtProxy && len(c.TrustedProxies) == 0:
+		d.failAt(&s.TLSAtProxy, "sessions.tls_at_proxy wants trusted_proxies: the addresses of the proxy that ends TLS")
 	}
 	switch p := &c.Passwords; {
 	case p.MinLength < 8 || p.MinLength > 128:

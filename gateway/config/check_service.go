@@ -107,51 +107,22 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 			d.failAt(e, "%s: want one of operation and path", at)
 		}
 		d.checkPath(&e.Path, e.Path, at+".path")
+		d.checkElementPath(s, e, at)
 		d.checkSettings(c, &e.Settings, s, at)
 	}
-	if s.Custom != nil && s.Custom.Call.URL == nil {
-		d.failAt(s.Custom, "%s.custom: want call: URL", path)
+	d.checkPublish(s, path)
+	if s.Custom != nil {
+		d.checkCustom(s.Custom, path+".custom")
 	}
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)
 	}
-	switch u := s.Upstream; {
-	case u == nil || u.URL.URL == nil:
+	d.checkForwardAuth(c, s, path)
+	switch {
+	case s.Upstream == nil && s.ForwardAuth:
+	case s.Upstream == nil:
 		d.failAt(s, "%s: want upstream: {url: URL}", path)
-	case u.Identity != nil && u.Identity.JWT != nil && (u.Identity.JWT.Header == "" || u.Identity.JWT.Key.IsZero()):
-		d.failAt(u.Identity.JWT, "%s.upstream.identity.jwt: want header and key", path)
-	case u.Identity != nil && u.Identity.JWT == nil && u.Identity.Header == "":
-		d.failAt(u.Identity, "%s.upstream.identity: want header or jwt", path)
-	}
-}
-
-func (d *decoder) checkUpstream(c *Config, u *Upstream, path string) {
-	if u.URL.URL == nil {
-		d.failAt(u, "%s: want url", path)
-	}
-	if len(u.ActAs) == 0 {
-		d.failAt(u, "%s: want act_as, a list of caller, service and fixed: the first that can be is taken", path)
-	}
-	for i := range u.ActAs {
-		as := &u.ActAs[i]
-		switch {
-		case slices.Contains(u.ActAs[:i], *as):
-			d.failAt(as, "%s: %s is there twice", index(path+".act_as", i), *as)
-		case *as == AsService && u.Service == nil, *as == AsFixed && u.Fixed == nil:
-			d.failAt(as, "%s: %s wants an account: %s.%s", index(path+".act_as", i), *as, path, *as)
-		}
-	}
-	if u.OnDoubleHop == DoubleHopNext && len(u.ActAs) == 1 {
-		d.failAt(&u.OnDoubleHop, "%s.on_double_hop: next wants another in act_as", path)
-	}
-	d.checkRoles(c, u.AllowedRoles, path+".allowed_roles")
-	for _, a := range []*Account{u.Service, u.Fixed} {
-		switch {
-		case a == nil:
-		case (a.Principal == "") == (a.User == ""):
-			d.failAt(a, "%s: an account wants one of principal and user", path)
-		case (a.Keytab == "") == a.Password.IsZero():
-			d.failAt(a, "%s: an account wants one of keytab and password", path)
-		}
+	default:
+		d.checkBackend(s.Upstream, s.ForwardAuth, path+".upstream")
 	}
 }

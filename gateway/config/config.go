@@ -3,14 +3,25 @@ package config
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 )
 
 // Config is a configuration. It is not modified after it was parsed.
 type Config struct {
-	Listen []Listener `yaml:"listen"`
-	Admin  *Admin     `yaml:"admin"`
+	// Include are the files with more of the configuration. They are part of
+	// this Config already.
+	Include []Include `yaml:"include"`
+
+	// Files are those that were read, the one that Load was given first.
+	Files []string
+
+	Listen   []Listener `yaml:"listen"`
+	Admin    *Admin     `yaml:"admin"`
+	Shutdown Shutdown   `yaml:"shutdown"`
+
+	Log       Log       `yaml:"log"`
+	AccessLog AccessLog `yaml:"access_log"`
+	Tracing   *Tracing  `yaml:"tracing"` // nil: none
 
 	// TrustedProxies are those whose X-Forwarded-For counts.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
@@ -23,28 +34,18 @@ type Config struct {
 	Realms map[string]*Realm `yaml:"realms"`
 	Roles  map[string]*Role  `yaml:"roles"`
 
+	// Tokens are those that tell backends of callers.
+	Tokens Tokens `yaml:"identity"`
+
 	// Defaults are the settings that services inherit.
 	Defaults  Settings             `yaml:"defaults"`
 	Services  map[string]*Service  `yaml:"services"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
-}
 
-// A Listener is where the gateway takes requests.
-type Listener struct {
-	Addr Address `yaml:"addr"`
-	TLS  *TLS    `yaml:"tls"` // nil: plain HTTP
-}
+	Publish     Publish      `yaml:"publish"`
+	ForwardAuth *ForwardAuth `yaml:"forward_auth"`
 
-// TLS names a certificate and its key, in PEM.
-type TLS struct {
-	Cert Path `yaml:"cert"`
-	Key  Path `yaml:"key"`
-}
-
-// Admin is where health, readiness, metrics and console are.
-type Admin struct {
-	Addr Address `yaml:"addr"`
-	TLS  *TLS    `yaml:"tls"`
+	marks map[any]mark
 }
 
 // Store is where users, sessions and counters are kept. Its zero value is none.
@@ -75,7 +76,16 @@ type Sessions struct {
 	Absolute Duration `yaml:"absolute"`
 	Remember Duration `yaml:"remember"` // "keep me logged in"
 
-	// AllowInsecureHTTP leaves Secure off cookies, for development.
+	// TLSAtProxy says that a trusted proxy in front ends TLS, so that passwords
+	// are taken from it, and cookies are Secure, although it sends plain HTTP.
+	TLSAtProxy bool `yaml:"tls_at_proxy"`
+
+	// AllowEvidence keeps what callers can be passed on with, Kerberos tickets and
+	// passwords, in memory while their sessions last.
+	AllowEvidence bool `yaml:"allow_evidence"`
+
+	// AllowInsecureHTTP leaves Secure off cookies, and takes passwords over plain
+	// HTTP, for development.
 	AllowInsecureHTTP bool `yaml:"allow_insecure_http"`
 }
 
@@ -113,16 +123,16 @@ type Claim struct {
 	Value string `yaml:"value"`
 }
 
-// Load reads a configuration and looks at the files with secrets that it names.
-// It refuses a file that others than its owner and group can change, and
-// secrets that they can read. What is wrong with the text, or a secret's file,
-// is an *Errors.
+// Load reads a configuration, the files that it includes, and looks at the files
+// with secrets that it names. It refuses a file that others than its owner and
+// group can change, and secrets that they can read. What is wrong with the text,
+// or a secret's file, is an *Errors.
 func Load(path string) (*Config, error) {
-	b, err := readPrivate(path, maxSize, 0o002, 0o644)
+	b, err := readConfig(path)
 	if err != nil {
 		return nil, err
 	}
-	c, d, err := parse(path, b)
+	c, d, err := parse(path, b, readConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +152,18 @@ func Load(path string) (*Config, error) {
 
 // Parse reads the text of a configuration. name is that of its file: it is in
 // errors, and relative paths are taken from its directory. An error is an
-// *Errors. Parse looks at no other file.
+// *Errors. Parse looks at no other file, so that a text which includes some is
+// refused.
 func Parse(name string, text []byte) (*Config, error) {
-	c, _, err := parse(name, text)
+	c, _, err := parse(name, text, nil)
 	return c, err
 }
 
-func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
-	d = &decoder{file: name, dir: filepath.Dir(name), marks: make(map[any]mark)}
+func readConfig(path string) ([]byte, error) { return readPrivate(path, maxSize, 0o002, 0o644) }
+
+// parse reads included files by read, which is nil where there may be none.
+func parse(name string, text []byte, read func(string) ([]byte, error)) (_ *Config, d *decoder, err error) {
+	d = &decoder{files: []string{name}, read: read, marks: make(map[any]mark)}
 	c := defaults()
 	defer func() {
 		if v := recover(); v != nil && v != any(errMany) {
@@ -159,6 +173,7 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 		}
 	}()
 	if n := d.document(text); n != nil {
+		d.include(n, len(text))
 		d.root(n, c)
 		if len(d.errs) == 0 {
 			d.check(c)
@@ -167,6 +182,7 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 	if err := d.err(); err != nil {
 		return nil, d, err
 	}
+	c.Files, c.marks = d.files, d.marks
 	return c, d, nil
 }
 
@@ -174,13 +190,17 @@ func parse(name string, text []byte) (_ *Config, d *decoder, err error) {
 func defaults() *Config {
 	const minute, hour, day = Duration(time.Minute), Duration(time.Hour), Duration(24 * time.Hour)
 	return &Config{
-		Store:    Store{KeepLogins: 90 * day},
-		Sessions: Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
+		Shutdown:  Shutdown{Grace: Duration(30 * time.Second)},
+		Log:       Log{Level: LevelInfo},
+		AccessLog: AccessLog{File: TargetLog, Format: AccessJSON},
+		Store:     Store{KeepLogins: 90 * day},
+		Sessions:  Sessions{Idle: 20 * minute, Absolute: 12 * hour, Remember: 10 * day},
 		Throttle: Throttle{
 			Window:  hour,
 			User:    []ThrottleRule{{3, Duration(30 * time.Second)}, {6, 30 * minute}},
 			Address: []ThrottleRule{{20, 5 * minute}, {50, hour}},
 		},
+		Tokens:    Tokens{Issuer: "soapward"},
 		Passwords: Passwords{MinLength: 12, MemoryKiB: 19 << 10, Passes: 2},
 	}
 }

@@ -25,13 +25,14 @@ const (
 
 // decoder puts a tree of YAML into structs, and collects what is wrong.
 type decoder struct {
-	file  string
-	dir   string // that paths are relative to
+	files []string                     // that are read; see filePosition
+	read  func(string) ([]byte, error) // an included one; nil: none is
 	errs  []*Error
 	more  int
 	nodes int
 	depth int
 
+	base    int          // the lines of the file that document parses; see filePosition
 	marks   map[any]mark // where values stand, by their addresses
 	secrets []*Secret
 }
@@ -50,14 +51,15 @@ var errMany = errors.New("too much")
 
 // document parses the text into a tree of one document.
 func (d *decoder) document(text []byte) *yaml.Node {
+	top := &yaml.Node{Line: d.base}
 	if len(text) > maxSize {
-		d.fail(nil, "the file is larger than %d KiB", maxSize>>10)
+		d.fail(top, "the file is larger than %d KiB", maxSize>>10)
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
-		d.fail(nil, "the file is empty: want a configuration")
+		d.fail(top, "the file is empty: want a configuration")
 		return nil
 	} else if err != nil {
 		d.syntax(err)
@@ -66,6 +68,7 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	var second yaml.Node
 	switch err := dec.Decode(&second); {
 	case err == nil:
+		second.Line += d.base
 		d.fail(&second, "a second document begins here: want one")
 	case !errors.Is(err, io.EOF):
 		d.syntax(err)
@@ -78,9 +81,10 @@ var syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)
 // syntax takes the line out of an error of the parser.
 func (d *decoder) syntax(err error) {
 	text := err.Error()
-	n := &yaml.Node{}
+	n := &yaml.Node{Line: d.base}
 	if m := syntaxLine.FindStringSubmatch(text); m != nil {
-		n.Line, _ = strconv.Atoi(m[1])
+		line, _ := strconv.Atoi(m[1])
+		n.Line += line
 		n.Column = 1
 		text = "yaml: " + text[len(m[0]):]
 	}
@@ -88,18 +92,16 @@ func (d *decoder) syntax(err error) {
 }
 
 func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
-	e := &Error{File: d.file, Text: fmt.Sprintf(format, args...)}
+	e := &Error{File: d.files[0], Text: fmt.Sprintf(format, args...)}
 	if n != nil {
-		e.Line, e.Column = n.Line, n.Column
+		e.file, e.Line = filePosition(n.Line)
+		e.File, e.Column = d.files[e.file], n.Column
 	}
 	d.add(e)
 }
 
 // failAt is fail about a value that was decoded.
-func (d *decoder) failAt(v any, format string, args ...any) {
-	m := d.marks[v]
-	d.fail(&yaml.Node{Line: m.line, Column: m.column}, format, args...)
-}
+func (d *decoder) failAt(v any, format string, args ...any) { d.fail(d.node(v), format, args...) }
 
 func (d *decoder) add(e *Error) {
 	if len(d.errs) >= 10*maxErrors {
@@ -115,9 +117,9 @@ func (d *decoder) err() error {
 		return nil
 	}
 	slices.SortStableFunc(d.errs, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	out := &Errors{List: d.errs, More: d.more}
+	out := &Errors{List: d.errs, More: d.more, Files: d.files}
 	if n := len(out.List); n > maxErrors {
 		out.List, out.More = out.List[:maxErrors], out.More+n-maxErrors
 	}
@@ -239,7 +241,7 @@ func (d *decoder) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node)
 			d.fail(key, "merge keys (<<) are not taken%s: write the keys out, or put an alias in place of a whole value", in(path))
 			continue
 		case seen[key.Value] != 0:
-			d.fail(key, "key %q%s is there twice, first in line %d", clip(key.Value), in(path), seen[key.Value])
+			d.fail(key, "key %q%s is there twice, first in %s", clip(key.Value), in(path), d.place(seen[key.Value]))
 			continue
 		}
 		seen[key.Value] = max(key.Line, 1)

@@ -10,6 +10,8 @@ type Error struct {
 	File         string
 	Line, Column int    // from 1; zero if the text is not the cause
 	Text         string // what is wrong, and what is wanted
+
+	file int // its number, in the order in which files are read
 }
 
 func (e *Error) Error() string {
@@ -27,6 +29,9 @@ const maxErrors = 20
 type Errors struct {
 	List []*Error
 	More int // that were left out
+
+	// Files are those that were read, the one that Load was given first.
+	Files []string
 }
 
 func (e *Errors) Error() string {

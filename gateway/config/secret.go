@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,8 @@ const maxSecret = 16 << 10
 type Secret struct {
 	File Path   `yaml:"file"`
 	Env  string `yaml:"env"`
+
+	lines bool // it may have several, as a key in PEM has
 }
 
 // IsZero reports whether no secret is named.
@@ -56,7 +59,8 @@ func (s *Secret) decode(d *decoder, n *yaml.Node, path string) {
 	d.secrets = append(d.secrets, s)
 }
 
-// Read returns the secret: the first line of the file, or the variable's value.
+// Read returns the secret: the line that is in the file, or the variable's value.
+// Where a key in PEM is wanted, it is the whole file.
 // It refuses files that users outside of their owner and group can read, and
 // empty secrets.
 func (s Secret) Read() (authn.Secret, error) {
@@ -74,11 +78,30 @@ func (s Secret) Read() (authn.Secret, error) {
 	if err != nil {
 		return authn.Secret{}, err
 	}
+	if s.lines {
+		if len(bytes.TrimSpace(b)) == 0 {
+			return authn.Secret{}, fmt.Errorf("config: secret file %s is empty", s.File)
+		}
+		return authn.NewSecret(string(b)), nil
+	}
 	line := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if line == "" || strings.ContainsAny(line, "\r\n\x00") {
 		return authn.Secret{}, fmt.Errorf("config: secret file %s: want one line of text", s.File)
 	}
 	return authn.NewSecret(line), nil
+}
+
+// ReadPrivate returns a file such as a key, of so many bytes at most. It refuses
+// one that users outside of its owner and group can read, or others than its
+// owner write.
+func (v Path) ReadPrivate(most int64) ([]byte, error) {
+	return readPrivate(string(v), most, 0o027, 0o640)
+}
+
+// ReadPublic is ReadPrivate for a file that everybody may read, such as a
+// certificate.
+func (v Path) ReadPublic(most int64) ([]byte, error) {
+	return readPrivate(string(v), most, 0o002, 0o644)
 }
 
 // readPrivate reads a file that has none of the permissions in open.

@@ -13,6 +13,18 @@ type Settings struct {
 
 	// Networks are from where requests are taken; others get 403.
 	Networks []Network `yaml:"networks"`
+
+	// Session begins a session at the login, which later requests go by; nil is
+	// inherited.
+	Session *bool `yaml:"session"`
+
+	// ChannelBindingHash are the certificates that a load balancer presents where
+	// TLS ends there.
+	ChannelBindingHash []CertHash `yaml:"channel_binding_hash"`
+
+	// AllowForwarded takes NTLM through proxies that keep one connection for each
+	// client. One that does not mixes its clients up. Nil is inherited.
+	AllowForwarded *bool `yaml:"allow_forwarded"`
 }
 
 // A Binding says what is demanded of channel bindings.
@@ -52,6 +64,18 @@ type Service struct {
 	Elements []Element `yaml:"elements"` // with settings of their own
 	Custom   *CallOut  `yaml:"custom"`
 	Upstream *Backend  `yaml:"upstream"`
+
+	// CaseInsensitivePaths compares paths of elements and rules without regard to
+	// case, as a server on Windows behind the gateway does.
+	CaseInsensitivePaths bool `yaml:"case_insensitive_paths"`
+
+	SOAP        SOAP `yaml:"soap"`
+	ForwardAuth bool `yaml:"forward_auth"` // another proxy asks, and passes on
+	// How it is shown to those who use it.
+	Publish     Publishing `yaml:"publish"`
+	PublicURL   URL        `yaml:"public_url"` // in place of what Match says of it
+	Title       string     `yaml:"title"`
+	Description string     `yaml:"description"`
 }
 
 // Match says which requests are for a service.
@@ -68,11 +92,15 @@ type Element struct {
 	Path      string `yaml:"path"`
 }
 
-// CallOut asks a server who the caller is.
+// CallOut is the login custom of a service: one of a server that says who the
+// caller is, of tokens, and of keys.
 type CallOut struct {
 	Call    URL      `yaml:"call"`
 	Timeout Duration `yaml:"timeout"`
 	Cache   Duration `yaml:"cache"` // zero: none
+
+	JWT     *Bearer  `yaml:"jwt"`
+	APIKeys []APIKey `yaml:"api_keys"`
 }
 
 func (c *CallOut) decode(d *decoder, n *yaml.Node, path string) {
@@ -81,72 +109,9 @@ func (c *CallOut) decode(d *decoder, n *yaml.Node, path string) {
 	decodeStruct(d, n, (*plain)(c), path)
 }
 
-// Backend is where requests go, and what is said of the caller there.
-type Backend struct {
-	URL      URL       `yaml:"url"`
-	Identity *Identity `yaml:"identity"`
-	Timeout  Duration  `yaml:"timeout"` // zero: none
-}
-
 // Identity says how a backend learns who the caller is.
 type Identity struct {
-	Header string `yaml:"header"` // with the name
-	JWT    *JWT   `yaml:"jwt"`
-}
-
-// JWT is a signed token about the caller.
-type JWT struct {
-	Header string `yaml:"header"`
-	Key    Secret `yaml:"key"`
-}
-
-// An Upstream is a server that the gateway calls for others, with a login.
-type Upstream struct {
-	Listen Address `yaml:"listen"` // where others call it
-	URL    URL     `yaml:"url"`
-
-	ActAs        []ActAs     `yaml:"act_as"` // the first that can be
-	OnDoubleHop  OnDoubleHop `yaml:"on_double_hop"`
-	Service      *Account    `yaml:"service"`
-	Fixed        *Account    `yaml:"fixed"`
-	AllowedRoles []string    `yaml:"allowed_roles"` // who may call; empty: anybody who reaches it
-}
-
-func (u *Upstream) decode(d *decoder, n *yaml.Node, path string) {
-	type plain Upstream
-	u.OnDoubleHop = DoubleHopFault
-	decodeStruct(d, n, (*plain)(u), path)
-}
-
-// ActAs says as whom an upstream is called.
-type ActAs string
-
-// Ways to act.
-const (
-	AsCaller  ActAs = "caller"
-	AsService ActAs = "service"
-	AsFixed   ActAs = "fixed"
-)
-
-func (ActAs) choices() []string {
-	return []string{string(AsCaller), string(AsService), string(AsFixed)}
-}
-
-// OnDoubleHop says what becomes of callers who cannot be passed on.
-type OnDoubleHop string
-
-// What becomes of them.
-const (
-	DoubleHopFault OnDoubleHop = "fault"
-	DoubleHopNext  OnDoubleHop = "next" // of act_as, and audited
-)
-
-func (OnDoubleHop) choices() []string { return []string{string(DoubleHopFault), string(DoubleHopNext)} }
-
-// Account is one that the gateway logs in with.
-type Account struct {
-	Principal string `yaml:"principal"` // svc-gw@CORP.TEST
-	User      string `yaml:"user"`      // CORP\svc-gw, for NTLM and Basic
-	Keytab    Path   `yaml:"keytab"`
-	Password  Secret `yaml:"password"`
+	Header  string           `yaml:"header"`  // with the name
+	Headers *IdentityHeaders `yaml:"headers"` // with what else is known
+	JWT     *JWT             `yaml:"jwt"`
 }

@@ -85,13 +85,57 @@ func (v *Network) decode(d *decoder, n *yaml.Node, path string) {
 	}
 }
 
-// An Address is where to listen: host and port, ":443" for all hosts.
+// An Address is where to listen: host and port, ":443" for all hosts;
+// unix:/PATH for a Unix socket; systemd:NAME for a socket that systemd opened.
 type Address string
 
+// Schemes of an Address.
+const (
+	unixScheme    = "unix:"
+	systemdScheme = "systemd:"
+)
+
+// Split returns the network of the address, which is tcp, unix or systemd, and
+// what stands behind it.
+func (v Address) Split() (network, address string) {
+	if path, ok := strings.CutPrefix(string(v), unixScheme); ok {
+		return "unix", path
+	}
+	if name, ok := strings.CutPrefix(string(v), systemdScheme); ok {
+		return "systemd", name
+	}
+	return "tcp", string(v)
+}
+
+// Unix returns the path of a Unix socket.
+func (v Address) Unix() (path string, ok bool) { return strings.CutPrefix(string(v), unixScheme) }
+
+// maxSocketPath is what all systems take of a path (sun_path), with its end.
+const maxSocketPath = 104
+
 func (v *Address) decode(d *decoder, n *yaml.Node, path string) {
-	const want = "an address to listen at, such as :443 or 127.0.0.1:8080"
+	const want = "an address to listen at, such as :443 or 127.0.0.1:8080, unix:/run/soapward/gw.sock, or systemd:NAME"
 	s, ok := d.scalar(n, want, path)
 	if !ok {
+		return
+	}
+	if file, ok := strings.CutPrefix(s, unixScheme); ok {
+		if file == "" {
+			d.want(n, want, path)
+			return
+		}
+		file = string(d.path(n, file, path))
+		if len(file) >= maxSocketPath {
+			d.fail(n, "%s: the path of the socket is longer than %d bytes", path, maxSocketPath-1)
+		}
+		*v = Address(unixScheme + file)
+		return
+	}
+	if name, ok := strings.CutPrefix(s, systemdScheme); ok {
+		if !nameOfEntry.MatchString(name) {
+			d.fail(n, "%s: %q is no name of a socket: want that of FileDescriptorName= in the unit", path, clip(name))
+		}
+		*v = Address(s)
 		return
 	}
 	host, port, err := net.SplitHostPort(s)
@@ -180,7 +224,7 @@ func (v *ServerURLs) decode(d *decoder, n *yaml.Node, path string) {
 }
 
 // A Path is that of a file. A relative one is taken from the directory that the
-// configuration is in.
+// file is in that names it.
 type Path string
 
 func (v *Path) decode(d *decoder, n *yaml.Node, path string) {
@@ -197,7 +241,7 @@ func (d *decoder) path(n *yaml.Node, s, path string) Path {
 		return ""
 	}
 	if !filepath.IsAbs(s) {
-		s = filepath.Join(d.dir, s)
+		s = filepath.Join(d.dir(n), s)
 	}
 	return Path(s)
 }

@@ -2,7 +2,9 @@
 //
 // A part that asks somebody else, such as a domain controller, a store or a
 // backend, has Checks. The admin listener answers with them, and "soapward check
-// --dial" runs each once.
+// --dial" runs each once. A Monitor runs them in the background.
+//
+// Compatibility: as package trail; names in the JSON of a Report are stable.
 package health
 
 import "context"
@@ -38,4 +40,5 @@ const (
 	Upstream         Kind = "upstream"
 	Provider         Kind = "provider" // a call-out, JWKS, OpenID Connect
 	File             Kind = "file"     // keytab, certificate
+	Process          Kind = "process"  // this one
 )

@@ -1,12 +1,45 @@
 // Package inbound takes the requests for the services behind the gateway: which
 // service, from where, who, whether he may, and then on to the backend.
+//
+//   - [New] makes a [Handler] of a configuration and the parts that do the rest:
+//     logins, backends, descriptions.
+//   - [Handler.Explain] says what would become of a request, and which line of
+//     the configuration says so.
+//
+// # How a request is decided
+//
+// The path is put into its shortest form first; the policy decides on that, and
+// that is what is forwarded. Host and path choose the service. Then in this
+// order: the client's network, the login, the rules.
+//
+// In a SOAP service, one with a WSDL or whose rules name operations, the
+// operation is that of the first element in the body, whatever Content-Type and
+// SOAPAction say; these must not say anything else. The start of the message is
+// read up to that element (soap.max_head), the rest is looked at while it passes:
+// where it turns out to hold a second operation it is cut off there, so that the
+// server behind never gets all of it. Where rules name operations, what cannot be
+// looked at is refused: compressed messages, unknown encodings, multipart
+// messages in which it is not plain which part is the envelope. What is no XML
+// has no operation, so that only rules for paths let it in.
+//
+// The operation is looked for behind the login, so that nobody sends us messages
+// who has not logged in. In a service in which an operation has a login of its
+// own it is looked for in front of it, in soap.max_head at most. A leg of a
+// handshake may have no message; it takes the login of the service. So such an
+// operation should want a method that the service offers as well, or one that
+// needs no handshake.
+//
+// Compatibility: Parts may gain fields whose zero value keeps today's behaviour.
 package inbound
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
+	"strings"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -15,6 +48,7 @@ import (
 	"github.com/soapward/soapward/gateway/identity"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/publish"
+	"github.com/soapward/soapward/gateway/trail"
 )
 
 // Parts are what a Handler is made of. They are keyed by the name of the service.
@@ -29,16 +63,349 @@ type Parts struct {
 	Observe func(ctx context.Context, r *authz.Request, err error)
 }
 
-// A Handler takes all inbound requests. It is safe for concurrent use.
-type Handler struct{}
-
-// New makes a Handler.
-func New(c *config.Config, p Parts) (*Handler, error) { panic("not built yet") }
-
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { panic("not built yet") }
-
-// Explain says which policy is in force for a request, and how it decides for
-// id, or for nobody in particular with anybody set.
-func (h *Handler) Explain(ctx context.Context, method string, u *url.URL, operation string, id *authn.Identity, anybody bool) *authz.Explanation {
-	panic("not built yet")
+// publisher is a *publish.Publisher.
+type publisher interface {
+	http.Handler
+	Takes(r *http.Request) bool
+	Operations() []publish.Operation
 }
+
+// parts are Parts as this package needs them.
+type parts struct {
+	logins interface {
+		Handler(spec login.Spec, next http.Handler) (http.Handler, error)
+		Pages() http.Handler
+	}
+	resolver   authz.Resolver
+	backends   map[string]http.Handler
+	publishers map[string]publisher
+	page       func(allowed func(r *http.Request, service string) bool) http.Handler
+	keys       http.Handler // may be nil
+	token      func(ctx context.Context, id *authn.Identity, service string) (string, error)
+	logger     *slog.Logger
+	observe    func(ctx context.Context, r *authz.Request, err error)
+}
+
+// A Handler takes all inbound requests. It is safe for concurrent use.
+type Handler struct {
+	config   *config.Config
+	roles    *authz.Roles
+	table    *table
+	services map[string]*service
+	own      *service // the gateway itself, for its own pages
+	logger   *slog.Logger
+	observer func(ctx context.Context, r *authz.Request, err error)
+	shared   map[string]http.Handler // below /.soapward/, for everybody
+	forward  *forwardAuth            // nil: off
+}
+
+// service is one that stands behind the gateway.
+type service struct {
+	name      string
+	match     config.Match
+	fold      bool
+	policy    *authz.Policy
+	messages  *messages // nil: it is not SOAP
+	backend   http.Handler
+	publisher publisher // nil: none
+	publish   publishMode
+	builtIn   map[string]http.Handler
+	forward   *identityHeaders // nil: no other proxy passes requests on
+}
+
+// chain is how callers log in to some elements, with what comes behind it.
+type chain struct{ http.Handler }
+
+// New makes a Handler. An error is a mistake in the configuration, with its place.
+func New(c *config.Config, p Parts) (*Handler, error) {
+	q := parts{
+		logins: p.Logins, backends: map[string]http.Handler{}, publishers: map[string]publisher{},
+		logger: p.Logger, observe: p.Observe,
+	}
+	if r := p.Logins.Resolver(); r != nil {
+		q.resolver = r
+	}
+	for name, b := range p.Backends {
+		q.backends[name] = b
+	}
+	for name, b := range p.Publishers {
+		q.publishers[name] = b
+	}
+	q.page = func(allowed func(*http.Request, string) bool) http.Handler {
+		return publish.Page(p.Publishers, allowed)
+	}
+	if p.Issuer != nil {
+		q.keys, q.token = p.Issuer.Keys(), p.Issuer.Token
+	}
+	return newHandler(c, q)
+}
+
+func newHandler(c *config.Config, p parts) (*Handler, error) {
+	h := &Handler{config: c, logger: p.logger, observer: p.observe, services: map[string]*service{}}
+	if h.logger == nil {
+		h.logger = slog.Default()
+	}
+	var err error
+	if h.roles, err = newRoles(c, p.resolver, h.logger); err != nil {
+		return nil, fmt.Errorf("inbound: %w", err)
+	}
+	var all []*service
+	for _, name := range names(c.Services) {
+		s, err := h.newService(name, c.Services[name], p)
+		if err != nil {
+			return nil, err
+		}
+		h.services[name] = s
+		all = append(all, s)
+	}
+	if h.table, err = newTable(all); err != nil {
+		return nil, err
+	}
+	if err := h.newOwn(p); err != nil {
+		return nil, err
+	}
+	h.newForwardAuth(c)
+	return h, nil
+}
+
+func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
+	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
+	s.publish = publishModeOf(c)
+	if c.ForwardAuth {
+		s.forward = newIdentityHeaders(c, p.token)
+	}
+	chains := newChains(h, s, p, c.Custom)
+	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
+	if err == nil {
+		err = chains.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.policy = policy
+	var described []publish.Operation
+	if s.publisher != nil {
+		described = s.publisher.Operations()
+	}
+	s.messages = newMessages(c.SOAP, b.rules, b.early, described, s.publisher != nil)
+	s.builtIn = h.newBuiltIn(policy.Roles())
+	return s, nil
+}
+
+// chains makes the login chains of a service, one for each way to log in.
+type chains struct {
+	h      *Handler
+	s      *service
+	p      parts
+	custom *config.CallOut
+	made   []made
+	err    error
+}
+
+type made struct {
+	logins
+	*chain
+}
+
+func newChains(h *Handler, s *service, p parts, custom *config.CallOut) *chains {
+	return &chains{h: h, s: s, p: p, custom: custom}
+}
+
+// of returns the chain for logins, nil if there are none.
+func (x *chains) of(l logins) *chain {
+	if len(l.login) == 0 || x.err != nil {
+		return nil
+	}
+	for _, m := range x.made {
+		if reflect.DeepEqual(m.logins, l) {
+			return m.chain
+		}
+	}
+	next := http.HandlerFunc(x.h.admitted)
+	c := &chain{Handler: next}
+	if !l.anonymous() {
+		spec := login.Spec{
+			Logins: l.login, Binding: l.binding, NotNegotiate: l.notNegotiate, Custom: x.custom,
+			AllowAnonymous: allowAnonymous, Deny: x.h.deny,
+		}
+		handler, err := x.p.logins.Handler(spec, next)
+		if err != nil {
+			x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, err)
+			return nil
+		}
+		c.Handler = handler
+	}
+	x.made = append(x.made, made{l, c})
+	return c
+}
+
+// allowAnonymous is authn.Middleware.AllowAnonymous.
+func allowAnonymous(r *http.Request) bool {
+	c := callOf(r.Context())
+	return c != nil && c.service.policy.AllowsAnonymous(&c.req)
+}
+
+// call is what is known of a request on its way.
+type call struct {
+	context.Context
+	service *service
+	req     authz.Request
+	found
+	looked bool
+	next   http.Handler // what answers behind the login: nil is the backend, with the rules
+	asked  *asked       // set if another proxy asks
+}
+
+type callKey struct{}
+
+// Value implements context.Context.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, err := authz.CleanPath(r.URL)
+	if err == nil && strings.ToUpper(r.Method) != r.Method {
+		err = authz.ErrMethod
+	}
+	if err != nil {
+		c := &call{Context: r.Context(), req: authz.Request{Client: authn.ClientAddr(r), Host: r.Host, Method: r.Method, Path: r.URL.Path}}
+		h.observe(r.Context(), c, err)
+		h.refuse(w, r, c, refusalOf(err))
+		return
+	}
+	if strings.HasPrefix(path, ownPrefix) && h.serveShared(w, r, path) {
+		return
+	}
+	s, n := h.table.find(r.Host, path)
+	var built http.Handler
+	if s != nil {
+		if name, ok := ownPath(path[n:], s.fold); ok {
+			if built = s.builtIn[name]; built == nil {
+				s = nil
+			}
+		}
+	} else if name, ok := ownPath(path, false); ok && h.own != nil {
+		if built = h.own.builtIn[name]; built != nil {
+			s = h.own
+		}
+	}
+	if s == nil {
+		h.refuse(w, r, nil, refusal{status: http.StatusNotFound, code: noService, text: "not found", cause: errNoService})
+		return
+	}
+	c := &call{Context: r.Context(), service: s, next: built}
+	c.req = authz.Request{Client: authn.ClientAddr(r), Host: r.Host, Method: r.Method, Path: path}
+	h.enter(w, r, c)
+}
+
+// enter is the way of a request whose service is known, in front of the login.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
+	s := c.service
+	trail.From(c.Context).Service = s.name
+	r = r.WithContext(c)
+	if r.URL.Path != c.req.Path || r.URL.RawPath != "" {
+		u := new(url.URL)
+		*u = *r.URL
+		u.Path, u.RawPath = c.req.Path, ""
+		r.URL = u
+	}
+	if err := s.policy.Admit(&c.req); err != nil {
+		f := refusalOf(err)
+		f.code = noNetwork
+		h.observe(c, c, err)
+		h.refuse(w, r, c, f)
+		return
+	}
+	if c.next == nil && c.asked == nil && s.publisher != nil && s.publish != publishOff && isGet(r) && s.publisher.Takes(r) {
+		if s.publish == publishOpen {
+			s.publisher.ServeHTTP(w, r)
+			return
+		}
+		c.next = s.publisher
+	}
+	if c.next == nil && s.backend == nil && c.asked == nil {
+		h.refuse(w, r, c, refusal{status: http.StatusNotFound, code: noService, text: "not found", cause: errNoBackend})
+		return
+	}
+	if c.next == nil && s.messages != nil && s.messages.early && !h.look(w, r, c) {
+		return
+	}
+	ch, _ := s.policy.Setting(&c.req, settingChain).(*chain)
+	switch {
+	case ch != nil:
+		ch.ServeHTTP(w, r)
+	case s == h.own:
+		h.refuse(w, r, c, refusal{status: http.StatusNotFound, code: noService, text: "not found", cause: errNoLogin, hint: "defaults.login says how callers log in there"})
+	default:
+		h.refuse(w, r, c, refusal{status: http.StatusForbidden, code: denied, cause: errNoLogin})
+	}
+}
+
+// look finds out the operation, once.
+func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
+	if c.looked {
+		return true
+	}
+	c.looked = true
+	f, err := c.service.messages.look(r, func(err error) { h.cutOff(r, c, err) })
+	c.found, c.req.Operation = f, f.operation
+	trail.From(c.Context).Operation = f.operation
+	if err != nil {
+		h.observe(c, c, err)
+		h.refuse(w, r, c, refusalOf(err))
+		return false
+	}
+	return true
+}
+
+// cutOff tells of a message whose rest is not passed on.
+func (h *Handler) cutOff(r *http.Request, c *call, err error) {
+	h.observe(c, c, &messageError{cause: err})
+	h.logger.LogAttrs(c, slog.LevelWarn, "message cut off",
+		slog.String("ref", authn.Ref(c)), slog.String("reason", badMessage), slog.String("peer", c.req.Client.String()),
+		slog.String("service", c.service.name), slog.String("op", clip(c.found.operation)), slog.Any("user", c.req.Identity),
+		slog.String("cause", err.Error()), slog.String("hint", "the server behind got its beginning only"))
+}
+
+// admitted is the way of a request behind the login.
+func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
+	c := callOf(r.Context())
+	s := c.service
+	c.req.Identity = authn.FromContext(r.Context())
+	tr := trail.From(c.Context)
+	tr.Identity = c.req.Identity
+	if c.next != nil {
+		c.next.ServeHTTP(w, r)
+		return
+	}
+	if m := s.messages; m != nil && c.asked == nil {
+		if !h.look(w, r, c) {
+			return
+		}
+		if m.rules && c.found.operation == "" && unquote(r.Header.Get("Soapaction")) != "" {
+			h.refuse(w, r, c, refusalOf(&messageError{cause: errNoMessage}))
+			return
+		}
+	}
+	if err := s.policy.Decide(r.Context(), &c.req); err != nil {
+		h.observe(r.Context(), c, err)
+		h.refuse(w, r, c, refusalOf(err))
+		return
+	}
+	if c.asked != nil {
+		h.allow(w, r, c)
+		return
+	}
+	s.backend.ServeHTTP(w, r)
+}
+
+func isGet(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

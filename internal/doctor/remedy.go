@@ -19,6 +19,10 @@ func word(name, placeholder string) string {
 	return placeholder
 }
 
+// SPNWord is a service name to be pasted into a shell, or a placeholder where it
+// is none that is safe there.
+func SPNWord(spn string) string { return spnWord(spn) }
+
 func accountWord(account string) string { return word(account, "ACCOUNT") }
 func spnWord(spn string) string         { return word(spn, "HTTP/HOST") }
 func realmWord(realm string) string     { return word(realm, "REALM") }

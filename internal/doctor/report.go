@@ -13,6 +13,7 @@ const (
 	Broken Severity = "error"   // logins fail
 	Risk   Severity = "warning" // some fail, or will, or the domain is less safe
 	Note   Severity = "note"    // good to know; also what could not be looked at
+	Good   Severity = "ok"      // looked at and in order; package site says so of each step
 )
 
 // maxSubjects bounds how many names one finding lists.

@@ -23,6 +23,10 @@ type foreignClient struct {
 	env     []string
 	version soap.Version
 
+	// published is the query of the description that the client gets of the
+	// gateway, in front of our server. Empty: it calls our server itself.
+	published string
+
 	// What the client understands otherwise than it was meant, and what it
 	// sends otherwise then, both by step: "GetOrder full", "EchoOrder full".
 	sees, sends map[string]view
@@ -46,6 +50,9 @@ type report struct {
 // run runs the client and checks all that it says, and what arrived.
 func (f foreignClient) check(t *testing.T) {
 	s := startOurs(t)
+	if f.published != "" {
+		s.url = publishOurs(t, s.url, f.published)
+	}
 	args := append(f.argv[1:len(f.argv):len(f.argv)], s.catalogURL(), s.inventoryURL(), f.version.String(), hardText)
 	out := testenv.Run(t, append(f.env, sameEverywhere...), "", f.argv[0], args...)
 	reports := map[string]report{}

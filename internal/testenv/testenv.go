@@ -52,6 +52,7 @@ var packages = map[string]string{
 	"ldapmodify":                           "ldap-utils",
 	"ldapsearch":                           "ldap-utils",
 	"net":                                  "samba-common-bin",
+	"nginx":                                "nginx-light",
 	"ntlm_auth":                            "winbind",
 	"kinit":                                "krb5-user",
 	"krb5-config":                          "libkrb5-dev",

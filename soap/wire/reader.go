@@ -245,6 +245,26 @@ func (r *Reader) Attr(space, local string) (value string, ok bool) {
 	return "", false
 }
 
+// AttrSpan returns where in Document the value of such an attribute begins and
+// ends, between its quotes, as Span does for the token.
+func (r *Reader) AttrSpan(space, local string) (start, end int, ok bool) {
+	for i := range r.attrs {
+		a := &r.attrs[i]
+		if a.Name.Local != local || a.Name.Space != space || i >= len(r.places) {
+			continue
+		}
+		from := r.places[i].at
+		open := strings.IndexAny(r.doc[from:], `"'`) // no name has quotes
+		if open < 0 {
+			break
+		}
+		start = from + open + 1
+		n := strings.IndexByte(r.doc[start:], r.doc[start-1])
+		return start, start + n, n >= 0
+	}
+	return 0, 0, false
+}
+
 // Fail stops the Reader with err, located at the current token. The first
 // failure counts.
 func (r *Reader) Fail(err error) {

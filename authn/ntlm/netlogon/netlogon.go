@@ -238,12 +238,14 @@ func (v *Verifier) VerifyNTLM(ctx context.Context, a *ntlm.Attempt) (*authn.Iden
 	ctx, cancel := context.WithTimeout(ctx, v.cfg.Timeout)
 	defer cancel()
 	var answer *validation
-	err := v.ask(ctx, func(c *controller, patience time.Duration) error {
+	err := v.ask(ctx, func(c *controller, patience time.Duration) (err error) {
+		ctx, end := authn.StartSpan(ctx, authn.SpanNetlogon, slog.String("server", c.name))
+		defer func() { end(err) }()
 		use := c.use
 		if v.foreignDomain(a) != "" {
 			use = c.useForeign
 		}
-		err := use(ctx, patience, func(ch *channel) (err error) {
+		err = use(ctx, patience, func(ch *channel) (err error) {
 			answer, err = ch.logon(a)
 			return err
 		})

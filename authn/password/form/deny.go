@@ -20,7 +20,7 @@ import (
 // Negotiate, whatever the authenticators offer.
 func (f *Form) Deny(w http.ResponseWriter, r *http.Request, status int, ref string) {
 	navigates := opensPage(r)
-	if navigates || fromBrowser(r) {
+	if ForBrowser(r) {
 		f.keepNegotiate(w.Header(), r)
 	}
 	negotiate := len(w.Header()["Www-Authenticate"]) > 0
@@ -40,6 +40,11 @@ func (f *Form) Deny(w http.ResponseWriter, r *http.Request, status int, ref stri
 		f.write(w, r, status, p)
 	}
 }
+
+// ForBrowser reports whether Deny answers r as the request of a browser, with a
+// page or with JSON for its scripts. Who has an answer of his own for programs,
+// such as SOAP faults, asks it first.
+func ForBrowser(r *http.Request) bool { return opensPage(r) || fromBrowser(r) }
 
 // denyTyped answers a password that was not accepted.
 func (f *Form) denyTyped(w http.ResponseWriter, r *http.Request, status int, ref string) {

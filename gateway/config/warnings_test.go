@@ -1,0 +1,106 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	const realms = `
+realms:
+  corp: {kerberos: {realm: CORP.TEST, keytab: k}, ntlm: {verifier: winbind}}
+  krb: {kerberos: {realm: CORP.TEST, keytab: k}}
+  staff: {internal: {}}
+roles: {payroll: {groups: ["S-1-5-21-1-2-3-513"]}}
+`
+	const backend = `upstream: {url: "http://127.0.0.1:1"}`
+	for _, tt := range []struct {
+		name, text string
+		want       []string // "key: part of the text"; empty: none
+	}{
+		{"all well", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+admin: {addr: "127.0.0.1:9180"}
+services: {hr: {match: {path: /}, login: [corp/negotiate, staff/basic], channel_binding: required, ` + backend + `}}`, nil},
+		{"plain Basic and form", `listen: [{addr: ":80"}, {addr: "127.0.0.1:81"}]
+defaults: {login: [staff/basic, staff/form]}
+services: {hr: {match: {path: /}, ` + backend + `, elements: [{path: /a, login: [staff/basic]}, {path: /b}]}}`, []string{
+			"services.hr.login: Basic sends passwords, and :80 is plain HTTP",
+			"services.hr.login: the login form sends passwords, and :80 is plain HTTP",
+			"services.hr.elements[0].login: Basic sends passwords",
+		}},
+		{"channel binding without TLS", `listen: [{addr: ":80"}]
+services: {hr: {match: {path: /}, login: [corp/ntlm], channel_binding: required, ` + backend + `}}`, []string{"services.hr.channel_binding: it is required, and cannot be met at :80"}},
+		{"behind a proxy", `listen: [{addr: "127.0.0.1:80"}]
+trusted_proxies: [10.0.0.1]
+store: {driver: sqlite, dsn: s.db}
+services: {hr: {match: {path: /}, login: [corp/negotiate, corp/ntlm, krb/negotiate], ` + backend + `}}`, []string{
+			"store: sqlite is for one gateway", "services.hr.login: corp/negotiate, corp/ntlm may log in by NTLM",
+		}},
+		{"everybody is a proxy", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+trusted_proxies: ["::/0"]
+services: {hr: {match: {path: /}, login: [krb/negotiate], ` + backend + `}}`, []string{"trusted_proxies[0]: everybody is trusted"}},
+		{"no login", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services: {hr: {match: {path: /}, login: [none], allow: [{path: /a, roles: [payroll, any]}, {path: /, roles: [anonymous]}], upstream: {url: "http://127.0.0.1:1", identity: {header: X-User}}}}`, []string{
+			"services.hr.login: none: everybody who reaches the gateway may call it",
+			"services.hr.upstream.identity: with login: [none] nobody is known",
+			"services.hr.allow[0]: with login: [none] nobody has the roles payroll, any",
+		}},
+		{"no login, in a network", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services: {hr: {match: {path: /}, login: [none], networks: [10.0.0.0/8], ` + backend + `}}`, nil},
+		{"no login for a part", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services: {hr: {match: {path: /}, login: [krb/negotiate], elements: [{path: /a, login: [none]}], ` + backend + `}}`, []string{
+			"services.hr.elements[0].login: none: everybody who reaches the gateway may call it",
+		}},
+		{"all networks", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services: {hr: {match: {path: /}, login: [krb/negotiate], networks: [0.0.0.0/0], ` + backend + `}}`, []string{"services.hr.networks[0]: 0.0.0.0/0 is everybody"}},
+		{"header to a server elsewhere", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services: {hr: {match: {path: /}, login: [krb/negotiate], upstream: {url: "http://10.0.0.7:8080", identity: {header: X-User}}}}`, []string{
+			"services.hr.upstream.identity: whoever reaches 10.0.0.7:8080 past the gateway can write X-User himself",
+		}},
+		{"two of a kind", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services:
+  a: {match: {host: A.test}, login: [krb/negotiate], ` + backend + `}
+  b: {match: {host: a.test}, login: [krb/negotiate], ` + backend + `}`, []string{"services.b.match: it is that of services.a"}},
+		{"weakened", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+sessions: {allow_insecure_http: true}`, []string{"sessions.allow_insecure_http: cookies go over plain HTTP"}},
+		{"administrators", `admin: {addr: ":9180"}`, []string{"admin: it is reached from other machines at :9180"}},
+		{"upstream for all", `upstreams: {sp: {listen: ":9300", url: "https://sp.test", act_as: [fixed], fixed: {user: 'CORP\svc', password: {env: P}}}}`, []string{
+			`upstreams.sp.listen: everybody who reaches :9300 calls https://sp.test as CORP\svc`,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := Parse("c.yaml", []byte(tt.text+realms))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, w := range c.Warnings() {
+				if w.Remedy == "" {
+					t.Errorf("%s: no remedy", w.Key)
+				}
+				got = append(got, w.Key+": "+w.Text)
+			}
+			ok := len(got) == len(tt.want)
+			for i := range min(len(got), len(tt.want)) {
+				ok = ok && strings.HasPrefix(got[i], tt.want[i])
+			}
+			if !ok {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+		})
+	}
+}
+
+// Each key that weakens a check is told of, with the realms that have some.
+func TestWarningsOfRealms(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("c.yaml", []byte(`realms: {old: {ldap: {url: "ldap://l.test/dc=x", allow_insecure_plain: true}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Warnings(); len(got) != 1 || got[0].Key != "realms.old.ldap.allow_insecure_plain" || !strings.Contains(got[0].Text, "plain LDAP") {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -1,0 +1,228 @@
+package inbound
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authz"
+)
+
+// services is a configuration with some of everything.
+const services = `
+roles: {payroll: {groups: ['CORP\Payroll']}}
+defaults: {login: [corp/ntlm]}
+services:
+  hr:
+    match: {host: hr.corp.test, path: /hr/}
+    allow:
+      - {operation: "{urn:hr}Pay*", roles: [payroll]}
+      - {operation: "*", roles: [any]}
+      - {path: /hr/docs/, methods: [GET], roles: [any]}
+    elements:
+      - {path: /hr/in/, networks: [10.0.0.0/8]}
+    upstream: {url: "http://127.0.0.1:1"}
+  api:
+    match: {path: /api/}
+    elements:
+      - {path: /api/open/, login: [none]}
+      - {path: /api/open/closed/, login: [corp/ntlm]}
+      - {path: /api/basic/, login: [corp/basic]}
+      - {path: /api/basic/more/, channel_binding: required}
+      - {path: /api/same/, networks: [192.0.2.0/24]}
+    upstream: {url: "http://127.0.0.1:1"}
+  wild:
+    match: {host: "*.corp.test"}
+    login: [none]
+    upstream: {url: "http://127.0.0.1:1"}
+`
+
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, services)
+	tests := []struct {
+		name, method, target, user string
+		status                     int
+		service                    string
+		refusal                    string
+	}{
+		{"host and path", "GET", "http://hr.corp.test/hr/docs/a", "bob", 200, "hr", ""},
+		{"with a port", "GET", "http://HR.corp.test:8443/hr/docs/a", "bob", 200, "hr", ""},
+		{"the directory itself", "GET", "http://hr.corp.test/hr", "bob", 403, "hr", denied},
+		{"not a segment", "GET", "http://hr.corp.test/hrx", "", 200, "wild", ""},
+		{"another host", "GET", "http://x.corp.test/hr/docs/a", "", 200, "wild", ""},
+		{"any host", "GET", "http://other/api/x", "bob", 200, "api", ""},
+		{"any host beside a named one", "GET", "http://other/hr/", "bob", 404, "", noService},
+		{"host before path", "GET", "http://hr.corp.test/api/x", "", 200, "wild", ""},
+		{"no credentials", "GET", "http://other/api/x", "", 401, "api", ""},
+		{"wrong credentials", "GET", "http://other/api/x", "mallory", 401, "api", ""},
+		{"network", "GET", "http://hr.corp.test/hr/in/x", "alice", 403, "hr", noNetwork},
+		{"another method", "PUT", "http://hr.corp.test/hr/docs/a", "bob", 403, "hr", denied},
+		{"open path", "GET", "http://other/api/open/x", "", 200, "api", ""},
+		{"closed in open", "GET", "http://other/api/open/closed/x", "", 200, "api", ""}, // the first element that matches
+		{"small letters", "get", "http://other/api/x", "bob", 400, "", badMethod},
+		{"nothing", "GET", "http://other/", "bob", 404, "", noService},
+	}
+	for _, tt := range tests {
+		w := f.do(request(tt.method, tt.target, tt.user, ""))
+		if w.Code != tt.status || f.trail.Service != tt.service || f.trail.Refusal != tt.refusal {
+			t.Errorf("%s: got %d, service %q, refusal %q, want %d, %q, %q", tt.name, w.Code, f.trail.Service, f.trail.Refusal, tt.status, tt.service, tt.refusal)
+		}
+		if w.Code >= 400 && !strings.Contains(w.Body.String(), "ref-1") {
+			t.Errorf("%s: no reference in %q", tt.name, w.Body)
+		}
+	}
+	if len(f.denied) == 0 {
+		t.Error("nobody was told of refusals")
+	}
+}
+
+// Elements without logins of their own share those of their service.
+func TestChains(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, services)
+	count := map[string]int{}
+	for _, s := range f.logins.specs {
+		count[s.Logins[0].String()+" "+string(s.Binding)]++
+	}
+	// hr, api (and closed, which sets the same), the gateway's own
+	if count["corp/ntlm "] != 3 || count["corp/basic "] != 1 || count["corp/ntlm required"] != 1 || len(count) != 3 {
+		t.Errorf("got %v", count)
+	}
+	for _, tt := range []struct{ path, want string }{{"/api/x", "corp/ntlm"}, {"/api/basic/x", "corp/basic"}} {
+		if got := f.do(request("GET", "http://other"+tt.path, "", "")).Header().Get("WWW-Authenticate"); got != "Test "+tt.want {
+			t.Errorf("%s: got challenge %q, want %s", tt.path, got, tt.want)
+		}
+	}
+}
+
+// What a client sees is in its language.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, services)
+	pay := envelope("<h:Pay/>")
+	const hr = "http://hr.corp.test/hr/x"
+	tests := []struct {
+		name   string
+		r      *http.Request
+		status int
+		typ    string
+		want   string
+	}{
+		{"soap", request("POST", hr, "bob", pay, "Content-Type", "text/xml"), 403, "text/xml; charset=utf-8", ">access denied (reference ref-1)</faultstring>"},
+		{"soap 1.2", request("POST", hr, "bob", strings.ReplaceAll(pay, env11, env12), "Content-Type", "application/soap+xml"), 403, "application/soap+xml", "access denied (reference ref-1)"},
+		{"soap without login", request("POST", hr, "", pay, "Content-Type", "text/xml"), 401, "text/xml", "authentication required"},
+		{"json", request("GET", "http://other/api/x", "", "", "Accept", "application/json"), 401, "application/problem+json", `"detail":"authentication required"`},
+		{"html", request("GET", "http://hr.corp.test/hr/", "bob", "", "Accept", "text/html,*/*"), 403, "text/html", "<h1>403: access denied</h1>"},
+		{"text", request("GET", "http://hr.corp.test/hr/", "bob", ""), 403, "text/plain", "access denied (reference ref-1)\n"},
+		{"not found", request("GET", "http://other/", "", ""), 404, "text/plain", "not found (reference ref-1)\n"},
+	}
+	for _, tt := range tests {
+		w := f.do(tt.r)
+		if w.Code != tt.status || !strings.HasPrefix(w.Header().Get("Content-Type"), tt.typ) || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("%s: got %d, %s, %s; want %d, %s, %s", tt.name, w.Code, w.Header().Get("Content-Type"), w.Body, tt.status, tt.typ, tt.want)
+		}
+		if w.Code == 403 && w.Header().Get("WWW-Authenticate") != "" {
+			t.Errorf("%s: a known caller is asked again", tt.name)
+		}
+	}
+}
+
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, services)
+	const hr = "http://hr.corp.test/hr/x"
+	for _, tt := range []struct {
+		name, user, body, op string
+		status               int
+	}{
+		{"allowed", "alice", envelope("<h:Pay><x/></h:Pay>"), "{urn:hr}Pay", 200},
+		{"refused", "bob", envelope("<h:Payment/>"), "{urn:hr}Payment", 403},
+		{"other", "bob", envelope("<h:Get/>"), "{urn:hr}Get", 200},
+		{"no namespace", "bob", envelope("<Pay/>"), "Pay", 200},
+	} {
+		for _, chunk := range []int{0, 1, 7} {
+			r := request("POST", hr, tt.user, tt.body, "Content-Type", "text/xml")
+			if chunk > 0 {
+				r = unknownLength(r, chunk)
+			}
+			w := f.do(r)
+			if w.Code != tt.status || f.trail.Operation != tt.op {
+				t.Errorf("%s: got %d %s, operation %q, want %d, %q", tt.name, w.Code, w.Body, f.trail.Operation, tt.status, tt.op)
+			}
+			if tt.status == 200 {
+				if g := f.backend.last(t); string(g.body) != tt.body || g.err != nil {
+					t.Errorf("%s: backend got %q, %v", tt.name, g.body, g.err)
+				}
+			}
+		}
+	}
+}
+
+func TestBuiltIn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, services)
+	question := envelope(`<c:CheckRole xmlns:c="urn:soapward:integrated-security"><c:Role>payroll</c:Role></c:CheckRole>`)
+	for _, tt := range []struct {
+		name   string
+		r      *http.Request
+		status int
+		want   string
+	}{
+		{"whoami of a service", request("GET", "http://hr.corp.test/hr/.soapward/whoami", "alice", ""), 200, `"username":"CORP\\alice"`},
+		{"without login", request("GET", "http://hr.corp.test/hr/.soapward/whoami", "", ""), 401, ""},
+		{"of the gateway", request("GET", "http://other/.soapward/whoami", "bob", ""), 200, `"username":"CORP\\bob"`},
+		{"of a service without login", request("GET", "http://x.corp.test/.soapward/whoami", "", ""), 200, `"is_anonymous":true`},
+		{"role", request("GET", "http://hr.corp.test/hr/.soapward/role?name=payroll", "alice", ""), 200, `"belongs":true`},
+		{"no role", request("GET", "http://hr.corp.test/hr/.soapward/role?name=payroll", "bob", ""), 200, `"belongs":false`},
+		{"wsdl", request("GET", "http://hr.corp.test/hr/.soapward/IntegratedSecurity?wsdl", "bob", ""), 200, "hr.corp.test/hr/.soapward/IntegratedSecurity"},
+		{"soap", request("POST", "http://hr.corp.test/hr/.soapward/IntegratedSecurity", "alice", question, "Content-Type", "text/xml"), 200, "CheckRoleResponse"},
+		{"unknown", request("GET", "http://hr.corp.test/hr/.soapward/other", "alice", ""), 404, "not found"},
+		{"login pages", request("GET", "http://hr.corp.test/.soapward/login/corp", "", ""), 200, "pages /.soapward/login/corp"},
+		{"keys", request("GET", "http://x.corp.test/.soapward/jwks.json", "", ""), 200, "keys"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { check(t, f.do(tt.r), tt.status, tt.want) })
+	}
+	if f.backend.count() > 0 {
+		t.Errorf("the backend got %+v", f.backend.got)
+	}
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+services:
+  hr: {match: {path: /hr/}, login: [corp/ntlm], wsdl: hr.wsdl, upstream: {url: "http://127.0.0.1:1"}}
+`)
+	check(t, f.do(request("GET", "http://gw/hr/?wsdl", "", "")), 401)
+	check(t, f.do(request("GET", "http://gw/hr/?wsdl", "bob", "")), 200, "the wsdl")
+	check(t, f.do(request("GET", "http://gw/hr/", "bob", "")), 200, "from the backend")
+	check(t, f.do(request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml")), 200, "from the backend")
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, services)
+	explain := func(target, op string, id *authn.Identity, anybody bool) *authz.Explanation {
+		u, err := url.Parse(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Explain(t.Context(), "", u, op, id, anybody)
+	}
+	e := explain("http://hr.corp.test/hr/x", "{urn:hr}Payment", nil, true)
+	if e.Result != authz.Depends || e.Source != "gw.yaml:10" || e.Method != "POST" {
+		t.Errorf("got %+v", e)
+	}
+	if s := e.String(); !strings.Contains(s, "login") || !strings.Contains(s, "corp/ntlm") || !strings.Contains(s, "inherited from gateway") || strings.Contains(s, "chain") {
+		t.Errorf("got\n%s", s)
+	}
+	if e := explain("http://none/", "", nil, true); e.Result != authz.Denied || !strings.Contains(e.Why, "404") {
+		t.Errorf("got %+v", e)
+	}
+	if e := explain("http://hr.corp.test/hr/%2fx", "", nil, true); e.Result != authz.Denied || !strings.Contains(e.Why, "encoded slash") {
+		t.Errorf("got %+v", e)
+	}
+}

@@ -1,0 +1,201 @@
+package inbound
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/iwa"
+	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/login"
+	"github.com/soapward/soapward/internal/mittest"
+	"github.com/soapward/soapward/internal/testenv"
+)
+
+// kerberosLogins is a login by Kerberos of a realm.
+type kerberosLogins struct {
+	fakeLogins
+	*iwa.Authenticator
+}
+
+func (k *kerberosLogins) Handler(spec login.Spec, next http.Handler) (http.Handler, error) {
+	m := &authn.Middleware{Authenticators: []authn.Authenticator{k.Authenticator}, Deny: spec.Deny, AllowAnonymous: spec.AllowAnonymous}
+	return m.Wrap(next), nil
+}
+
+const nginxConf = `daemon off;
+pid DIR/pid;
+error_log DIR/error.log;
+USERworker_processes 1;
+events { worker_connections 64; }
+http {
+	access_log off;
+	client_body_temp_path DIR/body;
+	proxy_temp_path DIR/proxy;
+	fastcgi_temp_path DIR/fastcgi;
+	uwsgi_temp_path DIR/uwsgi;
+	scgi_temp_path DIR/scgi;
+	upstream gateway { server GATEWAY; keepalive 1; }
+	server {
+		listen 127.0.0.1:PORT;
+		location / {
+			auth_request /auth;
+			auth_request_set $remote_name $upstream_http_x_remote_user;
+			proxy_set_header X-Remote-User $remote_name;
+			proxy_set_header Authorization "";
+			proxy_pass http://BACKEND;
+		}
+		location = /auth {
+			internal;
+			proxy_pass http://gateway/.soapward/auth;
+			proxy_http_version 1.1;
+			proxy_set_header Connection "";
+			proxy_pass_request_body off;
+			proxy_set_header Content-Length "";
+			proxy_set_header X-Original-URL $scheme://$http_host$request_uri;
+			proxy_set_header X-Original-Method $request_method;
+			proxy_set_header X-Original-URI "";
+			proxy_set_header X-Forwarded-Uri "";
+			proxy_set_header X-Forwarded-Method "";
+			proxy_set_header X-Forwarded-For $remote_addr;
+		}
+	}
+}
+`
+
+// nginx asks us about each request, over one connection for all clients, and curl
+// logs in by Kerberos through it.
+func TestNGINX(t *testing.T) {
+	t.Parallel()
+	nginx, curl := testenv.Need(t, "nginx"), testenv.Need(t, "curl")
+	const host, password = "web.a.test", "pw-of-both 42"
+	k := mittest.Start(t, mittest.Realm{
+		Name:       "A.TEST",
+		Principals: []string{`-pw "` + password + `" alice`, `-pw "` + password + `" bob`, "-randkey HTTP/" + host},
+		Keytabs:    map[string]string{"web": "HTTP/" + host},
+	})
+	keys, err := kerberos.LoadKeytab(k.Keytab("web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("gw.yaml", []byte(`
+listen: [{addr: ':8080'}]
+realms: {a: {kerberos: {realm: A.TEST, keytab: web.keytab}}}
+roles: {payroll: {users: ['A.TEST\alice']}}
+forward_auth: {proxies: [127.0.0.1]}
+services:
+  web:
+    match: {host: web.a.test}
+    login: [a/negotiate]
+    forward_auth: true
+    allow: [{path: /pay/, roles: [payroll]}, {path: /, roles: [any]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	logins := &kerberosLogins{Authenticator: &iwa.Authenticator{Kerberos: &kerberos.Mechanism{Keytab: keys, AllowNoPAC: []string{"A.TEST"}}}}
+	h, err := newHandler(c, parts{logins: logins, logger: slog.New(slog.NewTextHandler(t.Output(), nil)), keys: http.NotFoundHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := httptest.NewUnstartedServer(h)
+	gateway.Config = iwa.Server(h)
+	gateway.Start()
+	t.Cleanup(gateway.Close)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %s", strings.Join(r.Header["X-Remote-User"], ","), r.Method, r.URL.Path, b)
+	}))
+	t.Cleanup(backend.Close)
+	port := startNGINX(t, nginx, gateway.Listener.Addr().String(), backend.Listener.Addr().String())
+
+	call := func(t *testing.T, cache, path string, args ...string) (body, status string) {
+		t.Helper()
+		args = append([]string{"-q", "-sS", "--max-time", "60", "--noproxy", "*", "-w", "\n%{http_code}", "--resolve", host + ":" + port + ":127.0.0.1"}, args...)
+		if cache != "" {
+			args = append(args, "--negotiate", "-u", ":")
+		}
+		out := testenv.Run(t, append(k.Env(), "KRB5CCNAME=FILE:"+cache), "", curl, append(args, "http://"+host+":"+port+path)...)
+		i := strings.LastIndex(out, "\n")
+		return out[:i], out[i+1:]
+	}
+	alice, bob := k.Kinit(t, k.Env(), "alice", password), k.Kinit(t, k.Env(), "bob", password)
+	for _, tt := range []struct {
+		name, cache, path string
+		args              []string
+		status, body      string
+	}{
+		{"alice", alice, "/x", nil, "200", `A.TEST\alice GET /x `},
+		{"bob", bob, "/x", nil, "200", `A.TEST\bob GET /x `},
+		{"post", bob, "/x", []string{"-d", "hello"}, "200", `A.TEST\bob POST /x hello`},
+		{"nobody", "", "/x", nil, "401", ""},
+		{"alice may", alice, "/pay/x", nil, "200", `A.TEST\alice GET /pay/x `},
+		{"bob may not", bob, "/pay/x", nil, "403", ""},
+		{"other spelling", bob, "/x/%2e%2e/pay/x", []string{"--path-as-is"}, "403", ""},
+		{"name of one's own", bob, "/x", []string{"-H", "X-Remote-User: A.TEST\\alice", "-H", "X-Original-URL: http://web.a.test/y"}, "200", `A.TEST\bob GET /x `},
+		{"wrong token", "", "/x", []string{"-H", "Authorization: Negotiate YWJj"}, "401", ""},
+	} {
+		body, status := call(t, tt.cache, tt.path, tt.args...)
+		if status != tt.status || tt.body != "" && body != tt.body {
+			t.Errorf("%s: got %s %q, want %s %q", tt.name, status, body, tt.status, tt.body)
+		}
+	}
+	if _, status := call(t, "", "/x", "-I"); status != "401" {
+		t.Errorf("after all of them: got %s, want 401: a login stayed with the connection", status)
+	}
+	out, _ := call(t, "", "/x", "-i")
+	if !strings.Contains(out, "Www-Authenticate: Negotiate\r\n") || strings.Contains(out, "NTLM") {
+		t.Errorf("got %q, want the challenge of Negotiate alone", out)
+	}
+}
+
+func startNGINX(t *testing.T, nginx, gateway, backend string) (port string) {
+	t.Helper()
+	dir := t.TempDir()
+	p, err := testenv.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = strconv.Itoa(p)
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;\n"
+	}
+	conf := strings.NewReplacer("DIR", dir, "PORT", port, "GATEWAY", gateway, "BACKEND", backend, "USER", user).Replace(nginxConf)
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(nginx, "-p", dir, "-c", file)
+	cmd.Stderr = t.Output()
+	process, err := testenv.StartProcess(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = process.Stop()
+		if t.Failed() {
+			b, _ := os.ReadFile(filepath.Join(dir, "error.log"))
+			t.Logf("nginx: %s", b)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := process.WaitListening(ctx, net.JoinHostPort("127.0.0.1", port)); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}

@@ -1,0 +1,199 @@
+package inbound
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/config"
+)
+
+// newRoles makes the roles of a configuration.
+func newRoles(c *config.Config, resolver authz.Resolver, logger *slog.Logger) (*authz.Roles, error) {
+	roles := make(map[string]authz.Role, len(c.Roles))
+	for name, r := range c.Roles {
+		role := authz.Role{Groups: r.Groups, Users: r.Users, Roles: r.Roles, Source: c.Position(r)}
+		for _, claim := range r.Claims {
+			if role.Claims == nil {
+				role.Claims = map[string][]string{}
+			}
+			role.Claims[claim.Name] = append(role.Claims[claim.Name], claim.Value)
+		}
+		roles[name] = role
+	}
+	return authz.NewRoles(authz.Config{Roles: roles, Resolver: resolver, Logger: logger})
+}
+
+// level is an element while a policy is made: its settings with what it inherits.
+type level struct {
+	logins
+	rules []authz.Rule // of the element or one around it; nil: none
+	open  bool         // the rules are those of login: [none]
+}
+
+// logins are the settings that say how callers log in.
+type logins struct {
+	login        []config.Login
+	binding      config.Binding
+	notNegotiate *config.Clients
+}
+
+func (l logins) anonymous() bool { return len(l.login) == 1 && l.login[0].Method == config.None }
+
+// Names of settings in a policy.
+const (
+	settingLogin        = "login"
+	settingBinding      = "channel_binding"
+	settingNotNegotiate = "not_negotiate"
+
+	// settingChain is the login chain, which decides but is not explained.
+	settingChain = "chain"
+)
+
+// builder makes the policy of one service.
+type builder struct {
+	c     *config.Config
+	s     *config.Service       // nil for the gateway's own pages
+	chain func(l logins) *chain // nil to explain
+	rules bool                  // operations are named
+	early bool                  // some log in differently
+}
+
+// newPolicy makes the policy of a service. Each has one of its own: the router
+// knows already which it is, and whether paths are folded is the service's.
+func newPolicy(c *config.Config, name string, s *config.Service, roles *authz.Roles, chain func(logins) *chain) (*authz.Policy, *builder, error) {
+	b := &builder{c: c, s: s, chain: chain}
+	root := &authz.Element{Name: "gateway", Source: c.Position(&c.Defaults)}
+	top := level{}
+	b.settle(root, &top, &c.Defaults, &c.Defaults.Login)
+	fold := false
+	if s != nil {
+		fold = s.CaseInsensitivePaths
+		e := &authz.Element{Name: "service " + name, Source: c.Position(s)}
+		inner := top
+		b.settle(e, &inner, &s.Settings, &s.Login)
+		for i := range s.Elements {
+			el := &s.Elements[i]
+			child := &authz.Element{
+				Name: "path " + el.Path, Source: c.Position(el),
+				Match: authz.Match{Path: el.Path, Operation: el.Operation},
+			}
+			if el.Operation != "" {
+				child.Name = "operation " + el.Operation
+				b.rules = true
+				b.early = b.early || len(el.Login) > 0 || el.ChannelBinding != "" || el.NotNegotiate != nil
+			}
+			l := inner
+			b.settle(child, &l, &el.Settings, &el.Login)
+			e.Elements = append(e.Elements, child)
+		}
+		root.Elements = []*authz.Element{e}
+	}
+	p, err := authz.NewPolicy(authz.PolicyConfig{Root: root, Roles: roles, FoldPaths: fold})
+	if err != nil {
+		return nil, nil, fmt.Errorf("inbound: service %s: %w", name, err)
+	}
+	return p, b, nil
+}
+
+// settle gives an element its settings. l is what it inherits before, and what
+// those in it inherit after. login is the address of the field, which says where
+// it is written.
+func (b *builder) settle(e *authz.Element, l *level, own *config.Settings, login *[]config.Login) {
+	set := func(name string, value any, at any) {
+		if e.Settings == nil {
+			e.Settings = map[string]authz.Setting{}
+		}
+		e.Settings[name] = authz.Setting{Value: value, Source: cmp.Or(b.c.Position(at), e.Source)}
+	}
+	if len(own.Login) > 0 {
+		l.login = own.Login
+		set(settingLogin, own.Login, login)
+	}
+	if own.ChannelBinding != "" {
+		l.binding = own.ChannelBinding
+		set(settingBinding, own.ChannelBinding, &own.ChannelBinding)
+	}
+	if own.NotNegotiate != nil {
+		l.notNegotiate = own.NotNegotiate
+		set(settingNotNegotiate, clients(own.NotNegotiate), &own.NotNegotiate)
+	}
+	if own.Networks != nil {
+		e.Networks = prefixes(own.Networks)
+		e.NetworksSource = b.c.Position(&own.Networks)
+	}
+	b.settleRules(e, l, own, login)
+	if b.chain != nil && (b.s == nil || own != &b.c.Defaults) {
+		set(settingChain, b.chain(l.logins), own)
+	}
+}
+
+// settleRules gives an element its rules. One that lets everybody come without a
+// login, and says nothing else, lets everybody in; and one in it that wants a
+// login again does not inherit that.
+func (b *builder) settleRules(e *authz.Element, l *level, own *config.Settings, login *[]config.Login) {
+	switch {
+	case len(own.Allow) > 0:
+		for i := range own.Allow {
+			e.Allow = append(e.Allow, b.convert(&own.Allow[i])...)
+		}
+		e.AllowSource = b.c.Position(&own.Allow)
+		l.rules, l.open = e.Allow, false
+	case len(own.Login) == 0:
+	case l.anonymous():
+		at := b.c.Position(login)
+		e.Allow, e.AllowSource = []authz.Rule{{Roles: []string{authz.Anonymous}, Source: at}}, at
+		l.open = true
+	case l.open:
+		at := b.c.Position(login)
+		e.Allow, e.AllowSource = l.rules, at
+		if l.rules == nil {
+			e.Allow = []authz.Rule{{Roles: []string{authz.Any}, Source: at}}
+		}
+		l.open = false
+	}
+	if own == &b.c.Defaults && b.s != nil && len(b.s.Allow) > 0 {
+		return // they are not in force
+	}
+	for i := range e.Allow {
+		b.rules = b.rules || e.Allow[i].Match.Operation != ""
+	}
+}
+
+// convert makes a rule for each method of one of the configuration.
+func (b *builder) convert(r *config.Rule) (out []authz.Rule) {
+	rule := authz.Rule{Match: authz.Match{Operation: r.Operation, Path: r.Path}, Roles: r.Roles, Source: b.c.Position(r)}
+	if len(r.Methods) == 0 {
+		return []authz.Rule{rule}
+	}
+	for _, method := range r.Methods {
+		rule.Match.Method = method
+		out = append(out, rule)
+	}
+	return out
+}
+
+func prefixes(networks []config.Network) []netip.Prefix {
+	out := make([]netip.Prefix, 0, len(networks))
+	for _, n := range networks {
+		out = append(out, n.Prefix)
+	}
+	return out
+}
+
+// clients prints who is not offered Negotiate.
+func clients(c *config.Clients) string {
+	var s []string
+	for _, n := range c.Networks {
+		s = append(s, n.String())
+	}
+	return strings.Join(append(s, c.UserAgents...), ", ")
+}
+
+// names returns the services in order.
+func names(services map[string]*config.Service) []string { return slices.Sorted(maps.Keys(services)) }

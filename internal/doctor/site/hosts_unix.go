@@ -1,0 +1,5 @@
+//go:build !windows
+
+package site
+
+const hostsFile = "/etc/hosts"

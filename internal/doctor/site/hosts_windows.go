@@ -1,0 +1,3 @@
+package site
+
+const hostsFile = `C:\Windows\System32\drivers\etc\hosts`
