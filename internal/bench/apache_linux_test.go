@@ -162,7 +162,7 @@ func startApache(b *testing.B, s *service, backend string) *peer {
 	keytab, users := filepath.Join(dir, "app.keytab"), filepath.Join(dir, "users")
 	krb5conf := filepath.Join(dir, "krb5.conf")
 	for file, text := range map[string][]byte{
-		keytab: contents(b, s.keytab), users: []byte("CORP:alice:alice-alice-alice\n"), krb5conf: contents(b, s.krb5conf),
+		keytab: contents(b, s.keytab), users: []byte("CORP:alice:violet tractor lagoon\n"), krb5conf: contents(b, s.krb5conf),
 	} {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			b.Fatal(err)

@@ -180,7 +180,7 @@ func startSoapward(b *testing.B, s *service, backend string) *peer {
 	if err := os.WriteFile(file, conf.Bytes(), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	testenv.Run(b, []string{"SOAPWARD_PASSWORD=alice-alice-alice"}, "", program, "user", "add", "alice", "-c", file)
+	testenv.Run(b, []string{"SOAPWARD_PASSWORD=violet tractor lagoon"}, "", program, "user", "add", "alice", "-c", file)
 	p := &peer{name: "soapward"}
 	for path, at := range map[string]*place{"/open/": &p.open, "/tickets/": &p.tickets, "/session/": &p.session, "/connection/": &p.connection} {
 		*at = place{addr, path}
@@ -240,7 +240,7 @@ func connect(b *testing.B, addr string, n int) []*gun {
 // own: whichever the server takes.
 func (g *gun) logIn(b *testing.B, path string) error {
 	for _, scheme := range []string{"NTLM", "Negotiate"} {
-		credential, err := ntlm.NewCredential(`CORP\alice`, authn.NewSecret("alice-alice-alice"))
+		credential, err := ntlm.NewCredential(`CORP\alice`, authn.NewSecret("violet tractor lagoon"))
 		if err != nil {
 			return err
 		}
