@@ -8,13 +8,13 @@ SHELL := /bin/bash
 # -v, and the packages that "make bench" runs.
 FUZZTIME ?= 30s
 TESTFLAGS ?=
-BENCH ?= ./internal/bench ./directory/store
+BENCH ?= ./internal/bench ./directory/store ./gateway/inbound
 
 # A folder with descriptions for "make corpus" (docs/corpus.md), and more flags.
 DIR ?= ../shared/wsdl
 CORPUSFLAGS ?=
 
-.PHONY: help demo test short lint generate bench corpus fuzz setup
+.PHONY: help demo test short lint generate bench corpus fuzz dist setup
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -45,6 +45,9 @@ corpus: ## judge the generator by the descriptions in DIR (docs/corpus.md)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
+
+dist: ## make archives, Debian packages and checksums in dist/ (VERSION=v1.2.3, or as git says)
+	go run ./packaging/dist $(if $(VERSION),-version $(VERSION))
 
 setup: ## install the Debian packages that the tests use
 	scripts/setup

@@ -19,9 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/soapward/soapward/authclient/delegation"
 	"github.com/soapward/soapward/authn"
-	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/trail"
 	"github.com/soapward/soapward/internal/testenv"
@@ -53,6 +51,7 @@ type fakeParts struct {
 
 	built, ended, running atomic.Int64
 	closed                atomic.Bool
+	log                   *slog.Logger
 	mu                    sync.Mutex
 	reloads               []error
 }
@@ -90,15 +89,18 @@ func text(s string) http.Handler {
 }
 
 func (f *fakeParts) Wrap(_ trail.Direction, _ string, next http.Handler) http.Handler { return next }
-func (f *fakeParts) Login(context.Context, *authn.Decision)                           {}
-func (f *fakeParts) Denied(context.Context, *authz.Request, error)                    {}
-func (f *fakeParts) Delegation(context.Context, delegation.Decision)                  {}
+func (f *fakeParts) Reconfigure(*config.Config) error                                 { return nil }
+func (f *fakeParts) Recheck()                                                         {}
+func (f *fakeParts) Drain()                                                           {}
 func (f *fakeParts) Admin() http.Handler                                              { return text("admin") }
 func (f *fakeParts) Close(context.Context) error                                      { return nil }
 func (f *fakeParts) Reloaded(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reloads = append(f.reloads, err)
+	if err != nil && f.log != nil {
+		f.log.Error("reload refused", slog.String("cause", err.Error()))
+	}
 }
 
 func (f *fakeParts) close(context.Context) error {
@@ -132,7 +134,7 @@ func start(t *testing.T, text string, fake *fakeParts, watch bool) *running {
 	}
 	r.Gateway, err = New(c, r.file, Options{
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), NoWatch: !watch,
-		testOnlyParts: func(*Gateway) parts { return fake },
+		testOnlyParts: func(g *Gateway) parts { fake.log = g.log; return fake },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -80,10 +80,12 @@ type Gateway struct {
 	serving   bool       // Run was called
 	tried     []string   // files of the configuration that was read last, in force or not
 	seen      fingerprints
-	ends      sync.WaitGroup
-	failed    chan error      // of a server
-	quit      context.Context // ends when no request is waited for any more
-	endWait   context.CancelFunc
+	// lastClosed is closed when all generations that are not in force were ended.
+	lastClosed <-chan struct{}
+	ends       sync.WaitGroup
+	failed     chan error      // of a server
+	quit       context.Context // ends when no request is waited for any more
+	endWait    context.CancelFunc
 
 	mu      sync.Mutex // for servers
 	servers map[config.Address]*server
@@ -99,6 +101,9 @@ func New(c *config.Config, file string, o Options) (*Gateway, error) {
 	g := &Gateway{file: file, log: o.Logger, watch: !o.NoWatch, inForce: o.InForce, tried: c.Files,
 		servers: make(map[config.Address]*server), removed: make(map[*server]bool),
 		failed: make(chan error, 1)}
+	none := make(chan struct{})
+	close(none)
+	g.lastClosed = none
 	g.quit, g.endWait = context.WithCancel(context.Background())
 	if g.log == nil {
 		g.log = slog.Default()
@@ -142,11 +147,6 @@ func (g *Gateway) Reload() error {
 	}
 	g.seen = seen
 	g.parts.Reloaded(err)
-	if err != nil {
-		g.log.Error("the configuration was not reloaded: the running one stays in force", slog.String("file", g.file), slog.String("cause", err.Error()))
-	} else {
-		g.log.Info("the configuration was reloaded", slog.String("file", g.file), slog.Duration("dur", time.Since(begin)))
-	}
 	if g.serving {
 		g.notify(stateReady)
 	}
@@ -179,6 +179,13 @@ func (g *Gateway) replace(ctx context.Context, c *config.Config) error {
 		next.close(old)
 		return err
 	}
+	if old != nil {
+		if err := g.parts.Reconfigure(c); err != nil {
+			change.abandon()
+			next.close(old)
+			return err
+		}
+	}
 	change.commit(next)
 	if g.inForce != nil {
 		g.inForce(c)
@@ -187,11 +194,17 @@ func (g *Gateway) replace(ctx context.Context, c *config.Config) error {
 		g.log.Warn("configuration", slog.String("warning", w))
 	}
 	if old != nil {
-		drained := old.retire()
+		// In order: what a generation has of the one before is not ended while
+		// that one has requests.
+		drained, before, closed := old.retire(), g.lastClosed, make(chan struct{})
+		g.lastClosed = closed
 		g.ends.Go(func() {
-			select {
-			case <-drained:
-			case <-g.quit.Done():
+			defer close(closed)
+			for _, c := range []<-chan struct{}{drained, before} {
+				select {
+				case <-c:
+				case <-g.quit.Done():
+				}
 			}
 			old.close(next)
 		})
@@ -215,6 +228,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer cancel()
 	g.current.Load().start(background)
 	g.reloading.Unlock()
+	g.parts.Recheck()
 	g.notify(stateReady)
 	g.ends.Go(func() { g.feedWatchdog(background) })
 	if g.watch {
@@ -226,8 +240,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case failure = <-g.failed:
 	}
 	g.stopping.Store(true)
+	g.parts.Drain()
 	g.notify(stateStopping)
-	g.log.Info("stopping", slog.Duration("grace", g.Config().Shutdown.Grace.Std()))
+	g.log.Info("stopping", slog.String("grace", g.Config().Shutdown.Grace.Std().String()))
 	g.reloading.Lock() // a reload that has begun ends
 	defer g.reloading.Unlock()
 	return errors.Join(failure, g.stop(context.WithoutCancel(ctx), cancel))
@@ -248,6 +263,7 @@ func (g *Gateway) stop(ctx context.Context, endBackground func()) error {
 	case <-time.After(time.Second): // what was upgraded is ending
 	}
 	g.endWait()
+	<-g.lastClosed
 	last.close(nil)
 	ctx, cancel = context.WithTimeout(ctx, closeTimeout)
 	defer cancel()

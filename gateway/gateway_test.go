@@ -117,7 +117,7 @@ func TestAttackBadReload(t *testing.T) {
 		if !refusesConnections(free) {
 			t.Errorf("%s: an address of it stays open", tt.name)
 		}
-		if got := r.log.String(); !strings.Contains(got, "the running one stays in force") || !strings.Contains(got, tt.want) {
+		if got := r.log.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: log %s", tt.name, got)
 		}
 	}
@@ -355,7 +355,7 @@ func TestFileChange(t *testing.T) {
 	answers("one two")
 	// A wrong one, and then in place, without a rename.
 	r.write(r.file, "lstien: []")
-	eventually(t, "no word of the wrong one", func() bool { return strings.Contains(r.log.String(), "stays in force") })
+	eventually(t, "no word of the wrong one", func() bool { return strings.Contains(r.log.String(), "reload refused") })
 	if err := os.WriteFile(r.file, []byte("include: ['conf.d/*.yaml']\n"+configuration("one", a)), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -251,9 +251,7 @@ func (g *Gateway) prepare(next *generation) (_ *change, err error) {
 	c := &change{g: g, keep: make(map[config.Address]*server)}
 	defer func() {
 		if err != nil {
-			for _, s := range c.added {
-				_ = s.listener.Close()
-			}
+			c.abandon()
 		}
 	}()
 	want := func(kind side, name string, l config.Listener) error {
@@ -305,6 +303,13 @@ func (g *Gateway) prepare(next *generation) (_ *change, err error) {
 		}
 	}
 	return c, nil
+}
+
+// abandon closes what was opened.
+func (c *change) abandon() {
+	for _, s := range c.added {
+		_ = s.listener.Close()
+	}
 }
 
 func (g *Gateway) serverOf(a config.Address) *server {

@@ -56,6 +56,7 @@ func (l *login) identity() (*authn.Identity, error) {
 		flags:     t.Flags,
 		end:       t.EndTime,
 		context:   l.gss.flags,
+		rc4:       l.req.Ticket.EncPart.EType == krb5.RC4HMAC || t.Key.EType() == krb5.RC4HMAC,
 		forwarded: forwarded,
 	}
 	if l.pac != nil {

@@ -176,6 +176,7 @@ func TestAcceptEncryptionTypes(t *testing.T) {
 		{name: "RC4 ticket", key: rc4, session: aes, hint: "Set-ADUser svc-app -KerberosEncryptionType AES128,AES256"},
 		{name: "RC4 session key", key: aes, session: rc4, hint: "RC4 session key"},
 		{name: "RC4 allowed", key: rc4, session: rc4, allow: true},
+		{name: "RC4 session key allowed", key: aes, session: rc4, allow: true},
 		{name: "DES", key: aes, session: aes, allow: true, req: func(r *krb5.APReq) { r.Ticket.EncPart.EType = krb5.DESCBCMD5 }, hint: "svc-app"},
 		{name: "unknown", key: aes, session: aes, allow: true, req: func(r *krb5.APReq) { r.Ticket.EncPart.EType = 4711 }, hint: "svc-app"},
 	} {
@@ -193,6 +194,9 @@ func TestAcceptEncryptionTypes(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got := id.Evidence.(*Evidence).RC4(); got != (tc.key.Equal(rc4) || tc.session.Equal(rc4)) {
+				t.Errorf("RC4 is %v", got)
 			}
 			if _, _, err = login1(m, authn.Exchange{}, o.token(t)); err != nil {
 				t.Fatal(err)

@@ -32,6 +32,7 @@ type evidence struct {
 	asserted bool
 	context  ContextFlags
 	limited  bool   // not forwardable because the service's own TGT is not
+	rc4      bool   // the ticket or its session key is of that type
 	forget   func() // drops the ticket where it is kept; nil: nowhere
 
 	forwarded *ticket // ticket-granting ticket of the caller, nil if there is none
@@ -91,6 +92,10 @@ func (e *Evidence) ContextFlags() ContextFlags { return e.open().context }
 // Asserted reports that the caller did not log in by Kerberos but was named by
 // a service that did protocol transition (S-1-18-2, MS-SFU 3.2.5.1.2).
 func (e *Evidence) Asserted() bool { return e.open().asserted }
+
+// RC4 reports whether the caller's ticket or its session key is of type rc4-hmac,
+// which Mechanism.AllowRC4 took.
+func (e *Evidence) RC4() bool { return e.open().rc4 }
 
 // Expires returns when the ticket ends.
 func (e *Evidence) Expires() time.Time { return e.open().end }

@@ -84,7 +84,7 @@ func (p *sitePrinter) said() {
 		return
 	}
 	for _, t := range p.r.Tokens {
-		p.heading("The server's "+t.Step, "")
+		p.heading("The server's "+oneLine(t.Step), "")
 		var b strings.Builder
 		if err := t.Text.WriteText(&b); err != nil {
 			continue

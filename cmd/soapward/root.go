@@ -35,11 +35,11 @@ func newRootCommand() *cobra.Command {
 		Short: "Windows authentication for SOAP and REST, without Windows",
 		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
 Go, in both directions. This command shows it at work, stands as a gateway in front
-of services and between programs and the servers they call, generates Go code,
-client and server, from WSDL, calls services from the shell, makes the computer account
-that NTLM logins are verified with, manages the users that log in with a password
-of their own, finds out why Windows logins fail, and says in words what is in a
-login token.`,
+of services and between programs and the servers they call, and says what its
+configuration means, generates Go code, client and server, from WSDL, calls
+services from the shell, makes the computer account that NTLM logins are verified
+with, manages the users that log in with a password of their own, finds out why
+Windows logins fail, and says in words what is in a login token.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
 
@@ -58,6 +58,9 @@ login token.`,
   # a user with a password, and who was refused today
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
+
+  # is the configuration of the gateway right, and is all there that it names?
+  soapward check -c soapward.yaml --dial
 
   # logins in front of services, and out of programs
   soapward serve -c /etc/soapward/soapward.yaml
@@ -81,6 +84,7 @@ login token.`,
 	})
 	root.AddCommand(
 		newCallCommand(),
+		newCheckCommand(buildGateway),
 		newDemoCommand(demo.Start),
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
@@ -255,7 +259,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|gateway|ldap|listen|password|provision|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|gateway|ldap|listen|password|provision|publish|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

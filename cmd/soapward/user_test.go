@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -121,6 +122,50 @@ func TestShare(t *testing.T) {
 	} {
 		if got := share(tt.done, tt.total); got != tt.want {
 			t.Errorf("%d of %d: %s, want %s", tt.done, tt.total, got, tt.want)
+		}
+	}
+}
+
+// The hash for NTLM is kept of those whose realm wants it, and goes with the
+// password that it is of.
+func TestUserNTHash(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	db, pw := filepath.Join(dir, "users.db"), write("pw", "a long password of hers\n")
+	with := write("with.yaml", "store: {driver: sqlite, dsn: users.db}\nrealms: {staff: {internal: {ntlm: true}}, other: {internal: {}}}\n")
+	without := write("without.yaml", "store: {driver: sqlite, dsn: users.db}\nrealms: {staff: {internal: {}}}\n")
+	s, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: db, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, tt := range []struct {
+		args []string
+		user string
+		want bool
+	}{
+		{[]string{"add", "dora", "--realm", "staff", "-c", with}, "dora", true},
+		{[]string{"add", "root", "-c", with}, "root", true},
+		{[]string{"add", "otto", "--realm", "other", "-c", with}, "otto", false},
+		{[]string{"passwd", "dora", "-c", without}, "dora", false},
+		{[]string{"passwd", "dora", "-c", with}, "dora", true},
+		{[]string{"passwd", "dora", "--store", "sqlite:" + db}, "dora", false},
+	} {
+		code, out, errs := userCommand(t, append(append([]string{"user"}, tt.args...), "--password-file", pw)...)
+		if code != 0 {
+			t.Fatalf("%q: %d, %s%s", tt.args, code, out, errs)
+		}
+		u, err := s.User(t.Context(), tt.user)
+		if err != nil || !u.NTHash.IsEmpty() != tt.want {
+			t.Errorf("%q: a hash is kept: %v, %v; want %v", tt.args, !u.NTHash.IsEmpty(), err, tt.want)
 		}
 	}
 }

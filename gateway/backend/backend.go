@@ -20,6 +20,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -73,6 +74,7 @@ type Options struct {
 type Proxy struct {
 	config  *config.Backend
 	options Options
+	logger  *slog.Logger
 	servers []*server
 	turn    atomic.Uint32
 	teller  *teller
@@ -110,9 +112,9 @@ func newProxy(c *config.Backend, o Options, issuer tokens) (*Proxy, error) {
 	if p.cookie == "" {
 		p.cookie = "soapward"
 	}
-	logger := o.Logger.With("service", o.Service)
+	p.logger = o.Logger.With("service", o.Service)
 	for i, u := range c.Servers() {
-		s, err := newServer(i, u, c, logger)
+		s, err := newServer(i, u, c, p.logger)
 		if err != nil {
 			return nil, err
 		}
@@ -143,12 +145,23 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.config.Health != nil {
 		p.watch.Do(func() { go p.watchHealth(p.life) })
 	}
+	ctx, end := authn.StartSpan(r.Context(), authn.SpanUpstream, slog.String("service", p.options.Service))
+	if ctx != r.Context() {
+		r = r.WithContext(ctx)
+		authn.SetSpanHeader(ctx, r.Header) // the server's own copy, which goes on
+	}
+	err := error(http.ErrAbortHandler) // if serve does not return
+	defer func() { end(err) }()
 	x := exchanges.Get().(*exchange)
 	x.begin(p, w, r)
 	defer x.recycle()
-	if f := x.serve(); f != nil {
-		p.refuse(x, f)
+	f := x.serve()
+	if f == nil {
+		err = nil
+		return
 	}
+	err = f.err
+	p.refuse(x, f)
 }
 
 // A failure is why the client gets an answer of ours.
@@ -159,10 +172,16 @@ type failure struct {
 }
 
 func (p *Proxy) refuse(x *exchange, f *failure) {
-	x.note.Refuse(f.reason, f.err.Error())
+	x.tell("request not passed on", f.reason, f.err.Error())
 	if f.status == StatusClientGone {
 		x.w.WriteHeader(f.status)
 		return
+	}
+	if x.r.Close && x.upload == nil && x.r.Body != nil {
+		// net/http would close the connection with the body unread, which has the
+		// client's system forget the answer. It reads as much where the
+		// connection goes on.
+		_, _ = io.CopyN(io.Discard, x.r.Body, lingerSize)
 	}
 	if f.status == http.StatusServiceUnavailable {
 		x.w.Header().Set("Retry-After", "1")
@@ -173,6 +192,17 @@ func (p *Proxy) refuse(x *exchange, f *failure) {
 		return
 	}
 	http.Error(x.w, http.StatusText(f.status)+" (reference "+ref+")", f.status)
+}
+
+// tell notes why a request got no answer of a server, or not all of it.
+func (x *exchange) tell(message, reason, cause string) {
+	x.note.Refuse(reason, cause)
+	level := slog.LevelWarn
+	if reason == ReasonClient || reason == ReasonRequest {
+		level = slog.LevelInfo
+	}
+	ctx := x.r.Context()
+	x.p.logger.LogAttrs(ctx, level, message, slog.String("ref", authn.Ref(ctx)), slog.String("reason", reason), slog.String("cause", cause))
 }
 
 // Checks says what the proxy depends on.

@@ -13,8 +13,9 @@ type conn struct {
 	plain    net.Conn // below TLS
 	in       reader
 	probe    probe
-	used     bool      // by a request before
-	since    time.Time // when it became idle
+	used     bool          // by a request before
+	since    time.Time     // when it became idle
+	limit    time.Duration // for how long it may be
 }
 
 func (s *server) dial(ctx context.Context) (*conn, error) {

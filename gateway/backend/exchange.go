@@ -197,7 +197,7 @@ func (x *exchange) try(s *server, c *conn) (f *failure, stale bool) {
 		}
 		reuse = stop() && reuse
 		if clean := c.in.end(); clean && reuse {
-			s.pool.put(c)
+			s.pool.put(c, x.head.idle)
 		} else {
 			c.kill()
 		}
@@ -286,9 +286,9 @@ func (x *exchange) broken(s *server, err error) {
 	var gone clientError
 	switch {
 	case errors.As(err, &gone), x.r.Context().Err() != nil:
-		x.note.Refuse(ReasonClient, "the client closed its connection within the answer")
+		x.tell("answer broke off", ReasonClient, "the client closed its connection within the answer")
 	default:
-		x.note.Refuse(ReasonProtocol, fmt.Sprintf("backend %s: its answer breaks off: %v", s.url, err))
+		x.tell("answer broke off", ReasonProtocol, fmt.Sprintf("backend %s: its answer breaks off: %v", s.url, err))
 	}
 	panic(http.ErrAbortHandler)
 }

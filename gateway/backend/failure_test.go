@@ -74,6 +74,9 @@ func TestFailures(t *testing.T) {
 			if got := f.lastTrail(t, 1); got.Refusal != tt.reason || !strings.Contains(got.Cause, tt.cause) {
 				t.Errorf("trail has %s: %q, want %s: %q", got.Refusal, got.Cause, tt.reason, tt.cause)
 			}
+			if log := f.log.String(); !strings.Contains(log, tt.cause) || !strings.Contains(log, "ref=ref-1 reason="+tt.reason) || !strings.Contains(log, "service=hr") {
+				t.Errorf("log:\n%s", log)
+			}
 		})
 	}
 }

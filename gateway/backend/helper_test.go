@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -358,5 +357,3 @@ func (f tokensFunc) Token(_ context.Context, id *authn.Identity, _ string) (stri
 }
 
 var errIssuer = errors.New("no key")
-
-func loopback() netip.Addr { return netip.MustParseAddr("127.0.0.1") }

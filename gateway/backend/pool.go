@@ -110,16 +110,20 @@ func (p *pool) take() *conn {
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		if time.Since(c.since) < p.idleTimeout && c.probe.alive() {
+		if c.fresh(time.Now()) {
 			return c
 		}
 		c.kill()
 	}
 }
 
-// put keeps a connection for another request.
-func (p *pool) put(c *conn) {
-	c.used, c.since = true, time.Now()
+// put keeps a connection for another request. The server keeps it for idle, if
+// that is not zero; we stay below it, so that no request meets its end.
+func (p *pool) put(c *conn, idle time.Duration) {
+	c.used, c.since, c.limit = true, time.Now(), p.idleTimeout
+	if idle > 0 {
+		c.limit = min(c.limit, idle*3/4)
+	}
 	p.mu.Lock()
 	if p.closed || len(p.idle) >= maxIdle {
 		p.mu.Unlock()
@@ -139,7 +143,7 @@ func (p *pool) sweepTime() time.Duration { return max(p.idleTimeout/2, 10*time.M
 func (p *pool) expire() {
 	now := time.Now()
 	p.mu.Lock()
-	gone := slices.DeleteFunc(slices.Clone(p.idle), func(c *conn) bool { return p.fresh(c, now) })
+	gone := slices.DeleteFunc(slices.Clone(p.idle), func(c *conn) bool { return c.fresh(now) })
 	p.idle = slices.DeleteFunc(p.idle, func(c *conn) bool { return slices.Contains(gone, c) })
 	if len(p.idle) > 0 && !p.closed {
 		p.sweep.Reset(p.sweepTime())
@@ -152,9 +156,8 @@ func (p *pool) expire() {
 	}
 }
 
-func (p *pool) fresh(c *conn, now time.Time) bool {
-	return now.Sub(c.since) < p.idleTimeout && c.probe.alive()
-}
+// fresh reports whether an idle connection can be used.
+func (c *conn) fresh(now time.Time) bool { return now.Sub(c.since) < c.limit && c.probe.alive() }
 
 // close ends idle connections, and others when they are put back.
 func (p *pool) close() {

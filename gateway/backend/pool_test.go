@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,14 +95,14 @@ func TestFailover(t *testing.T) {
 // A server that is back gets requests again, the only one at once.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
-	url := closedPort(t)
-	f := serve(t, url)
+	path := filepath.Join(t.TempDir(), "s")
+	f := serve(t, "unix:"+path)
 	if a := get(t, f.url); a.status != 502 {
 		t.Fatalf("%+v", a)
 	}
-	l, err := net.Listen("tcp", strings.TrimPrefix(url, "http://"))
+	l, err := net.Listen("unix", path)
 	if err != nil {
-		t.Skip("somebody else took the port") // cannot be told before
+		t.Fatal(err)
 	}
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: wait}}
 	s.Start()
@@ -240,6 +241,12 @@ func TestMaxConnections(t *testing.T) {
 			t.Errorf("status %d, want 503", s)
 		}
 	}
+	eventually(t, func() error {
+		if now.Load() != 2 {
+			return fmt.Errorf("%d requests are there, want 2", now.Load())
+		}
+		return nil
+	})
 	close(release)
 	for range all - 3 {
 		if s := <-statuses; s != 200 {
@@ -317,6 +324,34 @@ func TestIdleTimeout(t *testing.T) {
 	if a := do(t, request(t, "POST", f.url, strings.NewReader("x"))); a.status != 200 || b.count() != 2 {
 		t.Errorf("%+v, %d connections", a, b.count())
 	}
+}
+
+// A server that says for how long it keeps a connection is not asked at the end
+// of that time.
+func TestKeepAliveHint(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		hint string
+		want time.Duration
+	}{
+		{"timeout=5, max=100", 5 * time.Second}, {"max=9,timeout=1", time.Second}, {"", 0}, {"timeout=x", 0}, {"timeout=99999999999", 0},
+	} {
+		if got := parseKeepAlive(tt.hint); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.hint, got, tt.want)
+		}
+	}
+	b := answering(t, "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=100\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n")
+	f := serve(t, b.url)
+	get(t, f.url)
+	eventually(t, func() error {
+		p := &f.proxy.servers[0].pool
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.idle) != 1 || p.idle[0].limit != 3750*time.Millisecond {
+			return fmt.Errorf("idle: %+v", p.idle)
+		}
+		return nil
+	})
 }
 
 // Many clients share connections, and each gets his own answer.

@@ -17,6 +17,7 @@ const (
 	maxTrailer    = 64 << 10
 	maxInterim    = 16 // 1xx before an answer
 	maxHeadLength = 18 // digits of Content-Length
+	maxOptions    = 64 // names in Connection, which are compared with all fields
 )
 
 // A protocolError is how an answer is not HTTP as it should be.

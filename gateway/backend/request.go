@@ -113,6 +113,9 @@ func (p *Proxy) appendHeader(b []byte, r *http.Request, upgrade string) ([]byte,
 	ctx := r.Context()
 	id := authn.FromContext(ctx)
 	listed := connectionOptions(r.Header)
+	if len(listed) > maxOptions {
+		return nil, badRequest("Connection has too many names")
+	}
 	for name, values := range r.Header {
 		if p.filter.drops(name) || listed != nil && containsFold(listed, name) {
 			continue

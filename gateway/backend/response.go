@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A field is a line of a header. Its name is as net/http has it.
@@ -24,6 +25,7 @@ type head struct {
 	trailer          []string // names that are announced
 	ownConnection    bool     // the backend ties a login to the connection
 	eventStream      bool
+	idle             time.Duration // for how long the backend keeps the connection; 0: it does not say
 }
 
 // read reads a head. What is not strictly HTTP is refused, since whoever comes
@@ -60,10 +62,10 @@ func (h *head) read(b *reader) error {
 			h.options = appendTokens(h.options, f.value)
 		case "Upgrade":
 			h.upgrade = f.value
+		case "Keep-Alive":
+			h.idle = parseKeepAlive(f.value)
 		case "Trailer":
-			for _, name := range appendTokens(nil, f.value) {
-				h.trailer = append(h.trailer, http.CanonicalHeaderKey(name))
-			}
+			h.trailer = appendTokens(h.trailer, f.value)
 		case "Content-Type":
 			const stream = "text/event-stream"
 			h.eventStream = len(f.value) >= len(stream) && strings.EqualFold(f.value[:len(stream)], stream)
@@ -71,11 +73,16 @@ func (h *head) read(b *reader) error {
 			h.ownConnection = h.ownConnection || f.name == "Persistent-Auth" || bindsConnection(f.value)
 		}
 	}
+	for i, name := range h.trailer {
+		h.trailer[i] = http.CanonicalHeaderKey(name)
+	}
 	for _, o := range h.options {
 		h.close = h.close || strings.EqualFold(o, "close")
 		h.keepAlive = h.keepAlive || strings.EqualFold(o, "keep-alive")
 	}
 	switch h.chunked = coded; {
+	case len(h.options) > maxOptions || len(h.trailer) > maxOptions:
+		return protocolError("Connection or Trailer has more than " + strconv.Itoa(maxOptions) + " names")
 	case coded && h.length >= 0:
 		return protocolError("it has both Content-Length and Transfer-Encoding")
 	case coded && h.minor == 0:
@@ -158,9 +165,23 @@ func parseLength(s string) (int64, bool) {
 	return n, true
 }
 
-// appendTokens appends the items of a list (RFC 9110 5.6.1).
+// parseKeepAlive reads "timeout=5, max=100", as Apache writes it (RFC 2068
+// 19.7.1.1).
+func parseKeepAlive(s string) time.Duration {
+	for _, item := range appendTokens(nil, s) {
+		if seconds, ok := strings.CutPrefix(item, "timeout="); ok {
+			if n, ok := parseLength(seconds); ok && n < 1<<20 {
+				return time.Duration(n) * time.Second
+			}
+		}
+	}
+	return 0
+}
+
+// appendTokens appends the items of a list (RFC 9110 5.6.1), of which one more
+// than maxOptions is enough to know that there are too many.
 func appendTokens(to []string, list string) []string {
-	for list != "" {
+	for list != "" && len(to) <= maxOptions {
 		item, rest, _ := strings.Cut(list, ",")
 		if item = strings.Trim(item, " \t"); item != "" {
 			to = append(to, item)

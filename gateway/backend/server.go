@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"net"
 	"net/url"
 	"os"
@@ -162,7 +161,6 @@ type set uint64
 
 func (s set) has(i int) bool { return s>>i&1 != 0 }
 func (s set) with(i int) set { return s | 1<<i }
-func (s set) count() int     { return bits.OnesCount64(uint64(s)) }
 
 // pick returns the server for a request that was not sent to those of tried: of
 // those that are up the least busy one, each in turn where several are. Where

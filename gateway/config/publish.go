@@ -11,7 +11,7 @@ type Publishing string
 
 // Ways to publish. None is PublishLogin.
 const (
-	PublishLogin Publishing = "login" // who may call the service
+	PublishLogin Publishing = "login" // who logs in to the service
 	PublishOpen  Publishing = "open"  // everybody
 	PublishOff   Publishing = "off"   // nobody
 )

@@ -12,9 +12,10 @@ import (
 // A Warning is about something that is allowed, and that its operator may not
 // have meant.
 type Warning struct {
-	Key    string // "services.hr.login"
-	Text   string
-	Remedy string
+	Key      string // "services.hr.login"
+	Position string // where that is written, file:line
+	Text     string
+	Remedy   string
 }
 
 // Warnings tells what is dangerous, or cannot work, in a configuration that is
@@ -40,18 +41,26 @@ type warner struct {
 }
 
 func (w *warner) add(key, remedy, format string, args ...any) {
-	w.list = append(w.list, Warning{key, fmt.Sprintf(format, args...), remedy})
+	w.list = append(w.list, Warning{key, w.c.position(key), fmt.Sprintf(format, args...), remedy})
 }
 
-// dangers are what the keys mean that weaken a check, where the name does not say
-// it all. Others are told in general words.
+// dangers are what the keys mean that weaken a check.
 var dangers = map[string]string{
-	"sessions.allow_insecure_http": "cookies go over plain HTTP: everybody on the way can take the session, and passwords with it",
-	"ldap.allow_insecure_plain":    "passwords go to the directory over plain LDAP: everybody on the way can read them",
-	"sync.allow_many_gone":         "the daily job disables everybody if the base of the directory is wrong",
+	"allow_insecure_http":  "cookies and passwords go over plain HTTP: everybody on the way can take them",
+	"allow_insecure_plain": "passwords go to the directory over plain LDAP: everybody on the way can read them",
+	"allow_many_gone":      "the daily job disables everybody if the base of the directory is wrong",
+	"allow_evidence":       "tickets and passwords of callers stay in memory while their sessions last",
+	"allow_forwarded":      "NTLM is taken from connections that proxies forward on: one that sends several clients over one mixes them up",
+	"allow_any_action":     "a SOAPAction need not name the operation in the body: a server that goes by it does another one than was allowed",
+	"allow_multiref":       "more elements may follow the first in the body: a server that does each of them does what no rule was asked about",
+	"allow_ntlm":           "accounts log in by NTLM where Kerberos cannot be: who keeps a KDC from answering gets the weaker proof",
+	"allow_basic":          "accounts send the password itself to the server",
+	"keep_authorization":   "the server behind gets the callers' credentials: whoever reads them there can be that user elsewhere",
+	"insecure_skip_verify": "any certificate is taken: whoever is on the way can read and change everything",
 }
 
-// allowed warns of each key that is named allow_... or insecure_... and set.
+// allowed warns of each key that is named allow_... or insecure_..., and the like,
+// and set.
 func (w *warner) allowed(v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -73,13 +82,12 @@ func (w *warner) allowed(v reflect.Value, path string) {
 			f := v.Type().Field(i)
 			key, inline := keyOf(f)
 			at := join(path, key)
-			switch weak := strings.HasPrefix(key, "allow_") || strings.HasPrefix(key, "insecure_"); {
+			switch weak := strings.HasPrefix(key, "allow_") || strings.HasPrefix(key, "insecure_") || key == "keep_authorization"; {
 			case inline:
 				w.allowed(v.Field(i), path)
 			case key == "" || !f.IsExported():
-			case weak && f.Type.Kind() == reflect.Bool && v.Field(i).Bool():
-				words := strings.Split(at, ".")
-				text := dangers[strings.Join(words[max(len(words)-2, 0):], ".")]
+			case weak && isTrue(v.Field(i)):
+				text := dangers[key]
 				if text == "" {
 					text = "a protection is switched off; the reference of the configuration says what that allows"
 				}
@@ -89,6 +97,13 @@ func (w *warner) allowed(v reflect.Value, path string) {
 			}
 		}
 	}
+}
+
+func isTrue(v reflect.Value) bool {
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem() // the zero Value of nil
+	}
+	return v.Kind() == reflect.Bool && v.Bool()
 }
 
 // plain returns the listeners that others than this machine reach without TLS.
@@ -104,7 +119,7 @@ func (w *warner) plain() (addrs []string) {
 // local reports whether only this machine reaches an address.
 func local(a Address) bool {
 	host, _, err := net.SplitHostPort(string(a))
-	return err != nil || loopback(host) // what is no host and port is a file
+	return strings.HasPrefix(string(a), "unix:") || err == nil && loopback(host)
 }
 
 func (w *warner) listeners() {
@@ -138,8 +153,13 @@ func (w *warner) service(name string, s *Service) {
 		e := &s.Elements[i]
 		w.settings(index(path+".elements", i), &e.Settings, s, w.in(e.Login, s.Login), len(e.Login) > 0)
 	}
-	if u := s.Upstream; u != nil && u.Identity != nil && u.Identity.Header != "" && u.Identity.JWT == nil && u.URL.URL != nil && !loopback(u.URL.Hostname()) {
-		w.add(path+".upstream.identity", "let only the gateway reach that server, by a firewall or TLS; or add jwt, a signed token", "whoever reaches %s past the gateway can write %s himself, and is anybody there", u.URL.Host, u.Identity.Header)
+	if u := s.Upstream; u != nil && u.Identity != nil && u.Identity.Header != "" && u.Identity.JWT == nil {
+		for _, server := range u.Servers() {
+			if server.Scheme != "unix" && !loopback(server.Hostname()) {
+				w.add(path+".upstream.identity", "let only the gateway reach that server, by a firewall or TLS; or add jwt, a signed token", "whoever reaches %s past the gateway can write %s himself, and is anybody there", server.Host, u.Identity.Header)
+				break
+			}
+		}
 	}
 }
 
@@ -160,34 +180,47 @@ func (w *warner) settings(path string, set *Settings, s *Service, logins []Login
 		return
 	}
 	plain := strings.Join(w.plain(), ", ")
-	if set.ChannelBinding == BindingRequired && plain != "" {
-		w.add(path+".channel_binding", "add tls to the listener, or take it out", "it is required, and cannot be met at %s, which has no TLS: nobody logs in there", plain)
+	if set.ChannelBinding == BindingRequired && plain != "" && len(set.ChannelBindingHash)+len(s.ChannelBindingHash)+len(w.c.Defaults.ChannelBindingHash) == 0 {
+		w.add(path+".channel_binding", "add tls to the listener; or channel_binding_hash, the certificate of a load balancer; or take it out", "it is required, and cannot be met at %s, which has no TLS: nobody logs in there", plain)
 	}
 	for _, m := range []struct {
 		method Method
 		words  string
-	}{{Basic, "Basic sends"}, {Form, "the login form sends"}} {
-		if plain != "" && slices.ContainsFunc(logins, func(l Login) bool { return l.Method == m.method }) {
-			w.add(path+".login", "add tls to the listener; behind a proxy that has TLS, listen at an address that only the proxy reaches", "%s passwords, and %s is plain HTTP: everybody on the way can read them", m.words, plain)
+	}{{Basic, "Basic"}, {Form, "the login form"}} {
+		if plain == "" || w.c.Sessions.TLSAtProxy || !slices.ContainsFunc(logins, func(l Login) bool { return l.Method == m.method }) {
+			continue
 		}
+		if w.c.Sessions.AllowInsecureHTTP {
+			w.add(path+".login", "add tls to the listener, and take allow_insecure_http out", "%s sends passwords, and %s is plain HTTP: everybody on the way can read them", m.words, plain)
+			continue
+		}
+		w.add(path+".login", "add tls to the listener; behind a proxy that has TLS, sessions: {tls_at_proxy: true}", "%s sends passwords, which are not taken over plain HTTP: nobody logs in so at %s", m.words, plain)
 	}
 	if len(w.c.TrustedProxies) > 0 {
-		if names := w.ntlm(logins); len(names) > 0 {
-			w.add(path+".login", "take Kerberos (negotiate without ntlm in the realm), or Basic over TLS; or have the proxy pass TCP on (a stream, not HTTP)",
-				"%s may log in by NTLM, which belongs to a connection: behind trusted_proxies that share connections between clients it is refused", strings.Join(names, ", "))
+		session := w.on(func(s *Settings) *bool { return s.Session }, set, &s.Settings)
+		forwarded := w.on(func(s *Settings) *bool { return s.AllowForwarded }, set, &s.Settings)
+		if !session && !forwarded && slices.ContainsFunc(logins, w.ntlm) {
+			w.add(path+".login", "add session: true, for clients with cookies; or take Kerberos (negotiate, in a realm without ntlm); or have the proxy pass TCP on, not HTTP",
+				"NTLM, also within Negotiate, belongs to a connection: through trusted_proxies, which may share connections between clients, it is refused")
 		}
 	}
 }
 
-// ntlm returns the logins that NTLM can come by.
-func (w *warner) ntlm(logins []Login) (names []string) {
-	for _, l := range logins {
-		r := w.c.Realms[l.Realm]
-		if l.Method == NTLM || l.Method == Negotiate && r != nil && (r.NTLM != nil || r.Internal != nil && r.Internal.NTLM) {
-			names = append(names, l.String())
+// on returns a setting that is in force: that of the first that has it, else of
+// the defaults.
+func (w *warner) on(get func(*Settings) *bool, of ...*Settings) bool {
+	for _, s := range append(of, &w.c.Defaults) {
+		if v := get(s); v != nil {
+			return *v
 		}
 	}
-	return names
+	return false
+}
+
+// ntlm reports whether NTLM can come by a login.
+func (w *warner) ntlm(l Login) bool {
+	r := w.c.Realms[l.Realm]
+	return l.Method == NTLM || l.Method == Negotiate && r != nil && (r.NTLM != nil || r.Internal != nil && r.Internal.NTLM)
 }
 
 // anonymous warns of an element that asks for no login.
@@ -223,8 +256,9 @@ func (w *warner) sameMatch() {
 func (w *warner) upstream(name string, u *Upstream) {
 	path := "upstreams." + name
 	own := slices.ContainsFunc(u.ActAs, func(a ActAs) bool { return a != AsCaller })
-	if own && !local(u.Listen) && len(u.AllowedRoles) == 0 {
-		w.add(path+".listen", "listen at 127.0.0.1, or name allowed_roles", "everybody who reaches %s calls %s as %s", u.Listen, u.URL, w.account(u))
+	others := slices.ContainsFunc(u.Networks, func(n Network) bool { return !n.Addr().IsLoopback() })
+	if own && others && !local(u.Listen) && len(u.AllowedRoles)+len(u.Login) == 0 {
+		w.add(path+".networks", "name allowed_roles or a login", "everybody in these networks who reaches %s calls %s as %s", u.Listen, name, w.account(u))
 	}
 }
 

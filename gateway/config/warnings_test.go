@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -25,17 +26,33 @@ services: {hr: {match: {path: /}, login: [corp/negotiate, staff/basic], channel_
 		{"plain Basic and form", `listen: [{addr: ":80"}, {addr: "127.0.0.1:81"}]
 defaults: {login: [staff/basic, staff/form]}
 services: {hr: {match: {path: /}, ` + backend + `, elements: [{path: /a, login: [staff/basic]}, {path: /b}]}}`, []string{
-			"services.hr.login: Basic sends passwords, and :80 is plain HTTP",
-			"services.hr.login: the login form sends passwords, and :80 is plain HTTP",
+			"services.hr.login: Basic sends passwords, which are not taken over plain HTTP: nobody logs in so at :80",
+			"services.hr.login: the login form sends passwords, which are not taken",
 			"services.hr.elements[0].login: Basic sends passwords",
 		}},
+		{"plain Basic, allowed", `listen: [{addr: ":80"}, {addr: "unix:/run/s"}]
+sessions: {allow_insecure_http: true}
+services: {hr: {match: {path: /}, login: [staff/basic], ` + backend + `}}`, []string{
+			"sessions.allow_insecure_http: ", "services.hr.login: Basic sends passwords, and :80 is plain HTTP",
+		}},
+		{"plain Basic, TLS in front", `listen: [{addr: ":80"}]
+trusted_proxies: [10.0.0.1]
+sessions: {tls_at_proxy: true}
+services: {hr: {match: {path: /}, login: [staff/basic], ` + backend + `}}`, nil},
 		{"channel binding without TLS", `listen: [{addr: ":80"}]
 services: {hr: {match: {path: /}, login: [corp/ntlm], channel_binding: required, ` + backend + `}}`, []string{"services.hr.channel_binding: it is required, and cannot be met at :80"}},
 		{"behind a proxy", `listen: [{addr: "127.0.0.1:80"}]
 trusted_proxies: [10.0.0.1]
 store: {driver: sqlite, dsn: s.db}
 services: {hr: {match: {path: /}, login: [corp/negotiate, corp/ntlm, krb/negotiate], ` + backend + `}}`, []string{
-			"store: sqlite is for one gateway", "services.hr.login: corp/negotiate, corp/ntlm may log in by NTLM",
+			"store: sqlite is for one gateway", "services.hr.login: NTLM, also within Negotiate",
+		}},
+		{"behind a proxy, with sessions", `listen: [{addr: "127.0.0.1:80"}]
+trusted_proxies: [10.0.0.1]
+defaults: {session: true}
+services: {hr: {match: {path: /}, login: [corp/ntlm], ` + backend + `, elements: [{path: /a, login: [corp/ntlm], session: false}, {path: /b, login: [corp/ntlm], allow_forwarded: true}]}}`, []string{
+			"services.hr.elements[1].allow_forwarded: NTLM is taken from connections that proxies forward on",
+			"services.hr.elements[0].login: NTLM, also within Negotiate",
 		}},
 		{"everybody is a proxy", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
 trusted_proxies: ["::/0"]
@@ -63,10 +80,16 @@ services:
   a: {match: {host: A.test}, login: [krb/negotiate], ` + backend + `}
   b: {match: {host: a.test}, login: [krb/negotiate], ` + backend + `}`, []string{"services.b.match: it is that of services.a"}},
 		{"weakened", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
-sessions: {allow_insecure_http: true}`, []string{"sessions.allow_insecure_http: cookies go over plain HTTP"}},
+sessions: {allow_insecure_http: true}`, []string{"sessions.allow_insecure_http: cookies and passwords go over plain HTTP"}},
+		{"credentials for the server", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+services: {hr: {match: {path: /}, login: [krb/negotiate], upstream: {url: "https://127.0.0.1:1", keep_authorization: true, tls: {insecure_skip_verify: true}}}}`, []string{
+			"services.hr.upstream.tls.insecure_skip_verify: any certificate is taken",
+			"services.hr.upstream.keep_authorization: the server behind gets the callers' credentials",
+		}},
 		{"administrators", `admin: {addr: ":9180"}`, []string{"admin: it is reached from other machines at :9180"}},
-		{"upstream for all", `upstreams: {sp: {listen: ":9300", url: "https://sp.test", act_as: [fixed], fixed: {user: 'CORP\svc', password: {env: P}}}}`, []string{
-			`upstreams.sp.listen: everybody who reaches :9300 calls https://sp.test as CORP\svc`,
+		{"upstream for this machine", `upstreams: {sp: {listen: ":9300", url: "https://sp.test", act_as: [fixed], fixed: {user: 'CORP\svc', password: {env: P}}}}`, nil},
+		{"upstream for all", `upstreams: {sp: {listen: ":9300", networks: [10.0.0.0/8], url: "https://sp.test", act_as: [fixed], fixed: {user: 'CORP\svc', password: {env: P}}}}`, []string{
+			`upstreams.sp.networks: everybody in these networks who reaches :9300 calls sp as CORP\svc`,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,5 +125,63 @@ func TestWarningsOfRealms(t *testing.T) {
 	}
 	if got := c.Warnings(); len(got) != 1 || got[0].Key != "realms.old.ldap.allow_insecure_plain" || !strings.Contains(got[0].Text, "plain LDAP") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A warning says where its key stands, or what is around one that is not written.
+func TestWarningPosition(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("c.yaml", []byte(`listen: [{addr: ":80"}]
+trusted_proxies:
+  - 10.0.0.1
+  - ::/0
+realms: {staff: {internal: {}}}
+sessions: {allow_insecure_http: true}
+defaults: {login: [staff/basic]}
+services:
+  a.b:
+    match: {path: /a}
+    upstream:
+      url: "https://127.0.0.1:1"
+      tls:
+        insecure_skip_verify: true
+    elements:
+      - path: /a/x
+      - path: /a/y
+        login: [none]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, w := range c.Warnings() {
+		got[w.Key] = w.Position
+	}
+	for key, want := range map[string]string{
+		"trusted_proxies[1]":                             "c.yaml:4",
+		"sessions.allow_insecure_http":                   "c.yaml:6",
+		"services.a.b.login":                             "c.yaml:10", // it is inherited
+		"services.a.b.upstream.tls.insecure_skip_verify": "c.yaml:14",
+		"services.a.b.elements[1].login":                 "c.yaml:18",
+	} {
+		if got[key] != want {
+			t.Errorf("%s: %q, want %q of %v", key, got[key], want, got)
+		}
+	}
+	for _, key := range []string{"none", "services.none.login", "services.a.b.elements[9].login", "services.a.b.elements[x]", "services[0]", "listen.addr"} {
+		c.position(key) // does not panic
+	}
+}
+
+// Each key that weakens a check has words of its own.
+func TestDangers(t *testing.T) {
+	t.Parallel()
+	var keys []string
+	walk(reflect.TypeFor[Config](), "", &keys)
+	for _, key := range keys {
+		last := key[strings.LastIndexByte(key, '.')+1:]
+		if weak := strings.HasPrefix(last, "allow_") || strings.HasPrefix(last, "insecure_"); weak && dangers[last] == "" {
+			t.Errorf("%s: no danger is told", key)
+		}
 	}
 }

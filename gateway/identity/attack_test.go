@@ -139,7 +139,7 @@ func TestAttackIdentityMemoryPrints(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
 		fmt.Fprintf(&log, verb+verb, i, i.known)
 	}
-	for _, secret := range []string{"geheim", text, "alice", "0xc"} {
+	for _, secret := range []string{"geheim", text, "alice", "0x"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("%q is printed: %s", secret, &log)
 		}

@@ -48,8 +48,7 @@ func BenchmarkDecision(b *testing.B) {
 	}
 	id.Groups = append(id.Groups, authn.Group{SID: "S-1-5-21-1-2-3-2000", Name: `CORP\Payroll`})
 	client := authn.ClientAddr(r)
-	b.ReportAllocs()
-	for b.Loop() {
+	decide := func() {
 		path, err := authz.CleanPath(r.URL)
 		if err != nil {
 			b.Fatal(err)
@@ -67,8 +66,20 @@ func BenchmarkDecision(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	if each := b.Elapsed() / time.Duration(b.N); each > maxDecision && b.N > 1000 {
-		b.Errorf("%s each, want at most %s", each, maxDecision)
+	decide()
+	best := time.Duration(1 << 62)
+	b.ReportAllocs()
+	for b.Loop() {
+		const calls = 10_000 // "make bench" runs the loop once
+		begin := time.Now()
+		for range calls {
+			decide()
+		}
+		best = min(best, time.Since(begin)/calls)
+	}
+	b.ReportMetric(float64(best.Nanoseconds()), "ns/decision")
+	if best > maxDecision {
+		b.Errorf("%s each, want at most %s", best, maxDecision)
 	}
 }
 

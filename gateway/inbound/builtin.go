@@ -1,11 +1,14 @@
 package inbound
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/authz/integrated"
 	"github.com/soapward/soapward/gateway/config"
@@ -19,18 +22,6 @@ var (
 	errNoBackend = errors.New("the service has no upstream: another proxy passes its requests on")
 	errNoLogin   = errors.New("no login is configured")
 )
-
-// publishMode says who gets the description of a service.
-type publishMode uint8
-
-const (
-	publishLogin publishMode = iota // who logs in
-	publishOpen
-	publishOff
-)
-
-// publishModeOf reads the setting of a service.
-func publishModeOf(*config.Service) publishMode { return publishLogin }
 
 // ownPath returns what follows /.soapward/ in what a service's path leaves of a
 // path. A service that does not look at the case must not get one in capitals.
@@ -73,8 +64,11 @@ func (h *Handler) newOwn(p parts) error {
 		h.shared["jwks.json"] = p.keys
 	}
 	h.shared["login/"] = p.logins.Pages()
+	if slices.ContainsFunc(h.config.Defaults.Login, func(l config.Login) bool { return l.Method == config.Custom }) {
+		return nil // that is each service's own
+	}
 	own := &service{name: "gateway"}
-	chains := newChains(h, own, p, nil)
+	chains := &chains{h: h, s: own, p: p}
 	policy, _, err := newPolicy(h.config, "gateway", nil, h.roles, chains.of)
 	if err == nil {
 		err = chains.err
@@ -83,27 +77,50 @@ func (h *Handler) newOwn(p parts) error {
 		return err
 	}
 	own.policy, own.builtIn = policy, h.newBuiltIn(h.roles)
-	if showsPage(h.config) {
+	if h.config.Publish.Page {
 		own.builtIn[""] = p.page(h.maySee)
 	}
 	h.own = own
 	return nil
 }
 
-// showsPage reports whether there is a page that lists the services.
-func showsPage(*config.Config) bool { return false }
-
 // maySee reports whether the caller of r may know of a service: whether there is
 // anything there that he may do, as far as can be said without a request.
 func (h *Handler) maySee(r *http.Request, name string) bool {
 	s := h.services[name]
 	c := callOf(r.Context())
-	if s == nil || c == nil || s.publish == publishOff {
+	if s == nil || c == nil || s.publish == config.PublishOff {
 		return false
 	}
 	q := c.req
 	q.Host, q.Path, q.Method = s.match.Host, s.match.Path, http.MethodGet
-	return s.policy.Admit(&q) == nil
+	return s.policy.Admit(&q) == nil && h.mayDoSomething(r.Context(), q.Identity, h.config.Services[name])
+}
+
+// mayDoSomething reports whether one of the rules of a service lets a caller in.
+// Where nobody could say, it does not.
+func (h *Handler) mayDoSomething(ctx context.Context, id *authn.Identity, s *config.Service) bool {
+	rules := s.Allow
+	if len(rules) == 0 {
+		rules = h.config.Defaults.Allow
+	}
+	if len(rules) == 0 { // everybody who logged in
+		return id != nil || slices.Contains(s.Login, config.Login{Method: config.None})
+	}
+	for i := range s.Elements {
+		rules = append(rules[:len(rules):len(rules)], s.Elements[i].Allow...)
+	}
+	for i := range rules {
+		for _, role := range rules[i].Roles {
+			if role == authz.Anonymous || role == authz.Any && id != nil {
+				return true
+			}
+			if ok, err := h.roles.Has(ctx, id, role); ok && err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serveShared answers what is the same for all services. It reports false for

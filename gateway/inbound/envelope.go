@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -26,13 +27,14 @@ var (
 	errHeaderPlace = errors.New("header not in front of the body, or twice")
 	errNoBody      = errors.New("envelope without body")
 	errNotSOAP     = errors.New("not a SOAP 1.1 or 1.2 envelope")
+	errForeign     = errors.New("an envelope, but not of SOAP 1.1 or 1.2")
 	errEBCDIC      = errors.New("unsupported encoding EBCDIC")
 )
 
 // start is what the start of an envelope says.
 type start struct {
 	version soap.Version
-	body    xml.Name // first element in the body; zero if it is empty
+	body    xml.Name // first element in the body; zero if it is empty. With errNotSOAP the root
 	first   int      // how many start tags there were, that of body included
 	actions []string // wsa:Action of header blocks
 }
@@ -51,7 +53,10 @@ func parse(b []byte, charset string, limit int) (s start, err error) {
 		s.version = soap.V11
 	case r.Is(space12, "Envelope"):
 		s.version = soap.V12
+	case strings.EqualFold(r.Local(), "Envelope"): // gSOAP takes those of drafts
+		return s, errForeign
 	default:
+		s.body = nameOf(r)
 		return s, errNotSOAP
 	}
 	for headers := false; ; {
@@ -83,12 +88,16 @@ func (s *start) readBody(r *wire.Reader) error {
 		case wire.Text:
 		case wire.Start:
 			s.first++
-			s.body = xml.Name{Space: strings.Clone(r.Space()), Local: strings.Clone(r.Local())}
+			s.body = nameOf(r)
 			return nil
 		default:
 			return r.Err() // nil at the end of an empty body
 		}
 	}
+}
+
+func nameOf(r *wire.Reader) xml.Name {
+	return xml.Name{Space: strings.Clone(r.Space()), Local: strings.Clone(r.Local())}
 }
 
 // readHeaders reads the header blocks. Of those that say the action of the
@@ -135,7 +144,7 @@ func final(err error) bool {
 	switch {
 	case errors.As(err, &bad):
 		return true
-	case errors.Is(err, errNotSOAP), errors.Is(err, errHeaderPlace), errors.Is(err, errNoBody):
+	case errors.Is(err, errNotSOAP), errors.Is(err, errForeign), errors.Is(err, errHeaderPlace), errors.Is(err, errNoBody):
 		return true
 	case errors.As(err, &limit):
 		return limit.Limit != "bytes"
@@ -242,6 +251,7 @@ type guarded struct {
 	io.ReadCloser
 	head  []byte // looked at already
 	done  bool   // there is nothing behind it
+	left  int64  // of the length that is known, behind head; 0: not known
 	check checker
 	err   error
 	fail  func(error)
@@ -267,7 +277,13 @@ func (g *guarded) Read(p []byte) (int, error) {
 		return n, err
 	}
 	bad := g.check.write(p[:n])
-	if bad == nil && err == io.EOF {
+	last := err == io.EOF
+	if g.left > 0 {
+		// Who knows the length need not read until the end is told.
+		g.left -= int64(n)
+		last = last || g.left <= 0
+	}
+	if bad == nil && last {
 		bad = g.check.end()
 	}
 	if bad != nil {
@@ -292,6 +308,9 @@ type messageError struct {
 func (e *messageError) Error() string { return "inbound: message refused: " + e.cause.Error() }
 
 func (e *messageError) Unwrap() error { return e.cause }
+
+// Reason is the code, by which package observe counts it.
+func (e *messageError) Reason() string { return cmp.Or(e.code, badMessage) }
 
 func (e *messageError) statusOf() int {
 	if e.status == 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/publish"
@@ -144,8 +145,17 @@ func newFixture(t testing.TB, text string) *fixture {
 			f.denied = append(f.denied, err)
 		},
 		keys: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "keys") }),
-		token: func(_ context.Context, id *authn.Identity, service string) (string, error) {
-			return service + "." + id.Account, nil
+		describe: func(name string, c *config.Identity, _ *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
+			without := *c
+			without.JWT = nil
+			describe, err := backend.Describe(&without, backend.Options{Service: name})
+			return func(ctx context.Context, id *authn.Identity) (http.Header, error) {
+				h, err := describe(ctx, id)
+				if err == nil && c.JWT != nil {
+					h.Set(c.JWT.Header, name+"."+id.Account)
+				}
+				return h, err
+			}, err
 		},
 		page: func(allowed func(*http.Request, string) bool) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -158,7 +168,7 @@ func newFixture(t testing.TB, text string) *fixture {
 		},
 	}
 	for name, s := range c.Services {
-		if s.Upstream != nil && s.Upstream.URL.URL != nil {
+		if s.Upstream != nil && len(s.Upstream.Servers()) > 0 {
 			p.backends[name] = f.backend
 		}
 		if s.WSDL != "" {

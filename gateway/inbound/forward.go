@@ -2,18 +2,20 @@ package inbound
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/trail"
 )
 
@@ -176,7 +178,7 @@ func (h *Handler) serveForwardAuth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, n := h.table.find(o.host, path)
-	if s == nil || s.forward == nil {
+	if s == nil || s.describe == nil {
 		trail.From(r.Context()).Service = "gateway"
 		forbid(errNotForward, "host "+clip(o.host)+", path "+clip(path))
 		return
@@ -210,28 +212,31 @@ func (h *Handler) askedRequest(r *http.Request, o *original, path string) *http.
 	return &q
 }
 
-// identityHeaders are what a proxy is told of the caller.
-type identityHeaders struct {
-	user      string
-	tokenName string
-	token     func(ctx context.Context, id *authn.Identity, service string) (string, error)
-}
-
+// defaultUserHeader is the header with the caller's name where none is configured.
 const defaultUserHeader = "X-Remote-User"
 
-func newIdentityHeaders(c *config.Service, token func(context.Context, *authn.Identity, string) (string, error)) *identityHeaders {
-	i := &identityHeaders{user: defaultUserHeader}
-	if c.Upstream == nil || c.Upstream.Identity == nil {
-		return i
+// identityOf returns what a proxy is told of callers, with the name in any case.
+func identityOf(c *config.Service) *config.Identity {
+	id := config.Identity{}
+	if c.Upstream != nil && c.Upstream.Identity != nil {
+		id = *c.Upstream.Identity
 	}
-	id := c.Upstream.Identity
-	if id.Header != "" {
-		i.user = id.Header
+	if id.Header == "" {
+		id.Header = defaultUserHeader
 	}
-	if id.JWT != nil && token != nil {
-		i.tokenName, i.token = id.JWT.Header, token
+	return &id
+}
+
+// oneLeg returns the logins that are complete in one request: not NTLM, which is
+// then not taken inside Negotiate either. Nothing stays with the connection: what
+// would be taken over from there is a login of another proxy's client.
+func oneLeg(spec login.Spec) (login.Spec, error) {
+	spec.AllowForwarded = false
+	spec.Logins = slices.DeleteFunc(slices.Clone(spec.Logins), func(l config.Login) bool { return l.Method == config.NTLM })
+	if len(spec.Logins) == 0 {
+		return spec, errors.New("forward_auth: NTLM needs several requests on a connection of its own: want another login, such as negotiate, with Kerberos, or basic")
 	}
-	return i
+	return spec, nil
 }
 
 // manyLegs reports whether a login needs more than one request: NTLM, alone or
@@ -249,33 +254,17 @@ func manyLegs(scheme, token string) bool {
 
 // allow tells the proxy that the request is allowed, and who the caller is.
 func (h *Handler) allow(w http.ResponseWriter, r *http.Request, c *call) {
-	i, id := c.service.forward, c.req.Identity
 	hd := w.Header()
 	hd.Set("Cache-Control", "no-store")
-	if id != nil {
-		hd.Set(i.user, headerText(id.String()))
-		if i.token != nil {
-			token, err := i.token(r.Context(), id, c.service.name)
-			if err != nil {
-				h.refuse(w, r, c, refusal{status: http.StatusServiceUnavailable, code: unavailable, cause: err})
-				return
-			}
-			hd.Set(i.tokenName, token)
+	if id := c.req.Identity; id != nil {
+		headers, err := c.service.describe(r.Context(), id)
+		if err != nil {
+			h.refuse(w, r, c, refusal{status: http.StatusServiceUnavailable, code: backend.ReasonIdentity, cause: err})
+			return
+		}
+		for name, values := range headers {
+			hd[name] = values
 		}
 	}
 	w.WriteHeader(http.StatusOK)
-}
-
-// headerText is a text as the value of a header: what is not printable ASCII is
-// percent-encoded as UTF-8, and so is the percent sign.
-func headerText(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c > 0x7e || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/gateway/config"
 )
 
 const forwardText = `
@@ -16,7 +17,8 @@ forward_auth: {proxies: [192.0.2.1]}
 services:
   web:
     match: {host: web.corp.test}
-    login: [corp/ntlm]
+    allow_forwarded: true
+    login: [corp/ntlm, corp/basic]
     forward_auth: true
     allow:
       - {path: /pay/, roles: [payroll]}
@@ -29,7 +31,7 @@ services:
     upstream: {identity: {header: X-User, jwt: {header: X-Token, key: {file: id.key}}}}
   token:
     match: {host: token.corp.test}
-    login: [corp/ntlm]
+    login: [corp/ntlm, corp/basic]
     forward_auth: true
     upstream: {identity: {header: X-User, jwt: {header: X-Token, key: {file: id.key}}}}
   own:
@@ -66,10 +68,10 @@ func TestForwardAuth(t *testing.T) {
 		{"traefik", traefikAsks("bob", "GET", "web.corp.test", "/x?y=1"), 200, "X-Remote-User", `CORP\bob`},
 		{"caddy, with a port", traefikAsks("bob", "HEAD", "web.corp.test:8443", "/"), 200, "X-Remote-User", `CORP\bob`},
 		{"names and token", nginxAsks("alice", "GET", "https://token.corp.test/"), 200, "X-Token", "token.alice"},
-		{"a name that is no header", nginxAsks("z\u00fc%", "GET", "https://token.corp.test/"), 200, "X-User", `CORP\z%C3%BC%25`},
+		{"a name that is no header", nginxAsks("z\u00fc%", "GET", "https://token.corp.test/"), 200, "X-User", `UTF-8''CORP%5Cz%C3%BC%25`},
 		{"anonymous", nginxAsks("", "GET", "https://open.corp.test/"), 200, "X-User", ""},
-		{"no credentials", nginxAsks("", "GET", "https://web.corp.test/x"), 401, "Www-Authenticate", "Test corp/ntlm"},
-		{"wrong credentials", traefikAsks("mallory", "GET", "web.corp.test", "/x"), 401, "Www-Authenticate", "Test corp/ntlm"},
+		{"no credentials", nginxAsks("", "GET", "https://web.corp.test/x"), 401, "Www-Authenticate", "Test corp/basic"},
+		{"wrong credentials", traefikAsks("mallory", "GET", "web.corp.test", "/x"), 401, "Www-Authenticate", "Test corp/basic"},
 		{"rule", nginxAsks("bob", "GET", "https://web.corp.test/pay/x"), 403, "", ""},
 		{"rule for others", nginxAsks("alice", "GET", "https://web.corp.test/pay/x"), 200, "", ""},
 		{"method", nginxAsks("bob", "POST", "https://web.corp.test/x"), 403, "", ""},
@@ -148,6 +150,13 @@ func TestAttackForwardAuthNTLM(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, forwardText)
 	message := base64.StdEncoding.EncodeToString([]byte("\x60\x40NTLMSSP\x00\x01\x00\x00\x00"))
+	for _, s := range f.logins.specs {
+		for _, l := range s.Logins {
+			if l.Method == config.NTLM || s.AllowForwarded {
+				t.Errorf("%v, %v, want no NTLM", s.Logins, s.AllowForwarded)
+			}
+		}
+	}
 	for _, authorization := range []string{"NTLM " + message, "Negotiate " + message, "negotiate " + message} {
 		f.log.Reset()
 		r := nginxAsks("", "GET", "https://web.corp.test/x")

@@ -19,8 +19,9 @@
 // where it turns out to hold a second operation it is cut off there, so that the
 // server behind never gets all of it. Where rules name operations, what cannot be
 // looked at is refused: compressed messages, unknown encodings, multipart
-// messages in which it is not plain which part is the envelope. What is no XML
-// has no operation, so that only rules for paths let it in.
+// messages in which it is not plain which part is the envelope. What is no XML,
+// and XML without an envelope, has no operation, so that only rules for paths let
+// it in; the latter must be allowed as the operation of its root's name, too.
 //
 // The operation is looked for behind the login, so that nobody sends us messages
 // who has not logged in. In a service in which an operation has a login of its
@@ -40,6 +41,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"sync/atomic"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -55,7 +57,7 @@ import (
 type Parts struct {
 	Logins     *login.Set
 	Backends   map[string]*backend.Proxy
-	Publishers map[string]*publish.Publisher // of services with a WSDL
+	Publishers map[string]*publish.Publisher // those of publish.All
 	Issuer     *identity.Issuer              // nil: none
 	Logger     *slog.Logger
 
@@ -81,7 +83,7 @@ type parts struct {
 	publishers map[string]publisher
 	page       func(allowed func(r *http.Request, service string) bool) http.Handler
 	keys       http.Handler // may be nil
-	token      func(ctx context.Context, id *authn.Identity, service string) (string, error)
+	describe   func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error)
 	logger     *slog.Logger
 	observe    func(ctx context.Context, r *authz.Request, err error)
 }
@@ -108,9 +110,12 @@ type service struct {
 	messages  *messages // nil: it is not SOAP
 	backend   http.Handler
 	publisher publisher // nil: none
-	publish   publishMode
+	publish   config.Publishing
 	builtIn   map[string]http.Handler
-	forward   *identityHeaders // nil: no other proxy passes requests on
+
+	// describe makes the headers about a caller for another proxy that passes
+	// requests on; nil: none does.
+	describe func(ctx context.Context, id *authn.Identity) (http.Header, error)
 }
 
 // chain is how callers log in to some elements, with what comes behind it.
@@ -129,13 +134,18 @@ func New(c *config.Config, p Parts) (*Handler, error) {
 		q.backends[name] = b
 	}
 	for name, b := range p.Publishers {
-		q.publishers[name] = b
+		if s := c.Services[name]; s != nil && s.WSDL != "" { // others are for the page only
+			q.publishers[name] = b
+		}
 	}
 	q.page = func(allowed func(*http.Request, string) bool) http.Handler {
 		return publish.Page(p.Publishers, allowed)
 	}
 	if p.Issuer != nil {
-		q.keys, q.token = p.Issuer.Keys(), p.Issuer.Token
+		q.keys = p.Issuer.Keys()
+	}
+	q.describe = func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
+		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: RolesOf(roles, p.Logger)})
 	}
 	return newHandler(c, q)
 }
@@ -170,11 +180,8 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 
 func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
 	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
-	s.publish = publishModeOf(c)
-	if c.ForwardAuth {
-		s.forward = newIdentityHeaders(c, p.token)
-	}
-	chains := newChains(h, s, p, c.Custom)
+	s.publish = c.Publish
+	chains := &chains{h: h, s: s, p: p, custom: c.Custom, asked: c.ForwardAuth}
 	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
 	if err == nil {
 		err = chains.err
@@ -183,6 +190,11 @@ func (h *Handler) newService(name string, c *config.Service, p parts) (*service,
 		return nil, err
 	}
 	s.policy = policy
+	if c.ForwardAuth {
+		if s.describe, err = p.describe(name, identityOf(c), policy.Roles()); err != nil {
+			return nil, fmt.Errorf("inbound: service %s: %w", name, err)
+		}
+	}
 	var described []publish.Operation
 	if s.publisher != nil {
 		described = s.publisher.Operations()
@@ -198,6 +210,7 @@ type chains struct {
 	s      *service
 	p      parts
 	custom *config.CallOut
+	asked  bool // by another proxy, whose connection it is
 	made   []made
 	err    error
 }
@@ -207,13 +220,9 @@ type made struct {
 	*chain
 }
 
-func newChains(h *Handler, s *service, p parts, custom *config.CallOut) *chains {
-	return &chains{h: h, s: s, p: p, custom: custom}
-}
-
 // of returns the chain for logins, nil if there are none.
 func (x *chains) of(l logins) *chain {
-	if len(l.login) == 0 || x.err != nil {
+	if len(l.Login) == 0 || x.err != nil {
 		return nil
 	}
 	for _, m := range x.made {
@@ -224,9 +233,14 @@ func (x *chains) of(l logins) *chain {
 	next := http.HandlerFunc(x.h.admitted)
 	c := &chain{Handler: next}
 	if !l.anonymous() {
-		spec := login.Spec{
-			Logins: l.login, Binding: l.binding, NotNegotiate: l.notNegotiate, Custom: x.custom,
-			AllowAnonymous: allowAnonymous, Deny: x.h.deny,
+		set := config.Settings(l)
+		spec := login.SpecOf(&set, x.custom)
+		spec.AllowAnonymous, spec.Deny = allowAnonymous, Deny
+		if x.asked {
+			if spec, x.err = oneLeg(spec); x.err != nil {
+				x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, x.err)
+				return nil
+			}
 		}
 		handler, err := x.p.logins.Handler(spec, next)
 		if err != nil {
@@ -254,6 +268,7 @@ type call struct {
 	looked bool
 	next   http.Handler // what answers behind the login: nil is the backend, with the rules
 	asked  *asked       // set if another proxy asks
+	cut    atomic.Pointer[messageError]
 }
 
 type callKey struct{}
@@ -325,8 +340,10 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
 		h.refuse(w, r, c, f)
 		return
 	}
-	if c.next == nil && c.asked == nil && s.publisher != nil && s.publish != publishOff && isGet(r) && s.publisher.Takes(r) {
-		if s.publish == publishOpen {
+	// Where nobody gets the description, the publisher says so: that of the server
+	// behind has the server's address in it.
+	if c.next == nil && c.asked == nil && s.publisher != nil && isGet(r) && s.publisher.Takes(r) {
+		if s.publish == config.PublishOpen {
 			s.publisher.ServeHTTP(w, r)
 			return
 		}
@@ -356,7 +373,7 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return true
 	}
 	c.looked = true
-	f, err := c.service.messages.look(r, func(err error) { h.cutOff(r, c, err) })
+	f, err := c.service.messages.look(r, func(err error) { h.cutOff(c, err) })
 	c.found, c.req.Operation = f, f.operation
 	trail.From(c.Context).Operation = f.operation
 	if err != nil {
@@ -367,9 +384,12 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 	return true
 }
 
-// cutOff tells of a message whose rest is not passed on.
-func (h *Handler) cutOff(r *http.Request, c *call, err error) {
-	h.observe(c, c, &messageError{cause: err})
+// cutOff tells of a message whose rest is not passed on. It runs where the body is
+// read, which may be another goroutine than the handler's.
+func (h *Handler) cutOff(c *call, err error) {
+	bad := &messageError{cause: err}
+	c.cut.Store(bad)
+	h.observe(c, c, bad)
 	h.logger.LogAttrs(c, slog.LevelWarn, "message cut off",
 		slog.String("ref", authn.Ref(c)), slog.String("reason", badMessage), slog.String("peer", c.req.Client.String()),
 		slog.String("service", c.service.name), slog.String("op", clip(c.found.operation)), slog.Any("user", c.req.Identity),
@@ -396,7 +416,13 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := s.policy.Decide(r.Context(), &c.req); err != nil {
+	err := s.policy.Decide(r.Context(), &c.req)
+	if bare := c.found.bare; err == nil && bare != "" {
+		q := c.req // a rule for paths lets it in, but not as something else
+		q.Operation = bare
+		err = s.policy.Decide(r.Context(), &q)
+	}
+	if err != nil {
 		h.observe(r.Context(), c, err)
 		h.refuse(w, r, c, refusalOf(err))
 		return
@@ -404,6 +430,13 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 	if c.asked != nil {
 		h.allow(w, r, c)
 		return
+	}
+	if s.messages != nil {
+		defer func() { // whatever the backend makes of it
+			if bad := c.cut.Load(); bad != nil {
+				tr.Refuse(badMessage, bad.Error())
+			}
+		}()
 	}
 	s.backend.ServeHTTP(w, r)
 }

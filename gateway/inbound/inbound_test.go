@@ -8,6 +8,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/config"
 )
 
 // services is a configuration with some of everything.
@@ -161,6 +162,66 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+func TestSOAPKeys(t *testing.T) {
+	t.Parallel()
+	with := func(keys string) *fixture {
+		return newFixture(t, strings.Replace(payroll, "    login:", "    soap: {"+keys+"}\n    login:", 1))
+	}
+	long := "<!--" + strings.Repeat("x", 3000) + "-->"
+	far := strings.Repeat("<a>0123456789</a>", 10_000)
+	for _, tt := range []struct {
+		name, keys, action, body string
+		status                   int
+	}{
+		{"head", "max_head: 1", "", long + envelope(getOK), 400},
+		{"larger head", "max_head: 4", "", long + envelope(getOK), 200},
+		{"any action", "allow_any_action: true", "urn:x", envelope(getOK), 200},
+		{"any action, still by body", "allow_any_action: true", "urn:hr/Get", envelope("<h:Pay/>"), 403},
+		{"multiref", "allow_multiref: true", "", envelope(getOK + "<m id='1'/><m b='2' id = \"2\"><n/></m>"), 200},
+		{"multiref of SOAP 1.2", "allow_multiref: true", "", envelope(getOK + "<m xmlns:e='urn:e' e:id='1'/>"), 200},
+		{"multiref without an id", "allow_multiref: true", "", envelope(getOK + "<m id='1'/><m ids='2'/>"), 400},
+		{"multiref, namespace called id", "allow_multiref: true", "", envelope(getOK + "<m xmlns:id='urn:x'/>"), 400},
+		{"multiref, id in a value", "allow_multiref: true", "", envelope(getOK + "<m a=' id='/>"), 400},
+		{"multiref, second body", "allow_multiref: true", "", strings.Replace(envelope(getOK), "</s:Body>", "</s:Body><s:Body id='1'/>", 1), 400},
+		{"multiref far away", "allow_multiref: true", "", envelope(getOK + "<m id='1'>" + far + "</m>"), 200},
+	} {
+		f := with(tt.keys)
+		r := request("POST", "http://gw/hr/x", "bob", tt.body, "Content-Type", xmlType)
+		if tt.action != "" {
+			r.Header.Set("SOAPAction", tt.action)
+		}
+		if w := f.do(r); w.Code != tt.status {
+			t.Errorf("%s: got %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
+		} else if w.Code == 200 && f.backend.last(t).err != nil {
+			t.Errorf("%s: %v", tt.name, f.backend.last(t).err)
+		}
+	}
+}
+
+// Each setting of a login is inherited by itself.
+func TestInheritedLogins(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+defaults: {login: [corp/ntlm], session: true, channel_binding: required, allow_forwarded: true}
+services:
+  api:
+    match: {path: /api/}
+    not_negotiate: {user_agents: ["*Trident*"]}
+    elements: [{path: /api/x/, session: false, channel_binding: "off"}]
+    upstream: {url: "http://127.0.0.1:1"}
+`)
+	if n := len(f.logins.specs); n != 3 { // with the gateway's own
+		t.Fatalf("got %d specs", n)
+	}
+	s, e := f.logins.specs[0], f.logins.specs[1]
+	if !s.Session || s.Binding != "required" || !s.AllowForwarded || s.NotNegotiate == nil || s.Logins[0].String() != "corp/ntlm" {
+		t.Errorf("the service has %+v", s)
+	}
+	if e.Session || e.Binding != "off" || !e.AllowForwarded || e.NotNegotiate == nil || e.Logins[0].String() != "corp/ntlm" {
+		t.Errorf("the element has %+v", e)
+	}
+}
+
 func TestBuiltIn(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, services)
@@ -193,13 +254,97 @@ func TestBuiltIn(t *testing.T) {
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, `
+publish: {page: true}
+defaults: {login: [corp/ntlm]}
 services:
-  hr: {match: {path: /hr/}, login: [corp/ntlm], wsdl: hr.wsdl, upstream: {url: "http://127.0.0.1:1"}}
+  hr: {match: {path: /hr/}, wsdl: hr.wsdl, upstream: {url: "http://127.0.0.1:1"}}
+  open: {match: {path: /open/}, wsdl: hr.wsdl, publish: open, upstream: {url: "http://127.0.0.1:1"}}
+  off: {match: {path: /off/}, wsdl: hr.wsdl, publish: "off", upstream: {url: "http://127.0.0.1:1"}}
+  far: {match: {path: /far/}, wsdl: hr.wsdl, networks: [10.0.0.0/8], publish: open, upstream: {url: "http://127.0.0.1:1"}}
 `)
-	check(t, f.do(request("GET", "http://gw/hr/?wsdl", "", "")), 401)
-	check(t, f.do(request("GET", "http://gw/hr/?wsdl", "bob", "")), 200, "the wsdl")
-	check(t, f.do(request("GET", "http://gw/hr/", "bob", "")), 200, "from the backend")
-	check(t, f.do(request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml")), 200, "from the backend")
+	for _, tt := range []struct {
+		name   string
+		r      *http.Request
+		status int
+		want   string
+	}{
+		{"without login", request("GET", "http://gw/hr/?wsdl", "", ""), 401, ""},
+		{"with login", request("GET", "http://gw/hr/?wsdl", "bob", ""), 200, "the wsdl"},
+		{"not asked for", request("GET", "http://gw/hr/", "bob", ""), 200, "from the backend"},
+		{"a message", request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml"), 200, "from the backend"},
+		{"open", request("GET", "http://gw/open/?wsdl", "", ""), 200, "the wsdl"},
+		{"open, another network", request("GET", "http://gw/far/?wsdl", "", ""), 403, ""},
+		{"off", request("GET", "http://gw/off/?wsdl", "bob", ""), 200, "from the backend"},
+		{"page without login", request("GET", "http://gw/.soapward/", "", ""), 401, ""},
+		{"page", request("GET", "http://gw/.soapward/", "bob", ""), 200, "hr\nopen\n"},
+	} {
+		w := f.do(tt.r)
+		check(t, w, tt.status, tt.want)
+		if strings.Contains(w.Body.String(), "off\n") || strings.Contains(w.Body.String(), "far\n") {
+			t.Errorf("%s: got %q", tt.name, w.Body)
+		}
+	}
+	none := newFixture(t, "services: {hr: {match: {path: /hr/}, login: [none], upstream: {url: 'http://127.0.0.1:1'}}}")
+	check(t, none.do(request("GET", "http://gw/.soapward/", "", "")), 404)
+	check(t, none.do(request("GET", "http://gw/.soapward/whoami", "", "")), 404)
+}
+
+func TestSameMatch(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("gw.yaml", []byte(`
+listen: [{addr: ':8080'}]
+services:
+  a: {match: {host: A.corp.test, path: /x}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+  b: {match: {host: a.corp.test, path: /x/}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newHandler(c, parts{logins: &fakeLogins{}}); err == nil || !strings.Contains(err.Error(), "services a and b match the same requests") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPublishing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+services:
+  open: {match: {path: /open/}, login: [corp/ntlm], wsdl: hr.wsdl, publish: open, networks: [127.0.0.0/8, 192.0.2.0/24], upstream: {url: "http://127.0.0.1:1"}}
+  far: {match: {path: /far/}, login: [corp/ntlm], wsdl: hr.wsdl, publish: open, networks: [10.0.0.0/8], upstream: {url: "http://127.0.0.1:1"}}
+  off: {match: {path: /off/}, login: [corp/ntlm], wsdl: hr.wsdl, publish: off, upstream: {url: "http://127.0.0.1:1"}}
+  rest: {match: {path: /rest/}, login: [corp/ntlm], upstream: {url: "http://127.0.0.1:1"}}
+`)
+	check(t, f.do(request("GET", "http://gw/open/?wsdl", "", "")), 200, "the wsdl")
+	check(t, f.do(request("GET", "http://gw/open/", "", "")), 401)
+	check(t, f.do(request("GET", "http://gw/far/?wsdl", "bob", "")), 403) // open is not for other networks
+	check(t, f.do(request("GET", "http://gw/off/?wsdl", "", "")), 401)
+	check(t, f.do(request("GET", "http://gw/off/?wsdl", "bob", "")), 200, "the wsdl") // which says there that it is none
+	check(t, f.do(request("GET", "http://gw/rest/?wsdl", "bob", "")), 200, "from the backend")
+}
+
+// The page shows a caller the services where a rule lets him do something.
+func TestPageShows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+publish: {page: true}
+roles: {payroll: {users: ['CORP\alice']}}
+defaults: {login: [corp/ntlm]}
+services:
+  all: {match: {path: /all/}, upstream: {url: "http://127.0.0.1:1"}}
+  any: {match: {path: /any/}, allow: [{path: /any/, roles: [any]}], upstream: {url: "http://127.0.0.1:1"}}
+  far: {match: {path: /far/}, networks: [10.0.0.0/8], upstream: {url: "http://127.0.0.1:1"}}
+  none: {match: {path: /none/}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+  off: {match: {path: /off/}, wsdl: hr.wsdl, publish: off, upstream: {url: "http://127.0.0.1:1"}}
+  part: {match: {path: /part/}, allow: [{path: /part/, roles: [payroll]}], elements: [{path: /part/x/, allow: [{path: /part/x/, roles: [any]}]}], upstream: {url: "http://127.0.0.1:1"}}
+  pay: {match: {path: /pay/}, allow: [{path: /pay/, roles: [payroll]}], upstream: {url: "http://127.0.0.1:1"}}
+`)
+	check(t, f.do(request("GET", "http://gw/.soapward/", "", "")), 401)
+	for user, want := range map[string]string{"bob": "all any none part", "alice": "all any none part pay"} {
+		w := f.do(request("GET", "http://gw/.soapward/", user, ""))
+		if got := strings.Join(strings.Fields(w.Body.String()), " "); w.Code != 200 || got != want {
+			t.Errorf("%s: status %d, %q, want %q", user, w.Code, got, want)
+		}
+	}
 }
 
 func TestExplain(t *testing.T) {

@@ -19,6 +19,8 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/kerberos"
+	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/internal/mittest"
@@ -51,27 +53,7 @@ http {
 	upstream gateway { server GATEWAY; keepalive 1; }
 	server {
 		listen 127.0.0.1:PORT;
-		location / {
-			auth_request /auth;
-			auth_request_set $remote_name $upstream_http_x_remote_user;
-			proxy_set_header X-Remote-User $remote_name;
-			proxy_set_header Authorization "";
-			proxy_pass http://BACKEND;
-		}
-		location = /auth {
-			internal;
-			proxy_pass http://gateway/.soapward/auth;
-			proxy_http_version 1.1;
-			proxy_set_header Connection "";
-			proxy_pass_request_body off;
-			proxy_set_header Content-Length "";
-			proxy_set_header X-Original-URL $scheme://$http_host$request_uri;
-			proxy_set_header X-Original-Method $request_method;
-			proxy_set_header X-Original-URI "";
-			proxy_set_header X-Forwarded-Uri "";
-			proxy_set_header X-Forwarded-Method "";
-			proxy_set_header X-Forwarded-For $remote_addr;
-		}
+		include DIR/locations.conf;
 	}
 }
 `
@@ -107,7 +89,9 @@ services:
 		t.Fatal(err)
 	}
 	logins := &kerberosLogins{Authenticator: &iwa.Authenticator{Kerberos: &kerberos.Mechanism{Keytab: keys, AllowNoPAC: []string{"A.TEST"}}}}
-	h, err := newHandler(c, parts{logins: logins, logger: slog.New(slog.NewTextHandler(t.Output(), nil)), keys: http.NotFoundHandler()})
+	h, err := newHandler(c, parts{logins: logins, logger: slog.New(slog.NewTextHandler(t.Output(), nil)), keys: http.NotFoundHandler(), describe: func(name string, c *config.Identity, _ *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
+		return backend.Describe(c, backend.Options{Service: name})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +99,12 @@ services:
 	gateway.Config = iwa.Server(h)
 	gateway.Start()
 	t.Cleanup(gateway.Close)
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s %s", strings.Join(r.Header["X-Remote-User"], ","), r.Method, r.URL.Path, b)
 	}))
-	t.Cleanup(backend.Close)
-	port := startNGINX(t, nginx, gateway.Listener.Addr().String(), backend.Listener.Addr().String())
+	t.Cleanup(app.Close)
+	port := startNGINX(t, nginx, gateway.Listener.Addr().String(), app.Listener.Addr().String())
 
 	call := func(t *testing.T, cache, path string, args ...string) (body, status string) {
 		t.Helper()
@@ -174,7 +158,16 @@ func startNGINX(t *testing.T, nginx, gateway, backend string) (port string) {
 	if os.Getuid() == 0 {
 		user = "user root;\n"
 	}
-	conf := strings.NewReplacer("DIR", dir, "PORT", port, "GATEWAY", gateway, "BACKEND", backend, "USER", user).Replace(nginxConf)
+	locations, err := os.ReadFile("testdata/nginx.conf") // as documented
+	if err != nil {
+		t.Fatal(err)
+	}
+	locations = []byte(strings.NewReplacer("127.0.0.1:8080", "gateway", "127.0.0.1:9000", backend,
+		"internal;", "internal;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";").Replace(string(locations)))
+	if err := os.WriteFile(filepath.Join(dir, "locations.conf"), locations, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conf := strings.NewReplacer("DIR", dir, "PORT", port, "GATEWAY", gateway, "USER", user).Replace(nginxConf)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)

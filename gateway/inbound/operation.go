@@ -21,6 +21,7 @@ var (
 	errEmptyBody   = errors.New("the envelope's body is empty, and no operation takes that")
 	errNoMessage   = errors.New("a SOAPAction without a message")
 	errEncoding    = errors.New("content encoding not supported: send the message as it is")
+	errBinary      = errors.New("messages must be written as XML")
 	errContentType = errors.New("more than one Content-Type, or one that cannot be read")
 	errTwoActions  = errors.New("the request names two different actions")
 	errAction      = errors.New("the action does not belong to the operation in the body")
@@ -66,6 +67,10 @@ func newMessages(c config.SOAP, rules, early bool, described []publish.Operation
 type found struct {
 	version   soap.Version // zero: it is none
 	operation string       // in Clark notation
+
+	// bare is the operation that XML without an envelope would be if its root were
+	// the first element of a body, as some servers take it (Axis2, WCF).
+	bare string
 }
 
 // hasBody reports whether a request has one, as far as its head says.
@@ -92,6 +97,9 @@ func (m *messages) look(r *http.Request, fail func(error)) (f found, err error) 
 	if m.rules && (len(types) > 1 || contentType != "" && l.content.Type == "") {
 		return f, &messageError{cause: errContentType}
 	}
+	if m.rules && isBinary(l.content.Type) {
+		return f, &messageError{status: http.StatusUnsupportedMediaType, cause: errBinary}
+	}
 	if strings.HasPrefix(l.content.Type, "multipart/") {
 		// Also where it is another kind: gSOAP finds an envelope in form-data.
 		rel, err := parseRelated(contentType)
@@ -103,8 +111,14 @@ func (m *messages) look(r *http.Request, fail func(error)) (f found, err error) 
 	g := &guarded{ReadCloser: r.Body, fail: fail}
 	s, err := l.find(r)
 	g.head, g.done, g.err = l.raw, l.complete, l.head.err
+	if r.ContentLength > 0 {
+		g.left = r.ContentLength - int64(len(l.raw))
+	}
 	r.Body = g
 	if err != nil || !l.envelope {
+		if f.bare = clark(s.body); len(m.byBody[f.bare]) == 1 && f.bare != "" {
+			f.bare = m.byBody[f.bare][0].Name
+		}
 		return f, err
 	}
 	if m.rules {
@@ -120,6 +134,20 @@ func (m *messages) look(r *http.Request, fail func(error)) (f found, err error) 
 	f.version = s.version
 	f.operation, err = m.operation(s, l.actions(r, contentType, s))
 	return f, err
+}
+
+// isBinary reports whether a type is that of messages which are not written as
+// XML: DIME, which gSOAP takes, Fast Infoset, EXI, and those of WCF.
+func isBinary(mediaType string) bool {
+	if strings.Contains(mediaType, "soap") {
+		return mediaType != "application/soap+xml"
+	}
+	for _, s := range []string{"dime", "fastinfoset", "exi", "msbin"} {
+		if strings.HasSuffix(mediaType, "/"+s) || strings.HasSuffix(mediaType, "+"+s) || strings.Contains(mediaType, s+"1") {
+			return true
+		}
+	}
+	return false
 }
 
 // look is one look at a message.

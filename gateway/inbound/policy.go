@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/gateway/config"
 )
@@ -36,20 +38,42 @@ type level struct {
 	open  bool         // the rules are those of login: [none]
 }
 
-// logins are the settings that say how callers log in.
-type logins struct {
-	login        []config.Login
-	binding      config.Binding
-	notNegotiate *config.Clients
+// logins are the settings that say how callers log in, and no others.
+type logins config.Settings
+
+// inherit takes what own sets. It reports whether that was anything.
+func (l *logins) inherit(own *config.Settings) (changed bool) {
+	if len(own.Login) > 0 {
+		l.Login, changed = own.Login, true
+	}
+	if own.ChannelBinding != "" {
+		l.ChannelBinding, changed = own.ChannelBinding, true
+	}
+	if own.NotNegotiate != nil {
+		l.NotNegotiate, changed = own.NotNegotiate, true
+	}
+	if own.Session != nil {
+		l.Session, changed = own.Session, true
+	}
+	if own.ChannelBindingHash != nil {
+		l.ChannelBindingHash, changed = own.ChannelBindingHash, true
+	}
+	if own.AllowForwarded != nil {
+		l.AllowForwarded, changed = own.AllowForwarded, true
+	}
+	return changed
 }
 
-func (l logins) anonymous() bool { return len(l.login) == 1 && l.login[0].Method == config.None }
+func (l *logins) anonymous() bool { return len(l.Login) == 1 && l.Login[0].Method == config.None }
 
 // Names of settings in a policy.
 const (
 	settingLogin        = "login"
 	settingBinding      = "channel_binding"
 	settingNotNegotiate = "not_negotiate"
+	settingSession      = "session"
+	settingHashes       = "channel_binding_hash"
+	settingForwarded    = "allow_forwarded"
 
 	// settingChain is the login chain, which decides but is not explained.
 	settingChain = "chain"
@@ -86,7 +110,7 @@ func newPolicy(c *config.Config, name string, s *config.Service, roles *authz.Ro
 			if el.Operation != "" {
 				child.Name = "operation " + el.Operation
 				b.rules = true
-				b.early = b.early || len(el.Login) > 0 || el.ChannelBinding != "" || el.NotNegotiate != nil
+				b.early = new(logins).inherit(&el.Settings) || b.early
 			}
 			l := inner
 			b.settle(child, &l, &el.Settings, &el.Login)
@@ -111,17 +135,24 @@ func (b *builder) settle(e *authz.Element, l *level, own *config.Settings, login
 		}
 		e.Settings[name] = authz.Setting{Value: value, Source: cmp.Or(b.c.Position(at), e.Source)}
 	}
+	l.inherit(own)
 	if len(own.Login) > 0 {
-		l.login = own.Login
 		set(settingLogin, own.Login, login)
 	}
 	if own.ChannelBinding != "" {
-		l.binding = own.ChannelBinding
 		set(settingBinding, own.ChannelBinding, &own.ChannelBinding)
 	}
 	if own.NotNegotiate != nil {
-		l.notNegotiate = own.NotNegotiate
 		set(settingNotNegotiate, clients(own.NotNegotiate), &own.NotNegotiate)
+	}
+	if own.Session != nil {
+		set(settingSession, *own.Session, &own.Session)
+	}
+	if own.ChannelBindingHash != nil {
+		set(settingHashes, len(own.ChannelBindingHash), &own.ChannelBindingHash)
+	}
+	if own.AllowForwarded != nil {
+		set(settingForwarded, *own.AllowForwarded, &own.AllowForwarded)
 	}
 	if own.Networks != nil {
 		e.Networks = prefixes(own.Networks)
@@ -197,3 +228,18 @@ func clients(c *config.Clients) string {
 
 // names returns the services in order.
 func names(services map[string]*config.Service) []string { return slices.Sorted(maps.Keys(services)) }
+
+// RolesOf returns what tells the roles of a caller, for backend.Options. Those that
+// nobody could find out are left out, and there is a warning.
+func RolesOf(roles *authz.Roles, logger *slog.Logger) func(ctx context.Context, id *authn.Identity) []string {
+	if logger == nil {
+		logger = slog.Default()
+	}
+	return func(ctx context.Context, id *authn.Identity) []string {
+		names, err := roles.Of(ctx, id)
+		if err != nil {
+			logger.LogAttrs(ctx, slog.LevelWarn, "roles not known", slog.String("ref", authn.Ref(ctx)), slog.Any("user", id), slog.String("cause", err.Error()))
+		}
+		return names
+	}
+}

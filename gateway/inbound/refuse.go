@@ -99,12 +99,14 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f refu
 	if text == "" {
 		text = words(f.status)
 	}
-	h.answer(w, r, c, f.status, text, ref)
+	answer(w, r, c, f.status, text, ref)
 }
 
-// deny is authn.Middleware.Deny: the login has logged the cause.
-func (h *Handler) deny(w http.ResponseWriter, r *http.Request, status int, ref string) {
-	h.answer(w, r, callOf(r.Context()), status, words(status), ref)
+// Deny writes status and body of a refusal in the language of the client: a SOAP
+// fault, problem details, a page or a line of text. It fits authn.Middleware and
+// backend.Options. It logs nothing.
+func Deny(w http.ResponseWriter, r *http.Request, status int, ref string) {
+	answer(w, r, callOf(r.Context()), status, words(status), ref)
 }
 
 // words are for callers.
@@ -123,7 +125,7 @@ func words(status int) string {
 }
 
 // answer writes a refusal in the language of the client.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *call, status int, text, ref string) {
+func answer(w http.ResponseWriter, r *http.Request, c *call, status int, text, ref string) {
 	hd := w.Header()
 	hd.Set("Cache-Control", "no-store")
 	hd.Set("X-Content-Type-Options", "nosniff")

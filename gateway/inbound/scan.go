@@ -46,6 +46,10 @@ type scanner struct {
 	token  [8]byte  // what follows "<!"
 	tokens int
 
+	// Where name and open begin: most messages need no more.
+	someName [48]byte
+	someOpen [16]uint64
+
 	more bool // the start tag is one that multiref must allow
 	attr []byte
 	id   bool
@@ -72,7 +76,8 @@ const (
 var seed = maphash.MakeSeed()
 
 func newScanner(first int, multiref bool) *scanner {
-	s := &scanner{first: first, multiref: multiref, seed: seed, open: make([]uint64, 0, 16)}
+	s := &scanner{first: first, multiref: multiref, seed: seed}
+	s.name, s.open = s.someName[:0], s.someOpen[:0]
 	if multiref {
 		s.attr = make([]byte, 0, 32)
 	}

@@ -32,6 +32,16 @@ type certificates struct {
 	byName map[string][]*tls.Certificate // in small letters, *.corp.test with its star
 }
 
+// Certificates reads those of a configuration, as Open does, without an address
+// being opened.
+func Certificates(t *config.TLS) ([]Certificate, error) {
+	c, err := loadCertificates(t)
+	if err != nil {
+		return nil, err
+	}
+	return c.all(), nil
+}
+
 func loadCertificates(t *config.TLS) (*certificates, error) {
 	if t == nil {
 		return nil, nil

@@ -1,10 +1,13 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -30,7 +33,30 @@ func (s *Set) Checks() []health.Check {
 	for _, name := range slices.Sorted(maps.Keys(s.realms)) {
 		all = append(all, s.realms[name].checks()...)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.config.Services)) {
+		switch c := s.config.Services[name].Custom; {
+		case c == nil:
+		case c.Call.URL != nil:
+			all = append(all, provider("service "+name+": call-out "+c.Call.Host, c.Call.URL, "look whether it runs, and at services."+name+".custom.call"))
+		case c.JWT != nil && c.JWT.JWKS.URL != nil:
+			all = append(all, provider("service "+name+": keys of "+c.JWT.JWKS.Host, c.JWT.JWKS.URL,
+				"look at services."+name+".custom.jwt.jwks; keys that were fetched before count for a day"))
+		}
+	}
 	return all
+}
+
+// provider looks whether somebody listens: a question about nobody could count as
+// a guess there.
+func provider(name string, u *url.URL, remedy string) health.Check {
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	return health.Check{Name: name, Kind: health.Provider, Remedy: remedy, Run: func(ctx context.Context) error {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+		if err != nil {
+			return fmt.Errorf("login: %w", err)
+		}
+		return c.Close()
+	}}
 }
 
 func (r *realm) checks() (all []health.Check) {

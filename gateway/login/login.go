@@ -24,8 +24,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/ntlm/winbind"
 	"github.com/soapward/soapward/authn/password/form"
 	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/authn/throttle"
@@ -40,6 +42,9 @@ type Options struct {
 	Store   *store.Store // nil: none is configured
 	Logger  *slog.Logger
 	Observe func(ctx context.Context, d *authn.Decision) // each login and refusal
+
+	testOnlyWinbind func() *winbind.Verifier // nil: that of the host
+	testOnlyNow     func() time.Time         // nil means time.Now; for the daily job
 }
 
 // A Set has the realms of a configuration. It is safe for concurrent use.
@@ -62,6 +67,7 @@ type memory struct {
 	sessions *session.Memory
 	failures *throttle.Memory
 	clients  *clients
+	blocks   *cachedBlocks // nil without a store
 }
 
 // New opens the realms. It asks nobody: a domain controller that is away is found
@@ -82,6 +88,9 @@ func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 		s.memory = previous.memory
 	} else {
 		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients)}
+		if o.Store != nil {
+			s.memory.blocks = &cachedBlocks{Store: o.Store}
+		}
 		previous = nil // all that is in it goes by another store
 	}
 	s.limit = s.limiter(throttle.Names{})
@@ -119,8 +128,18 @@ func (s *Set) takeOver(previous *Set) {
 			s.windows[key] = &window{Authenticator: w.Authenticator, realm: w.realm}
 		}
 	}
-	if previous.config.Sessions == s.config.Sessions {
-		maps.Copy(s.managers, previous.managers)
+	if previous.config.Sessions != s.config.Sessions {
+		return
+	}
+	for name, r := range s.realms {
+		if previous.realms[name] != r {
+			continue
+		}
+		for _, cookie := range []string{cookiePrefix + name, boundPrefix + name} {
+			if m := previous.managers[cookie]; m != nil {
+				s.managers[cookie] = m // with the evidence that it keeps
+			}
+		}
 	}
 }
 
@@ -158,6 +177,11 @@ func loginsOf(c *config.Config) (all []listed) {
 			if e := &sv.Elements[i]; len(e.Login) > 0 {
 				all = append(all, listed{fmt.Sprintf("%s.elements[%d].login", path, i), e.Login})
 			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
+		if u := c.Upstreams[name]; len(u.Login) > 0 {
+			all = append(all, listed{"upstreams." + name + ".login", u.Login})
 		}
 	}
 	if inherited {

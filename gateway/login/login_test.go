@@ -32,7 +32,7 @@ const marked = "Marked-pw-"
 
 // world is a KDC, a store with users, and what is logged.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	kdc   *kdc.KDC
 	store *store.Store
 	dir   string
@@ -79,7 +79,7 @@ func (d *decisions) reasons() (out []string) {
 	return out
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), log: new(logged), seen: new(decisions)}
 	var err error
@@ -244,7 +244,7 @@ func basicAs(user string) authclient.Credential {
 }
 
 // get makes a call and returns what came back, as "200 body".
-func get(t *testing.T, c *http.Client, url string) string {
+func get(t testing.TB, c *http.Client, url string) string {
 	t.Helper()
 	resp, err := c.Get(url)
 	if err != nil {
@@ -253,7 +253,7 @@ func get(t *testing.T, c *http.Client, url string) string {
 	return answer(t, resp)
 }
 
-func answer(t *testing.T, resp *http.Response) string {
+func answer(t testing.TB, resp *http.Response) string {
 	t.Helper()
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))

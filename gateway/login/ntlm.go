@@ -37,7 +37,9 @@ func (s *Set) openNTLM(r *realm) error {
 		names := v.Names()
 		r.netlogon, domain, r.names = v, v, func() (ntlm.Names, error) { return names, nil }
 	case n.Verifier == config.Winbind:
-		r.winbind = new(winbind.Verifier)
+		if r.winbind = new(winbind.Verifier); s.o.testOnlyWinbind != nil {
+			r.winbind = s.o.testOnlyWinbind()
+		}
 		domain, r.names = r.winbind, func() (ntlm.Names, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()

@@ -193,7 +193,7 @@ func (s *Set) limiter(names throttle.Names) *throttle.Limiter {
 		User: rules(s.config.Throttle.User), Address: rules(s.config.Throttle.Address), Logger: s.log,
 	}
 	if s.o.Store != nil {
-		l.Store = s.o.Store
+		l.Store = s.memory.blocks
 	}
 	return l
 }

@@ -51,7 +51,8 @@ func (s *Set) daily(ctx context.Context, r *realm) {
 		return
 	}
 	at := r.made.realm.AD.Sync.At
-	when := provision.Daily{Hour: at.Hour, Minute: at.Minute}
+	when := provision.Daily{Hour: at.Hour, Minute: at.Minute, Now: s.o.testOnlyNow}
+	job.Now = s.o.testOnlyNow
 	last, err := job.Finished(ctx)
 	if err != nil { // the job itself looks again whether it is due
 		log.LogAttrs(ctx, slog.LevelWarn, "it is not known when the daily job was done", slog.String("cause", err.Error()))

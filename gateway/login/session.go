@@ -48,7 +48,7 @@ func (s *Set) manager(r *realm, bound bool) *session.Manager {
 		TLSAtProxy: c.TLSAtProxy, AllowInsecureHTTP: c.AllowInsecureHTTP, AllowEvidence: c.AllowEvidence, Logger: s.log,
 	}
 	if s.o.Store != nil {
-		m.Store, m.Check = s.o.Store, session.CheckUser(&cachedUsers{users: r.users})
+		m.Store, m.Check = &cachedSessions{Store: s.o.Store}, session.CheckUser(&cachedUsers{users: r.users})
 	}
 	s.managers[name] = m
 	return m

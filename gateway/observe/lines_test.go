@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,17 +145,5 @@ func TestRotation(t *testing.T) {
 	}
 	if len(seen) != workers*each || ob.metrics.dropped.Load() != 0 {
 		t.Errorf("%d lines, %d dropped, want %d", len(seen), ob.metrics.dropped.Load(), workers*each)
-	}
-}
-
-// A named pipe that nobody reads would have the gateway wait for ever.
-func TestLinesPipe(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := syscall.Mkfifo(filepath.Join(dir, "a.log"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(parse(t, dir, `access_log: {file: a.log}`), Options{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("error %v", err)
 	}
 }

@@ -40,6 +40,7 @@ type metrics struct {
 
 	logins      *prometheus.CounterVec
 	handshakes  *prometheus.HistogramVec
+	rc4         prometheus.Counter
 	denials     *prometheus.CounterVec
 	delegations *prometheus.CounterVec
 	doubleHops  *prometheus.CounterVec
@@ -111,6 +112,7 @@ func newMetrics(o *Observer, pools func() []Pool) *metrics {
 
 	m.logins = counter("logins_total", "Logins and refusals: accepted, refused, blocked, unavailable.", "mechanism", "result", "reason")
 	m.handshakes = histogram("handshake_seconds", "Time to decide on a login, of the request that decided.", buckets, "mechanism")
+	m.rc4 = counter("rc4_logins_total", "Kerberos logins with a ticket or a session key of type rc4-hmac.").WithLabelValues()
 	m.denials = counter("denials_total", "Requests that the policy refused.", "service", "reason")
 	m.delegations = counter("delegations_total", "Decisions to pass a caller on: caller, service (as another), refused.", "upstream", "method", "result", "reason")
 	m.doubleHops = counter("double_hops_total", "Callers who could not be passed on because they logged in by NTLM.", "upstream")
@@ -297,7 +299,9 @@ func (n *now) Collect(c chan<- prometheus.Metric) {
 		return
 	}
 	for _, p := range n.pools() {
-		gauge(descPool, float64(p.Active), p.Name, string(p.Kind), "active")
+		if p.Active >= 0 {
+			gauge(descPool, float64(p.Active), p.Name, string(p.Kind), "active")
+		}
 		gauge(descPool, float64(p.Idle), p.Name, string(p.Kind), "idle")
 	}
 }

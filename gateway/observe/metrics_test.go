@@ -28,7 +28,7 @@ func busy(t *testing.T) (*Observer, *buffer) {
 	down := health.Check{Name: "realm corp: dc", Kind: health.DomainController, Run: func(context.Context) error { return errors.New("down") }}
 	ob, log, _ := observer(t, `access_log: {file: off}`, Options{
 		Checks: func() []health.Check { return []health.Check{up, down} },
-		Pools:  func() []Pool { return []Pool{{"hr", health.Backend, 2, 5}} },
+		Pools:  func() []Pool { return []Pool{{"hr", health.Backend, 2, 5}, {"sharepoint", health.Upstream, -1, 3}} },
 	})
 	ob.monitor.Look(t.Context())
 	ob.SetOperations(map[string][]string{"hr": {"{urn:hr}Pay"}})
@@ -45,8 +45,10 @@ func busy(t *testing.T) (*Observer, *buffer) {
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeAccepted, Identity: alice, Mechanism: "Kerberos", Duration: 3 * time.Millisecond})
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeRefused, Mechanism: "NTLM", Reason: authn.ReasonWrongPassword, Duration: 9 * time.Millisecond})
 	ob.Login(ctx, &authn.Decision{Outcome: authn.OutcomeBlocked, Mechanism: "Basic"})
+	ob.Login(t.Context(), &authn.Decision{Outcome: authn.OutcomeAccepted, Identity: &authn.Identity{Evidence: oldTicket{}}, Mechanism: "Kerberos"})
 	ob.Denied(ctx, &authz.Request{Operation: "{urn:hr}Pay", Identity: alice}, &authz.DeniedError{Caller: `CORP\alice`, Operation: "{urn:hr}Pay", Rule: "payroll"})
 	ob.Denied(ctx, &authz.Request{}, authz.ErrMethod)
+	ob.Denied(ctx, &authz.Request{}, messageError{errors.New("x")})
 	target := authclient.Target{SPN: "HTTP/sp.corp.test"}
 	ob.Delegation(ctx, delegation.Decision{Identity: alice, Target: target, Method: delegation.Constrained})
 	hop := &delegation.Error{Identity: alice, Target: target, Reason: delegation.ReasonDoubleHop, Err: delegation.ErrDoubleHop, Cause: "NTLM"}
@@ -68,13 +70,15 @@ func TestMetrics(t *testing.T) {
 		`soapward_operation_seconds_count{operation="{urn:hr}Pay",service="hr"} 1`,
 		`soapward_operation_seconds_count{operation="other",service="hr"} 1`,
 		`soapward_requests_in_flight{direction="inbound"} 0`,
-		`soapward_logins_total{mechanism="Kerberos",reason="",result="accepted"} 1`,
+		`soapward_logins_total{mechanism="Kerberos",reason="",result="accepted"} 2`,
+		`soapward_rc4_logins_total 1`,
 		`soapward_logins_total{mechanism="NTLM",reason="wrong-password",result="refused"} 1`,
 		`soapward_logins_total{mechanism="Basic",reason="",result="blocked"} 1`,
 		`soapward_handshake_seconds_bucket{mechanism="NTLM",le="0.005"} 0`,
 		`soapward_handshake_seconds_bucket{mechanism="NTLM",le="0.01"} 1`,
 		`soapward_denials_total{reason="denied",service="sharepoint"} 1`,
 		`soapward_denials_total{reason="method",service="sharepoint"} 1`,
+		`soapward_denials_total{reason="bad-message",service="sharepoint"} 1`,
 		`soapward_delegations_total{method="s4u2proxy",reason="",result="caller",upstream="sharepoint"} 1`,
 		`soapward_delegations_total{method="none",reason="double-hop",result="refused",upstream="sharepoint"} 1`,
 		`soapward_delegations_total{method="service-account",reason="no-evidence",result="service",upstream="sharepoint"} 1`,
@@ -83,6 +87,7 @@ func TestMetrics(t *testing.T) {
 		`soapward_dependency_up{kind="domain controller",name="realm corp: dc"} 0`,
 		`soapward_pool_connections{kind="backend",name="hr",state="idle"} 5`,
 		`soapward_pool_connections{kind="backend",name="hr",state="active"} 2`,
+		`soapward_pool_connections{kind="upstream",name="sharepoint",state="idle"} 3`,
 		`soapward_ready 1`,
 		`soapward_config_last_reload_successful 1`,
 		`soapward_access_log_dropped_total 0`,
@@ -95,6 +100,9 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics have no %s", want)
 		}
+	}
+	if strings.Contains(text, `name="sharepoint",state="active"`) {
+		t.Error("a number that nobody knows is in the metrics")
 	}
 	if strings.Contains(text, "alice") {
 		t.Error("a user is in the metrics")
@@ -114,15 +122,24 @@ func TestMetricsLint(t *testing.T) {
 	}
 }
 
-// Decisions are in the trail, and those that nobody else logs are in the log with
-// the reference.
+// oldTicket is evidence of a login with RC4.
+type oldTicket struct{}
+
+func (oldTicket) EvidenceKind() string { return "ticket" }
+func (oldTicket) RC4() bool            { return true }
+
+// messageError has a reason of its own.
+type messageError struct{ error }
+
+func (messageError) Reason() string { return "bad-message" }
+
+// Decisions are in the trail, and in the log with the reference where nobody else
+// logs them.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	_, log := busy(t)
 	for _, want := range []string{
-		`level=INFO msg="access denied" ref=0123456789 `, `operation={urn:hr}Pay`,
-		`level=WARN msg="double hop: caller not passed on" ref=0123456789 service=sharepoint`,
-		`level=DEBUG msg="caller passed on" ref=0123456789`,
+		`level=DEBUG msg="passed on" ref=0123456789 service=sharepoint user`, `upstream=HTTP/sp.corp.test method=s4u2proxy`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("log has no %s:\n%s", want, log)
@@ -145,6 +162,8 @@ func TestDecisions(t *testing.T) {
 		{"denied", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, new(authz.DeniedError)) }, `anonymous denied  false`},
 		{"path", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, new(authz.PathError)) }, `anonymous path  false`},
 		{"nobody could say", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, authn.ErrUnavailable) }, `anonymous undecided  false`},
+		{"message", func(ctx context.Context) { ob.Denied(ctx, &authz.Request{}, messageError{errors.New("x")}) }, `anonymous   false`},
+		{"for a reason that has no more", func(ctx context.Context) { ob.Delegation(ctx, delegation.Decision{}) }, `anonymous   false`},
 		{"passed on", func(ctx context.Context) {
 			ob.Delegation(ctx, delegation.Decision{Method: delegation.Forwarded})
 		}, `anonymous  forwarded-tgt false`},
@@ -213,7 +232,11 @@ func TestAttackMetricCardinality(t *testing.T) {
 			t.Errorf("%s keeps %d, want at most %d", name, n, maxChildren)
 		}
 	}
-	if text := scrape(t, ob); len(text) > 20<<20 || strings.Contains(text, strings.Repeat("x", 600)) {
+	text := scrape(t, ob)
+	if n := strings.Count(text, `",direction="inbound",service="hr"} `); n > 80 { // of 800 that came
+		t.Errorf("%d codes of a service", n)
+	}
+	if len(text) > 20<<20 || strings.Contains(text, strings.Repeat("x", 600)) {
 		t.Errorf("%d bytes of metrics", len(text))
 	}
 }

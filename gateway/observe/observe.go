@@ -49,7 +49,8 @@ type Pool struct {
 	Name string // as configured
 	Kind health.Kind
 
-	Active, Idle int // with a request on it, and without
+	Active int // with a request on them; below zero: not known
+	Idle   int // without
 }
 
 // An Observer sees each request and each decision. It is safe for concurrent use,
@@ -182,6 +183,10 @@ func (o *Observer) Reloaded(err error) {
 	o.logger.LogAttrs(context.Background(), slog.LevelInfo, "configuration reloaded")
 	o.monitor.Kick()
 }
+
+// Recheck looks at what the gateway depends on now, without waiting for the next
+// time: when the first configuration is in force.
+func (o *Observer) Recheck() { o.monitor.Kick() }
 
 // Drain makes /readyz answer 503, so that balancers send no more requests. It is
 // called some time before the listeners are closed.

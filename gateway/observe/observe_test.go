@@ -231,34 +231,3 @@ func TestReloaded(t *testing.T) {
 		}
 	}
 }
-
-func TestNewLogger(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		c    config.Log
-		want string
-	}{
-		{config.Log{}, "level=INFO msg=b\nlevel=WARN msg=c\nlevel=ERROR msg=d\n"},
-		{config.Log{Level: config.LevelDebug}, "level=DEBUG msg=a\nlevel=INFO msg=b\nlevel=WARN msg=c\nlevel=ERROR msg=d\n"},
-		{config.Log{Level: config.LevelWarn}, "level=WARN msg=c\nlevel=ERROR msg=d\n"},
-		{config.Log{Level: config.LevelError, Format: config.LogJSON}, `"level":"ERROR","msg":"d"}` + "\n"},
-	} {
-		var b bytes.Buffer
-		l := NewLogger(tt.c, &b)
-		l.Debug("a")
-		l.Info("b")
-		l.Warn("c")
-		l.Error("d")
-		var got string
-		for line := range strings.Lines(b.String()) {
-			_, rest, _ := strings.Cut(line, " ")
-			if tt.c.Format == config.LogJSON {
-				_, rest, _ = strings.Cut(line, ",")
-			}
-			got += rest
-		}
-		if got != tt.want {
-			t.Errorf("%+v: %q, want %q", tt.c, got, tt.want)
-		}
-	}
-}

@@ -120,11 +120,15 @@ func (o *Observer) pageData(now time.Time) *pageData {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
 		u := c.Upstreams[name]
+		server := place(u.URL.URL)
+		if server == "" {
+			server = string(u.Mode)
+		}
 		var as []string
 		for _, a := range u.ActAs {
 			as = append(as, string(a))
 		}
-		d.Upstreams = append(d.Upstreams, pageUpstream{name, string(u.Listen), place(u.URL.URL), strings.Join(as, ", ")})
+		d.Upstreams = append(d.Upstreams, pageUpstream{name, string(u.Listen), server, strings.Join(as, ", ")})
 	}
 	return d
 }
@@ -135,7 +139,7 @@ func place(u *url.URL) string {
 	case u == nil:
 		return ""
 	case u.Scheme == "unix":
-		return u.String()
+		return "unix:" + u.Path
 	}
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }

@@ -280,4 +280,22 @@ func TestAttackForcedTraces(t *testing.T) {
 	if got := traced(10); got != 10 {
 		t.Errorf("%d of 10 traced in the next second", got)
 	}
+
+	c := newCollector(t)
+	ob, _, _ := observer(t, fmt.Sprintf("access_log: {file: off}\ntracing: {otlp: %q, sample: 0}", c.URL), Options{})
+	forcedHere := 0
+	h := ob.Wrap(trail.Inbound, ":443", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if ctx, _ := authn.StartSpan(r.Context(), "x"); ctx != r.Context() {
+			forcedHere++
+		}
+	}))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	begin := time.Now()
+	for range 10 * maxForced {
+		r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if most := maxForced * (int(time.Since(begin)/time.Second) + 2); forcedHere > most || forcedHere < maxForced {
+		t.Errorf("%d of %d requests are traced, want at most %d", forcedHere, 10*maxForced, most)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/soapward/soapward/authclient"
@@ -81,7 +83,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit refuses requests from where none are taken.
 func (u *upstream) admit(r *http.Request) error {
-	_, unix := u.config.Listen.Unix()
+	unix := u.isUnix(r)
 	if addr := authn.ClientAddr(r); !unix && !u.isNear(addr) {
 		return &refusal{reasonNetwork, fmt.Errorf("%v is not among the networks of the upstream", addr)}
 	}
@@ -106,6 +108,16 @@ func (u *upstream) admit(r *http.Request) error {
 	return nil
 }
 
+// isUnix reports whether r came by a socket of Unix, whose file says who may
+// connect.
+func (u *upstream) isUnix(r *http.Request) bool {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return local.Network() == "unix"
+	}
+	_, unix := u.config.Listen.Unix()
+	return unix
+}
+
 // isNear reports whether requests are taken from an address.
 func (u *upstream) isNear(addr netip.Addr) bool {
 	if len(u.config.Networks) == 0 {
@@ -122,7 +134,10 @@ func (u *upstream) isOurName(host string) bool {
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return true
 	}
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") || strings.EqualFold(name, hostname(string(u.config.Listen))) && name != "" {
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	if network, addr := u.config.Listen.Split(); network == "tcp" && name != "" && strings.EqualFold(name, hostname(addr)) {
 		return true
 	}
 	return slices.ContainsFunc(u.config.Names, func(n string) bool { return strings.EqualFold(n, name) })
@@ -152,7 +167,42 @@ func (u *upstream) withCaller(w http.ResponseWriter, r *http.Request, id *authn.
 		u.fail(w, r, err)
 		return
 	}
+	if r.Body == nil || r.Body == http.NoBody {
+		u.proxy.ServeHTTP(w, r)
+		return
+	}
+	u.withBody(w, r)
+}
+
+// withBody passes on a request with a body, which goes on coming while the answer
+// goes out. Otherwise net/http would read past what is left of the request when
+// the answer begins, and the server would get a body with a hole in it.
+func (u *upstream) withBody(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex() // over HTTP/2 it is so anyway
+	body := &watchedBody{ReadCloser: r.Body}
+	r.Body = body
 	u.proxy.ServeHTTP(w, r)
+	if !body.ended.Load() {
+		// net/http would look for the end of the request after it stopped
+		// watching the connection, and then panic (Go 1.26).
+		_ = control.Flush()
+		_ = body.Close()
+	}
+}
+
+// watchedBody knows whether it was read to its end.
+type watchedBody struct {
+	io.ReadCloser
+	ended atomic.Bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.ended.Store(true)
+	}
+	return n, err
 }
 
 // allowed says why a caller may not call the upstream.

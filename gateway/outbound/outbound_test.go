@@ -1,9 +1,13 @@
 package outbound
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -260,5 +264,33 @@ func TestChecks(t *testing.T) {
 		} else if c.Kind == "kdc" && !errors.Is(err, authn.ErrUnavailable) {
 			t.Errorf("%s: %v", c.Name, err)
 		}
+	}
+}
+
+// Programs call by a socket of Unix, under whatever name.
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.protect(t, nil)
+	path := filepath.Join(t.TempDir(), "s")
+	g := w.gateway(t, strings.Replace(asService(s.URL, ""), "127.0.0.1:9300", "systemd:up", 1)) // whatever systemd has under that name
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := httptest.NewUnstartedServer(g.Endpoints()[0].Handler)
+	_ = local.Listener.Close()
+	local.Listener = l
+	local.Start()
+	t.Cleanup(local.Close)
+	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+	req, err := http.NewRequest("GET", "http://whatever.test/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := do(t, c, req); a.body != `CORP\svc GET /x "" <nil>` {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/soapward/soapward/authclient"
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/publish"
 )
 
 // bufferPool has what answers are copied through.
@@ -122,9 +124,6 @@ func cutBase(a *url.URL, base string) {
 	}
 }
 
-// rewriteDocument changes the addresses in a WSDL or schema.
-var rewriteDocument func(doc []byte, address func(old *url.URL) *url.URL) ([]byte, error)
-
 // maxDescription bounds a WSDL or schema whose addresses are changed.
 const maxDescription = 16 << 20
 
@@ -145,7 +144,7 @@ func isDescription(r *http.Request) bool {
 
 // describe puts local addresses into a WSDL or schema.
 func (x *call) describe(resp *http.Response) error {
-	if rewriteDocument == nil || resp.StatusCode != http.StatusOK || !isDescription(resp.Request) || !isXML(resp.Header.Get("Content-Type")) || resp.Header.Get("Content-Encoding") != "" {
+	if resp.StatusCode != http.StatusOK || !isDescription(resp.Request) || !isXML(resp.Header.Get("Content-Type")) || resp.Header.Get("Content-Encoding") != "" {
 		return nil
 	}
 	doc, err := io.ReadAll(io.LimitReader(resp.Body, maxDescription+1))
@@ -156,12 +155,12 @@ func (x *call) describe(resp *http.Response) error {
 	if len(doc) > maxDescription {
 		return fmt.Errorf("outbound: the description is larger than %d MiB", maxDescription>>20)
 	}
-	out, err := rewriteDocument(doc, x.localAddress)
+	out, err := publish.Rewrite(doc, x.localAddress)
 	if err != nil {
 		return fmt.Errorf("outbound: the description cannot be read: %w", err)
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(out)), int64(len(out))
-	resp.Header.Del("Content-Length")
+	resp.Header.Set("Content-Length", strconv.Itoa(len(out)))
 	resp.Header.Del("Etag")
 	resp.Header.Del("Last-Modified")
 	resp.Header.Del("Content-MD5")
@@ -170,14 +169,17 @@ func (x *call) describe(resp *http.Response) error {
 }
 
 // localAddress is toLocal for addresses in descriptions, which may name another
-// port or scheme of the server, where TLS ends in front of it.
+// port or scheme of the server, where TLS ends in front of it. Nil leaves one as
+// it is: what is relative leads to us anyway.
 func (x *call) localAddress(old *url.URL) *url.URL {
-	if !strings.EqualFold(old.Hostname(), x.target.Hostname()) || old.Scheme != "http" && old.Scheme != "https" {
-		return old
+	a, base := *old, x.base()
+	switch {
+	case strings.EqualFold(old.Hostname(), x.target.Hostname()) && (old.Scheme == "http" || old.Scheme == "https"):
+		a.Scheme, a.Host, a.User = x.local.Scheme, x.local.Host, nil
+	case base == "" || old.Host != "" || old.Scheme != "" || !strings.HasPrefix(old.Path, "/"):
+		return nil
 	}
-	a := *old
-	a.Scheme, a.Host, a.User = x.local.Scheme, x.local.Host, nil
-	cutBase(&a, x.base())
+	cutBase(&a, base)
 	return &a
 }
 

@@ -336,3 +336,73 @@ func TestServes(t *testing.T) {
 		}
 	}
 }
+
+const wsdl = `<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" targetNamespace="urn:x">
+<import namespace="urn:y" location="SERVER/app/s.svc?wsdl=wsdl0"/><import namespace="urn:z" location="/app/z.wsdl"/><import namespace="urn:r" location="r.wsdl"/>
+<service name="s"><port name="p" binding="b"><soap:address location="https://127.0.0.1:8443/app/s.svc"/></port><port name="q" binding="b"><soap:address location="http://elsewhere.test/app/s.svc"/></port></service></definitions>`
+
+// Whoever reads a description through the gateway calls the gateway.
+func TestDescription(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var s *server
+	kind := "text/xml; charset=utf-8"
+	s = w.protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("ETag", `"x"`)
+		switch {
+		case r.URL.RawQuery == "wsdl&broken":
+			_, _ = io.WriteString(w, "<definitions")
+			return
+		case r.URL.RawQuery == "wsdl&large":
+			_, _ = w.Write(bytes.Repeat([]byte(" "), maxDescription+1))
+			return
+		case r.Header.Get("Accept-Encoding")+r.Header.Get("If-None-Match") != "":
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		_, _ = io.WriteString(w, strings.ReplaceAll(wsdl, "SERVER", s.URL))
+	}))
+	local := w.gateway(t, asService(s.URL+"/app", "")).start(t, "up")
+	want := strings.NewReplacer("SERVER/app", local.URL, "/app/z", "/z", "https://127.0.0.1:8443/app", local.URL).Replace(wsdl)
+	for _, query := range []string{"wsdl", "WSDL", "singleWsdl", "xsd=xsd0", "a=b&wsdl=wsdl1"} {
+		a := send(t, "GET", local.URL+"/s.svc?"+query, nil, "Accept-Encoding", "gzip", "If-None-Match", `"x"`)
+		if a.status != 200 || a.body != want || a.header.Get("Content-Length") != fmt.Sprint(len(want)) || a.header.Get("Etag") != "" {
+			t.Errorf("%s: %d %v\n%s, want\n%s", query, a.status, a.header, a.body, want)
+		}
+	}
+	asIs := strings.ReplaceAll(wsdl, "SERVER", s.URL)
+	for _, query := range []string{"", "wsdlx=1", "x=wsdl"} {
+		if a := send(t, "GET", local.URL+"/s.svc?"+query, nil); a.body != asIs {
+			t.Errorf("%s: %s, want it unchanged", query, a.body)
+		}
+	}
+	for _, query := range []string{"wsdl&broken", "wsdl&large"} {
+		if a := send(t, "GET", local.URL+"/s.svc?"+query, nil); a.status != 502 || a.problem(t).Type != Namespace+":upstream-broken" {
+			t.Errorf("%s: %d %.200s", query, a.status, a.body)
+		}
+	}
+	kind = "text/html"
+	if a := send(t, "GET", local.URL+"/s.svc?wsdl", nil); a.body != asIs {
+		t.Errorf("a page: %s, want it unchanged", a.body)
+	}
+}
+
+// A server that answers while the request is still coming gets all of it.
+func TestFullDuplex(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(200)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(w, r.Body)
+	}))
+	local := w.gateway(t, asService(s.URL, "")).start(t, "up")
+	body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	for range 3 { // the first is kept for the login, the others are not
+		if a := send(t, "POST", local.URL, io.MultiReader(bytes.NewReader(body))); a.body != string(body) {
+			t.Errorf("%d of %d bytes came back", len(a.body), len(body))
+		}
+	}
+}

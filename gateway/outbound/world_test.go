@@ -56,6 +56,7 @@ func newWorld(t testing.TB, more ...string) *world {
 	}
 	accounts := []kdc.Account{
 		{Name: "sam", Password: "pw-sam", Sensitive: true},
+		{Name: "svc", Password: "pw-svc"},
 		{Name: "front", Password: "pw-front", SPNs: []string{frontSPN}, TrustedToAuth: true, DelegateTo: []string{backSPN}},
 		{Name: "plain", Password: "pw-plain", SPNs: []string{"HTTP/plain.corp.test"}, DelegateTo: []string{backSPN}},
 		{Name: "back", Password: "pw-back", SPNs: []string{backSPN, "HTTP/localhost"}},

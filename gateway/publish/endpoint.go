@@ -43,9 +43,10 @@ func (e *endpoint) key() string { return e.origin.Scheme + "://" + e.origin.Host
 
 // paths knows what becomes of paths on the way to a service.
 type paths struct {
-	match   string // where the service begins here, ends with a slash
-	backend string // goes before a path on its way to the server, ends with none
-	outside string // stands for match at clients; ends with a slash
+	match    string // where the service begins here, ends with a slash
+	outside  string // stands for match at clients; ends with a slash
+	stripped string // is taken off a path on its way to the server, ends with no slash
+	backend  string // and this is put in front, ends with none
 }
 
 func newPaths(s *config.Service) *paths {
@@ -54,8 +55,11 @@ func newPaths(s *config.Service) *paths {
 	if s.PublicURL.URL != nil {
 		p.outside = withSlash(s.PublicURL.Path)
 	}
-	if s.Upstream != nil && s.Upstream.URL.URL != nil {
-		p.backend = strings.TrimSuffix(s.Upstream.URL.Path, "/")
+	if u := s.Upstream; u != nil {
+		p.stripped = strings.TrimSuffix(u.StripPrefix, "/")
+		if servers := u.Servers(); len(servers) > 0 && servers[0].Scheme != "unix" {
+			p.backend = strings.TrimSuffix(servers[0].Path, "/")
+		}
 	}
 	return p
 }
@@ -77,9 +81,11 @@ func withSlash(path string) string {
 
 // public returns the path under which clients find a path of the server.
 func (p *paths) public(path string) (string, bool) {
-	if rest, ok := strings.CutPrefix(path, p.backend+"/"); ok && p.backend != "" {
-		if out, ok := p.seen("/" + rest); ok {
-			return out, true
+	if p.backend+p.stripped != "" {
+		if rest, ok := strings.CutPrefix(path, p.backend+"/"); ok {
+			if out, ok := p.seen(p.stripped + "/" + rest); ok {
+				return out, true
+			}
 		}
 	}
 	if path == "/" && p.match == "/" {

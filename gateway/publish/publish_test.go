@@ -2,6 +2,7 @@ package publish
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/soapward/soapward/gateway/config"
@@ -215,6 +217,17 @@ func TestAddress(t *testing.T) {
 			}, "",
 			"http://gw.test/Service.asmx?wsdl", nil, "http://gw.test/Service.asmx", "http://gw.test/Service.asmx",
 		},
+		{
+			"prefix taken off", func(s *config.Service) { s.Match.Path = "/people/"; s.Upstream.StripPrefix = "/people" }, "",
+			"http://gw.test/people/x?wsdl", nil, "http://gw.test/people/hr/Service.asmx", "http://gw.test/people/x",
+		},
+		{
+			"another in its place", func(s *config.Service) {
+				s.Match.Path, s.Upstream.StripPrefix, s.Upstream.URL.URL = "/people/", "/people/", parse(t, "http://10.0.0.7:8080/hr")
+			}, "",
+			"http://gw.test/people/x?wsdl", nil, "http://gw.test/people/Service.asmx", "http://gw.test/people/x",
+		},
+		{"socket", func(s *config.Service) { s.Upstream.URL.URL = &url.URL{Scheme: "unix", Path: "/hr"} }, "", "http://gw.test/hr/?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/hr/"},
 		{"host only", func(s *config.Service) { s.Match = config.Match{Host: "gw.test"} }, "", "http://gw.test/?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/"},
 		{"pattern", func(s *config.Service) { s.Match.Path = "/h*/Service.asmx" }, "", "http://gw.test/hr/Service.asmx?wsdl", nil, "http://gw.test/hr/Service.asmx", "http://gw.test/hr/Service.asmx"},
 		{"public URL", public("https://api.test/v1/people"), "", "http://gw.test/hr/x?wsdl", forwarded, "https://api.test/v1/people/Service.asmx", "https://api.test/v1/people/x"},
@@ -371,3 +384,65 @@ func TestAll(t *testing.T) {
 		}
 	}
 }
+
+// Many clients at once get each their own address.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	p := service(t, nil)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			host := fmt.Sprintf("h%d.test", i%8)
+			for _, query := range []string{"wsdl", "xsd=xsd1", "singleWsdl", "wsdl"} {
+				w := ask(p, "https://"+host+"/hr/?"+query, http.Header{"Accept-Encoding": {[]string{"gzip", "br"}[i%2]}})
+				body := io.Reader(w.Body)
+				if w.Header().Get("Content-Encoding") == "gzip" {
+					z, err := gzip.NewReader(body)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					body = z
+				}
+				b, err := io.ReadAll(body)
+				if err != nil || w.Code != http.StatusOK || query != "xsd=xsd1" && !strings.Contains(string(b), `"https://`+host+`/hr/Service.asmx"`) {
+					t.Errorf("%s ?%s: status %d, %v", host, query, w.Code, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A description of 101 operations and 1,400 types, 980 KB, where there is one.
+func BenchmarkServe(b *testing.B) {
+	file := filepath.Join("..", "..", "..", "shared", "wsdl", "wsdl", "ews2010-wsdltophp", "services.wsdl")
+	if _, err := os.Stat(file); err != nil {
+		file = "testdata/hr/hr.wsdl"
+	}
+	p, err := New("x", &config.Service{WSDL: config.Path(file)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	get := func(b *testing.B, host, query string) {
+		r := httptest.NewRequest(http.MethodGet, "http://"+host+"/x?"+query, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		p.ServeHTTP(discard{http.Header{}}, r)
+	}
+	b.Run("known host", func(b *testing.B) {
+		for b.Loop() {
+			get(b, "gw.test", "wsdl")
+		}
+	})
+	b.Run("other host each time", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			get(b, fmt.Sprintf("h%d.test", i), "singlewsdl")
+		}
+	})
+}
+
+type discard struct{ h http.Header }
+
+func (d discard) Header() http.Header         { return d.h }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}

@@ -137,8 +137,9 @@ var ours = rules{
 		"./internal/interop/...":  {imports: everything},                                                                 // tests only, and what they generate
 		"./internal/gokrb5test":   {standardOnly: true},                                                                  // tests only
 
-		"./examples/...": {imports: everything},
-		"./cmd/soapward": {imports: everything},
+		"./examples/...":   {imports: everything},
+		"./cmd/soapward":   {imports: everything},
+		"./packaging/dist": {standardOnly: true}, // what is released is built from here, and imports nothing of it
 	},
 	owners: []ownerRule{
 		{module: "golang.org/x/crypto/cryptobyte", packages: []string{

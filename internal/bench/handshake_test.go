@@ -43,6 +43,10 @@ func TestMain(m *testing.M) {
 		err = serveHandshakes()
 	case ordersRole:
 		err = serveOrders()
+	case bytesRole:
+		err = serveBytes()
+	case proxiesRole:
+		err = serveProxies()
 	default:
 		err = fmt.Errorf("unknown %s %q", serverRole, role)
 	}

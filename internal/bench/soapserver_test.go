@@ -195,7 +195,10 @@ func startAnnouncing(b *testing.B, cmd *exec.Cmd) (p *testenv.Process, next func
 }
 
 // loader puts load on servers with wrk.
-type loader struct{ program, script string }
+type loader struct {
+	program, script string
+	connections     int
+}
 
 func newLoader(b *testing.B, doc string) loader {
 	b.Helper()
@@ -209,7 +212,7 @@ func newLoader(b *testing.B, doc string) loader {
 			b.Fatal(err)
 		}
 	}
-	return loader{testenv.Need(b, "wrk"), script}
+	return loader{testenv.Need(b, "wrk"), script, 8}
 }
 
 var (
@@ -222,7 +225,7 @@ var (
 func (l loader) run(b *testing.B, s *server) {
 	b.Helper()
 	before := processorTimeOf(b, s.process.PID())
-	cmd := exec.Command(l.program, "-t1", "-c8", "-d1s", "-s", l.script, "http://"+s.addr)
+	cmd := exec.Command(l.program, "-t1", fmt.Sprintf("-c%d", l.connections), "-d1s", "-s", l.script, "http://"+s.addr)
 	out, err := cmd.CombinedOutput()
 	took := processorTimeOf(b, s.process.PID()) - before
 	total, rate := requests.FindSubmatch(out), requestRate.FindSubmatch(out)

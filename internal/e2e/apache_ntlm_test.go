@@ -23,11 +23,11 @@ var ntlmUsers = map[string]string{
 }
 
 // startNTLMApache starts Apache whose mod_auth_gssapi takes NTLM inside
-// Negotiate, by gss-ntlmssp.
-func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool) *apache {
+// Negotiate, by gss-ntlmssp, in front of a handler, or of that of startApache.
+func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool, handler ...http.Handler) *apache {
 	t.Helper()
 	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
-	c := newApacheConf(t, "backend.corp.test", nil)
+	c := newApacheConf(t, "backend.corp.test", append(handler, nil)[0])
 	if tls {
 		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
 	}

@@ -254,6 +254,10 @@ func (s *site) noLogin(err error) {
 	s.badUser = errors.Is(err, authn.ErrBadCredentials)
 	var refused *kerberos.KDCError
 	why := cleanError(err)
+	if s.cfg.User == "" && !errors.As(err, &refused) {
+		s.report.found("krb.no-tickets", why) // those of kinit have ended
+		return
+	}
 	if errors.As(err, &refused) {
 		if refused.Code == codeSkew && s.report.Has("clock.skew") {
 			return

@@ -270,7 +270,17 @@ func TestAllIsWell(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		cfg.ProbeBinding = true
-		want(t, run(t, cfg), "", finding, "!binding.not-probed")
+		r = run(t, cfg)
+		want(t, r, "", finding, "!binding.not-probed")
+		failed := 0
+		for _, l := range r.Logins {
+			if !l.OK {
+				failed++
+			}
+		}
+		if failed != 1 { // the one that is asked for
+			t.Errorf("%d failed logins: %+v", failed, r.Logins)
+		}
 	}
 }
 
@@ -294,6 +304,23 @@ func TestWithoutUser(t *testing.T) {
 	if len(r.Logins) != 1 {
 		t.Errorf("%+v", r.Logins)
 	}
+}
+
+// With keys in place of a password, Kerberos is tried and NTLM is not.
+func TestKeytab(t *testing.T) {
+	t.Parallel()
+	d := newDomain(t)
+	cert, roots := certificate(t, host, time.Now().Add(99*24*time.Hour))
+	cfg := as(config("https", serveTLS(t, cert, protect(d.login(t, authn.BindingSupported)))), d)
+	b, err := d.kdc.Keytab("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Keytab, err = kerberos.ParseKeytab(b); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Roots, cfg.Password = roots, authn.Secret{}
+	want(t, run(t, cfg), "", "login.kerberos", "!login.ntlm")
 }
 
 // What is wrong with a realm.

@@ -1,0 +1,597 @@
+package backend
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/gateway/config"
+)
+
+// told are the headers about callers that the attacks are about.
+var told = with(func(c *config.Backend) {
+	c.Identity = &config.Identity{
+		Header:  "X-Remote-User",
+		Headers: &config.IdentityHeaders{Groups: "X-Groups", Roles: "X-Roles", SID: "X-Sid"},
+		JWT:     &config.JWT{Header: "X-Identity"},
+	}
+})
+
+var signing = issuing(tokensFunc(func(id *authn.Identity) (string, error) { return "token.of." + id.Account, nil }))
+
+// forgeries are spellings that some server takes for one of ours.
+var forgeries = []string{
+	"X-Remote-User: CORP\\admin", "x-remote-user: CORP\\admin", "X_Remote_User: CORP\\admin", "X-Remote_User: CORP\\admin", "X.Remote.User: CORP\\admin",
+	"X-REMOTE-USER: CORP\\admin", "x_remote-user: CORP\\admin", "X~Remote!User: CORP\\admin", "X-Groups: CORP\\Admins", "X_groups: CORP\\Admins",
+	"X-Roles: admin", "x_ROLES: admin", "X-Sid: S-1-5-21-1-2-3-500", "X-Identity: token.of.admin", "X_Identity: token.of.admin",
+	"X-Remote-User: CORP\\admin\r\nX-Remote-User: CORP\\admin", "X-Remote-User:", "X_Remote_User:\tCORP\\admin",
+}
+
+// 3. A client says who it is in the headers that we tell servers with, in each
+// spelling, several times, among the trailers, or has ours taken away.
+func TestAttackIdentityHeader(t *testing.T) {
+	t.Parallel()
+	b := answering(t, ok)
+	attacks := append([]string{
+		"Connection: X-Remote-User, X-Groups, X-Roles, X-Sid, X-Identity",
+		"Connection: close, x-remote-user\r\nX-Remote-User: CORP\\admin",
+		"Transfer-Encoding: chunked\r\nTrailer: X-Remote-User, X_Remote_User, X-Sum\r\n\r\n1\r\na\r\n0\r\nX-Remote-User: CORP\\admin\r\nX_Remote_User: CORP\\admin\r\nX-Groups: CORP\\Admins\r\nX-Sum: 1",
+	}, forgeries...)
+	for _, tt := range []struct {
+		name string
+		id   *authn.Identity
+		want string
+	}{
+		{"alice", alice, `X-Groups: CORP\Payroll,S-1-5-21-1-2-3-513,UTF-8''CORP%5Ca%2Cb|X-Identity: token.of.alice|X-Remote-User: CORP\alice|X-Roles: clerk|X-Sid: S-1-5-21-1-2-3-1104`},
+		{"anonymous", nil, ""},
+	} {
+		f := serve(t, b.url, told, signing, as(tt.id))
+		for i, attack := range attacks {
+			method := "GET"
+			if strings.Contains(attack, "chunked") {
+				method = "POST"
+			}
+			c := raw(t, f.addr(), method+" / HTTP/1.1\r\nHost: h\r\n"+attack+"\r\n\r\n")
+			if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+				t.Errorf("%s, %q: %+v, %v", tt.name, attack, resp, err)
+			}
+			_ = c.Close()
+			f.lastTrail(t, i+1)
+			if got := strings.Join(aboutCallers(b.head()), "|"); got != tt.want {
+				t.Errorf("%s, %q: the server was told\n%s\nwant\n%s", tt.name, attack, got, tt.want)
+			}
+			if strings.Contains(strings.ToLower(b.head()), "admin") || strings.Contains(b.head(), "Trailer: X-Remote") {
+				t.Errorf("%s, %q: the server got\n%s", tt.name, attack, b.head())
+			}
+		}
+	}
+}
+
+// aboutCallers are the lines of a head that say who somebody is, sorted.
+func aboutCallers(head string) (lines []string) {
+	want := []string{"x-groups", "x-identity", "x-remote-user", "x-roles", "x-sid"}
+	for _, name := range want {
+		for line := range strings.SplitSeq(head, "\r\n") {
+			is, _, _ := strings.Cut(line, ":")
+			var buf [maxFolded]byte
+			if len(is) <= maxFolded && string(fold(&buf, is)) == name {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+// 3. The trailer of a request reaches a server without what says who somebody is.
+func TestAttackIdentityTrailer(t *testing.T) {
+	t.Parallel()
+	trailers := make(chan http.Header, 1)
+	f := serve(t, handler(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		trailers <- r.Trailer
+	}), told, signing, as(alice))
+	c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-Remote-User, X-Sum, X_Groups, Authorization\r\n\r\n1\r\na\r\n0\r\n"+
+		"X-Remote-User: CORP\\admin\r\nX_Groups: a\r\nX-Roles: admin\r\nAuthorization: Basic YTpi\r\nX-Sum: 1\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-trailers; len(got) != 1 || got.Get("X-Sum") != "1" {
+		t.Errorf("the server got %v", got)
+	}
+}
+
+// 3. Real PHP sees only what we tell, under each of its names.
+func TestAttackIdentityHeaderPHP(t *testing.T) {
+	t.Parallel()
+	f := serve(t, startPHP(t), told, signing, as(alice))
+	for _, attack := range append([]string{"Proxy: http://evil.example:80", "Connection: X-Remote-User"}, forgeries...) {
+		c := raw(t, f.addr(), "GET /hr/x?y=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"+attack+"\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]string)
+		for line := range strings.SplitSeq(string(body), "\n") {
+			if name, value, ok := strings.Cut(line, "="); ok {
+				got[name] = value
+			}
+		}
+		if got["HTTP_X_REMOTE_USER"] != `CORP\alice` || got["HTTP_X_IDENTITY"] != "token.of.alice" || got["HTTP_X_ROLES"] != "clerk" || got["REQUEST_URI"] != "/hr/x?y=1" || got["HTTP_PROXY"] != "" ||
+			strings.Contains(string(body), "admin") {
+			t.Errorf("%q: PHP saw\n%s", attack, body)
+		}
+	}
+}
+
+// 3e. A name from a directory that ends the header and begins another.
+func TestAttackNameSplitsHeader(t *testing.T) {
+	t.Parallel()
+	b := answering(t, ok)
+	evil := &authn.Identity{
+		Account: "a\r\nX-Roles: admin", Domain: "CORP", Mechanism: "Basic", SID: "S-1\r\n\r\nGET / HTTP/1.1",
+		Groups: []authn.Group{{Name: `CORP\a,CORP\Admins`}, {Name: "CORP\\b\x00\x7f"}, {Name: "UTF-8''CORP%5CAdmins"}},
+	}
+	f := serve(t, b.url, told, signing, as(evil), issuing(tokensFunc(func(*authn.Identity) (string, error) { return "t", nil })))
+	if a := get(t, f.url); a.status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	want := `X-Groups: UTF-8''CORP%5Ca%2CCORP%5CAdmins,UTF-8''CORP%5Cb%00%7F,UTF-8''UTF-8%27%27CORP%255CAdmins|X-Identity: t|` +
+		`X-Remote-User: UTF-8''CORP%5Ca%0D%0AX-Roles%3A%20admin|X-Sid: UTF-8''S-1%0D%0A%0D%0AGET%20%2F%20HTTP%2F1.1`
+	if got := strings.Join(aboutCallers(b.head()), "|"); got != want {
+		t.Errorf("the server was told\n%s\nwant\n%s", got, want)
+	}
+	if n := b.count(); n != 1 || strings.Count(b.head(), "HTTP/1.1") != 1 {
+		t.Errorf("%d connections, head\n%s", n, b.head())
+	}
+}
+
+// 3b. What the caller logged in with, and the cookie of his session, are worth
+// something elsewhere: they do not go on.
+func TestAttackCredentialsToBackend(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, send string
+		id         *authn.Identity
+		keep       bool
+		want       []string // in what the server got
+		wantNot    []string
+	}{
+		{"login", "Authorization: Basic YTpi\r\n", alice, false, nil, []string{"Authorization"}},
+		{"login, kept", "Authorization: Basic YTpi\r\n", alice, true, []string{"Authorization: Basic YTpi"}, nil},
+		{"of the application", "Authorization: Bearer x\r\n", nil, false, []string{"Authorization: Bearer x"}, nil},
+		{"windows, anonymous", "Authorization: NTLM TlRMTVNTUAAB\r\n", nil, false, nil, []string{"Authorization"}},
+		{"session", "Cookie: soapward=abc; other=1; __Host-soapward=def\r\nCookie: soapward-form=x\r\n", alice, false, []string{"Cookie: other=1"}, []string{"abc", "def", "soapward"}},
+		{"proxy", "Proxy-Authorization: Basic YTpi\r\n", alice, true, nil, []string{"Authorization"}},
+		{"session in a list", "Cookie: a=b;soapward = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := answering(t, ok)
+			f := serve(t, b.url, as(tt.id), with(func(c *config.Backend) { c.KeepAuthorization = tt.keep }))
+			c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h\r\n"+tt.send+"\r\n")
+			if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range tt.want {
+				if !strings.Contains(b.head(), s) {
+					t.Errorf("the server did not get %q:\n%s", s, b.head())
+				}
+			}
+			for _, s := range tt.wantNot {
+				if strings.Contains(b.head(), s) {
+					t.Errorf("the server got %q:\n%s", s, b.head())
+				}
+			}
+		})
+	}
+	// A server cannot put a session of its choice into the client's browser.
+	b := answering(t, "HTTP/1.1 200 OK\r\nSet-Cookie: soapward=evil; Path=/\r\nSet-Cookie: a=b\r\nSet-Cookie: __Host-soapward=evil\r\nContent-Length: 0\r\n\r\n")
+	if got := get(t, serve(t, b.url).url).header["Set-Cookie"]; len(got) != 1 || got[0] != "a=b" {
+		t.Errorf("client got the cookies %q", got)
+	}
+}
+
+// 3c. A connection to a server that logs connections in, as IIS does for NTLM,
+// would answer the next caller as the one before.
+func TestAttackLoginOnPooledConnection(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, send, answer string }{
+		{"credentials", "Authorization: Negotiate YII=\r\n", ok},
+		{"challenge", "", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n"},
+		{"said so", "", "HTTP/1.1 200 OK\r\nPersistent-Auth: true\r\nContent-Length: 0\r\n\r\n"},
+	} {
+		b := answering(t, tt.answer)
+		f := serve(t, b.url, as(alice), with(func(c *config.Backend) { c.KeepAuthorization = true }))
+		for range 3 {
+			c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h\r\n"+tt.send+"\r\n")
+			if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := b.count(); n != 3 {
+			t.Errorf("%s: %d connections for 3 requests", tt.name, n)
+		}
+	}
+}
+
+// 4e. The client's own word about its address, and about how it called us.
+func TestAttackForwardedHeaders(t *testing.T) {
+	t.Parallel()
+	const forged = "X-Forwarded-For: 10.9.9.9\r\nx_forwarded_for: 10.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Server: evil\r\n" +
+		"X.Forwarded.Prefix: /evil\r\nX-Real-IP: 10.9.9.9\r\nX_Real_IP: 10.9.9.9\r\nForwarded: for=10.9.9.9;proto=https\r\nForWarded: for=10.9.9.9\r\n"
+	for _, tt := range []struct {
+		name string
+		mode config.Forwarded
+		set  []setting
+		want string
+	}{
+		{"from the client", config.ForwardedX, nil, "X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: h:1|X-Forwarded-Proto: http"},
+		{"from the client, RFC 7239", config.ForwardedRFC7239, nil, `Forwarded: for=127.0.0.1;host="h:1";proto=http`},
+		{"off", config.ForwardedOff, nil, ""},
+		{"from a trusted proxy", config.ForwardedX, []setting{trusting("127.0.0.0/8")}, "X-Forwarded-For: 10.9.9.9, 127.0.0.1|X-Forwarded-Host: evil.example|X-Forwarded-Proto: https"},
+		{"from a trusted proxy, RFC 7239", config.ForwardedRFC7239, []setting{trusting("127.0.0.0/8")}, `Forwarded: for=10.9.9.9;host="evil.example";proto=https, for=127.0.0.1`},
+		{"another is trusted", config.ForwardedX, []setting{trusting("10.0.0.0/8")}, "X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: h:1|X-Forwarded-Proto: http"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := answering(t, ok)
+			f := serve(t, b.url, append(tt.set, with(func(c *config.Backend) { c.Forwarded = tt.mode }))...)
+			c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h:1\r\n"+forged+"\r\n")
+			if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+				t.Fatal(err)
+			}
+			_, lines, _ := strings.Cut(b.head(), "Host: h:1\r\n")
+			if got := strings.ReplaceAll(lines, "\r\n", "|"); got != tt.want {
+				t.Errorf("the server got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+	// What a trusted proxy was told by its client stays out of the address.
+	b := answering(t, ok)
+	f := serve(t, b.url, trusting("127.0.0.0/8"))
+	c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1, 192.0.2.7\r\nX-Forwarded-Host: a\" b\r\nX-Forwarded-Proto: x\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.head(), "X-Forwarded-For: 192.0.2.7, 127.0.0.1\r\nX-Forwarded-Host: h\r\nX-Forwarded-Proto: http") {
+		t.Errorf("the server got\n%s", b.head())
+	}
+}
+
+// 5a. Requests that two programs take for another number of requests. net/http
+// refuses some, and mends others, as RFC 9112 has it; either way the server gets
+// what nobody can take for two.
+func TestAttackSmuggling(t *testing.T) {
+	t.Parallel()
+	const inner = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+	for _, tt := range []struct{ name, text string }{
+		{"length and chunks", fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", 5+len(inner), inner)},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 39\r\n\r\n" + inner},
+		{"length with a sign", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +0\r\n\r\n" + inner},
+		{"another coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + inner},
+		{"coding, then a coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + inner},
+		{"space before the colon", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length : 39\r\n\r\n" + inner},
+		{"folded", "POST / HTTP/1.1\r\nHost: h\r\nX: y\r\n Content-Length: 39\r\n\r\n" + inner},
+		{"coding in another spelling", "POST / HTTP/1.1\r\nHost: h\r\nTransfer_Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"},
+		{"length in another spelling", "POST / HTTP/1.1\r\nHost: h\r\nContent_Length: 39\r\nContent-Length: 0\r\n\r\n"},
+		{"chunk with a bare line end", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n"},
+		{"chunk of a wrong size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n"},
+		{"length by Connection", "POST / HTTP/1.1\r\nHost: h\r\nConnection: Content-Length, Transfer-Encoding, Host\r\nContent-Length: 5\r\n\r\nhello"},
+		{"bare line ends", "POST / HTTP/1.1\nHost: h\nX: y\nContent-Length: 5\n\nhello"},
+		{"method with a line", "GET\x0b/x HTTP/1.1\r\nHost: h\r\n\r\n"},
+		{"bare CR in a header", "GET / HTTP/1.1\r\nHost: h\r\nX: a\rGET /smuggled HTTP/1.1\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := answering(t, ok)
+			f := serve(t, b.url, as(alice), told, signing)
+			answers := untilQuiet(raw(t, f.addr(), tt.text), b)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, head := range b.seen {
+				lower := strings.ToLower(head)
+				length, chunked := strings.Count(lower, "\ncontent-length:"), strings.Count(lower, "\ntransfer-encoding:")
+				if length+chunked > 1 || strings.ContainsAny(strings.ReplaceAll(head, "\r\n", ""), "\r\n") ||
+					strings.Contains(lower, "transfer_encoding") || strings.Contains(lower, "content_length") {
+					t.Errorf("the server got\n%s", head)
+				}
+			}
+			// What net/http answers with 400 ends the connection. A request that
+			// stands behind a whole one is one that the client made.
+			if got := strings.Count(string(answers), "HTTP/1.1 "); got < len(b.seen) {
+				t.Errorf("the server got %d requests, the client %d answers:\n%s", len(b.seen), got, answers)
+			}
+			if bad := strings.Contains(string(answers), "HTTP/1.1 400"); bad && len(b.seen) > 1 {
+				t.Errorf("after 400 the server got\n%s", b.seen)
+			}
+		})
+	}
+}
+
+// untilQuiet reads answers until as many came as the server got requests, and
+// nothing else for a while.
+func untilQuiet(c net.Conn, b *fake) []byte {
+	var answers []byte
+	buf := make([]byte, 4096)
+	for deadline := time.Now().Add(wait); time.Now().Before(deadline); {
+		_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		n, err := c.Read(buf)
+		answers = append(answers, buf[:n]...)
+		b.mu.Lock()
+		all := bytes.Count(answers, []byte("HTTP/1.1 ")) >= len(b.seen)
+		b.mu.Unlock()
+		if err != nil && (all && len(answers) > 0 || !timedOut(err)) {
+			break
+		}
+	}
+	return answers
+}
+
+// 5a. What only a handler in front, or HTTP/2, can put into a request.
+func TestAttackSmugglingInside(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(*http.Request)
+		want   int
+		line   string // of the request
+	}{
+		{"path", func(r *http.Request) { r.URL.Path = "/a HTTP/1.1\r\nX: y" }, 200, "GET /a%20HTTP/1.1%0D%0AX:%20y HTTP/1.1"},
+		{"query", func(r *http.Request) { r.URL.RawQuery = "a b HTTP/1.1\r\nX: y\xff#" }, 200, "GET /?a%20b%20HTTP/1.1%0D%0AX:%20y%FF%23 HTTP/1.1"},
+		{"path without a slash", func(r *http.Request) { r.URL.Path = "*" }, 400, ""},
+		{"path of another host", func(r *http.Request) { r.URL.Path = "http://evil.example/" }, 400, ""},
+		{"method", func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" }, 400, ""},
+		{"host", func(r *http.Request) { r.Host = "a\r\nX: y" }, 400, ""},
+		{"host with a path", func(r *http.Request) { r.Host = "a/b@c" }, 400, ""},
+		{"header", func(r *http.Request) { r.Header.Set("X", "a\r\nY: b") }, 400, ""},
+		{"name", func(r *http.Request) { r.Header["X\r\nY"] = []string{"a"} }, 400, ""},
+		{"name with a colon", func(r *http.Request) { r.Header["Content-Length:"] = []string{"5"} }, 400, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := answering(t, ok)
+			p, err := New(&config.Backend{URL: backendURL(t, b.url)}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			r := httptest.NewRequest("GET", "/", nil)
+			tt.change(r)
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, r)
+			line, _, _ := strings.Cut(b.head(), "\r\n")
+			if w.Code != tt.want || line != tt.line {
+				t.Errorf("status %d, want %d; the server got %q, want %q", w.Code, tt.want, line, tt.line)
+			}
+		})
+	}
+}
+
+// 5b. A server's answers that clients could take for another number of answers,
+// or that would be the next caller's.
+func TestAttackSmugglingAnswers(t *testing.T) {
+	t.Parallel()
+	const inner = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+	for _, tt := range []struct {
+		name, answer string
+		status       int
+		later        bool // the rest comes when the answer has gone to the client
+	}{
+		{"length and chunks", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 502, false},
+		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\nok", 502, false},
+		{"bare line end", "HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok", 502, false},
+		{"folded", "HTTP/1.1 200 OK\r\nX: y\r\n Content-Length: 2\r\n\r\nok", 502, false},
+		{"a second answer", ok, 200, false},
+		{"a second answer, later", ok, 200, true},
+		{"a body of 204", "HTTP/1.1 204 No Content\r\nContent-Length: 40\r\n\r\n", 204, false},
+		{"a body of 304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 40\r\n\r\n", 304, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			sent := make(chan struct{}, 10)
+			b := fakeServer(t, func(n int, c net.Conn, next func() *http.Request) {
+				for next() != nil {
+					if n > 0 {
+						_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
+						sent <- struct{}{}
+						continue
+					}
+					if tt.later {
+						_, _ = io.WriteString(c, tt.answer)
+						time.Sleep(50 * time.Millisecond)
+						_, _ = io.WriteString(c, inner)
+					} else {
+						_, _ = io.WriteString(c, tt.answer+inner)
+					}
+					sent <- struct{}{}
+				}
+			})
+			f := serve(t, b.url)
+			if a := get(t, f.url); a.status != tt.status || strings.Contains(a.body, "evil") {
+				t.Fatalf("%+v", a)
+			}
+			<-sent
+			time.Sleep(10 * time.Millisecond) // until our side of the loopback has it
+			if a := get(t, f.url); a.body != "mine" {
+				t.Errorf("another caller got %+v", a)
+			}
+		})
+	}
+}
+
+// 5c. A body that the server did not read must not be the client's next request:
+// a page of another site chooses what is in it.
+func TestAttackUnreadBody(t *testing.T) {
+	t.Parallel()
+	const inner = "POST /smuggled HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
+	for _, tt := range []struct{ name, answer string }{
+		{"answered", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"},
+		{"no HTTP", "nonsense\r\n\r\n"},
+		{"closed", ""},
+	} {
+		for _, head := range []string{"Content-Length: 100000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n10000\r\n"} {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				b := fakeServer(t, func(_ int, c net.Conn, next func() *http.Request) {
+					next()
+					_, _ = io.WriteString(c, tt.answer)
+				})
+				f := serve(t, b.url, as(alice))
+				c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\n"+head)
+				br := bufio.NewReader(c)
+				resp, err := http.ReadResponse(br, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !resp.Close {
+					t.Errorf("%s: the connection goes on after %d", head, resp.StatusCode)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_, _ = io.WriteString(c, inner)
+				if rest, _ := io.ReadAll(br); len(rest) > 0 {
+					t.Errorf("the client got another answer: %q", rest)
+				}
+				if strings.Contains(strings.Join(b.seen, ""), "smuggled") {
+					t.Error("the server got the request within the body")
+				}
+			})
+		}
+	}
+}
+
+// 5d. A change to a protocol whose requests nobody would look at.
+func TestAttackUpgrade(t *testing.T) {
+	t.Parallel()
+	for _, upgrade := range []string{"h2c", "H2C", "HTTP/2.0", "TLS/1.2", "websocket, h2c", "h2c\r\nUpgrade: websocket", "a b"} {
+		b := answering(t, ok)
+		f := serve(t, b.url)
+		c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "+upgrade+"\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+			t.Errorf("%q: %+v, %v", upgrade, resp, err)
+		}
+		if lower := strings.ToLower(b.head()); strings.Contains(lower, "upgrade") || strings.Contains(lower, "http2-settings") {
+			t.Errorf("%q: the server got\n%s", upgrade, b.head())
+		}
+	}
+}
+
+// 3d. A method whose answer shows what we tell the server, or that has it connect
+// to others; a header that becomes the variable HTTP_PROXY of a CGI program.
+func TestAttackTrace(t *testing.T) {
+	t.Parallel()
+	b := answering(t, ok)
+	f := serve(t, b.url, told, signing, as(alice))
+	for _, method := range []string{"TRACE", "CONNECT"} {
+		c := raw(t, f.addr(), method+" /x HTTP/1.1\r\nHost: h\r\n\r\n")
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 405 {
+			t.Errorf("%s: %+v, %v", method, resp, err)
+		}
+	}
+	if b.count() != 0 {
+		t.Errorf("the server got\n%s", b.head())
+	}
+	r := request(t, "GET", f.url, nil)
+	r.Header.Set("Proxy", "http://evil.example")
+	do(t, r)
+	if strings.Contains(b.head(), "evil") {
+		t.Errorf("the server got\n%s", b.head())
+	}
+}
+
+// 5e. A server that sends heads, fields, chunk sizes or trailers without end.
+func TestAttackAnswerWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, begin, repeat string }{
+		{"status line", "HTTP/1.1 200 ", "x"},
+		{"field", "HTTP/1.1 200 OK\r\nX: ", "x"},
+		{"fields", "HTTP/1.1 200 OK\r\n", "A: b\r\n"},
+		{"chunk extension", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", "x"},
+		{"trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "A: b\r\n"},
+		{"interim", "", "HTTP/1.1 102 Processing\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			ended := make(chan int64, 1)
+			b := fakeServer(t, func(_ int, c net.Conn, next func() *http.Request) {
+				next()
+				n, _ := io.WriteString(c, tt.begin)
+				total := int64(n)
+				part := []byte(strings.Repeat(tt.repeat, 8192/len(tt.repeat)))
+				for total < 64<<20 {
+					n, err := c.Write(part)
+					total += int64(n)
+					if err != nil {
+						break
+					}
+				}
+				ended <- total
+			})
+			f := serve(t, b.url)
+			a, err := try(request(t, "GET", f.url, nil))
+			if err == nil && a.err == nil && a.status != 502 {
+				t.Errorf("%+v", a)
+			}
+			if total := <-ended; total > 16<<20 { // what sockets buffer, and what we read
+				t.Errorf("the server could send %d MiB", total>>20)
+			}
+			if last := f.lastTrail(t, 1); last.Refusal != ReasonProtocol {
+				t.Errorf("trail has %s: %s", last.Refusal, last.Cause)
+			}
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 24<<20 {
+				t.Errorf("%d MiB were allocated", grown>>20)
+			}
+		})
+	}
+}
+
+// 5e. A list that is compared with all fields, with both of them long.
+func TestAttackConnectionOptions(t *testing.T) {
+	t.Parallel()
+	options := "Connection: " + strings.Repeat("a,", 300_000) + "\r\n"
+	b := answering(t, ok)
+	f := serve(t, b.url)
+	c := raw(t, f.addr(), "GET / HTTP/1.1\r\nHost: h\r\n"+options+strings.Repeat("X-A-B-C: d\r\n", 20_000)+"\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 400 || b.count() != 0 {
+		t.Errorf("request: %+v, %v, %d connections", resp, err, b.count())
+	}
+	for _, list := range []string{options, "Trailer: " + strings.Repeat("X-A,", 100_000) + "\r\n"} {
+		f := serve(t, answering(t, "HTTP/1.1 200 OK\r\n"+list+"Content-Length: 0\r\n\r\n").url)
+		if a := get(t, f.url); a.status != 502 || !strings.Contains(f.lastTrail(t, 1).Cause, "more than 64 names") {
+			t.Errorf("answer: %d, %s", a.status, f.lastTrail(t, 1).Cause)
+		}
+	}
+}
+
+// 35. What is told about callers, and what they sent, is in no log and no answer.
+func TestAttackSecretsInFailures(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2-very-secret"
+	server := fakeServer(t, func(_ int, c net.Conn, next func() *http.Request) {
+		next()
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX-Secret: "+secret+"\nX: "+secret+"\r\n\r\n")
+	})
+	f := serve(t, server.url+" "+closedPort(t), told, as(alice), issuing(tokensFunc(func(*authn.Identity) (string, error) { return secret, nil })))
+	for i := range 4 {
+		r := request(t, "POST", f.url+"/?q="+secret, bytes.NewReader([]byte(secret)))
+		r.Header.Set("Authorization", "Bearer "+secret)
+		a := do(t, r)
+		if last := f.lastTrail(t, i+1); a.status == 200 || strings.Contains(fmt.Sprint(a)+last.Cause+f.log.String(), secret) {
+			t.Errorf("%+v\n%s\n%s", a, last.Cause, f.log)
+		}
+	}
+}
