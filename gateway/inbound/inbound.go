@@ -300,19 +300,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(path, ownPrefix) && h.serveShared(w, r, path) {
 		return
 	}
-	s, n := h.table.find(r.Host, path)
-	var built http.Handler
-	if s != nil {
-		if name, ok := ownPath(path[n:], s.fold); ok {
-			if built = s.builtIn[name]; built == nil {
-				s = nil
-			}
-		}
-	} else if name, ok := ownPath(path, false); ok && h.own != nil {
-		if built = h.own.builtIn[name]; built != nil {
-			s = h.own
-		}
-	}
+	s, built := h.route(r.Host, path)
 	if s == nil {
 		h.refuse(w, r, nil, refusal{status: http.StatusNotFound, code: noService, text: "not found", cause: errNoService})
 		return
@@ -320,6 +308,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Context: r.Context(), service: s, next: built}
 	c.req = authz.Request{Client: authn.ClientAddr(r), Host: r.Host, Method: r.Method, Path: path}
 	h.enter(w, r, c)
+}
+
+// route returns the service of a request, nil if there is none, and what answers
+// in place of it behind its login, if that is one of our own pages.
+func (h *Handler) route(host, path string) (s *service, built http.Handler) {
+	s, n := h.table.find(host, path)
+	if s != nil {
+		name, ours := ownPath(path[n:], s.fold)
+		if !ours {
+			return s, nil
+		}
+		if built = s.builtIn[name]; built != nil {
+			return s, built
+		}
+	}
+	// What a service at the root of the host does not have may be the gateway's.
+	if name, ours := ownPath(path, false); ours && h.own != nil {
+		if built = h.own.builtIn[name]; built != nil {
+			return h.own, built
+		}
+	}
+	return nil, nil
 }
 
 // enter is the way of a request whose service is known, in front of the login.

@@ -259,6 +259,7 @@ defaults: {login: [corp/ntlm]}
 services:
   hr: {match: {path: /hr/}, wsdl: hr.wsdl, upstream: {url: "http://127.0.0.1:1"}}
   open: {match: {path: /open/}, wsdl: hr.wsdl, publish: open, upstream: {url: "http://127.0.0.1:1"}}
+  root: {match: {host: root}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
   off: {match: {path: /off/}, wsdl: hr.wsdl, publish: "off", upstream: {url: "http://127.0.0.1:1"}}
   far: {match: {path: /far/}, wsdl: hr.wsdl, networks: [10.0.0.0/8], publish: open, upstream: {url: "http://127.0.0.1:1"}}
 `)
@@ -274,8 +275,10 @@ services:
 		{"a message", request("POST", "http://gw/hr/?wsdl", "bob", envelope("<h:Pay/>"), "Content-Type", "text/xml"), 200, "from the backend"},
 		{"open", request("GET", "http://gw/open/?wsdl", "", ""), 200, "the wsdl"},
 		{"open, another network", request("GET", "http://gw/far/?wsdl", "", ""), 403, ""},
-		{"off", request("GET", "http://gw/off/?wsdl", "bob", ""), 200, "from the backend"},
+		{"off", request("GET", "http://gw/off/?wsdl", "bob", ""), 200, "the wsdl"}, // which says there that it is none
 		{"page without login", request("GET", "http://gw/.soapward/", "", ""), 401, ""},
+		{"page where a service has the root", request("GET", "http://root/.soapward/", "bob", ""), 200, "hr\nopen\n"},
+		{"its own whoami", request("GET", "http://root/.soapward/whoami", "", ""), 200, "anonymous"},
 		{"page", request("GET", "http://gw/.soapward/", "bob", ""), 200, "hr\nopen\n"},
 	} {
 		w := f.do(tt.r)
