@@ -43,6 +43,10 @@ type Options struct {
 	// NoWatch does not look for files that change: only Reload reads them again.
 	NoWatch bool
 
+	// Version is that of the program, for those who look after it. Empty means
+	// what the build says.
+	Version string
+
 	// InForce is told of each configuration that is put into force. Nil tells
 	// nobody.
 	InForce func(*config.Config)
@@ -114,7 +118,7 @@ func New(c *config.Config, file string, o Options) (*Gateway, error) {
 	}
 	if o.testOnlyParts != nil {
 		g.parts = o.testOnlyParts(g)
-	} else if g.parts, err = newComposer(c, g); err != nil {
+	} else if g.parts, err = newComposer(c, g, o.Version); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)

@@ -3,8 +3,15 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -422,4 +429,68 @@ func TestKubernetesLinks(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// A certificate that is replaced is presented without a reload, and a pair that
+// does not fit leaves the one before, also while the configuration is wrong.
+func TestCertificateChange(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writePair := func(serial int64) (cert, key []byte) {
+		t.Helper()
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmpl := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"gw.test"}}
+		der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keyDER, err := x509.MarshalPKCS8PrivateKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	}
+	certFile, keyFile := filepath.Join(dir, "gw.pem"), filepath.Join(dir, "gw.key")
+	put := func(file string, b []byte) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(file+".new", b, 0o600), os.Rename(file+".new", file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cert, key := writePair(1)
+	put(certFile, cert)
+	put(keyFile, key)
+	a := freeAddr(t)
+	text := strings.Replace(configuration("one", a), "}\n", ", tls: {cert: "+certFile+", key: "+keyFile+"}}\n", 1)
+	r := start(t, text, new(fakeParts), true)
+	serial := func() int64 {
+		c, err := tls.Dial("tcp", a, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer func() { _ = c.Close() }()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	if got := serial(); got != 1 {
+		t.Fatalf("certificate %d", got)
+	}
+	cert, key = writePair(2)
+	put(certFile, cert) // without its key
+	eventually(t, "nothing is said of the pair", func() bool { return strings.Contains(r.log.String(), "certificates were not read again") })
+	if got := serial(); got != 1 {
+		t.Errorf("after half of a pair: certificate %d", got)
+	}
+	put(keyFile, key)
+	eventually(t, "the new certificate", func() bool { return serial() == 2 })
+
+	r.write(r.file, "lstien: []")
+	eventually(t, "nothing is said of the configuration", func() bool { return strings.Contains(r.log.String(), "reload refused") })
+	cert, key = writePair(3)
+	put(certFile, cert)
+	put(keyFile, key)
+	eventually(t, "the third certificate", func() bool { return serial() == 3 })
 }

@@ -71,7 +71,9 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	}
 	level := new(slog.LevelVar)
 	log := f.logger(cmd.ErrOrStderr(), c, level)
-	g, err := gateway.New(c, f.config, gateway.Options{Logger: log, InForce: func(c *config.Config) { level.Set(levels[c.Log.Level]) }})
+	g, err := gateway.New(c, f.config, gateway.Options{
+		Logger: log, Version: version, InForce: func(c *config.Config) { level.Set(levels[c.Log.Level]) },
+	})
 	if e, ok := errors.AsType[*listen.Error](err); ok && e.Remedy != "" {
 		return withRemedy(err, e.Remedy)
 	}
@@ -79,8 +81,8 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	ctx := cmd.Context()
-	if st := styleOf(cmd.ErrOrStderr()); st.Width > 0 {
-		if err := printServe(cmd.ErrOrStderr(), st, f.config, g); err != nil {
+	if w := cmd.ErrOrStderr(); onScreen(w) {
+		if err := printServe(w, styleOf(w), f.config, g); err != nil {
 			log.Warn("no summary", slog.String("cause", err.Error()))
 		}
 	} else {
@@ -115,6 +117,12 @@ func reloadBySignal(ctx context.Context, g *gateway.Gateway, ended <-chan struct
 	}
 }
 
+// onScreen reports whether w is a terminal.
+func onScreen(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
 var levels = map[config.Level]slog.Level{
 	config.LevelDebug: slog.LevelDebug, config.LevelInfo: slog.LevelInfo, config.LevelWarn: slog.LevelWarn, config.LevelError: slog.LevelError,
 }
@@ -128,7 +136,7 @@ func (f *serveFlags) logger(w io.Writer, c *config.Config, level *slog.LevelVar)
 	}
 	if format == "" {
 		format = string(config.LogJSON)
-		if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		if onScreen(w) {
 			format = string(config.LogText)
 		}
 	}

@@ -206,11 +206,18 @@ func TestServeStopsAtOnce(t *testing.T) {
 	cmd := exec.Command("soapward", "serve", "-c", file, "--log-format", "text")
 	out := startServe(t, cmd)
 	eventually(t, "it listens", func() bool {
-		_, err := os.Stat(sock)
+		c, err := net.Dial("unix", sock)
+		if err == nil {
+			_ = c.Close()
+		}
 		return err == nil
 	})
 	go func() { _, _ = fetchUnix(sock) }()
-	<-entered
+	select {
+	case <-entered:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request does not arrive")
+	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	eventually(t, "it stops", func() bool { return strings.Contains(out.String(), "msg=stopping grace=5m0s") })
 	eventually(t, "the end", func() bool { // the second signal counts as soon as the first is seen
