@@ -194,6 +194,9 @@ func (x *exchange) at(p *party, send leg, withBody bool) (*http.Response, error)
 		return resp, err
 	}
 	resp, err := send("", withBody)
+	if err == nil && loggedIn {
+		x.transport.noteAsked(p, resp.StatusCode == p.status())
+	}
 	if err != nil || resp.StatusCode != p.status() {
 		return resp, err
 	}
@@ -242,9 +245,20 @@ func (x *exchange) isWarm() bool {
 	case x.server.credential == nil:
 		return true
 	case x.conn != nil && x.conn.loggedIn:
-		return true
+		return x.transport.asking.get(x.server.key) == ""
 	}
 	return !x.shared && showsAll(x.server.credential) && x.transport.schemes.get(x.server.key) != ""
+}
+
+// noteAsked remembers whether a party asks for a login again on connections that
+// are logged in, as IIS does for each request with authPersistSingleRequest.
+func (t *Transport) noteAsked(p *party, asks bool) {
+	switch was := t.asking.get(p.key) != ""; {
+	case asks:
+		t.asking.set(p.key, "again")
+	case was:
+		t.asking.forget(p.key)
+	}
 }
 
 // prepare takes a connection and gets the body ready.

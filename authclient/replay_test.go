@@ -128,6 +128,36 @@ func TestReplayOfStream(t *testing.T) {
 	}
 }
 
+// A server that wants a login for each request gets bodies that are kept whole,
+// after the first that was not.
+func TestReplayLoginForEachRequest(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, nil)
+	inner := s.Config.Handler
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("WWW-Authenticate", "NTLM")
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	c := replaying(t, ntlmCredential("alice"), authclient.Replay{Memory: 1000, Disk: 1 << 20, Dir: t.TempDir()})
+	if _, _, err := do(c, "GET", s.URL, nil); err != nil {
+		t.Fatal(err)
+	}
+	body := make([]byte, 10_000)
+	if _, _, err := do(c, "POST", s.URL, once(body)); !errors.Is(err, authclient.ErrBodyNotReplayable) {
+		t.Errorf("the first: %v", err)
+	}
+	for range 3 {
+		if _, text, err := do(c, "POST", s.URL, once(body)); err != nil || text != `CORP\alice body=10000 err=<nil>` {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+}
+
 func TestReplayBrokenBody(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, nil)

@@ -62,6 +62,7 @@ type Transport struct {
 	tunnels *http.Transport // for tunnels that are made by us
 	pool    pool
 	schemes schemeMemory
+	asking  schemeMemory // parties that ask again on connections that are logged in
 }
 
 var _ http.RoundTripper = (*Transport)(nil)

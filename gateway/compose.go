@@ -46,7 +46,7 @@ type composer struct {
 }
 
 func newComposer(c *config.Config, g *Gateway, version string) (*composer, error) {
-	o, err := observe.New(c, observe.Options{Logger: g.log, Checks: g.Checks, Version: version})
+	o, err := observe.New(c, observe.Options{Logger: g.log, Checks: g.Checks, Pools: g.pools, Version: version})
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +113,7 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 	if err != nil {
 		return nil, err
 	}
+	p.SetOperations(operationsOf(publishers))
 	g := &generation{config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m}
 	if len(c.Upstreams) > 0 {
 		if m.outbound, err = outbound.New(c, outbound.Parts{Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation}); err != nil {

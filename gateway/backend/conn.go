@@ -40,6 +40,15 @@ func (s *server) dial(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
+// writeWithin writes in some time; zero is without a limit.
+func (c *conn) writeWithin(b []byte, d time.Duration) error {
+	if d > 0 {
+		_ = c.SetWriteDeadline(time.Now().Add(d)) // fails as Write does
+	}
+	_, err := c.Write(b)
+	return err
+}
+
 // kill ends the connection at once, also one that another goroutine reads or
 // writes. TLS is not told: that would wait for a peer that takes nothing.
 func (c *conn) kill() { _ = c.plain.Close() }

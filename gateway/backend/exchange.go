@@ -234,7 +234,7 @@ func (x *exchange) try(s *server, c *conn) (f *failure, stale bool) {
 		x.broken(s, err)
 		return nil, false
 	}
-	reuse = sendErr == nil && h.reusable() && !x.private
+	reuse = sendErr == nil && h.reusable() && !x.private && x.body.framing != byClose
 	return nil, false
 }
 

@@ -62,6 +62,7 @@ func TestFailures(t *testing.T) {
 		{"no HTTP", answering(t, "SSH-2.0-OpenSSH\r\n\r\n").url, timeout(0), 502, ReasonProtocol, "no status line"},
 		{"TLS", answering(t, "\x15\x03\x01\x00\x02\x02\x0a\n").url, timeout(0), 502, ReasonProtocol, "without CR"},
 		{"1xx for ever", answering(t, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100)).url, timeout(0), 502, ReasonProtocol, "interim"},
+		{"101 to nothing", answering(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n").url, timeout(0), 502, ReasonProtocol, "nobody asked for"},
 		{"101 unasked", answering(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").url, timeout(0), 502, ReasonProtocol, "nobody asked for"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +79,17 @@ func TestFailures(t *testing.T) {
 				t.Errorf("log:\n%s", log)
 			}
 		})
+	}
+}
+
+// A new connection that the server closes is no stale one: it may have taken the
+// request.
+func TestClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := fakeServer(t, func(_ int, _ net.Conn, next func() *http.Request) { next() })
+	f := serve(t, b.url)
+	if a := get(t, f.url); a.status != 502 || b.count() != 1 {
+		t.Errorf("status %d, %d connections", a.status, b.count())
 	}
 }
 
@@ -272,6 +284,51 @@ func TestClientGone(t *testing.T) {
 				t.Errorf("trail has %s: %q", last.Refusal, last.Cause)
 			}
 		})
+	}
+}
+
+// A client that is slow with a small body keeps no connection to a server.
+func TestSlowClient(t *testing.T) {
+	t.Parallel()
+	b := answering(t, ok)
+	f := serve(t, b.url, timeout(200*time.Millisecond)) // which is the server's, not the client's
+	c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+	time.Sleep(300 * time.Millisecond)
+	if n := b.count(); n != 0 {
+		t.Errorf("%d connections before the body was there", n)
+	}
+	_, _ = io.WriteString(c, "world")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("%+v, %v", resp, err)
+	}
+	// Nor does a slow upload run into that time.
+	c = raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	time.Sleep(300 * time.Millisecond)
+	_, _ = io.WriteString(c, "0\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("chunks: %+v, %v", resp, err)
+	}
+}
+
+// A server that reads a body slowly gets it, without our keeping it.
+func TestSlowServer(t *testing.T) {
+	t.Parallel()
+	const size = 4 << 20
+	f := serve(t, handler(t, func(w http.ResponseWriter, r *http.Request) {
+		buf, total := make([]byte, 256<<10), 0
+		for {
+			n, err := io.ReadFull(r.Body, buf)
+			total += n
+			if err != nil {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		_, _ = fmt.Fprint(w, total)
+	}), timeout(2*time.Second))
+	a := do(t, request(t, "POST", f.url, io.LimitReader(new(pattern), size)))
+	if a.status != 200 || a.body != fmt.Sprint(size) {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -91,14 +91,14 @@ func TestTunnel(t *testing.T) {
 func TestTunnelIdle(t *testing.T) {
 	t.Parallel()
 	b, ended := tunnelled(t, "")
-	f := serve(t, b.url, with(func(c *config.Backend) { c.UpgradeIdleTimeout = config.Duration(200 * time.Millisecond) }))
+	f := serve(t, b.url, with(func(c *config.Backend) { c.UpgradeIdleTimeout = config.Duration(time.Second) }))
 	c := raw(t, f.addr(), askWebSocket)
 	br := bufio.NewReader(c)
 	if _, err := http.ReadResponse(br, nil); err != nil {
 		t.Fatal(err)
 	}
-	for range 10 {
-		time.Sleep(50 * time.Millisecond)
+	for range 6 {
+		time.Sleep(250 * time.Millisecond)
 		_, _ = io.WriteString(c, "a\n")
 		if _, err := br.ReadString('\n'); err != nil {
 			t.Fatalf("ended while it was busy: %v", err)

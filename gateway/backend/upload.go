@@ -118,20 +118,14 @@ func (u *upload) run(p *Proxy, r *http.Request, c *conn) {
 			if chunked {
 				out = frameChunk(space[:before+n+after], before)
 			}
-			if p.timeout > 0 {
-				_ = c.SetWriteDeadline(time.Now().Add(p.timeout))
-			}
-			if _, err := c.Write(out); err != nil {
-				u.toServer = err
+			if u.toServer = c.writeWithin(out, p.timeout); u.toServer != nil {
 				return
 			}
 			left -= int64(n)
 		}
 		switch {
 		case errors.Is(err, io.EOF) && chunked:
-			if _, err := c.Write(appendTrailer([]byte("0\r\n"), r, u.trailer)); err != nil {
-				u.toServer = err
-			}
+			u.toServer = c.writeWithin(appendTrailer([]byte("0\r\n"), r, u.trailer), p.timeout)
 			return
 		case errors.Is(err, io.EOF) && left > 0:
 			u.fromClient = io.ErrUnexpectedEOF

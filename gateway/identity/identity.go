@@ -6,7 +6,7 @@
 //
 // A token says who the caller is and nothing that could be shown to a second
 // server. What the login left for that stays in the memory of this process, found
-// by the token's identifier, until the token expires.
+// by the token, until the token expires.
 package identity
 
 import (
@@ -152,12 +152,12 @@ func (i *Issuer) Token(_ context.Context, id *authn.Identity, name string) (stri
 	if t, ok := i.known.find(s, id, now); ok {
 		return t, nil
 	}
-	e := &entry{service: s, id: id, jti: rand.Text(), expires: now.Add(s.lifetime).Truncate(time.Second)}
+	e := &entry{service: s, id: id, expires: now.Add(s.lifetime).Truncate(time.Second)}
 	if !id.Expires.IsZero() && id.Expires.Before(e.expires) {
 		e.expires = id.Expires
 	}
 	e.again = now.Add(e.expires.Sub(now) / 2)
-	payload, err := s.claims(i.name, id, e.jti, now, e.expires)
+	payload, err := s.claims(i.name, id, rand.Text(), now, e.expires)
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"container/heap"
+	"crypto/sha256"
 	"fmt"
 	"hash/maphash"
 	"reflect"
@@ -21,7 +22,7 @@ type entry struct {
 	service *service
 	id      *authn.Identity // with the evidence of the login
 	token   string
-	jti     string
+	sum     [sha256.Size]byte // of the token
 	expires time.Time
 	again   time.Time // until when it is given to the same caller again
 
@@ -37,14 +38,14 @@ type memory struct {
 	seed maphash.Seed
 
 	mu      sync.Mutex
-	byJTI   map[string]*entry
+	byToken map[[sha256.Size]byte]*entry
 	byLogin map[uint64]*entry // the newest of each
 	queue   queue             // what expires first
 	timer   *time.Timer
 }
 
 func newMemory(most int, now func() time.Time) *memory {
-	return &memory{max: most, now: now, seed: maphash.MakeSeed(), byJTI: make(map[string]*entry), byLogin: make(map[uint64]*entry)}
+	return &memory{max: most, now: now, seed: maphash.MakeSeed(), byToken: make(map[[sha256.Size]byte]*entry), byLogin: make(map[uint64]*entry)}
 }
 
 // Format implements fmt.Formatter: what is remembered lets whoever has it act for
@@ -63,25 +64,28 @@ func (m *memory) find(s *service, id *authn.Identity, now time.Time) (string, bo
 	return e.token, true
 }
 
-// caller returns whom a token is about.
-func (m *memory) caller(jti string) *authn.Identity {
+// caller returns whom a token is about, nil if it was not made here, or is not
+// remembered. One that is here, to the last letter of its signature, need not be
+// verified.
+func (m *memory) caller(token string) *authn.Identity {
+	sum := sha256.Sum256([]byte(token))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e := m.byJTI[jti]; e != nil && m.now().Before(e.expires) {
+	if e := m.byToken[sum]; e != nil && m.now().Before(e.expires) {
 		return e.id
 	}
 	return nil
 }
 
 func (m *memory) add(e *entry) {
-	e.login = m.digest(e.service, e.id)
+	e.login, e.sum = m.digest(e.service, e.id), sha256.Sum256([]byte(e.token))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop()
 	for len(m.queue) >= m.max {
 		m.remove(m.queue[0])
 	}
-	m.byJTI[e.jti], m.byLogin[e.login] = e, e
+	m.byToken[e.sum], m.byLogin[e.login] = e, e
 	heap.Push(&m.queue, e)
 	m.arm()
 }
@@ -96,7 +100,7 @@ func (m *memory) drop() {
 
 func (m *memory) remove(e *entry) {
 	heap.Remove(&m.queue, e.place)
-	delete(m.byJTI, e.jti)
+	delete(m.byToken, e.sum)
 	if m.byLogin[e.login] == e {
 		delete(m.byLogin, e.login)
 	}
