@@ -268,17 +268,6 @@ func TestAttackForwardedHeaders(t *testing.T) {
 	}
 }
 
-// 5a. Requests that two programs take for another number of requests. net/http
-// refuses some, and mends others, as RFC 9112 has it; either way the server gets
-// what nobody can take for two.
-// untilQuiet reads answers until as many came as the server got requests, and
-// nothing else for a while.
-// 5a. What only a handler in front, or HTTP/2, can put into a request.
-// 5b. A server's answers that clients could take for another number of answers,
-// or that would be the next caller's.
-// 5c. A body that the server did not read must not be the client's next request:
-// a page of another site chooses what is in it.
-// 5d. A change to a protocol whose requests nobody would look at.
 // 3d. A method whose answer shows what we tell the server, or that has it connect
 // to others; a header that becomes the variable HTTP_PROXY of a CGI program.
 func TestAttackTrace(t *testing.T) {
@@ -302,8 +291,6 @@ func TestAttackTrace(t *testing.T) {
 	}
 }
 
-// 5e. A server that sends heads, fields, chunk sizes or trailers without end.
-// 5e. A list that is compared with all fields, with both of them long.
 // 35. What is told about callers, and what they sent, is in no log and no answer.
 func TestAttackSecretsInFailures(t *testing.T) {
 	t.Parallel()
