@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -48,6 +49,13 @@ type Config struct {
 	// KeepLogins is how long Prune keeps logins. Zero means DefaultKeepLogins.
 	KeepLogins time.Duration
 
+	// Exclusive says that this process is the only one that logs users in with a
+	// SQLite database, which makes Kerberos logins much faster: see Replays. Open
+	// takes a lock beside the file, DSN.lock, until Close, and returns ErrInUse if
+	// another process has it. Programs that do not log in by Kerberos may use the
+	// database meanwhile. It has no meaning for PostgreSQL.
+	Exclusive bool
+
 	// Now is the clock of Created and of Replays. Nil means time.Now.
 	Now func() time.Time
 }
@@ -78,6 +86,8 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 	replays *Replays
+	path    string   // of SQLite
+	alone   *os.File // the lock of Config.Exclusive
 }
 
 // Open opens the database and brings its tables up to date. The SQLite file is
@@ -111,6 +121,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		err = fmt.Errorf(`driver %q: want "sqlite" or "postgres"`, c.Driver)
 	}
 	if err != nil {
+		if s.alone != nil {
+			_ = unlock(s.alone) // the first error tells more
+		}
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
 	s.replays = &Replays{s: s, boot: s.bootID()}
@@ -120,18 +133,30 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		_ = s.Close() // the first error tells more
 		return nil, err
 	}
+	if s.alone != nil {
+		s.replays.journal = s.replays.openJournal(ctx)
+	}
 	return s, nil
 }
 
-// Close ends the connections. No other method may be called after it.
+// Close writes what is not yet written and ends the connections. No other method
+// may be called after it.
 func (s *Store) Close() error {
 	var first error
+	if j := s.replays.journal; j != nil {
+		first = j.close()
+	}
 	for _, db := range []*sql.DB{s.read, s.write, s.soft} { // PostgreSQL's is thrice the same, which does no harm
 		if db == nil {
 			continue
 		}
 		if err := db.Close(); err != nil && first == nil {
 			first = fmt.Errorf("store: close: %w", err)
+		}
+	}
+	for _, f := range []*os.File{s.alone, s.replays.shared} {
+		if f != nil {
+			_ = unlock(f) // nothing is in it
 		}
 	}
 	return first
