@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -82,7 +83,7 @@ type Store struct {
 	turn    chan struct{}
 	stmts   sync.Map // from prepared to *sql.Stmt
 	timeout time.Duration
-	keep    time.Duration
+	keep    atomic.Int64 // in nanoseconds
 	now     func() time.Time
 	log     *slog.Logger
 	replays *Replays
@@ -95,13 +96,11 @@ type Store struct {
 // that others can read is refused. A database that a newer version has altered
 // is refused.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{timeout: c.Timeout, keep: c.KeepLogins, now: c.Now, log: c.Logger}
+	s := &Store{timeout: c.Timeout, now: c.Now, log: c.Logger}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
 	}
-	if s.keep <= 0 {
-		s.keep = DefaultKeepLogins
-	}
+	s.KeepLogins(c.KeepLogins)
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -160,6 +159,14 @@ func (s *Store) Close() error {
 		}
 	}
 	return first
+}
+
+// KeepLogins changes Config.KeepLogins. Zero means DefaultKeepLogins.
+func (s *Store) KeepLogins(d time.Duration) {
+	if d <= 0 {
+		d = DefaultKeepLogins
+	}
+	s.keep.Store(int64(d))
 }
 
 // Replays returns the authenticators that were used, at all nodes. There is one
