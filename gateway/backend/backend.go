@@ -66,6 +66,10 @@ type Options struct {
 	// SessionCookie is session.Manager.Name: cookies of that name, and of the
 	// login form, do not go on. Empty means "soapward".
 	SessionCookie string
+
+	// OwnCookie reports whether a cookie of that name is one of ours besides,
+	// which no server may see or set. login.IsCookie is meant for it.
+	OwnCookie func(name string) bool
 }
 
 // A Proxy passes the requests of a service on, with the caller that

@@ -177,7 +177,7 @@ func connectionOptions(h http.Header) (options []string) {
 
 // withoutSession takes the cookies of our sessions out of a header.
 func (p *Proxy) withoutSession(cookies string) string {
-	if !strings.Contains(cookies, p.cookie) {
+	if p.options.OwnCookie == nil && !strings.Contains(cookies, p.cookie) {
 		return cookies
 	}
 	var kept []string
@@ -190,10 +190,15 @@ func (p *Proxy) withoutSession(cookies string) string {
 }
 
 // ownCookie reports whether name=value is a cookie of our sessions, or of the
-// login form.
+// login form. Browsers keep "=name=value" as a cookie without a name, and send it
+// as name=value (RFC 6265bis 5.4).
 func (p *Proxy) ownCookie(pair string) bool {
-	name, _, _ := strings.Cut(pair, "=")
+	name, _, _ := strings.Cut(strings.TrimLeft(pair, "= \t"), "=")
+	name, _, _ = strings.Cut(name, ";")
 	name = strings.TrimSpace(name)
+	if p.options.OwnCookie != nil && p.options.OwnCookie(name) {
+		return true
+	}
 	if hasPrefixFold(name, "__Host-") {
 		name = name[len("__Host-"):]
 	}
