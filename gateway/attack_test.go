@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +21,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 // whole starts a gateway of its real parts. %ADDR% in text is its address.
@@ -149,5 +154,72 @@ upstreams: {up: {listen: "%s", url: "%s", act_as: [fixed], fixed: {user: x, pass
 	}
 	if len(b.requests()) == 0 {
 		t.Error("the server got nothing")
+	}
+}
+
+// startPHP serves testdata/soap.php with PHP's own server.
+func startPHP(t *testing.T) (addr string) {
+	t.Helper()
+	php := testenv.NeedPHP(t, "soap", "zlib")
+	addr = freeAddr(t)
+	p, err := testenv.StartProcess(exec.Command(php, "-S", addr, "testdata/soap.php"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := p.WaitListening(ctx, addr); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// 31e. A SOAP server of PHP, that is asked for an operation which the gateway takes
+// for another one, or for none. Each message works without the gateway.
+func TestAttackOperationPHP(t *testing.T) {
+	t.Parallel()
+	php := startPHP(t)
+	addr, _ := whole(t, fmt.Sprintf(`
+listen: [{addr: "%%ADDR%%"}]
+services:
+  hr:
+    match: {path: /}
+    login: [none]
+    allow:
+      - {operation: "{urn:hr}Pay", roles: [nobody]}
+      - {operation: "*", roles: [anonymous]}
+      - {path: /, roles: [anonymous]}
+    upstream: {url: "http://%s"}
+roles: {nobody: {users: ['CORP\nobody']}}
+`, php), map[string]string{})
+	envelope := func(body string) string {
+		return `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:h="urn:hr"><s:Body>` + body + `</s:Body></s:Envelope>`
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err := io.WriteString(z, envelope("<h:Pay/>"))
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, header, body, direct string }{
+		{"as it is", "Content-Type: text/xml", envelope("<h:Pay/>"), "paid"},
+		{"allowed", "Content-Type: text/xml", envelope("<h:Get/>"), "got"},
+		{"compressed", "Content-Type: text/xml\r\nContent-Encoding: gzip", zipped.String(), "paid"},
+		{"compressed, in another spelling", "Content-Type: application/octet-stream\r\nContent_Encoding: gzip", zipped.String(), "paid"},
+		{"compressed, with a dot", "Content-Type: application/octet-stream\r\nContent.Encoding: gzip", zipped.String(), ""},
+		{"in UTF-7", "Content-Type: text/xml; charset=utf-8", `<?xml version="1.0" encoding="UTF-7"?>` + envelope("+ADw-h:Pay/+AD4-<h:Get/>"), "paid"},
+	} {
+		text := fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n%s\r\nContent-Length: %d\r\n\r\n%s", tt.header, len(tt.body), tt.body)
+		if _, _, got := send(t, php, text); tt.direct != "" && !strings.Contains(got, tt.direct) {
+			t.Errorf("%s: PHP itself says %s, want %s", tt.name, got, tt.direct)
+		}
+		if _, _, got := send(t, addr, text); strings.Contains(got, "paid") || tt.direct == "got" && !strings.Contains(got, "got") {
+			t.Errorf("%s: through the gateway: %s", tt.name, got)
+		}
 	}
 }
