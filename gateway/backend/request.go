@@ -177,7 +177,7 @@ func connectionOptions(h http.Header) (options []string) {
 
 // withoutSession takes the cookies of our sessions out of a header.
 func (p *Proxy) withoutSession(cookies string) string {
-	if !strings.Contains(cookies, p.cookie) {
+	if p.options.OwnCookie == nil {
 		return cookies
 	}
 	var kept []string
@@ -189,15 +189,10 @@ func (p *Proxy) withoutSession(cookies string) string {
 	return strings.Join(kept, "; ")
 }
 
-// ownCookie reports whether name=value is a cookie of our sessions, or of the
-// login form.
+// ownCookie reports whether name=value is a cookie of our sessions.
 func (p *Proxy) ownCookie(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
-	name = strings.TrimSpace(name)
-	if hasPrefixFold(name, "__Host-") {
-		name = name[len("__Host-"):]
-	}
-	return strings.TrimSuffix(name, "-form") == p.cookie
+	return p.options.OwnCookie != nil && p.options.OwnCookie(strings.TrimSpace(name))
 }
 
 // appendForwarded says who the client is and how it called us. What it said of

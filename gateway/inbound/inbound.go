@@ -104,6 +104,7 @@ type Handler struct {
 // service is one that stands behind the gateway.
 type service struct {
 	name      string
+	logger    *slog.Logger
 	match     config.Match
 	fold      bool
 	policy    *authz.Policy
@@ -145,7 +146,7 @@ func New(c *config.Config, p Parts) (*Handler, error) {
 		q.keys = p.Issuer.Keys()
 	}
 	q.describe = func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
-		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: RolesOf(roles, p.Logger)})
+		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: Roles})
 	}
 	return newHandler(c, q)
 }
@@ -179,7 +180,7 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 }
 
 func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
-	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
+	s := &service{name: name, logger: h.logger, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
 	s.publish = c.Publish
 	chains := &chains{h: h, s: s, p: p, custom: c.Custom, asked: c.ForwardAuth}
 	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
