@@ -177,16 +177,22 @@ func (m *made) openStore(ctx context.Context, c *config.Config, old *made, log *
 		return nil
 	}
 	stamp := stampOf(&c.Store)
-	if old.store != nil && old.store.stamp == stamp && old.config.Store == c.Store {
+	if old.store != nil && (old.store.stamp == stamp && old.config.Store == c.Store || sameFile(&old.config.Store, &c.Store)) {
 		m.store = old.store
 		return nil
 	}
-	s, err := realm.OpenStore(ctx, &c.Store, log)
+	s, err := realm.OpenGatewayStore(ctx, &c.Store, log)
 	if err != nil {
 		return fmt.Errorf("gateway: store: %w", err)
 	}
 	m.store = &keptStore{s, audit.New(audit.Config{Store: s, Logger: log}), stamp}
 	return nil
+}
+
+// sameFile reports whether two stores are one SQLite, which this process cannot
+// open once more: it has the file for itself. run does the rest.
+func sameFile(a, b *config.Store) bool {
+	return a.Driver == config.SQLite && b.Driver == config.SQLite && a.DSN == b.DSN
 }
 
 func (m *made) sharedStore() *store.Store {
@@ -227,7 +233,9 @@ func (m *made) openBackends(c *config.Config, old *made, log *slog.Logger) error
 			m.backends[name] = k
 			continue
 		}
-		b, err := backend.New(u, backend.Options{Service: name, Issuer: m.issuer, Logger: log})
+		b, err := backend.New(u, backend.Options{
+			Service: name, Issuer: m.issuer, Logger: log, Deny: inbound.Deny, Roles: inbound.Roles, OwnCookie: login.IsCookie,
+		})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("gateway: services.%s.upstream: %w", name, err))
 			continue
@@ -278,6 +286,7 @@ func (m *made) run(ctx context.Context, log *slog.Logger) {
 	if m.store == nil {
 		return
 	}
+	m.store.KeepLogins(m.config.Store.KeepLogins.Std())
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	for {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,9 +171,9 @@ func TestAttackCredentialsToBackend(t *testing.T) {
 		{"login, kept", "Authorization: Basic YTpi\r\n", alice, true, []string{"Authorization: Basic YTpi"}, nil},
 		{"of the application", "Authorization: Bearer x\r\n", nil, false, []string{"Authorization: Bearer x"}, nil},
 		{"windows, anonymous", "Authorization: NTLM TlRMTVNTUAAB\r\n", nil, false, nil, []string{"Authorization"}},
-		{"session", "Cookie: soapward=abc; other=1; __Host-soapward=def\r\nCookie: soapward-form=x\r\n", alice, false, []string{"Cookie: other=1"}, []string{"abc", "def", "soapward"}},
+		{"session", "Cookie: soapward-corp=abc; other=1; __Host-soapward-corp=def\r\nCookie: soapward-corp-form=x\r\n", alice, false, []string{"Cookie: other=1"}, []string{"abc", "def", "soapward"}},
 		{"proxy", "Proxy-Authorization: Basic YTpi\r\n", alice, true, nil, []string{"Authorization"}},
-		{"session in a list", "Cookie: a=b;soapward = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
+		{"session in a list", "Cookie: a=b;soapward-corp = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +196,7 @@ func TestAttackCredentialsToBackend(t *testing.T) {
 		})
 	}
 	// A server cannot put a session of its choice into the client's browser.
-	b := answering(t, "HTTP/1.1 200 OK\r\nSet-Cookie: soapward=evil; Path=/\r\nSet-Cookie: a=b\r\nSet-Cookie: __Host-soapward=evil\r\nContent-Length: 0\r\n\r\n")
+	b := answering(t, "HTTP/1.1 200 OK\r\nSet-Cookie: soapward-corp=evil; Path=/\r\nSet-Cookie: a=b\r\nSet-Cookie: __Host-soapward-corp=evil\r\nContent-Length: 0\r\n\r\n")
 	if got := get(t, serve(t, b.url).url).header["Set-Cookie"]; len(got) != 1 || got[0] != "a=b" {
 		t.Errorf("client got the cookies %q", got)
 	}
@@ -268,17 +269,6 @@ func TestAttackForwardedHeaders(t *testing.T) {
 	}
 }
 
-// 5a. Requests that two programs take for another number of requests. net/http
-// refuses some, and mends others, as RFC 9112 has it; either way the server gets
-// what nobody can take for two.
-// untilQuiet reads answers until as many came as the server got requests, and
-// nothing else for a while.
-// 5a. What only a handler in front, or HTTP/2, can put into a request.
-// 5b. A server's answers that clients could take for another number of answers,
-// or that would be the next caller's.
-// 5c. A body that the server did not read must not be the client's next request:
-// a page of another site chooses what is in it.
-// 5d. A change to a protocol whose requests nobody would look at.
 // 3d. A method whose answer shows what we tell the server, or that has it connect
 // to others; a header that becomes the variable HTTP_PROXY of a CGI program.
 func TestAttackTrace(t *testing.T) {
@@ -302,8 +292,6 @@ func TestAttackTrace(t *testing.T) {
 	}
 }
 
-// 5e. A server that sends heads, fields, chunk sizes or trailers without end.
-// 5e. A list that is compared with all fields, with both of them long.
 // 35. What is told about callers, and what they sent, is in no log and no answer.
 func TestAttackSecretsInFailures(t *testing.T) {
 	t.Parallel()
@@ -320,5 +308,43 @@ func TestAttackSecretsInFailures(t *testing.T) {
 		if last := f.lastTrail(t, i+1); a.status == 200 || strings.Contains(fmt.Sprint(a)+last.Cause+f.log.String(), secret) {
 			t.Errorf("%+v\n%s\n%s", a, last.Cause, f.log)
 		}
+	}
+}
+
+// 4f, 31e. Headers that frameworks take for the path, the host or the method, and
+// other spellings of those by which it was decided what the request is: neither
+// goes on, and Connection cannot take the latter away.
+func TestAttackDecidedHeaders(t *testing.T) {
+	t.Parallel()
+	const (
+		kept = "Content-Encoding: identity\r\nContent-Type: text/xml\r\nCookie: a=b\r\nSoapaction: \"urn:get\"\r\n"
+		want = "Content-Encoding: identity|Content-Length: 1|Content-Type: text/xml|Cookie: a=b|Host: h|Soapaction: \"urn:get\"|X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: h|X-Forwarded-Proto: http"
+	)
+	b := answering(t, ok)
+	f := serve(t, b.url)
+	for _, attack := range []string{
+		"X-Original-URL: /admin", "X_Original_URL: /admin", "X-Rewrite-Url: /admin", "x.rewrite.url: /admin", "X-Original-URI: /admin",
+		"X-Original-Method: DELETE", "X-Original-Host: admin", "X-Host: admin", "X_Host: admin",
+		"Client-IP: 10.0.0.1", "True-Client-IP: 10.0.0.1", "X-Client-IP: 10.0.0.1", "X_Cluster_Client_IP: 10.0.0.1",
+		"Content_Encoding: gzip", "CONTENT.ENCODING: gzip", "content_type: multipart/related", "Content~Type: a/b",
+		"Connection: Content-Type, Cookie, Soapaction, content-encoding", "Connection: close\r\nConnection: SOAPAction",
+	} {
+		c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n"+kept+attack+"\r\n\r\nx")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+		_, lines, _ := strings.Cut(strings.TrimSuffix(b.head(), "\r\n"), "\r\n")
+		got := strings.Split(lines, "\r\n")
+		slices.Sort(got)
+		if s := strings.Join(got, "|"); s != want {
+			t.Errorf("%s: the server got %s\nwant %s", attack, s, want)
+		}
+	}
+	c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: SOAPAction, Content_Type, X-Rewrite-Url\r\n\r\n1\r\na\r\n0\r\nSOAPAction: urn:pay\r\nContent_Type: a/b\r\nX-Rewrite-Url: /admin\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+		t.Fatal(err)
+	}
+	if h := strings.ToLower(b.head()); strings.Contains(h, "trailer") {
+		t.Errorf("the server got %s", h)
 	}
 }

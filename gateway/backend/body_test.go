@@ -42,6 +42,7 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
+// Bodies pass as they are, however they are framed.
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	var zipped bytes.Buffer
@@ -95,6 +96,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// pattern is a body without end.
 type pattern struct{ n byte }
 
 func (p *pattern) Read(b []byte) (int, error) {
@@ -107,6 +109,7 @@ func (p *pattern) Read(b []byte) (int, error) {
 
 func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
+// A hundred megabytes pass both ways, and are never in memory.
 func TestLargeBodies(t *testing.T) {
 	const size = 100 << 20
 	var up string
@@ -147,6 +150,7 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
+// What the server has sent reaches the client before the server sends more.
 func TestStreaming(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, head string }{
@@ -204,6 +208,7 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
+// Both sides talk while the other does.
 func TestFullDuplex(t *testing.T) {
 	t.Parallel()
 	f := serve(t, handler(t, func(w http.ResponseWriter, r *http.Request) {
@@ -239,6 +244,7 @@ func TestFullDuplex(t *testing.T) {
 	}
 }
 
+// A client that asks first gets 100, an interim answer of the server passes.
 func TestInterim(t *testing.T) {
 	t.Parallel()
 	b := fakeServer(t, func(_ int, c net.Conn, next func() *http.Request) {

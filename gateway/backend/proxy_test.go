@@ -206,12 +206,6 @@ func TestRequestHeaders(t *testing.T) {
 	}
 }
 
-// Bodies pass as they are, however they are framed.
-// pattern is a body without end.
-// A hundred megabytes pass both ways, and are never in memory.
-// What the server has sent reaches the client before the server sends more.
-// Both sides talk while the other does.
-// A client that asks first gets 100, an interim answer of the server passes.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(echo))

@@ -16,6 +16,9 @@ import (
 	"github.com/soapward/soapward/gateway/config"
 )
 
+// 5a. Requests that two programs take for another number of requests. net/http
+// refuses some, and mends others, as RFC 9112 has it; either way the server gets
+// what nobody can take for two.
 func TestAttackSmuggling(t *testing.T) {
 	t.Parallel()
 	const inner = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -63,6 +66,8 @@ func TestAttackSmuggling(t *testing.T) {
 	}
 }
 
+// untilQuiet reads answers until as many came as the server got requests, and
+// nothing else for a while.
 func untilQuiet(c net.Conn, b *fake) []byte {
 	var answers []byte
 	buf := make([]byte, 4096)
@@ -80,6 +85,7 @@ func untilQuiet(c net.Conn, b *fake) []byte {
 	return answers
 }
 
+// 5a. What only a handler in front, or HTTP/2, can put into a request.
 func TestAttackSmugglingInside(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -119,6 +125,8 @@ func TestAttackSmugglingInside(t *testing.T) {
 	}
 }
 
+// 5b. A server's answers that clients could take for another number of answers,
+// or that would be the next caller's.
 func TestAttackSmugglingAnswers(t *testing.T) {
 	t.Parallel()
 	const inner = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -169,6 +177,8 @@ func TestAttackSmugglingAnswers(t *testing.T) {
 	}
 }
 
+// 5c. A body that the server did not read must not be the client's next request:
+// a page of another site chooses what is in it.
 func TestAttackUnreadBody(t *testing.T) {
 	t.Parallel()
 	const inner = "POST /smuggled HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
@@ -207,6 +217,7 @@ func TestAttackUnreadBody(t *testing.T) {
 	}
 }
 
+// 5d. A change to a protocol whose requests nobody would look at.
 func TestAttackUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, upgrade := range []string{"h2c", "H2C", "HTTP/2.0", "TLS/1.2", "websocket, h2c", "h2c\r\nUpgrade: websocket", "a b"} {
@@ -222,6 +233,7 @@ func TestAttackUpgrade(t *testing.T) {
 	}
 }
 
+// 5e. A server that sends heads, fields, chunk sizes or trailers without end.
 func TestAttackAnswerWithoutEnd(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, begin, repeat string }{
@@ -269,6 +281,7 @@ func TestAttackAnswerWithoutEnd(t *testing.T) {
 	}
 }
 
+// 5e. A list that is compared with all fields, with both of them long.
 func TestAttackConnectionOptions(t *testing.T) {
 	t.Parallel()
 	options := "Connection: " + strings.Repeat("a,", 300_000) + "\r\n"

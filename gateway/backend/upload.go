@@ -191,7 +191,7 @@ func mayTrail(name string) bool {
 	switch name {
 	case "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type",
 		"Cookie", "Expect", "Host", "Keep-Alive", "Location", "Max-Forwards", "Pragma", "Proxy-Authenticate", "Proxy-Authorization",
-		"Proxy-Connection", "Range", "Retry-After", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Warning",
+		"Proxy-Connection", "Range", "Retry-After", "Set-Cookie", "Soapaction", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Warning",
 		"Www-Authenticate":
 		return false
 	}

@@ -20,6 +20,7 @@ const ownPrefix = "/.soapward/"
 var (
 	errNoService = errors.New("no service has that host and path")
 	errNoBackend = errors.New("the service has no upstream: another proxy passes its requests on")
+	errHost      = errors.New("inbound: the header Host is not one name with a port: servers would differ in what it names")
 	errNoLogin   = errors.New("no login is configured")
 )
 
@@ -67,7 +68,7 @@ func (h *Handler) newOwn(p parts) error {
 	if slices.ContainsFunc(h.config.Defaults.Login, func(l config.Login) bool { return l.Method == config.Custom }) {
 		return nil // that is each service's own
 	}
-	own := &service{name: "gateway"}
+	own := &service{name: "gateway", logger: h.logger}
 	chains := &chains{h: h, s: own, p: p}
 	policy, _, err := newPolicy(h.config, "gateway", nil, h.roles, chains.of)
 	if err == nil {

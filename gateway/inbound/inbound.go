@@ -104,8 +104,10 @@ type Handler struct {
 // service is one that stands behind the gateway.
 type service struct {
 	name      string
+	logger    *slog.Logger
 	match     config.Match
 	fold      bool
+	methods   bool // rules name them
 	policy    *authz.Policy
 	messages  *messages // nil: it is not SOAP
 	backend   http.Handler
@@ -145,7 +147,7 @@ func New(c *config.Config, p Parts) (*Handler, error) {
 		q.keys = p.Issuer.Keys()
 	}
 	q.describe = func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
-		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: RolesOf(roles, p.Logger)})
+		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: Roles})
 	}
 	return newHandler(c, q)
 }
@@ -179,7 +181,7 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 }
 
 func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
-	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
+	s := &service{name: name, logger: h.logger, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
 	s.publish = c.Publish
 	chains := &chains{h: h, s: s, p: p, custom: c.Custom, asked: c.ForwardAuth}
 	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
@@ -189,7 +191,7 @@ func (h *Handler) newService(name string, c *config.Service, p parts) (*service,
 	if err != nil {
 		return nil, err
 	}
-	s.policy = policy
+	s.policy, s.methods = policy, b.methods
 	if c.ForwardAuth {
 		if s.describe, err = p.describe(name, identityOf(c), policy.Roles()); err != nil {
 			return nil, fmt.Errorf("inbound: service %s: %w", name, err)
@@ -291,6 +293,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && strings.ToUpper(r.Method) != r.Method {
 		err = authz.ErrMethod
 	}
+	if err == nil && !validHost(r.Host) {
+		err = errHost
+	}
 	if err != nil {
 		c := &call{Context: r.Context(), req: authz.Request{Client: authn.ClientAddr(r), Host: r.Host, Method: r.Method, Path: r.URL.Path}}
 		h.observe(r.Context(), c, err)
@@ -348,6 +353,11 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
 		f.code = noNetwork
 		h.observe(c, c, err)
 		h.refuse(w, r, c, f)
+		return
+	}
+	if s.methods && overridesMethod(r.Header) {
+		h.observe(c, c, errOverride)
+		h.refuse(w, r, c, refusalOf(errOverride))
 		return
 	}
 	// Where nobody gets the description, the publisher says so: that of the server
@@ -449,6 +459,35 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 		}()
 	}
 	s.backend.ServeHTTP(w, r)
+}
+
+// errOverride is why a request is refused that may be another one for who is
+// behind: the rules are for the method that it says.
+var errOverride = fmt.Errorf("%w: a header names another method, and rules name methods", authz.ErrMethod)
+
+// overridesMethod reports whether a header is there that frameworks take for the
+// method, in any spelling that CGI takes for it.
+func overridesMethod(h http.Header) bool {
+	for name := range h {
+		if n := len(name); n < len("X-Http-Method") || n > len("X-Http-Method-Override") || name[0]|0x20 != 'x' {
+			continue
+		}
+		switch foldName(name) {
+		case "x-http-method", "x-http-method-override", "x-method-override":
+			return true
+		}
+	}
+	return false
+}
+
+// foldName returns a header's name with any sign for a hyphen.
+func foldName(name string) string {
+	return strings.Map(func(c rune) rune {
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(name))
 }
 
 func isGet(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

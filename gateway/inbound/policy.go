@@ -81,11 +81,12 @@ const (
 
 // builder makes the policy of one service.
 type builder struct {
-	c     *config.Config
-	s     *config.Service       // nil for the gateway's own pages
-	chain func(l logins) *chain // nil to explain
-	rules bool                  // operations are named
-	early bool                  // some log in differently
+	c       *config.Config
+	s       *config.Service       // nil for the gateway's own pages
+	chain   func(l logins) *chain // nil to explain
+	rules   bool                  // operations are named
+	methods bool                  // so are methods
+	early   bool                  // some log in differently
 }
 
 // newPolicy makes the policy of a service. Each has one of its own: the router
@@ -193,6 +194,7 @@ func (b *builder) settleRules(e *authz.Element, l *level, own *config.Settings, 
 	}
 	for i := range e.Allow {
 		b.rules = b.rules || e.Allow[i].Match.Operation != ""
+		b.methods = b.methods || e.Allow[i].Match.Method != ""
 	}
 }
 
@@ -229,17 +231,23 @@ func clients(c *config.Clients) string {
 // names returns the services in order.
 func names(services map[string]*config.Service) []string { return slices.Sorted(maps.Keys(services)) }
 
-// RolesOf returns what tells the roles of a caller, for backend.Options. Those that
-// nobody could find out are left out, and there is a warning.
-func RolesOf(roles *authz.Roles, logger *slog.Logger) func(ctx context.Context, id *authn.Identity) []string {
-	if logger == nil {
-		logger = slog.Default()
+// Roles are the roles of a caller, for backend.Options: those of the service's
+// policy, and those that an operator granted to the user. Roles that nobody could
+// find out are left out, and there is a warning. It is for contexts of requests
+// that a Handler passes on.
+func Roles(ctx context.Context, id *authn.Identity) []string {
+	c := callOf(ctx)
+	if c == nil {
+		return id.Roles
 	}
-	return func(ctx context.Context, id *authn.Identity) []string {
-		names, err := roles.Of(ctx, id)
-		if err != nil {
-			logger.LogAttrs(ctx, slog.LevelWarn, "roles not known", slog.String("ref", authn.Ref(ctx)), slog.Any("user", id), slog.String("cause", err.Error()))
+	names, err := c.service.policy.Roles().Of(ctx, id)
+	if err != nil {
+		c.service.logger.LogAttrs(ctx, slog.LevelWarn, "roles not known", slog.String("ref", authn.Ref(ctx)), slog.Any("user", id), slog.String("cause", err.Error()))
+	}
+	for _, granted := range id.Roles {
+		if !slices.Contains(names, granted) {
+			names = append(names, granted)
 		}
-		return names
 	}
+	return names
 }

@@ -406,3 +406,43 @@ func TestFullDuplex(t *testing.T) {
 		}
 	}
 }
+
+// A program that waits to be told to go on with its body gets a refusal at once.
+func TestExpectContinue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.protect(t, nil)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for url, want := range map[string]string{s.URL: "HTTP/1.1 100 ", "http://" + closed.Addr().String(): "HTTP/1.1 "} {
+		local := w.gateway(t, asService(url, "")).start(t, "up")
+		c, err := net.Dial("tcp", strings.TrimPrefix(local.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+		in := bufio.NewReader(c)
+		line, err := in.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, want) {
+			t.Errorf("%q, %v, want %q", line, err, want)
+			continue
+		}
+		if strings.HasPrefix(line, "HTTP/1.1 100 ") {
+			fmt.Fprintf(c, "hello")
+			for strings.HasPrefix(line, "HTTP/1.1 100 ") { // ours, and the server's
+				_, _ = in.ReadString('\n')
+				if line, err = in.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if wantLast := map[bool]string{true: " 200 ", false: " 502 "}[url == s.URL]; !strings.Contains(line, wantLast) {
+			t.Errorf("%q, want%s", line, wantLast)
+		}
+	}
+}
