@@ -227,7 +227,9 @@ func (m *made) openBackends(c *config.Config, old *made, log *slog.Logger) error
 			m.backends[name] = k
 			continue
 		}
-		b, err := backend.New(u, backend.Options{Service: name, Issuer: m.issuer, Logger: log, OwnCookie: login.IsCookie})
+		b, err := backend.New(u, backend.Options{
+			Service: name, Issuer: m.issuer, Logger: log, Deny: inbound.Deny, Roles: inbound.Roles, OwnCookie: login.IsCookie,
+		})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("gateway: services.%s.upstream: %w", name, err))
 			continue

@@ -243,12 +243,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case failure = <-g.failed:
 	}
-	g.stopping.Store(true)
 	g.parts.Drain()
 	g.notify(stateStopping)
 	g.log.Info("stopping", slog.String("grace", g.Config().Shutdown.Grace.Std().String()))
-	g.reloading.Lock() // a reload that has begun ends
-	defer g.reloading.Unlock()
+	// A reload that has begun ends, and no other begins. The lock is not held any
+	// longer: who looks at the files takes it, and is waited for.
+	g.reloading.Lock()
+	g.stopping.Store(true)
+	g.reloading.Unlock()
 	return errors.Join(failure, g.stop(context.WithoutCancel(ctx), cancel))
 }
 

@@ -494,3 +494,14 @@ func TestCertificateChange(t *testing.T) {
 	put(keyFile, key)
 	eventually(t, "the third certificate", func() bool { return serial() == 3 })
 }
+
+// A stop does not wait for a look at the files that waits for the stop.
+func TestStopWhileFilesAreLookedAt(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		r := start(t, configuration("one", freeAddr(t)), new(fakeParts), true)
+		if err := r.end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -62,6 +62,11 @@ type Provisioner struct {
 	// Zero means that the store is asked at each request.
 	RereadAfter time.Duration
 
+	// Version tells when rows of users changed, so that RereadAfter ends at once
+	// then: what is known counts while the version is the same and ok is true. Nil
+	// means that nobody tells.
+	Version func() (version uint64, ok bool)
+
 	// Timeout is how long a login waits for the source. Zero means 5 s.
 	Timeout time.Duration
 
@@ -87,6 +92,7 @@ type entry struct {
 type snapshot struct {
 	user  *directory.User
 	read  time.Time // of the store, from when on it was so
+	as    version   // of all rows, before it was read
 	asked time.Time // the source, or when that was tried
 }
 
@@ -211,6 +217,23 @@ func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity)
 	return s, nil
 }
 
+// version is what Provisioner.Version returns.
+type version struct {
+	n  uint64
+	ok bool
+}
+
+// fits reports whether nothing changed since then.
+func (v version) fits(then version) bool { return v.ok && then.ok && v.n == then.n }
+
+func (p *Provisioner) version() version {
+	if p.Version == nil {
+		return version{0, true}
+	}
+	n, ok := p.Version()
+	return version{n, ok}
+}
+
 // due reports whether it is time to ask the source again.
 func (p *Provisioner) due(s *snapshot) bool { return p.now().Sub(s.asked) >= p.refreshAfter() }
 
@@ -219,8 +242,8 @@ func (p *Provisioner) unchanged(ctx context.Context, e *entry, s *snapshot) (boo
 	if s == nil {
 		return false, nil
 	}
-	now := p.now()
-	if now.Sub(s.read) < p.RereadAfter {
+	now, as := p.now(), p.version()
+	if now.Sub(s.read) < p.RereadAfter && as.fits(s.as) {
 		return true, nil
 	}
 	var u *directory.User
@@ -239,7 +262,7 @@ func (p *Provisioner) unchanged(ctx context.Context, e *entry, s *snapshot) (boo
 		return false, nil
 	}
 	if p.RereadAfter > 0 {
-		e.last.CompareAndSwap(s, &snapshot{user: s.user, read: now, asked: s.asked})
+		e.last.CompareAndSwap(s, &snapshot{user: s.user, read: now, as: as, asked: s.asked})
 	}
 	return true, nil
 }

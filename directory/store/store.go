@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/soapward/soapward/authn"
 )
 
@@ -78,6 +80,9 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 	replays *Replays
+	changes changes
+
+	listener *pgx.ConnConfig // PostgreSQL
 }
 
 // Open opens the database and brings its tables up to date. The SQLite file is
@@ -125,6 +130,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 // Close ends the connections. No other method may be called after it.
 func (s *Store) Close() error {
+	s.changes.close()
 	var first error
 	for _, db := range []*sql.DB{s.read, s.write, s.soft} { // PostgreSQL's is thrice the same, which does no harm
 		if db == nil {

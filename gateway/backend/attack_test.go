@@ -171,9 +171,9 @@ func TestAttackCredentialsToBackend(t *testing.T) {
 		{"login, kept", "Authorization: Basic YTpi\r\n", alice, true, []string{"Authorization: Basic YTpi"}, nil},
 		{"of the application", "Authorization: Bearer x\r\n", nil, false, []string{"Authorization: Bearer x"}, nil},
 		{"windows, anonymous", "Authorization: NTLM TlRMTVNTUAAB\r\n", nil, false, nil, []string{"Authorization"}},
-		{"session", "Cookie: soapward=abc; other=1; __Host-soapward=def\r\nCookie: soapward-form=x\r\n", alice, false, []string{"Cookie: other=1"}, []string{"abc", "def", "soapward"}},
+		{"session", "Cookie: soapward-corp=abc; other=1; __Host-soapward-corp=def\r\nCookie: soapward-corp-form=x\r\n", alice, false, []string{"Cookie: other=1"}, []string{"abc", "def", "soapward"}},
 		{"proxy", "Proxy-Authorization: Basic YTpi\r\n", alice, true, nil, []string{"Authorization"}},
-		{"session in a list", "Cookie: a=b;soapward = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
+		{"session in a list", "Cookie: a=b;soapward-corp = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +196,7 @@ func TestAttackCredentialsToBackend(t *testing.T) {
 		})
 	}
 	// A server cannot put a session of its choice into the client's browser.
-	b := answering(t, "HTTP/1.1 200 OK\r\nSet-Cookie: soapward=evil; Path=/\r\nSet-Cookie: a=b\r\nSet-Cookie: __Host-soapward=evil\r\nContent-Length: 0\r\n\r\n")
+	b := answering(t, "HTTP/1.1 200 OK\r\nSet-Cookie: soapward-corp=evil; Path=/\r\nSet-Cookie: a=b\r\nSet-Cookie: __Host-soapward-corp=evil\r\nContent-Length: 0\r\n\r\n")
 	if got := get(t, serve(t, b.url).url).header["Set-Cookie"]; len(got) != 1 || got[0] != "a=b" {
 		t.Errorf("client got the cookies %q", got)
 	}

@@ -60,15 +60,11 @@ type Options struct {
 	// writes a line of plain text.
 	Deny func(w http.ResponseWriter, r *http.Request, status int, ref string)
 
-	// Roles are what the header of that name tells. Nil means Identity.Roles.
+	// Roles are what the server is told of the caller's. Nil means Identity.Roles.
 	Roles func(ctx context.Context, id *authn.Identity) []string
 
-	// SessionCookie is session.Manager.Name: cookies of that name, and of the
-	// login form, do not go on. Empty means "soapward".
-	SessionCookie string
-
-	// OwnCookie reports whether a cookie of that name is one of ours besides,
-	// which no server may see or set. login.IsCookie is meant for it.
+	// OwnCookie reports whether a cookie is of our sessions: it does not go on, and
+	// a server cannot set it. Nil means that there are none.
 	OwnCookie func(name string) bool
 }
 
@@ -84,9 +80,10 @@ type Proxy struct {
 	teller  *teller
 	filter  *filter
 	strip   string // without a slash at its end
-	cookie  string
 	timeout time.Duration
 	tunnel  time.Duration // without a byte
+
+	testOnlyClientIdle time.Duration // zero: see patience
 
 	watch sync.Once
 	stop  context.CancelFunc
@@ -109,12 +106,8 @@ func newProxy(c *config.Backend, o Options, issuer tokens) (*Proxy, error) {
 	p := &Proxy{
 		config: c, options: o,
 		strip:   strings.TrimRight(c.StripPrefix, "/"),
-		cookie:  o.SessionCookie,
 		timeout: c.Timeout.Std(),
 		tunnel:  orDefault(c.UpgradeIdleTimeout, 10*time.Minute),
-	}
-	if p.cookie == "" {
-		p.cookie = "soapward"
 	}
 	p.logger = o.Logger.With("service", o.Service)
 	for i, u := range c.Servers() {

@@ -99,7 +99,9 @@ func serve(tb testing.TB, servers string, settings ...setting) *front {
 	for s := range strings.FieldsSeq(servers) {
 		c.URLs = append(c.URLs, backendURL(tb, s))
 	}
-	o := Options{Service: "hr", Logger: slog.New(slog.NewTextHandler(f.log, nil))}
+	o := Options{Service: "hr", Logger: slog.New(slog.NewTextHandler(f.log, nil)), OwnCookie: func(name string) bool {
+		return strings.HasPrefix(strings.TrimPrefix(name, "__Host-"), "soapward-")
+	}}
 	var issuer tokens
 	wrap := func(h http.Handler) http.Handler { return h }
 	for _, s := range settings {

@@ -28,6 +28,7 @@ type teller struct {
 	values  []func(context.Context, *authn.Identity, []byte) []byte // in the same order
 	token   string                                                  // header of the token
 	issuer  tokens
+	roles   func(context.Context, *authn.Identity) []string // that the token tells; nil: those of the identity
 	service string
 }
 
@@ -67,7 +68,7 @@ func newTeller(c *config.Identity, o Options, issuer tokens) (*teller, error) {
 		if issuer == nil {
 			return nil, errors.New("backend: a token about the caller is configured, and nobody makes it")
 		}
-		t.token, t.issuer = c.JWT.Header, issuer
+		t.token, t.issuer, t.roles = c.JWT.Header, issuer, o.Roles
 	}
 	return t, nil
 }
@@ -96,6 +97,11 @@ func (t *teller) appendHeaders(ctx context.Context, b []byte, id *authn.Identity
 	}
 	if t.issuer == nil {
 		return b, nil
+	}
+	if t.roles != nil {
+		c := *id
+		c.Roles = t.roles(ctx, id)
+		id = &c
 	}
 	token, err := t.issuer.Token(ctx, id, t.service)
 	switch {

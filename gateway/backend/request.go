@@ -196,7 +196,7 @@ func connectionOptions(h http.Header) (options []string) {
 
 // withoutSession takes the cookies of our sessions out of a header.
 func (p *Proxy) withoutSession(cookies string) string {
-	if p.options.OwnCookie == nil && !strings.Contains(cookies, p.cookie) {
+	if p.options.OwnCookie == nil {
 		return cookies
 	}
 	var kept []string
@@ -208,20 +208,13 @@ func (p *Proxy) withoutSession(cookies string) string {
 	return strings.Join(kept, "; ")
 }
 
-// ownCookie reports whether name=value is a cookie of our sessions, or of the
-// login form. Browsers keep "=name=value" as a cookie without a name, and send it
-// as name=value (RFC 6265bis 5.4).
+// ownCookie reports whether name=value is a cookie of our sessions. Browsers keep
+// "=name=value" as a cookie without a name, and send it as name=value (RFC 6265bis
+// 5.4).
 func (p *Proxy) ownCookie(pair string) bool {
 	name, _, _ := strings.Cut(strings.TrimLeft(pair, "= \t"), "=")
 	name, _, _ = strings.Cut(name, ";")
-	name = strings.TrimSpace(name)
-	if p.options.OwnCookie != nil && p.options.OwnCookie(name) {
-		return true
-	}
-	if hasPrefixFold(name, "__Host-") {
-		name = name[len("__Host-"):]
-	}
-	return strings.TrimSuffix(name, "-form") == p.cookie
+	return p.options.OwnCookie != nil && p.options.OwnCookie(strings.TrimSpace(name))
 }
 
 // appendForwarded says who the client is and how it called us. What it said of

@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"strconv"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -39,14 +40,16 @@ type Upstream struct {
 	AllowBasic bool `yaml:"allow_basic"`
 
 	Proxy   *Proxy   `yaml:"proxy"`
-	CAFile  Path     `yaml:"ca_file"` // empty: the authorities of the system
-	Timeout Duration `yaml:"timeout"` // until the head of the answer; zero: none
+	CAFile  Path     `yaml:"ca_file"`      // empty: the authorities of the system
+	Timeout Duration `yaml:"timeout"`      // until the head of the answer; zero: none
+	Idle    Duration `yaml:"idle_timeout"` // of connections that are kept
 	Replay  Replay   `yaml:"replay"`
 }
 
 func (u *Upstream) decode(d *decoder, n *yaml.Node, path string) {
 	type plain Upstream
 	u.Mode, u.OnDoubleHop, u.IdentityHeader = ModeLocal, DoubleHopFault, "X-Identity"
+	u.Idle = Duration(time.Minute)
 	u.Replay = Replay{Memory: 256 << 10, Disk: 64 << 20}
 	decodeStruct(d, n, (*plain)(u), path)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 const upstreamHead = `
@@ -19,7 +20,7 @@ func TestUpstreamDefaults(t *testing.T) {
 	if path, ok := u.Listen.Unix(); !ok || path != "/run/up.sock" {
 		t.Errorf("socket %q, %v", path, ok)
 	}
-	if u.Mode != ModeLocal || u.OnDoubleHop != DoubleHopFault || u.IdentityHeader != "X-Identity" || u.Replay.Memory != 256<<10 || u.Replay.Disk != 64<<20 ||
+	if u.Mode != ModeLocal || u.OnDoubleHop != DoubleHopFault || u.IdentityHeader != "X-Identity" || u.Idle != Duration(time.Minute) || u.Replay.Memory != 256<<10 || u.Replay.Disk != 64<<20 ||
 		u.ProtocolTransition || u.AllowBasic || u.AllowNTLM || u.Networks != nil || c.Tokens.Issuer != "soapward" {
 		t.Errorf("%+v", u)
 	}

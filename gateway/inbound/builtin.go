@@ -68,7 +68,7 @@ func (h *Handler) newOwn(p parts) error {
 	if slices.ContainsFunc(h.config.Defaults.Login, func(l config.Login) bool { return l.Method == config.Custom }) {
 		return nil // that is each service's own
 	}
-	own := &service{name: "gateway"}
+	own := &service{name: "gateway", logger: h.logger}
 	chains := &chains{h: h, s: own, p: p}
 	policy, _, err := newPolicy(h.config, "gateway", nil, h.roles, chains.of)
 	if err == nil {

@@ -42,6 +42,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -99,11 +100,14 @@ type Handler struct {
 	observer func(ctx context.Context, r *authz.Request, err error)
 	shared   map[string]http.Handler // below /.soapward/, for everybody
 	forward  *forwardAuth            // nil: off
+
+	testOnlyBodyTimeout time.Duration // zero: bodyTimeout
 }
 
 // service is one that stands behind the gateway.
 type service struct {
 	name      string
+	logger    *slog.Logger
 	match     config.Match
 	fold      bool
 	methods   bool // rules name them
@@ -146,7 +150,7 @@ func New(c *config.Config, p Parts) (*Handler, error) {
 		q.keys = p.Issuer.Keys()
 	}
 	q.describe = func(name string, c *config.Identity, roles *authz.Roles) (func(context.Context, *authn.Identity) (http.Header, error), error) {
-		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: RolesOf(roles, p.Logger)})
+		return backend.Describe(c, backend.Options{Service: name, Issuer: p.Issuer, Roles: Roles})
 	}
 	return newHandler(c, q)
 }
@@ -180,7 +184,7 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 }
 
 func (h *Handler) newService(name string, c *config.Service, p parts) (*service, error) {
-	s := &service{name: name, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
+	s := &service{name: name, logger: h.logger, match: c.Match, fold: c.CaseInsensitivePaths, backend: p.backends[name], publisher: p.publishers[name]}
 	s.publish = c.Publish
 	chains := &chains{h: h, s: s, p: p, custom: c.Custom, asked: c.ForwardAuth}
 	policy, b, err := newPolicy(h.config, name, c, h.roles, chains.of)
@@ -392,6 +396,7 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return true
 	}
 	c.looked = true
+	h.waitForBody(w, r)
 	f, err := c.service.messages.look(r, func(err error) { h.cutOff(c, err) })
 	c.found, c.req.Operation = f, f.operation
 	trail.From(c.Context).Operation = f.operation
@@ -401,6 +406,22 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return false
 	}
 	return true
+}
+
+// bodyTimeout is how long a client may take for what is read of its body here.
+const bodyTimeout = 30 * time.Second
+
+// waitForBody bounds the time in which the client sends it. net/http ends that
+// with the body, and the backend goes on with a bound of its own.
+func (h *Handler) waitForBody(w http.ResponseWriter, r *http.Request) {
+	if !hasBody(r) {
+		return
+	}
+	d := bodyTimeout
+	if h.testOnlyBodyTimeout > 0 {
+		d = h.testOnlyBodyTimeout
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // a test's may have none
 }
 
 // cutOff tells of a message whose rest is not passed on. It runs where the body is
@@ -423,6 +444,7 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 	tr := trail.From(c.Context)
 	tr.Identity = c.req.Identity
 	if c.next != nil {
+		h.waitForBody(w, r)
 		c.next.ServeHTTP(w, r)
 		return
 	}

@@ -231,17 +231,23 @@ func clients(c *config.Clients) string {
 // names returns the services in order.
 func names(services map[string]*config.Service) []string { return slices.Sorted(maps.Keys(services)) }
 
-// RolesOf returns what tells the roles of a caller, for backend.Options. Those that
-// nobody could find out are left out, and there is a warning.
-func RolesOf(roles *authz.Roles, logger *slog.Logger) func(ctx context.Context, id *authn.Identity) []string {
-	if logger == nil {
-		logger = slog.Default()
+// Roles are the roles of a caller, for backend.Options: those of the service's
+// policy, and those that an operator granted to the user. Roles that nobody could
+// find out are left out, and there is a warning. It is for contexts of requests
+// that a Handler passes on.
+func Roles(ctx context.Context, id *authn.Identity) []string {
+	c := callOf(ctx)
+	if c == nil {
+		return id.Roles
 	}
-	return func(ctx context.Context, id *authn.Identity) []string {
-		names, err := roles.Of(ctx, id)
-		if err != nil {
-			logger.LogAttrs(ctx, slog.LevelWarn, "roles not known", slog.String("ref", authn.Ref(ctx)), slog.Any("user", id), slog.String("cause", err.Error()))
+	names, err := c.service.policy.Roles().Of(ctx, id)
+	if err != nil {
+		c.service.logger.LogAttrs(ctx, slog.LevelWarn, "roles not known", slog.String("ref", authn.Ref(ctx)), slog.Any("user", id), slog.String("cause", err.Error()))
+	}
+	for _, granted := range id.Roles {
+		if !slices.Contains(names, granted) {
+			names = append(names, granted)
 		}
-		return names
 	}
+	return names
 }

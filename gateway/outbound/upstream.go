@@ -165,7 +165,7 @@ func (u *upstream) newTransport(krb kerberos.Config) error {
 	}
 	r := u.config.Replay
 	u.transport = &authclient.Transport{
-		Source: u, Base: base, SPN: u.spn,
+		Source: u, Base: base, SPN: u.spn, IdleTimeout: u.config.Idle.Std(),
 		Replay: &authclient.Replay{Memory: int64(r.Memory), Disk: int64(r.Disk), Dir: string(r.Dir)},
 	}
 	if p := u.config.Proxy; p != nil {

@@ -44,6 +44,7 @@ Group {{.Group}}
 {{end -}}
 KeepAlive On
 MaxKeepAliveRequests 0
+KeepAliveTimeout 120
 {{range .Modules}}LoadModule {{.}}_module {{$.ModuleDir}}/mod_{{.}}.so
 {{end}}
 {{if .CertFile}}
