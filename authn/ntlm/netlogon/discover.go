@@ -75,7 +75,7 @@ func (v *Verifier) replace(records []*net.SRV, err error) (gone []*controller, _
 	defer v.mu.Unlock()
 	v.finding, v.found = false, v.cfg.testOnlyNow()
 	if err != nil && len(records) == 0 { // with records, some names were odd
-		return nil, fmt.Errorf("netlogon: find the controllers of %s: %w; have this host ask the domain's DNS server, or name them in Config.Controllers", v.cfg.DNSDomain, err)
+		return nil, fmt.Errorf("netlogon: find the controllers of %s: %w; have this host ask the domain's DNS server, or name them: Config.Controllers, in the configuration of the gateway ad.url", v.cfg.DNSDomain, err)
 	}
 	old := make(map[string]*controller, len(v.controllers))
 	for _, c := range v.controllers {
