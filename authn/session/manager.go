@@ -87,6 +87,7 @@ type Manager struct {
 	Now    func() time.Time // nil means time.Now
 
 	evidence evidence
+	decoded  decoded
 	noOrigin sync.Once
 	origin   *http.CrossOriginProtection
 }
@@ -124,12 +125,11 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 		m.forget(ctx, s)
 		return nil, authn.ErrNoCredentials
 	}
-	id, err := decodeIdentity(s.Data)
+	id, err := m.decoded.identity(s)
 	if err != nil {
 		m.ignored(r, err.Error())
 		return nil, authn.ErrNoCredentials
 	}
-	id.Expires = s.Expires
 	if m.Check != nil {
 		checked, err := m.Check(context.WithValue(ctx, beganKey{}, s.Created), id)
 		switch {
