@@ -219,8 +219,8 @@ func (m *made) openBackends(c *config.Config, old *made, log *slog.Logger) error
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		u := c.Services[name].Upstream
-		if u == nil {
-			continue
+		if u == nil || len(u.Servers()) == 0 {
+			continue // another proxy passes its requests on
 		}
 		stamp := stampOf(u)
 		if k := old.backends[name]; k != nil && k.stamp == stamp && k.issuer == m.issuer && reflect.DeepEqual(old.config.Services[name].Upstream, u) {

@@ -43,7 +43,7 @@ func testGSOAP(t *testing.T, w *world) {
 	if _, again, got := w.archive.last(); status != "200" || again != mime || string(got) != string(sent) {
 		t.Errorf("status %s; %d bytes of %q became %d of %q", status, len(sent), mime, len(got), again)
 	}
-	out, err := testenv.Try(t, w.env, adtest.Password(t, adtest.Bob)+"\n", w.peer, "call", plain, `CORP\`+adtest.Bob)
+	out, err := testenv.Try(t, w.env, adtest.Password(t, adtest.Bob)+"\n", "strace", "-tt", "-o", "/tmp/e2e.strace", w.peer, "call", plain, `CORP\`+adtest.Bob)
 	if err == nil || !strings.Contains(strings.ToLower(out), "access denied") {
 		t.Errorf("bob: %v, %.500q, want a fault", err, out)
 	}
@@ -56,7 +56,7 @@ func testGSOAP(t *testing.T, w *world) {
 // and opens a WebSocket.
 func testBrowser(t *testing.T, w *world) {
 	t.Parallel()
-	b := peers.StartChrome(t, peers.ChromeConfig{Env: w.ticket(t, adtest.Alice), Args: []string{"--auth-server-allowlist=*.corp.test"}})
+	b := peers.StartChrome(t, peers.ChromeConfig{Env: append(w.dc.Env(), "KRB5CCNAME=FILE:"+w.dc.Kinit(t, adtest.Alice)), Args: []string{"--auth-server-allowlist=*.corp.test"}})
 	b.Open(w.at("/hr/page"))
 	if got := b.Text("#who"); got != `CORP\alice` {
 		t.Errorf("page: %q", got)
@@ -153,14 +153,13 @@ func testNGINX(t *testing.T, w *world) {
 // a login of its own between the gateway and Apache.
 func testSquid(t *testing.T, w *world) {
 	t.Parallel()
-	s := peers.StartTellingSquid(t)
+	s := peers.StartTellingSquid(t, host)
 	body := envelope("urn:hr", "WhoAmI", "")
 	plain := fmt.Sprintf("http://%s:%d/hr/service", host, w.plain)
-	// Squid looks names up by itself.
-	byNumber := func(u string) string { return strings.Replace(u, host, "127.0.0.1", 1) }
 	for _, tt := range []struct{ name, login, url, status string }{
 		{"tunnel, Kerberos", "negotiate", w.at("/hr/service"), "200"},
 		{"tunnel, NTLM", "ntlm", w.at("/hr/service"), "200"},
+		{"plain, Kerberos", "negotiate", plain, "200"},
 		{"plain, NTLM", "ntlm", plain, "401"},
 		{"plain, Basic", "basic", plain, "200"},
 	} {
@@ -171,19 +170,17 @@ func testSquid(t *testing.T, w *world) {
 			if tt.login == "negotiate" {
 				env = w.ticket(t, adtest.Alice)
 			}
-			url := tt.url
-			if strings.HasPrefix(tt.name, "plain") {
-				args = append(args, "-H", "Host: "+host)
-				url = byNumber(url)
-			} else {
-				args = append(args, "--connect-to", fmt.Sprintf("%s:%d:127.0.0.1:%[2]d", host, w.tls))
-			}
-			status, answer := w.curl(t, env, tt.login, adtest.Alice, append(args, url)...)
+			status, answer := w.curl(t, env, tt.login, adtest.Alice, append(args, tt.url)...)
 			if status != tt.status || status == "200" && element(answer, "user") != `CORP\alice` {
 				t.Errorf("%s %.1000s, want %s", status, answer, tt.status)
 			}
 		})
 	}
+	t.Cleanup(func() {
+		if lineOf(w.String(), "NTLM", "roxy") == "" {
+			t.Error("the log does not say that a proxy is on the way")
+		}
+	})
 	t.Run("on the way out", func(t *testing.T) {
 		t.Parallel()
 		for range 2 {
