@@ -43,7 +43,7 @@ func testGSOAP(t *testing.T, w *world) {
 	if _, again, got := w.archive.last(); status != "200" || again != mime || string(got) != string(sent) {
 		t.Errorf("status %s; %d bytes of %q became %d of %q", status, len(sent), mime, len(got), again)
 	}
-	out, err := testenv.Try(t, w.env, adtest.Password(t, adtest.Bob)+"\n", "strace", "-tt", "-o", "/tmp/e2e.strace", w.peer, "call", plain, `CORP\`+adtest.Bob)
+	out, err := testenv.Try(t, w.env, adtest.Password(t, adtest.Bob)+"\n", w.peer, "call", plain, `CORP\`+adtest.Bob)
 	if err == nil || !strings.Contains(strings.ToLower(out), "access denied") {
 		t.Errorf("bob: %v, %.500q, want a fault", err, out)
 	}
