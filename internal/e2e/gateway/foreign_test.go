@@ -34,6 +34,7 @@ type request struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
 	CA       string `json:"ca"`
+	IP       string `json:"ip"`  // of the gateway, for who asks no C library
 	Dir      string `json:"dir"` // for files
 }
 
@@ -110,7 +111,7 @@ func testClients(t *testing.T, w *world) {
 					if login == "negotiate" {
 						env = append(w.ticket(t, user), p.env...)
 					}
-					in, err := json.Marshal(request{w.at("/hr/service?wsdl"), login, "CORP", user, adtest.Password(t, user), w.dc.CAFile, t.TempDir()})
+					in, err := json.Marshal(request{w.at("/hr/service?wsdl"), login, "CORP", user, adtest.Password(t, user), w.dc.CAFile, w.ip, t.TempDir()})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -157,7 +158,7 @@ func element(text, name string) string {
 	return m[1]
 }
 
-// curlSOAP runs curl and returns the status and the answer.
+// curl runs curl and returns the status and the answer.
 func (w *world) curl(t *testing.T, env []string, login, user string, args ...string) (status, body string) {
 	t.Helper()
 	conf := "user = \":\"\n"

@@ -93,20 +93,22 @@ func StartSquid(t *testing.T, dc *adtest.DC, host string, secure bool, auth ...S
 
 // StartTellingSquid starts a Squid without a login, which tells servers that it
 // forwards, and for whom, as each does that nobody told otherwise.
-// It finds the hosts on 127.0.0.1.
-func StartTellingSquid(t *testing.T, hosts ...string) *Squid {
+// It finds the hosts at ip.
+func StartTellingSquid(t *testing.T, ip string, hosts ...string) *Squid {
 	t.Helper()
-	return startSquid(t, nil, "127.0.0.1", false, hosts, nil)
+	return startSquid(t, nil, "127.0.0.1", false, append([]string{ip}, hosts...), nil)
 }
 
-func startSquid(t *testing.T, dc *adtest.DC, host string, secure bool, hosts []string, auth []SquidAuthFor) *Squid {
+// startSquid starts one that tells servers that it forwards if it has a line for its
+// hosts file.
+func startSquid(t *testing.T, dc *adtest.DC, host string, secure bool, line []string, auth []SquidAuthFor) *Squid {
 	t.Helper()
 	program := testenv.Need(t, "squid")
 	port, err := testenv.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := squidConf{Dir: PublicDir(t), Host: host, Port: port, Telling: hosts != nil}
+	c := squidConf{Dir: PublicDir(t), Host: host, Port: port, Telling: line != nil}
 	own := squidOwner(t)
 	own(c.Dir) // logs
 	env := []string{SquidHelperEnv + "=1"}
@@ -126,7 +128,7 @@ func startSquid(t *testing.T, dc *adtest.DC, host string, secure bool, hosts []s
 	for _, f := range auth {
 		c.Auth = append(c.Auth, f(t, c.Dir, own))
 	}
-	names := "127.0.0.1 localhost " + strings.Join(hosts, " ") + "\n"
+	names := "127.0.0.1 localhost\n" + strings.Join(line, " ") + "\n"
 	if err := os.WriteFile(filepath.Join(c.Dir, "hosts"), []byte(names), 0o644); err != nil {
 		t.Fatal(err)
 	}
