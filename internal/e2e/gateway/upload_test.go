@@ -65,3 +65,43 @@ services:
 		}
 	}
 }
+
+// A client that is refused and sends on for ever is not listened to for long, however
+// it wants the connection to go on.
+func TestAttackEndlessUpload(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	startGateway(t, fmt.Sprintf(`
+listen: [{addr: "127.0.0.1:%d"}]
+services:
+  hr:
+    match: {path: /hr/}
+    login: [custom]
+    custom: {api_keys: [{name: robot, hash: "%064d"}]}
+    upstream: {url: %q}
+`, port, 1, startBackend(t)), nil)
+	for _, closing := range []string{"close", "keep-alive"} {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+		if _, err := fmt.Fprintf(c, "POST /hr/svc HTTP/1.1\r\nHost: x\r\nConnection: %s\r\nContent-Type: text/xml\r\nContent-Length: 1000000000000\r\n\r\n", closing); err != nil {
+			t.Fatal(err)
+		}
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("%s: %v, %v, want 401 before the body", closing, res, err)
+		}
+		sent := 0
+		for err == nil {
+			var n int
+			n, err = c.Write(make([]byte, 4096))
+			sent += n
+			time.Sleep(time.Millisecond)
+		}
+		if strings.Contains(err.Error(), "timeout") || sent > 16<<20 {
+			t.Errorf("%s: %d bytes were taken: %v", closing, sent, err)
+		}
+	}
+}
