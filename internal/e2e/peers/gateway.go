@@ -29,7 +29,7 @@ func Soapward(t *testing.T) string {
 			t.Fatal(err)
 		}
 		soapward.dir = dir
-		testenv.Run(t, []string{"CGO_ENABLED=0"}, "", testenv.Need(t, "go"), "build", "-o", filepath.Join(dir, "soapward"), "github.com/soapward/soapward/cmd/soapward")
+		testenv.Run(t, []string{"CGO_ENABLED=0"}, "", "go", "build", "-o", filepath.Join(dir, "soapward"), "github.com/soapward/soapward/cmd/soapward")
 	}
 	return filepath.Join(soapward.dir, "soapward")
 }
