@@ -2,6 +2,7 @@ package soak
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -296,10 +297,25 @@ func (s *soak) settle(t *testing.T, before sample) {
 		m.goroutines, before.goroutines, m.files, before.files, m.rss/(1<<20), before.rss/(1<<20))
 	err = testenv.Poll(ctx, func() error {
 		page, err := s.node.Page(ctx, "/readyz")
-		if err == nil && strings.Contains(page, `"down"`) {
-			err = fmt.Errorf("/readyz: %s", page)
+		if err != nil {
+			return err
 		}
-		return err
+		var report struct {
+			Ready  bool
+			Checks []struct{ Name, Kind, State, Error string }
+		}
+		if err := json.Unmarshal([]byte(page), &report); err != nil {
+			return err
+		}
+		if !report.Ready {
+			return errors.New(page)
+		}
+		for _, c := range report.Checks {
+			if c.State != "up" && c.Kind != "file" { // the certificate of the test is good for a day
+				return fmt.Errorf("%s is %s: %s", c.Name, c.State, c.Error)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		s.ledger.complain("the gateway is not ready in the end: %v", err)

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/soapward/soapward/internal/e2e/gateway/rig"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 func basic(user, password string) string {
@@ -196,6 +198,13 @@ func testStore(t *testing.T, c *cluster) {
 	}
 	recovered := time.Since(started)
 	failures, requests := stop()
+	refs := make(map[string]bool)
+	for _, f := range failures {
+		if f.answer != nil {
+			refs[f.answer.Ref()] = true
+		}
+	}
+	reasons := c.reasons(t, refs)
 	unexplained := 0
 	for _, f := range failures {
 		var err error
@@ -207,8 +216,8 @@ func testStore(t *testing.T, c *cluster) {
 		case f.answer.Status != http.StatusServiceUnavailable:
 			err = errors.New("want 503")
 		default:
-			if l := c.why(t, f.answer); len(l.Cause) == 0 {
-				err = fmt.Errorf("no cause in %s", l.Text)
+			if !reasons[f.answer.Ref()] {
+				err = errors.New("no log says why")
 			}
 		}
 		if err != nil {
@@ -221,4 +230,27 @@ func testStore(t *testing.T, c *cluster) {
 		t.Errorf("%d of %d requests failed, %d of them without a good reason", len(failures), requests, unexplained)
 	}
 	t.Logf("%d requests, %d answered 503; everything worked %v after the store was back", requests, len(failures), recovered.Round(time.Millisecond))
+}
+
+// reasons returns which of some references are in a log with a reason and a cause.
+// It gives the logs a moment.
+func (c *cluster) reasons(t *testing.T, refs map[string]bool) map[string]bool {
+	t.Helper()
+	found := make(map[string]bool)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_ = testenv.Poll(ctx, func() error { // who asks says what is missing
+		for _, n := range c.nodes {
+			for l := range strings.Lines(n.Log()) {
+				if line, ok := rig.ParseLine([]byte(l)); ok && refs[line.Ref] && line.Word() != "" && len(line.Cause) > 0 {
+					found[line.Ref] = true
+				}
+			}
+		}
+		if len(found) < len(refs) {
+			return errors.New("some are missing")
+		}
+		return nil
+	})
+	return found
 }
