@@ -1,9 +1,15 @@
 package inbound
 
 import (
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/soapward/soapward/gateway/trail"
 )
 
 // 4g. A Host that we and a server behind read as two different names: nginx takes
@@ -157,5 +163,42 @@ forward_auth: {proxies: [192.0.2.0/24]}
 		if w := f.do(request("GET", "/.soapward/auth", "bob", "", header...)); w.Code == 200 {
 			t.Errorf("%q: %d", header, w.Code)
 		}
+	}
+}
+
+// 6b. A client that stops within the start of its message, also before it has
+// logged in, or within a call of our own services.
+func TestAttackSlowMessage(t *testing.T) {
+	t.Parallel()
+	early := strings.Replace(payroll, "    upstream:", "    elements: [{operation: '{urn:hr}Pay', login: [corp/basic]}]\n    upstream:", 1)
+	for name, text := range map[string]string{
+		"before the login": "POST /hr/ HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<s:",
+		"in chunks":        "POST /hr/ HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n<\r\n",
+		"our own":          "POST /hr/.soapward/security HTTP/1.1\r\nHost: h\r\nAuthorization: Test bob\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<s:",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, early)
+			f.testOnlyBodyTimeout = 50 * time.Millisecond
+			ended := make(chan struct{})
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(ended)
+				f.ServeHTTP(w, r.WithContext(trail.With(r.Context(), new(trail.Trail))))
+			}))
+			defer s.Close()
+			c, err := net.Dial("tcp", s.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			if _, err := io.WriteString(c, text); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("the request is still waited for")
+			}
+		})
 	}
 }

@@ -42,6 +42,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -99,6 +100,8 @@ type Handler struct {
 	observer func(ctx context.Context, r *authz.Request, err error)
 	shared   map[string]http.Handler // below /.soapward/, for everybody
 	forward  *forwardAuth            // nil: off
+
+	testOnlyBodyTimeout time.Duration // zero: bodyTimeout
 }
 
 // service is one that stands behind the gateway.
@@ -393,6 +396,7 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return true
 	}
 	c.looked = true
+	h.waitForBody(w, r)
 	f, err := c.service.messages.look(r, func(err error) { h.cutOff(c, err) })
 	c.found, c.req.Operation = f, f.operation
 	trail.From(c.Context).Operation = f.operation
@@ -402,6 +406,22 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return false
 	}
 	return true
+}
+
+// bodyTimeout is how long a client may take for what is read of its body here.
+const bodyTimeout = 30 * time.Second
+
+// waitForBody bounds the time in which the client sends it. net/http ends that
+// with the body, and the backend goes on with a bound of its own.
+func (h *Handler) waitForBody(w http.ResponseWriter, r *http.Request) {
+	if !hasBody(r) {
+		return
+	}
+	d := bodyTimeout
+	if h.testOnlyBodyTimeout > 0 {
+		d = h.testOnlyBodyTimeout
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // a test's may have none
 }
 
 // cutOff tells of a message whose rest is not passed on. It runs where the body is
@@ -424,6 +444,7 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 	tr := trail.From(c.Context)
 	tr.Identity = c.req.Identity
 	if c.next != nil {
+		h.waitForBody(w, r)
 		c.next.ServeHTTP(w, r)
 		return
 	}
