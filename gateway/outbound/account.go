@@ -65,9 +65,9 @@ func (u *upstream) client(krb kerberos.Config, key string, a *config.Account) (*
 	} else {
 		return nil, fmt.Errorf("%s.principal is %q: want the realm in it, such as svc-gw@CORP.TEST", key, a.Principal)
 	}
-	stamp, err := stampOf(krb, a)
+	stamp, err := stampOf(krb, key, a)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, err
 	}
 	for _, f := range u.former {
 		if f.key == key && f.stamp == stamp {
@@ -103,19 +103,19 @@ type accountStamp [sha256.Size]byte
 
 // stampOf reads before the client does: a file that changes in between makes
 // another one with the next configuration.
-func stampOf(krb kerberos.Config, a *config.Account) (accountStamp, error) {
+func stampOf(krb kerberos.Config, key string, a *config.Account) (accountStamp, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%#v\n%q\n", krb, a.Principal) // maps in order
 	if a.Keytab != "" {
 		b, err := os.ReadFile(string(a.Keytab))
 		if err != nil {
-			return accountStamp{}, fmt.Errorf("keytab: %w", err)
+			return accountStamp{}, fmt.Errorf("%s.keytab: %w", key, err)
 		}
 		_, _ = fmt.Fprintf(h, "keytab %d\n%s", len(b), b)
 	} else {
 		password, err := a.Password.Read()
 		if err != nil {
-			return accountStamp{}, fmt.Errorf("password: %w", err)
+			return accountStamp{}, fmt.Errorf("%s.password: %w", key, err)
 		}
 		_, _ = fmt.Fprintf(h, "password\n%s", password.Reveal())
 	}

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,7 +32,7 @@ func TestReloadKeepsTickets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, err := newSet(c, Parts{Previous: previous}, &testLogins{w, t})
+		set, err := newSet(c, Parts{Previous: previous, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}, &testLogins{w, t})
 		if err != nil {
 			t.Fatal(err)
 		}

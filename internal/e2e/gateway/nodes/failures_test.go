@@ -182,6 +182,7 @@ func testStore(t *testing.T, c *cluster) {
 	c.pg.Start(t)
 	started := time.Now()
 	// Each kind of login works on both nodes.
+	var when []string
 	for _, w := range again {
 		eventually(t, back+time.Until(started), func() error {
 			for range 4 {
@@ -195,6 +196,7 @@ func testStore(t *testing.T, c *cluster) {
 			}
 			return nil
 		})
+		when = append(when, fmt.Sprintf("%s: %v", w.name, time.Since(started).Round(time.Millisecond)))
 	}
 	recovered := time.Since(started)
 	failures, requests := stop()
@@ -229,7 +231,7 @@ func testStore(t *testing.T, c *cluster) {
 	if unexplained > 0 || len(failures) == 0 {
 		t.Errorf("%d of %d requests failed, %d of them without a good reason", len(failures), requests, unexplained)
 	}
-	t.Logf("%d requests, %d answered 503; everything worked %v after the store was back", requests, len(failures), recovered.Round(time.Millisecond))
+	t.Logf("%d requests, %d answered 503; everything worked %v after the store was back (%s)", requests, len(failures), recovered.Round(time.Millisecond), strings.Join(when, ", "))
 }
 
 // reasons returns which of some references are in a log with a reason and a cause.
