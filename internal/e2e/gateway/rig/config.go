@@ -125,7 +125,7 @@ func (w *World) Config(tb testing.TB, c NodeConfig) (text string, files map[stri
 		NodeConfig
 		Keytab, Hash, Up string
 	}{w, c, w.DC.Keytab(adtest.Web), w.hash, `upstream: {url: "http://` + Addr(w.Backend) +
-		`", connect_timeout: 1s, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: id.key}}}}`})
+		`", connect_timeout: 1s, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: id.key}, lifetime: 30s}}}`})
 	if err != nil {
 		tb.Fatal(err)
 	}
