@@ -168,7 +168,7 @@ func (s *soak) run(t *testing.T) {
 	if short {
 		between, away, reload, look, line = *duration/12, *duration/20, *duration/6, *duration/20, *duration/3
 	}
-	s.say("%-8s %9s %8s %7s %6s %11s %9s %11s %8s %6s %8s %7s  %s\n", "time", "requests", "right", "refused", "wrong", "unexplained", "slowest", "goroutines", "RSS MiB", "files", "reloads", "faults", "status")
+	s.say("%-8s %9s %8s %7s %6s %11s %9s %11s %9s %8s %6s %8s %7s  %s\n", "time", "requests", "right", "refused", "wrong", "unexplained", "slowest", "goroutines", "heap MiB", "RSS MiB", "files", "reloads", "faults", "status")
 	faults := s.allFaults()
 	end := s.ledger.begin.Add(*duration)
 	nextFault, nextReload, nextLook, nextLine := time.Now().Add(between), time.Now().Add(reload), time.Now(), time.Now().Add(line)
@@ -246,8 +246,8 @@ func (s *soak) line() {
 	for _, status := range []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusTooManyRequests} {
 		refused += t.status[status]
 	}
-	s.say("%-8v %9d %8d %7d %6d %11d %9v %11.0f %8.1f %6.0f %8d %7d  %s\n", time.Since(s.ledger.begin).Round(time.Second), t.requests, t.ok, refused, t.wrong, t.unexplained,
-		t.slowest.Round(time.Millisecond), m.goroutines, m.rss/(1<<20), m.files, s.reloads, s.faults, t.statuses())
+	s.say("%-8v %9d %8d %7d %6d %11d %9v %11.0f %9.1f %8.1f %6.0f %8d %7d  %s\n", time.Since(s.ledger.begin).Round(time.Second), t.requests, t.ok, refused, t.wrong, t.unexplained,
+		t.slowest.Round(time.Millisecond), m.goroutines, m.heap/(1<<20), m.rss/(1<<20), m.files, s.reloads, s.faults, t.statuses())
 }
 
 // backAfter is how soon after the last fault everything works.
