@@ -62,7 +62,7 @@ func (j *journal) line(b []byte) {
 			j.leaks = append(j.leaks, string(b))
 		}
 	}
-	if bytes.HasPrefix(b, []byte("panic:")) || bytes.Contains(b, []byte("goroutine ")) || bytes.Contains(b, []byte(`panic`)) {
+	if bytes.HasPrefix(b, []byte("panic:")) || bytes.Contains(b, []byte("goroutine ")) || bytes.Contains(b, []byte(`panic`)) || bytes.Contains(b, []byte("DATA RACE")) {
 		j.panics = append(j.panics, string(b))
 	}
 	l, ok := rig.ParseLine(b)

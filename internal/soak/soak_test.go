@@ -325,6 +325,10 @@ func (s *soak) settle(t *testing.T, before sample) {
 	}
 }
 
+// stopWithin is how long the gateway may take to stop, of which 3 s are its grace.
+// Not long after it is killed.
+const stopWithin = 4500 * time.Millisecond
+
 // judge writes the summary, and fails the test by what went wrong.
 func (s *soak) judge(t *testing.T) {
 	judged := *duration >= judgedFrom
@@ -337,8 +341,12 @@ func (s *soak) judge(t *testing.T) {
 	if !judged {
 		s.say("(growth is judged in runs of %v or more)\n", judgedFrom)
 	}
+	began := time.Now()
 	if err := s.node.Stop(); err != nil {
 		s.ledger.complain("the end of the gateway: %v", err)
+	}
+	if took := time.Since(began); took > stopWithin {
+		s.ledger.complain("the gateway took %v to stop", took.Round(time.Millisecond))
 	}
 	leaks, panics := s.journal.found()
 	for _, l := range leaks {
