@@ -300,6 +300,19 @@ func testGuessing(t *testing.T, c *cluster) {
 	}
 	c.nodes[0].Run(t, "user", "unblock", "emil")
 	c.onBoth(t, "unblocked", func() (*rig.Answer, error) { return right.Get(t.Context(), rig.Basic) }, is("emil"))
+	if !c.tellsClient() {
+		return
+	}
+	// Who tries many names is kept out by his address, and nobody else is.
+	for i := range 20 {
+		many := c.client(t, rig.Fresh, rig.From("127.0.0.68"), wrong(fmt.Sprintf("name%d", i), "a wrong password"))
+		if a, err := many.Get(t.Context(), rig.Basic); err != nil || a.Status != http.StatusUnauthorized {
+			t.Fatalf("name %d: %+v, %v", i, a, err)
+		}
+	}
+	hugo := c.client(t, rig.Fresh, rig.From("127.0.0.68"), wrong("hugo", rig.Password))
+	c.onBoth(t, "from a blocked address", func() (*rig.Answer, error) { return hugo.Get(t.Context(), rig.Basic) }, status(http.StatusTooManyRequests))
+	c.onBoth(t, "from elsewhere", func() (*rig.Answer, error) { return elsewhere.Get(t.Context(), rig.Basic) }, is("emil"))
 }
 
 // A role that is granted, and taken away, counts at both nodes within seconds,
