@@ -8,53 +8,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
-// whole starts a gateway of its real parts. %ADDR% in text is its address.
-func whole(t *testing.T, text string, files map[string]string) (addr string, log *logBuffer) {
+// wholeAt is whole at an address of its own, which is %ADDR% in text.
+func wholeAt(t *testing.T, text string, files map[string]string) (addr string, log *logBuffer) {
 	t.Helper()
-	dir := t.TempDir()
 	addr = freeAddr(t)
-	files["gw.yaml"] = strings.ReplaceAll(text, "%ADDR%", addr)
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(dir, "gw.yaml")
-	c, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log = new(logBuffer)
-	g, err := New(c, file, Options{Logger: slog.New(slog.NewTextHandler(log, nil)), NoWatch: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return addr, log
+	return addr, whole(t, strings.ReplaceAll(text, "%ADDR%", addr), files).log
 }
 
 // send sends a request as it is written, and returns the answer.
@@ -117,7 +87,7 @@ func TestAttackSessionToBackend(t *testing.T) {
 		"soapward-corp=planted; Path=/", "__Host-soapward-corp=planted; Secure; Path=/", "soapward+corp=planted", "soapward-corp-form=planted",
 		"=soapward-corp=planted", " = soapward-corp=planted", "soapward-corp", "fine=1; Path=/",
 	}})
-	addr, _ := whole(t, fmt.Sprintf(`
+	addr, _ := wholeAt(t, fmt.Sprintf(`
 listen: [{addr: "%%ADDR%%"}]
 services: {open: {match: {path: /}, login: [none], upstream: {url: "%s"}}}
 `, b.URL), map[string]string{})
@@ -139,7 +109,7 @@ func TestAttackSessionToUpstream(t *testing.T) {
 	t.Parallel()
 	b := newNoting(t, http.Header{"Set-Cookie": {"soapward-corp=planted", "=__Host-soapward-corp=planted", "fine=1"}})
 	up := freeAddr(t)
-	_, _ = whole(t, fmt.Sprintf(`
+	_, _ = wholeAt(t, fmt.Sprintf(`
 listen: [{addr: "%%ADDR%%"}]
 upstreams: {up: {listen: "%s", url: "%s", act_as: [fixed], fixed: {user: x, password: {file: secret}}}}
 `, up, b.URL), map[string]string{"secret": "pw"})
@@ -184,7 +154,7 @@ func startPHP(t *testing.T) (addr string) {
 func TestAttackOperationPHP(t *testing.T) {
 	t.Parallel()
 	php := startPHP(t)
-	addr, _ := whole(t, fmt.Sprintf(`
+	addr, _ := wholeAt(t, fmt.Sprintf(`
 listen: [{addr: "%%ADDR%%"}]
 services:
   hr:

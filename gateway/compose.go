@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/audit"
@@ -113,8 +112,15 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 	if err != nil {
 		return nil, err
 	}
-	p.SetOperations(operationsOf(publishers))
-	g := &generation{config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m}
+	g := &generation{
+		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
+		background: m.logins.Run, inForce: func() {
+			p.SetOperations(operationsOf(publishers))
+			if m.store != nil {
+				m.store.KeepLogins(c.Store.KeepLogins.Std())
+			}
+		},
+	}
 	if len(c.Upstreams) > 0 {
 		if m.outbound, err = outbound.New(c, outbound.Parts{Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation}); err != nil {
 			return nil, err
@@ -126,7 +132,6 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 			g.warnings = append(g.warnings, w.String())
 		}
 	}
-	g.background = func(ctx context.Context) { m.run(ctx, p.log) }
 	g.end = func(next *generation) {
 		after := new(made)
 		if next != nil {
@@ -177,16 +182,22 @@ func (m *made) openStore(ctx context.Context, c *config.Config, old *made, log *
 		return nil
 	}
 	stamp := stampOf(&c.Store)
-	if old.store != nil && old.store.stamp == stamp && old.config.Store == c.Store {
+	if old.store != nil && (old.store.stamp == stamp && old.config.Store == c.Store || sameFile(&old.config.Store, &c.Store)) {
 		m.store = old.store
 		return nil
 	}
-	s, err := realm.OpenStore(ctx, &c.Store, log)
+	s, err := realm.OpenGatewayStore(ctx, &c.Store, log)
 	if err != nil {
 		return fmt.Errorf("gateway: store: %w", err)
 	}
 	m.store = &keptStore{s, audit.New(audit.Config{Store: s, Logger: log}), stamp}
 	return nil
+}
+
+// sameFile reports whether two stores are one SQLite, which this process cannot
+// open once more: it has the file for itself. run does the rest.
+func sameFile(a, b *config.Store) bool {
+	return a.Driver == config.SQLite && b.Driver == config.SQLite && a.DSN == b.DSN
 }
 
 func (m *made) sharedStore() *store.Store {
@@ -219,8 +230,8 @@ func (m *made) openBackends(c *config.Config, old *made, log *slog.Logger) error
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		u := c.Services[name].Upstream
-		if u == nil {
-			continue
+		if u == nil || len(u.Servers()) == 0 {
+			continue // another proxy passes its requests on
 		}
 		stamp := stampOf(u)
 		if k := old.backends[name]; k != nil && k.stamp == stamp && k.issuer == m.issuer && reflect.DeepEqual(old.config.Services[name].Upstream, u) {
@@ -264,34 +275,6 @@ func (m *made) checks() []health.Check {
 		checks = append(checks, m.outbound.Checks()...)
 	}
 	return checks
-}
-
-// pruneEvery is how often what is over is taken out of the store.
-const pruneEvery = 5 * time.Minute
-
-// run does what is to be done in the background.
-func (m *made) run(ctx context.Context, log *slog.Logger) {
-	done := make(chan struct{})
-	defer func() { <-done }()
-	go func() {
-		defer close(done)
-		m.logins.Run(ctx)
-	}()
-	if m.store == nil {
-		return
-	}
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		if _, err := m.store.Prune(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			log.Warn("what is over stays in the store for now", slog.String("cause", err.Error()))
-		}
-	}
 }
 
 // stampOf changes with the values of a part of the configuration and with the

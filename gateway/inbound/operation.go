@@ -404,7 +404,7 @@ func (m *messages) choose(body xml.Name, candidates []publish.Operation, named s
 	// operation has is none of them.
 	if !m.byAction[named] && len(candidates) == 1 {
 		op := &candidates[0]
-		_, local, _ := strings.Cut(op.Name, "}")
+		_, local := op.Split()
 		if agrees(named, xml.Name{Space: body.Space, Local: local}) || agrees(named, body) {
 			return op.Name, nil
 		}
@@ -417,7 +417,7 @@ func (m *messages) choose(body xml.Name, candidates []publish.Operation, named s
 func (m *messages) sameOperation(body xml.Name, a, b string) bool {
 	fits := func(action string) bool {
 		for _, op := range m.byBody[clark(body)] {
-			_, local, _ := strings.Cut(op.Name, "}")
+			_, local := op.Split()
 			if op.Action == action || !m.byAction[action] && agrees(action, xml.Name{Space: body.Space, Local: local}) {
 				return true
 			}

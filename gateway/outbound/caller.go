@@ -222,7 +222,7 @@ func (u *upstream) allowed(ctx context.Context, id *authn.Identity) error {
 		}
 		has, err := u.roles.Has(ctx, id, name)
 		if err != nil {
-			return err
+			return &refusal{reasonRoles, err}
 		}
 		if has {
 			return nil

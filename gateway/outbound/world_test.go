@@ -229,6 +229,7 @@ services:
   hr: {match: {path: /hr/}, login: [corp/negotiate], upstream: {url: "http://127.0.0.1:1", identity: {jwt: {header: X-Identity, key: {file: id.key}}}}}
 roles:
   payroll: {users: ['CORP\alice']}
+  auditor: {groups: ['CORP\Auditors']}
 upstreams:
 `
 
