@@ -116,6 +116,9 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
 		background: m.logins.Run, inForce: func() { p.SetOperations(operationsOf(publishers)) },
 	}
+	for _, w := range c.Warnings() {
+		g.warnings = append(g.warnings, w.String())
+	}
 	if len(c.Upstreams) > 0 {
 		if m.outbound, err = outbound.New(c, outbound.Parts{Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation}); err != nil {
 			return nil, err

@@ -7,7 +7,7 @@ import (
 )
 
 // The summary names all servers, and what a forward proxy calls.
-func TestServeSummary(t *testing.T) {
+func TestServersInSummary(t *testing.T) {
 	t.Parallel()
 	c, err := config.Parse("gw.yaml", []byte(`
 listen: [{addr: ":80"}]
