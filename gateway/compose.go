@@ -114,7 +114,12 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 	}
 	g := &generation{
 		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
-		background: m.logins.Run, inForce: func() { p.SetOperations(operationsOf(publishers)) },
+		background: m.logins.Run, inForce: func() {
+			p.SetOperations(operationsOf(publishers))
+			if m.store != nil {
+				m.store.KeepLogins(c.Store.KeepLogins.Std())
+			}
+		},
 	}
 	for _, w := range c.Warnings() {
 		g.warnings = append(g.warnings, w.String())
@@ -180,16 +185,22 @@ func (m *made) openStore(ctx context.Context, c *config.Config, old *made, log *
 		return nil
 	}
 	stamp := stampOf(&c.Store)
-	if old.store != nil && old.store.stamp == stamp && old.config.Store == c.Store {
+	if old.store != nil && (old.store.stamp == stamp && old.config.Store == c.Store || sameFile(&old.config.Store, &c.Store)) {
 		m.store = old.store
 		return nil
 	}
-	s, err := realm.OpenStore(ctx, &c.Store, log)
+	s, err := realm.OpenGatewayStore(ctx, &c.Store, log)
 	if err != nil {
 		return fmt.Errorf("gateway: store: %w", err)
 	}
 	m.store = &keptStore{s, audit.New(audit.Config{Store: s, Logger: log}), stamp}
 	return nil
+}
+
+// sameFile reports whether two stores are one SQLite, which this process cannot
+// open once more: it has the file for itself. run does the rest.
+func sameFile(a, b *config.Store) bool {
+	return a.Driver == config.SQLite && b.Driver == config.SQLite && a.DSN == b.DSN
 }
 
 func (m *made) sharedStore() *store.Store {

@@ -28,7 +28,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (p directory.Pruned, e
 		{&p.Sessions, "sessions", "id", "expires <= $1", at},
 		{&p.Sessions, "sessions", "id", "idle > 0 AND seen + idle <= $1", at},
 		{&p.Blocks, "blocks", "who", "until <= $1", at},
-		{&p.Logins, "logins", "id", "at < $1", micros(now.Add(-s.keep))},
+		{&p.Logins, "logins", "id", "at < $1", micros(now.Add(-time.Duration(s.keep.Load())))},
 	} {
 		if err := s.prune(ctx, job.n, "DELETE FROM "+job.table+" WHERE "+job.of+" IN (SELECT "+job.of+" FROM "+job.table+
 			" WHERE "+job.condition+" LIMIT $2)", job.limit); err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,17 +41,36 @@ const (
 // refused. That is over as soon as clients make newer ones: after some five
 // seconds, or longer where a client's clock was ahead. It is the same after a
 // node was there whose clock is far ahead, which takes all of them for old.
+//
+// Of a SQLite that a process has for itself (Config.Exclusive) the process
+// remembers them in memory, as a kerberos.MemoryReplayCache does, and writes them
+// down every 50 ms. The database has all when the Store is closed. When it is not,
+// since the process was killed, it is as after a loss of power. While they cannot
+// be written no authenticator is new: Add returns an error after one write that
+// failed, or once an entry has waited for Config.Timeout.
 type Replays struct {
-	s      *Store
-	boot   string       // see bootID
-	pruned atomic.Int64 // when Add last did, in microseconds
+	s       *Store
+	boot    string       // see bootID
+	pruned  atomic.Int64 // when Add last did, in microseconds
+	journal *journal     // of a process that has the database for itself
+
+	mu     sync.Mutex
+	shared *os.File // the lock of one that has not; SQLite
+	locked atomic.Bool
 }
 
 // Add implements kerberos.ReplayCache. The number of entries is not bounded, and
-// nobody has a share: rows that are over are removed, and a database has room.
-func (r *Replays) Add(ctx context.Context, _ string, digest [sha256.Size]byte, until time.Time) (fresh bool, err error) {
+// nobody has a share: rows that are over are removed, and a database has room. In
+// memory both are as with a kerberos.MemoryReplayCache.
+func (r *Replays) Add(ctx context.Context, client string, digest [sha256.Size]byte, until time.Time) (fresh bool, err error) {
+	if r.journal != nil {
+		return r.journal.add(ctx, client, digest, until)
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.s.timeout)
 	defer cancel()
+	if err := r.share(); err != nil {
+		return false, r.s.fail("add replay", err)
+	}
 	now := r.s.now()
 	if last := r.pruned.Load(); micros(now)-last >= replayPrune.Microseconds() && r.pruned.CompareAndSwap(last, micros(now)) {
 		if _, err := r.prune(ctx, now); err != nil {
@@ -59,6 +79,26 @@ func (r *Replays) Add(ctx context.Context, _ string, digest [sha256.Size]byte, u
 		}
 	}
 	return r.add(ctx, digest[:sha256.Size/2], micros(until)+1) // rounded up
+}
+
+// share keeps out a process that wants SQLite for itself: it would not know of what
+// is added here.
+func (r *Replays) share() error {
+	if r.s.turn == nil || r.locked.Load() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.shared != nil {
+		return nil
+	}
+	f, err := r.s.lock(false)
+	if err != nil {
+		return err
+	}
+	r.shared = f
+	r.locked.Store(true)
+	return nil
 }
 
 // add inserts first and asks after that what may have been forgotten. Whoever
@@ -77,8 +117,7 @@ func (r *Replays) add(ctx context.Context, digest []byte, until int64) (bool, er
 	case !fresh:
 		return false, nil
 	case until < st.floor:
-		return false, fmt.Errorf("store: add replay: %w: authenticators that are valid until %s may have been used and forgotten, because the database crashed or a clock was ahead; newer ones are taken",
-			authn.ErrUnavailable, timeOf(st.floor).Format(time.RFC3339))
+		return false, r.s.fail("add replay", errForgotten(st.floor))
 	}
 	if st.horizon < until {
 		// Before the answer, and for good: after a crash it is all that is known.
@@ -87,6 +126,11 @@ func (r *Replays) add(ctx context.Context, digest []byte, until int64) (bool, er
 		}
 	}
 	return true, nil
+}
+
+func errForgotten(floor int64) error {
+	return fmt.Errorf("%w: authenticators that are valid until %s may have been used and forgotten, because the database or the gateway crashed or a clock was ahead; newer ones are taken",
+		authn.ErrUnavailable, timeOf(floor).Format(time.RFC3339))
 }
 
 const (
@@ -183,10 +227,14 @@ func (r *Replays) raiseFloor(ctx context.Context) error {
 		return err
 	})
 	if err == nil && raised && floor > 0 {
-		r.s.log.WarnContext(ctx, "the database may have forgotten which Kerberos authenticators were used; those from before are refused",
-			slog.Time("until", timeOf(floor)))
+		r.warnForgotten(ctx, floor)
 	}
 	return err
+}
+
+func (r *Replays) warnForgotten(ctx context.Context, floor int64) {
+	r.s.log.WarnContext(ctx, "the database may have forgotten which Kerberos authenticators were used; those from before are refused",
+		slog.Time("until", timeOf(floor)))
 }
 
 func (r *Replays) raiseHorizon(ctx context.Context, to int64) error {
@@ -214,6 +262,11 @@ func (r *Replays) prune(ctx context.Context, now time.Time) (n int, err error) {
 	if err != nil {
 		return 0, r.s.fail("prune replays", err)
 	}
-	err = r.s.prune(ctx, &n, "DELETE FROM replays WHERE digest IN (SELECT digest FROM replays WHERE until < $1 LIMIT $2)", min(st.floor, micros(now.Add(-replayMargin))))
-	return n, err
+	before := min(st.floor, micros(now.Add(-replayMargin)))
+	err = r.s.prune(ctx, &n, "DELETE FROM replays WHERE digest IN (SELECT digest FROM replays WHERE until < $1 LIMIT $2)", before)
+	if err != nil || r.s.turn == nil {
+		return n, err
+	}
+	rows := 0 // each of many
+	return n, r.s.prune(ctx, &rows, "DELETE FROM replay_journal WHERE id IN (SELECT id FROM replay_journal WHERE until < $1 LIMIT $2)", before)
 }

@@ -41,7 +41,12 @@ func (s *Store) openSQLite(c Config) error {
 	if err != nil {
 		return err
 	}
-	s.d = sqliteDialect
+	s.d, s.path = sqliteDialect, filepath.FromSlash(path)
+	if c.Exclusive {
+		if s.alone, err = s.lock(true); err != nil {
+			return err
+		}
+	}
 	s.turn = make(chan struct{}, 1)
 	open := func(conns int, more url.Values) *sql.DB {
 		// How long a writer waits for one of another process, such as the command

@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/soapward/soapward/authn"
 )
@@ -48,6 +52,13 @@ type Config struct {
 	// KeepLogins is how long Prune keeps logins. Zero means DefaultKeepLogins.
 	KeepLogins time.Duration
 
+	// Exclusive says that this process is the only one that logs users in with a
+	// SQLite database, which makes Kerberos logins much faster: see Replays. Open
+	// takes a lock beside the file, DSN.lock, until Close, and returns ErrInUse if
+	// another process has it. Programs that do not log in by Kerberos may use the
+	// database meanwhile. It has no meaning for PostgreSQL.
+	Exclusive bool
+
 	// Now is the clock of Created and of Replays. Nil means time.Now.
 	Now func() time.Time
 }
@@ -74,10 +85,15 @@ type Store struct {
 	turn    chan struct{}
 	stmts   sync.Map // from prepared to *sql.Stmt
 	timeout time.Duration
-	keep    time.Duration
+	keep    atomic.Int64 // in nanoseconds
 	now     func() time.Time
 	log     *slog.Logger
 	replays *Replays
+	path    string   // of SQLite
+	alone   *os.File // the lock of Config.Exclusive
+	changes changes
+
+	listener *pgx.ConnConfig // PostgreSQL
 }
 
 // Open opens the database and brings its tables up to date. The SQLite file is
@@ -85,13 +101,11 @@ type Store struct {
 // that others can read is refused. A database that a newer version has altered
 // is refused.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{timeout: c.Timeout, keep: c.KeepLogins, now: c.Now, log: c.Logger}
+	s := &Store{timeout: c.Timeout, now: c.Now, log: c.Logger}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
 	}
-	if s.keep <= 0 {
-		s.keep = DefaultKeepLogins
-	}
+	s.KeepLogins(c.KeepLogins)
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -111,6 +125,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		err = fmt.Errorf(`driver %q: want "sqlite" or "postgres"`, c.Driver)
 	}
 	if err != nil {
+		if s.alone != nil {
+			_ = unlock(s.alone) // the first error tells more
+		}
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
 	s.replays = &Replays{s: s, boot: s.bootID()}
@@ -120,12 +137,20 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		_ = s.Close() // the first error tells more
 		return nil, err
 	}
+	if s.alone != nil {
+		s.replays.journal = s.replays.openJournal(ctx)
+	}
 	return s, nil
 }
 
-// Close ends the connections. No other method may be called after it.
+// Close writes what is not yet written and ends the connections. No other method
+// may be called after it.
 func (s *Store) Close() error {
+	s.changes.close()
 	var first error
+	if j := s.replays.journal; j != nil {
+		first = j.close()
+	}
 	for _, db := range []*sql.DB{s.read, s.write, s.soft} { // PostgreSQL's is thrice the same, which does no harm
 		if db == nil {
 			continue
@@ -134,7 +159,20 @@ func (s *Store) Close() error {
 			first = fmt.Errorf("store: close: %w", err)
 		}
 	}
+	for _, f := range []*os.File{s.alone, s.replays.shared} {
+		if f != nil {
+			_ = unlock(f) // nothing is in it
+		}
+	}
 	return first
+}
+
+// KeepLogins changes Config.KeepLogins. Zero means DefaultKeepLogins.
+func (s *Store) KeepLogins(d time.Duration) {
+	if d <= 0 {
+		d = DefaultKeepLogins
+	}
+	s.keep.Store(int64(d))
 }
 
 // Replays returns the authenticators that were used, at all nodes. There is one

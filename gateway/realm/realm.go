@@ -2,8 +2,8 @@
 // verifiers of NTLM, keytabs. The gateway and the commands make them here, so that
 // both take the same words to mean the same.
 //
-//   - OpenStore, Directory, Keytab, NTLM each open one thing. None but OpenStore
-//     asks anybody.
+//   - OpenStore, OpenGatewayStore, Directory, Keytab, NTLM each open one thing. None
+//     but those of the store asks anybody.
 //   - Domains, Names and Sync say who is in a realm.
 //
 // Errors name the key of the configuration that they are about.
@@ -29,10 +29,21 @@ import (
 	"github.com/soapward/soapward/gateway/config"
 )
 
-// OpenStore opens the store of a configuration, which must have one. An error
-// that wraps authn.ErrUnavailable says that nobody answers there.
+// OpenStore opens the store of a configuration, which must have one, for a program
+// beside the gateway. An error that wraps authn.ErrUnavailable says that nobody
+// answers there.
 func OpenStore(ctx context.Context, c *config.Store, log *slog.Logger) (*store.Store, error) {
-	sc := store.Config{Driver: string(c.Driver), DSN: c.DSN, Logger: log, KeepLogins: c.KeepLogins.Std()}
+	return openStore(ctx, c, log, false)
+}
+
+// OpenGatewayStore is OpenStore for the gateway. It is the only one that logs in
+// with a SQLite, so that another one on the same file is store.ErrInUse.
+func OpenGatewayStore(ctx context.Context, c *config.Store, log *slog.Logger) (*store.Store, error) {
+	return openStore(ctx, c, log, true)
+}
+
+func openStore(ctx context.Context, c *config.Store, log *slog.Logger, exclusive bool) (*store.Store, error) {
+	sc := store.Config{Driver: string(c.Driver), DSN: c.DSN, Logger: log, KeepLogins: c.KeepLogins.Std(), Exclusive: exclusive}
 	var err error
 	if sc.Password, err = secret(c.Password, "store.password"); err != nil {
 		return nil, err
@@ -151,8 +162,11 @@ func roots(file config.Path, key string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// KDCs returns how the KDCs of a realm are found.
+// KDCs returns how the KDCs of a realm are found: by DNS if none are configured.
 func KDCs(k *config.Kerberos) kerberos.Config {
+	if len(k.KDC) == 0 {
+		return kerberos.Config{DefaultRealm: k.Realm, LookupKDC: true}
+	}
 	return kerberos.Config{DefaultRealm: k.Realm, Realms: map[string]kerberos.Realm{k.Realm: {KDCs: k.KDC}}}
 }
 

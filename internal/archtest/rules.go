@@ -74,7 +74,7 @@ var ours = rules{
 		"./authclient/delegation": {imports: []string{"./authn", "./authn/kerberos", "./authclient"}},
 
 		"./directory":           {standardOnly: true, imports: []string{"./authn"}},
-		"./directory/store":     {imports: []string{"./authn", "./directory", "./internal/atomicfile"}},
+		"./directory/store":     {imports: []string{"./authn", "./authn/kerberos", "./directory", "./internal/atomicfile"}},
 		"./directory/dirtest":   {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./directory/ldap":      {imports: []string{"./authn", "./authn/kerberos", "./directory"}},
 		"./directory/provision": {standardOnly: true, imports: []string{"./authn", "./directory"}},

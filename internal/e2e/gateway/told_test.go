@@ -1,7 +1,12 @@
 package gateway
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/soapward/soapward/authn/hook"
-	"github.com/soapward/soapward/internal/testenv"
 )
 
 // A backend is told the roles of the caller, in a header and in the token, and sees
@@ -25,7 +29,14 @@ func TestBackendIsTold(t *testing.T) {
 		w.Header().Add("Set-Cookie", "app=1; Path=/")
 	}))
 	t.Cleanup(backend.Close)
-	pem := testenv.Run(t, nil, "", testenv.Need(t, "openssl"), "ecparam", "-name", "prime256v1", "-genkey", "-noout")
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
 	port := freePort(t)
 	startGateway(t, fmt.Sprintf(`
 listen: [{addr: "127.0.0.1:%d"}]
@@ -43,7 +54,7 @@ services:
     match: {path: /gone/}
     login: [none]
     upstream: {url: "http://127.0.0.1:1"}
-`, port, hash, backend.URL), map[string]string{"id.pem": pem})
+`, port, hash, backend.URL), map[string]string{"id.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))})
 	base := fmt.Sprintf("http://127.0.0.1:%d", port)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/hr/a", nil)
 	if err != nil {
