@@ -194,9 +194,9 @@ services:
 // Each key that weakens a check has words of its own.
 func TestDangers(t *testing.T) {
 	t.Parallel()
-	var keys []string
+	keys := keyList{typeOf: make(map[string]reflect.Type)}
 	walk(reflect.TypeFor[Config](), "", &keys)
-	for _, key := range keys {
+	for _, key := range keys.list {
 		last := key[strings.LastIndexByte(key, '.')+1:]
 		if weak := strings.HasPrefix(last, "allow_") || strings.HasPrefix(last, "insecure_"); weak && dangers[last] == "" {
 			t.Errorf("%s: no danger is told", key)
