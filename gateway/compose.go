@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/audit"
@@ -113,10 +112,19 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 	if err != nil {
 		return nil, err
 	}
-	p.SetOperations(operationsOf(publishers))
-	g := &generation{config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m}
+	g := &generation{
+		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
+		background: m.logins.Run, inForce: func() {
+			p.SetOperations(operationsOf(publishers))
+			if m.store != nil {
+				m.store.KeepLogins(c.Store.KeepLogins.Std())
+			}
+		},
+	}
 	if len(c.Upstreams) > 0 {
-		if m.outbound, err = outbound.New(c, outbound.Parts{Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation}); err != nil {
+		if m.outbound, err = outbound.New(c, outbound.Parts{
+			Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation, Previous: old.outbound,
+		}); err != nil {
 			return nil, err
 		}
 		for _, e := range m.outbound.Endpoints() {
@@ -126,7 +134,6 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 			g.warnings = append(g.warnings, w.String())
 		}
 	}
-	g.background = func(ctx context.Context) { m.run(ctx, p.log) }
 	g.end = func(next *generation) {
 		after := new(made)
 		if next != nil {
@@ -225,8 +232,8 @@ func (m *made) openBackends(c *config.Config, old *made, log *slog.Logger) error
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		u := c.Services[name].Upstream
-		if u == nil {
-			continue
+		if u == nil || len(u.Servers()) == 0 {
+			continue // another proxy passes its requests on
 		}
 		stamp := stampOf(u)
 		if k := old.backends[name]; k != nil && k.stamp == stamp && k.issuer == m.issuer && reflect.DeepEqual(old.config.Services[name].Upstream, u) {
@@ -270,35 +277,6 @@ func (m *made) checks() []health.Check {
 		checks = append(checks, m.outbound.Checks()...)
 	}
 	return checks
-}
-
-// pruneEvery is how often what is over is taken out of the store.
-const pruneEvery = 5 * time.Minute
-
-// run does what is to be done in the background.
-func (m *made) run(ctx context.Context, log *slog.Logger) {
-	done := make(chan struct{})
-	defer func() { <-done }()
-	go func() {
-		defer close(done)
-		m.logins.Run(ctx)
-	}()
-	if m.store == nil {
-		return
-	}
-	m.store.KeepLogins(m.config.Store.KeepLogins.Std())
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		if _, err := m.store.Prune(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			log.Warn("what is over stays in the store for now", slog.String("cause", err.Error()))
-		}
-	}
 }
 
 // stampOf changes with the values of a part of the configuration and with the

@@ -191,6 +191,9 @@ func (g *Gateway) replace(ctx context.Context, c *config.Config) error {
 		}
 	}
 	change.commit(next)
+	if next.inForce != nil {
+		next.inForce()
+	}
 	if g.inForce != nil {
 		g.inForce(c)
 	}

@@ -23,6 +23,7 @@ type generation struct {
 	checks     func() []health.Check     // may be nil
 	background func(ctx context.Context) // until ctx ends; may be nil
 	end        func(next *generation)    // ends what next did not take over; may be nil
+	inForce    func()                    // is called when it is put into force; may be nil
 	own        any                       // of who built it
 
 	handlers map[config.Address]http.Handler // of inbound and outbound

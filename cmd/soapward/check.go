@@ -234,7 +234,7 @@ func findOperation(name string, publishers map[string]*publish.Publisher) (strin
 	var found []string
 	for _, p := range publishers {
 		for _, op := range p.Operations() {
-			if strings.HasSuffix(op.Name, "}"+name) && !slices.Contains(found, op.Name) {
+			if _, local := op.Split(); local == name && !slices.Contains(found, op.Name) {
 				found = append(found, op.Name)
 			}
 		}

@@ -147,7 +147,7 @@ func scratchStore(ctx context.Context, log *slog.Logger) (s *store.Store, gone f
 func storeCheck(c *config.Config, log *slog.Logger) health.Check {
 	return health.Check{
 		Name: "store: " + string(c.Store.Driver), Kind: health.Store, Essential: true,
-		Remedy: "look at store: driver, dsn and password",
+		Remedy: "look at store: driver, dsn and password. A new file of SQLite is made by soapward serve, or by soapward user add",
 		Run: func(ctx context.Context) error {
 			if err := mustExist(string(c.Store.Driver), c.Store.DSN); err != nil {
 				return err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -220,8 +222,24 @@ func (r *joinReport) keytabText() string {
 
 // next says how the account is used.
 func (r *joinReport) next(w io.Writer) {
+	ntlm := fmt.Sprintf("ntlm: {verifier: netlogon, computer: %s, secret: {file: %s}, domain: %s}", yamlText(r.Account), yamlText(r.Secret), yamlText(r.NetBIOS))
+	url, kdc := "", ""
+	if r.controllers != "" { // DNS does not name them
+		url, kdc = fmt.Sprintf("url: %q, ", "ldaps://"+r.Controller), fmt.Sprintf("kdc: [%q], ", r.Controller)
+	}
+	other := fmt.Sprintf("ad: {%sdomain: %s, default_domain: %s}", url, yamlText(r.Domain), yamlText(r.NetBIOS))
+	if r.Keytab != "" {
+		other = fmt.Sprintf("kerberos: {realm: %s, %skeytab: %s}", yamlText(r.Realm), kdc, yamlText(r.Keytab))
+	}
 	fmt.Fprintf(w, `
-Next, in your program:
+Next, in the configuration of the gateway (soapward serve):
+
+	realms:
+	  %s:
+	    %s
+	    %s
+
+Or in a program of yours:
 
 	verifier, err := netlogon.New(netlogon.Config{
 		Account: %q,
@@ -231,7 +249,7 @@ Next, in your program:
 	login.NTLM = &ntlm.Mechanism{
 		Verifier: verifier, Names: verifier.Names(),
 	}
-`, r.Account, r.Secret, r.NetBIOS, r.Domain, r.controllers)
+`, strings.ToLower(r.NetBIOS), other, ntlm, r.Account, r.Secret, r.NetBIOS, r.Domain, r.controllers)
 	if r.Keytab != "" {
 		fmt.Fprintf(w, `
 	keys, err := kerberos.LoadKeytab(%q)
@@ -245,3 +263,13 @@ a day, by a timer:
 	soapward join --computer %s --domain %s --secret %s%s --rotate
 `, strings.TrimSuffix(r.Account, "$"), r.Domain, r.Secret, r.again)
 }
+
+// yamlText is a value of the configuration, in quotes if it needs them.
+func yamlText(s string) string {
+	if plainYAML.MatchString(s) {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+var plainYAML = regexp.MustCompile(`^[A-Za-z./][A-Za-z0-9_./$-]*$`)

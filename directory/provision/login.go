@@ -48,10 +48,11 @@ func (p *Provisioner) resolve(ctx context.Context, id *authn.Identity, old *snap
 	var err error
 	for range tries {
 		var u *directory.User
+		as := p.version()
 		u, err = l.once(ctx)
 		switch {
 		case err == nil:
-			return &snapshot{user: u, read: l.now, asked: l.asked}, nil
+			return &snapshot{user: u, read: l.now, as: as, asked: l.asked}, nil
 		case errors.Is(err, directory.ErrConflict), errors.Is(err, directory.ErrExists), errors.Is(err, directory.ErrNotFound):
 			// Another node, or an operator, was faster: look again.
 		default:

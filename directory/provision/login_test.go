@@ -74,6 +74,19 @@ func TestFirstLogin(t *testing.T) {
 	if len(pac.Groups) != 1 || pac.DisplayName != "" {
 		t.Error("the mechanism's identity was modified")
 	}
+
+	// But they get the names that the directory has for them, as a PAC has none.
+	known := u.Groups[0]
+	pac.Groups = []authn.Group{{SID: known.SID}, {SID: sid(999)}, {SID: sid(998), Name: `CORP\Own`}}
+	for range 2 { // by the names of the login before
+		want := []authn.Group{known, {SID: sid(999)}, {SID: sid(998), Name: `CORP\Own`}}
+		if got := w.login(t, pac); known.Name == "" || !slices.Equal(got.Groups, want) {
+			t.Errorf("groups = %v, want %v", got.Groups, want)
+		}
+	}
+	if pac.Groups[0].Name != "" {
+		t.Error("the mechanism's groups were modified")
+	}
 }
 
 func TestRefresh(t *testing.T) {

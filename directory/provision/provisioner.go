@@ -62,6 +62,11 @@ type Provisioner struct {
 	// Zero means that the store is asked at each request.
 	RereadAfter time.Duration
 
+	// Version tells when rows of users changed, so that RereadAfter ends at once
+	// then: what is known counts while the version is the same and ok is true. Nil
+	// means that nobody tells.
+	Version func() (version uint64, ok bool)
+
 	// Timeout is how long a login waits for the source. Zero means 5 s.
 	Timeout time.Duration
 
@@ -87,8 +92,14 @@ type entry struct {
 type snapshot struct {
 	user  *directory.User
 	read  time.Time // of the store, from when on it was so
+	as    version   // of all rows, before it was read
 	asked time.Time // the source, or when that was tried
+
+	last atomic.Pointer[namedGroups] // of the login before: those of a user rarely change
 }
+
+// namedGroups are groups of a login, without and with names.
+type namedGroups struct{ groups, named []authn.Group }
 
 // Wrap returns an authenticator that lets in whom next lets in, as users of the
 // realm. Passwords need Verifier in place of it, which belongs inside of
@@ -171,7 +182,7 @@ func (p *Provisioner) provision(ctx context.Context, id *authn.Identity, fresh b
 	if fresh {
 		p.touch(ctx, e, s)
 	}
-	return dress(id, s.user), nil
+	return dress(id, s), nil
 }
 
 // current returns what is known of a user, up to date.
@@ -211,6 +222,23 @@ func (p *Provisioner) current(ctx context.Context, e *entry, id *authn.Identity)
 	return s, nil
 }
 
+// version is what Provisioner.Version returns.
+type version struct {
+	n  uint64
+	ok bool
+}
+
+// fits reports whether nothing changed since then.
+func (v version) fits(then version) bool { return v.ok && then.ok && v.n == then.n }
+
+func (p *Provisioner) version() version {
+	if p.Version == nil {
+		return version{0, true}
+	}
+	n, ok := p.Version()
+	return version{n, ok}
+}
+
 // due reports whether it is time to ask the source again.
 func (p *Provisioner) due(s *snapshot) bool { return p.now().Sub(s.asked) >= p.refreshAfter() }
 
@@ -219,8 +247,8 @@ func (p *Provisioner) unchanged(ctx context.Context, e *entry, s *snapshot) (boo
 	if s == nil {
 		return false, nil
 	}
-	now := p.now()
-	if now.Sub(s.read) < p.RereadAfter {
+	now, as := p.now(), p.version()
+	if now.Sub(s.read) < p.RereadAfter && as.fits(s.as) {
 		return true, nil
 	}
 	var u *directory.User
@@ -239,7 +267,7 @@ func (p *Provisioner) unchanged(ctx context.Context, e *entry, s *snapshot) (boo
 		return false, nil
 	}
 	if p.RereadAfter > 0 {
-		e.last.CompareAndSwap(s, &snapshot{user: s.user, read: now, asked: s.asked})
+		e.last.CompareAndSwap(s, &snapshot{user: s.user, read: now, as: as, asked: s.asked})
 	}
 	return true, nil
 }
@@ -259,10 +287,12 @@ func (p *Provisioner) touch(ctx context.Context, e *entry, s *snapshot) {
 }
 
 // dress completes an identity by what is known of its user.
-func dress(id *authn.Identity, u *directory.User) *authn.Identity {
+func dress(id *authn.Identity, s *snapshot) *authn.Identity {
+	u := s.user
 	domain, account := u.Account()
+	groups := s.named(id.Groups)
 	if id.Account == account && id.Domain == domain && (id.SID != "" || u.SID == "") && (id.UPN != "" || u.UPN == "") &&
-		(id.DisplayName != "" || u.DisplayName == "") && (len(id.Groups) > 0 || len(u.Groups) == 0) && slices.Equal(id.Roles, u.Roles) {
+		(id.DisplayName != "" || u.DisplayName == "") && len(groups) == len(id.Groups) && (len(groups) == 0 || &groups[0] == &id.Groups[0]) && slices.Equal(id.Roles, u.Roles) {
 		return id
 	}
 	c := *id // an Identity is never modified after it was made
@@ -276,10 +306,40 @@ func dress(id *authn.Identity, u *directory.User) *authn.Identity {
 	if c.DisplayName == "" {
 		c.DisplayName = u.DisplayName
 	}
-	if len(c.Groups) == 0 { // those of a PAC are what the domain says for this login
-		c.Groups = u.Groups
-	}
+	c.Groups = groups
 	return &c
+}
+
+// named returns the groups of a login with the names that the row has for them: a
+// PAC has SIDs only. Those of the row are for logins that have none; those of a PAC
+// are what the domain says for this login.
+func (s *snapshot) named(groups []authn.Group) []authn.Group {
+	if len(groups) == 0 {
+		return s.user.Groups
+	}
+	if !slices.ContainsFunc(groups, func(g authn.Group) bool { return g.Name == "" }) {
+		return groups
+	}
+	if last := s.last.Load(); last != nil && slices.Equal(last.groups, groups) {
+		return last.named
+	}
+	names := make(map[authn.SID]string, len(s.user.Groups))
+	for _, g := range s.user.Groups {
+		if g.SID != "" {
+			names[g.SID] = g.Name
+		}
+	}
+	named := slices.Clone(groups)
+	for i, g := range named {
+		if g.Name == "" {
+			named[i].Name = names[g.SID]
+		}
+	}
+	if slices.Equal(named, groups) {
+		named = groups
+	}
+	s.last.Store(&namedGroups{groups, named})
+	return named
 }
 
 // entry returns the place of a user in memory.

@@ -117,7 +117,7 @@ func (s *Store) ForgetFailures(ctx context.Context, key string) error {
 
 // SetBlock blocks a key. A block that lasts longer stays as it is.
 func (s *Store) SetBlock(ctx context.Context, b directory.Block) error {
-	_, err := s.exec(ctx, "set block", lasts, `INSERT INTO blocks (who, failures, begun, until) VALUES ($1, $2, $3, $4)
+	_, err := s.telling(ctx, "set block", Blocks, `INSERT INTO blocks (who, failures, begun, until) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (who) DO UPDATE SET failures = excluded.failures, begun = excluded.begun, until = excluded.until
 		WHERE blocks.until < excluded.until`, keyText(b.Key), b.Failures, micros(b.From), micros(b.Until))
 	return err
@@ -177,12 +177,15 @@ func (s *Store) Blocks(ctx context.Context, at time.Time) ([]directory.Block, er
 // there was a block.
 func (s *Store) Unblock(ctx context.Context, key string) (bool, error) {
 	var n int
+	defer s.changed(Blocks)
 	err := s.inTx(ctx, "unblock", lasts, func(ctx context.Context, tx *sql.Tx) (err error) {
 		if n, err = affected(tx.ExecContext(ctx, "DELETE FROM blocks WHERE who = $1", keyText(key))); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "DELETE FROM failures WHERE who = $1", keyText(key))
-		return err
+		if _, err = tx.ExecContext(ctx, "DELETE FROM failures WHERE who = $1", keyText(key)); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, Blocks)
 	})
 	return n > 0, err
 }

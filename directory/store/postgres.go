@@ -70,6 +70,7 @@ func (s *Store) openPostgres(c Config) error {
 		cfg.RuntimeParams["application_name"] = "soapward"
 	}
 	s.d = postgresDialect
+	s.listener = cfg.Copy()
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(c.MaxConns)
 	db.SetMaxIdleConns(c.MaxConns)

@@ -79,7 +79,7 @@ func (s *Store) TouchSession(ctx context.Context, id directory.SessionID, seen t
 
 // DeleteSession ends a session. It may be gone already.
 func (s *Store) DeleteSession(ctx context.Context, id directory.SessionID) error {
-	_, err := s.exec(ctx, "delete session", lasts, "DELETE FROM sessions WHERE id = $1", id[:])
+	_, err := s.telling(ctx, "delete session", Sessions, "DELETE FROM sessions WHERE id = $1", id[:])
 	return err
 }
 
@@ -108,5 +108,5 @@ func (s *Store) DeleteSessionsOf(ctx context.Context, user string) (int, error) 
 	if checkText("user", user, maxText) != nil {
 		return 0, nil
 	}
-	return s.exec(ctx, "delete sessions", lasts, "DELETE FROM sessions WHERE user_fold = $1", directory.FoldName(user))
+	return s.telling(ctx, "delete sessions", Sessions, "DELETE FROM sessions WHERE user_fold = $1", directory.FoldName(user))
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/soapward/soapward/authn"
 )
 
@@ -89,6 +91,9 @@ type Store struct {
 	replays *Replays
 	path    string   // of SQLite
 	alone   *os.File // the lock of Config.Exclusive
+	changes changes
+
+	listener *pgx.ConnConfig // PostgreSQL
 }
 
 // Open opens the database and brings its tables up to date. The SQLite file is
@@ -141,6 +146,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // Close writes what is not yet written and ends the connections. No other method
 // may be called after it.
 func (s *Store) Close() error {
+	s.changes.close()
 	var first error
 	if j := s.replays.journal; j != nil {
 		first = j.close()

@@ -26,6 +26,7 @@ func (s *Store) UpdateUsers(ctx context.Context, users []*directory.User) error 
 	}
 	// In an order, so that two who write the same users do not wait crosswise.
 	inOrder := slices.SortedFunc(slices.Values(users), func(a, b *directory.User) int { return cmp.Compare(a.ID, b.ID) })
+	defer s.changed(Users)
 	err := s.inTx(ctx, "update users", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.nameGroups(ctx, tx, groups); err != nil {
 			return err
@@ -37,7 +38,7 @@ func (s *Store) UpdateUsers(ctx context.Context, users []*directory.User) error 
 				return err
 			}
 		}
-		return nil
+		return s.tell(ctx, tx, Users)
 	})
 	if err != nil {
 		return err

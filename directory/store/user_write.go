@@ -43,6 +43,7 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 		created = s.now()
 	}
 	var id int64
+	defer s.changed(Users)
 	err := s.inTx(ctx, "create user", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.nameGroups(ctx, tx, u.Groups); err != nil {
 			return err
@@ -51,7 +52,10 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 		if err := tx.QueryRowContext(ctx, insertUser+" RETURNING id", args...).Scan(&id); err != nil {
 			return err
 		}
-		return s.setMemberships(ctx, tx, id, u)
+		if err := s.setMemberships(ctx, tx, id, u); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, Users)
 	})
 	if err != nil {
 		return err
@@ -68,11 +72,15 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 	if err := checkUser(u); err != nil {
 		return s.fail("update user", err)
 	}
+	defer s.changed(Users)
 	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.nameGroups(ctx, tx, u.Groups); err != nil {
 			return err
 		}
-		return s.update(ctx, tx, u)
+		if err := s.update(ctx, tx, u); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, Users)
 	})
 	if err != nil {
 		return err
@@ -112,6 +120,7 @@ func (s *Store) TouchLogin(ctx context.Context, id int64, at time.Time) error {
 
 // DeleteUser removes a user. Sessions are not touched; see DeleteSessionsOf.
 func (s *Store) DeleteUser(ctx context.Context, id int64) error {
+	defer s.changed(Users)
 	return s.inTx(ctx, "delete user", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		// First the row of the user, for which others who write wait.
 		n, err := affected(tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id))
@@ -121,8 +130,10 @@ func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $1", id)
-		return err
+		if _, err = tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $1", id); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, Users)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,7 +173,7 @@ func TestAttackCredentialsToBackend(t *testing.T) {
 		{"windows, anonymous", "Authorization: NTLM TlRMTVNTUAAB\r\n", nil, false, nil, []string{"Authorization"}},
 		{"session", "Cookie: soapward-corp=abc; other=1; __Host-soapward-corp=def\r\nCookie: soapward-corp-form=x\r\n", alice, false, []string{"Cookie: other=1"}, []string{"abc", "def", "soapward"}},
 		{"proxy", "Proxy-Authorization: Basic YTpi\r\n", alice, true, nil, []string{"Authorization"}},
-		{"session in a list", "Cookie: a=b;soapward = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
+		{"session in a list", "Cookie: a=b;soapward-corp = abc;c=d\r\n", alice, false, []string{"Cookie: a=b; c=d"}, []string{"soapward"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -307,5 +308,43 @@ func TestAttackSecretsInFailures(t *testing.T) {
 		if last := f.lastTrail(t, i+1); a.status == 200 || strings.Contains(fmt.Sprint(a)+last.Cause+f.log.String(), secret) {
 			t.Errorf("%+v\n%s\n%s", a, last.Cause, f.log)
 		}
+	}
+}
+
+// 4f, 31e. Headers that frameworks take for the path, the host or the method, and
+// other spellings of those by which it was decided what the request is: neither
+// goes on, and Connection cannot take the latter away.
+func TestAttackDecidedHeaders(t *testing.T) {
+	t.Parallel()
+	const (
+		kept = "Content-Encoding: identity\r\nContent-Type: text/xml\r\nCookie: a=b\r\nSoapaction: \"urn:get\"\r\n"
+		want = "Content-Encoding: identity|Content-Length: 1|Content-Type: text/xml|Cookie: a=b|Host: h|Soapaction: \"urn:get\"|X-Forwarded-For: 127.0.0.1|X-Forwarded-Host: h|X-Forwarded-Proto: http"
+	)
+	b := answering(t, ok)
+	f := serve(t, b.url)
+	for _, attack := range []string{
+		"X-Original-URL: /admin", "X_Original_URL: /admin", "X-Rewrite-Url: /admin", "x.rewrite.url: /admin", "X-Original-URI: /admin",
+		"X-Original-Method: DELETE", "X-Original-Host: admin", "X-Host: admin", "X_Host: admin",
+		"Client-IP: 10.0.0.1", "True-Client-IP: 10.0.0.1", "X-Client-IP: 10.0.0.1", "X_Cluster_Client_IP: 10.0.0.1",
+		"Content_Encoding: gzip", "CONTENT.ENCODING: gzip", "content_type: multipart/related", "Content~Type: a/b",
+		"Connection: Content-Type, Cookie, Soapaction, content-encoding", "Connection: close\r\nConnection: SOAPAction",
+	} {
+		c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n"+kept+attack+"\r\n\r\nx")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+		_, lines, _ := strings.Cut(strings.TrimSuffix(b.head(), "\r\n"), "\r\n")
+		got := strings.Split(lines, "\r\n")
+		slices.Sort(got)
+		if s := strings.Join(got, "|"); s != want {
+			t.Errorf("%s: the server got %s\nwant %s", attack, s, want)
+		}
+	}
+	c := raw(t, f.addr(), "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: SOAPAction, Content_Type, X-Rewrite-Url\r\n\r\n1\r\na\r\n0\r\nSOAPAction: urn:pay\r\nContent_Type: a/b\r\nX-Rewrite-Url: /admin\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+		t.Fatal(err)
+	}
+	if h := strings.ToLower(b.head()); strings.Contains(h, "trailer") {
+		t.Errorf("the server got %s", h)
 	}
 }

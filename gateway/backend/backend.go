@@ -83,6 +83,8 @@ type Proxy struct {
 	timeout time.Duration
 	tunnel  time.Duration // without a byte
 
+	testOnlyClientIdle time.Duration // zero: see patience
+
 	watch sync.Once
 	stop  context.CancelFunc
 	life  context.Context

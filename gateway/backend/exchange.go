@@ -165,6 +165,7 @@ func (x *exchange) build(s *server) *failure {
 	n := len(b)
 	b = slices.Grow(b, int(r.ContentLength))[:n+int(r.ContentLength)]
 	x.buf = b
+	x.waitForBody(r.ContentLength)
 	if _, err := io.ReadFull(r.Body, b[n:]); err != nil {
 		return uploadFailure(err)
 	}
@@ -318,10 +319,12 @@ func (x *exchange) deliver(c *conn) error {
 		x.endClient()
 	}
 	x.begun = true
+	x.waitForClient(0)
 	x.w.WriteHeader(h.status)
 	if x.body.framing == noBody {
 		return nil
 	}
+	defer x.waitForClient(0) // for the end of it, which net/http writes
 	x.unflushed = x.body.framing != byCount || h.eventStream
 	c.in.waiter = x
 	if err := x.copyBody(c); err != nil {
@@ -339,12 +342,17 @@ func (x *exchange) deliver(c *conn) error {
 func (x *exchange) flush() {
 	if x.unflushed {
 		x.unflushed = false
+		x.waitForClient(0)
 		_ = x.control().Flush() // what cannot flush is no connection
 	}
 }
 
 // spliceFrom is how long the rest of a body must be to leave it to the kernel.
 const spliceFrom = 128 << 10
+
+// splicePiece is how much of it passes at once: it must come and be taken in the
+// time that it has.
+const splicePiece = 4 << 20
 
 func (x *exchange) copyBody(c *conn) error {
 	for {
@@ -355,6 +363,7 @@ func (x *exchange) copyBody(c *conn) error {
 		if err != nil {
 			return err
 		}
+		x.waitForClient(0)
 		if _, err := x.w.Write(p); err != nil {
 			return clientError{err}
 		}
@@ -370,13 +379,17 @@ func (x *exchange) copyBody(c *conn) error {
 // splice passes the rest of a body on, from one socket to the other where both
 // are plain.
 func (x *exchange) splice(from net.Conn, to io.ReaderFrom) error {
-	n, err := to.ReadFrom(&io.LimitedReader{R: from, N: x.body.left})
-	x.body.left -= n
-	switch {
-	case err != nil:
-		return err
-	case x.body.left > 0:
-		return io.ErrUnexpectedEOF
+	for x.body.left > 0 {
+		piece := min(x.body.left, splicePiece)
+		x.waitForClient(piece)
+		n, err := to.ReadFrom(&io.LimitedReader{R: from, N: piece})
+		x.body.left -= n
+		switch {
+		case err != nil:
+			return err
+		case n < piece:
+			return io.ErrUnexpectedEOF
+		}
 	}
 	return nil
 }

@@ -21,7 +21,17 @@ var hop = []string{
 	"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
 	"proxy-authenticate", "proxy-authorization", "content-length", "host", "expect", "forwarded", "x-real-ip",
 	"proxy", // a CGI program takes it for HTTP_PROXY, the proxy that it is to use
+	// Frameworks take these for the path, host or method of the request, which the
+	// policy decided about: IIS, Symfony, Laminas, Django behind it.
+	"x-original-url", "x-rewrite-url", "x-original-uri", "x-original-method", "x-original-host", "x-host",
+	// And these for the client's address.
+	"client-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip",
 }
+
+// decided are headers by which it was decided what a request is. Other spellings
+// of them do not go on, since a server may take those for them, as PHP takes
+// Content_Encoding; and Connection cannot take them away.
+var decided = []string{"content-type", "content-encoding", "soapaction", "cookie", "authorization"}
 
 const forwardedPrefix = "x-forwarded-"
 
@@ -29,7 +39,7 @@ const forwardedPrefix = "x-forwarded-"
 // a server may take for them: CGI and what follows it make the same of X-User,
 // x_user and X.User.
 type filter struct {
-	folded map[string]bool
+	folded map[string]bool     // true; false: of decided, which go on as they are
 	length [maxFolded + 1]bool // of these
 }
 
@@ -37,6 +47,9 @@ const maxFolded = 64
 
 func newFilter(names ...string) *filter {
 	f := &filter{folded: make(map[string]bool)}
+	for _, n := range decided {
+		f.folded[n], f.length[len(n)] = false, true
+	}
 	for _, n := range append(slices.Clone(hop), names...) {
 		var b [maxFolded]byte
 		f.folded[string(fold(&b, n))] = true
@@ -48,8 +61,10 @@ func newFilter(names ...string) *filter {
 // drops reports whether a header of a client does not go on.
 func (f *filter) drops(name string) bool {
 	var b [maxFolded]byte
-	if len(name) <= maxFolded && f.length[len(name)] && f.folded[string(fold(&b, name))] {
-		return true
+	if len(name) <= maxFolded && f.length[len(name)] {
+		if drop, ok := f.folded[string(fold(&b, name))]; ok {
+			return drop || !strings.EqualFold(name, string(b[:len(name)]))
+		}
 	}
 	const n = len(forwardedPrefix)
 	return len(name) > n && name[0]|0x20 == 'x' && string(fold(&b, name[:n])) == forwardedPrefix
@@ -167,12 +182,16 @@ func containsFold(list []string, s string) bool {
 	return slices.ContainsFunc(list, func(o string) bool { return strings.EqualFold(o, s) })
 }
 
-// connectionOptions lists what Connection names, which goes no further.
+// connectionOptions lists what Connection names, which goes no further. What is
+// for all who read the message must not be named there (RFC 9110 7.6.1).
 func connectionOptions(h http.Header) (options []string) {
 	for _, v := range h["Connection"] {
 		options = appendTokens(options, v)
 	}
-	return options
+	if len(options) > maxOptions {
+		return options
+	}
+	return slices.DeleteFunc(options, func(o string) bool { return containsFold(decided, o) })
 }
 
 // withoutSession takes the cookies of our sessions out of a header.
@@ -189,9 +208,12 @@ func (p *Proxy) withoutSession(cookies string) string {
 	return strings.Join(kept, "; ")
 }
 
-// ownCookie reports whether name=value is a cookie of our sessions.
+// ownCookie reports whether name=value is a cookie of our sessions. Browsers keep
+// "=name=value" as a cookie without a name, and send it as name=value (RFC 6265bis
+// 5.4).
 func (p *Proxy) ownCookie(pair string) bool {
-	name, _, _ := strings.Cut(pair, "=")
+	name, _, _ := strings.Cut(strings.TrimLeft(pair, "= \t"), "=")
+	name, _, _ = strings.Cut(name, ";")
 	return p.options.OwnCookie != nil && p.options.OwnCookie(strings.TrimSpace(name))
 }
 

@@ -32,6 +32,16 @@ type upload struct {
 
 	mu       sync.Mutex
 	answered bool
+	ending   bool // endUpload says how long the client may take
+}
+
+// wait bounds the time until the client sends the next bytes.
+func (u *upload) wait(x *exchange) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.ending {
+		x.waitForBody(0)
+	}
 }
 
 func (u *upload) over() bool {
@@ -76,7 +86,7 @@ func (x *exchange) startUpload(c *conn) {
 	}
 	go func() {
 		defer close(u.done)
-		u.run(x.p, x.r, c)
+		u.run(x, c)
 		if u.fromClient != nil {
 			c.kill() // nobody answers half a request
 			return
@@ -102,7 +112,8 @@ func (x *exchange) answered(c *conn) {
 }
 
 // run sends the body.
-func (u *upload) run(p *Proxy, r *http.Request, c *conn) {
+func (u *upload) run(x *exchange, c *conn) {
+	p, r := x.p, x.r
 	space := large.Get().(*[largeSize]byte)
 	defer large.Put(space)
 	const before, after = 8, 2 // of a chunk: its size and CRLF, and CRLF
@@ -112,6 +123,7 @@ func (u *upload) run(p *Proxy, r *http.Request, c *conn) {
 		if !chunked && int64(len(part)) > left {
 			part = part[:left]
 		}
+		u.wait(x)
 		n, err := r.Body.Read(part)
 		if n > 0 {
 			out := part[:n]
@@ -161,8 +173,10 @@ func (x *exchange) endUpload(c *conn) bool {
 		case <-u.done:
 		case <-grace.C:
 			c.kill()
-			until := time.Now().Add(lingerTime)
-			_ = x.control().SetReadDeadline(until) // the goroutine may wait for the client
+			u.mu.Lock()
+			u.ending = true
+			_ = x.control().SetReadDeadline(time.Now().Add(lingerTime)) // the goroutine may wait for the client
+			u.mu.Unlock()
 			<-u.done
 			if u.fromClient == nil {
 				_, _ = io.CopyN(io.Discard, x.r.Body, lingerSize)
@@ -191,7 +205,7 @@ func mayTrail(name string) bool {
 	switch name {
 	case "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type",
 		"Cookie", "Expect", "Host", "Keep-Alive", "Location", "Max-Forwards", "Pragma", "Proxy-Authenticate", "Proxy-Authorization",
-		"Proxy-Connection", "Range", "Retry-After", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Warning",
+		"Proxy-Connection", "Range", "Retry-After", "Set-Cookie", "Soapaction", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Warning",
 		"Www-Authenticate":
 		return false
 	}

@@ -105,6 +105,7 @@ func TestErrors(t *testing.T) {
 		{"list for table", "store: []", `c.yaml:1:8: store is a list: want a table of keys`},
 		{"text for list", "listen: \":80\"", `c.yaml:1:9: listen is ":80": want a list`},
 		{"table for text", "store: {dsn: {}}", `store.dsn is a table of keys: want text`},
+		{"empty list", listen + "services: {a: {match: {path: /}, login: [none], allow: []}}", `c.yaml:2:56: services.a.allow is an empty list: give it something, or leave the line out`},
 		{"bool", "sessions: {allow_insecure_http: yes}", `is "yes": want true or false`},
 		{"number", "passwords: {min_length: -1}", `is "-1": want a whole number`},
 		{"number, too large", "passwords: {min_length: 99999999999999999999}", `want a whole number`},

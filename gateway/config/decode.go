@@ -315,6 +315,10 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {
 		d.want(n, "a list", path)
 		return
 	}
+	if len(n.Content) == 0 { // nobody, or what is inherited, or the default: it could mean each
+		d.fail(n, "%s is an empty list: give it something, or leave the line out", path)
+		return
+	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, e := range n.Content {
 		d.value(e, v.Index(i), fmt.Sprintf("%s[%d]", path, i))

@@ -59,7 +59,7 @@ func TestInboundErrors(t *testing.T) {
 	tests := []struct{ name, from, to, want string }{
 		{"max_head", "max_head: 8", "max_head: 2000", "services.hr.soap.max_head is 2000: want 1 to 1024 KiB"},
 		{"nobody may ask", "forward_auth: {proxies: [127.0.0.1]}\n", "", "services.web.forward_auth wants to know who may ask"},
-		{"no proxies", "{proxies: [127.0.0.1]}", "{proxies: []}", "forward_auth: want proxies"},
+		{"no proxies", "{proxies: [127.0.0.1]}", "{}", "forward_auth: want proxies"},
 		{"operation", "    forward_auth: true", "    forward_auth: true\n    allow: [{operation: Pay, roles: [any]}]", "services.web.allow[0]: a service with forward_auth cannot have operations"},
 		{"element", "    forward_auth: true", "    forward_auth: true\n    elements: [{operation: Pay, roles: [any]}]", "unknown key"},
 		{"operation of an element", "    forward_auth: true", "    forward_auth: true\n    elements: [{operation: Pay, networks: [10.0.0.0/8]}]", "services.web.elements[0]: a service with forward_auth cannot have operations"},

@@ -20,6 +20,7 @@ const ownPrefix = "/.soapward/"
 var (
 	errNoService = errors.New("no service has that host and path")
 	errNoBackend = errors.New("the service has no upstream: another proxy passes its requests on")
+	errHost      = errors.New("inbound: the header Host is not one name with a port: servers would differ in what it names")
 	errNoLogin   = errors.New("no login is configured")
 )
 

@@ -37,6 +37,7 @@ type start struct {
 	body    xml.Name // first element in the body; zero if it is empty. With errNotSOAP the root
 	first   int      // how many start tags there were, that of body included
 	actions []string // wsa:Action of header blocks
+	many    bool     // more than that
 }
 
 // parse reads an envelope up to the first element in its body. b may end behind
@@ -66,7 +67,10 @@ func parse(b []byte, charset string, limit int) (s start, err error) {
 			s.first++
 			switch {
 			case r.Is(env, "Body"):
-				return s, s.readBody(r)
+				if err := s.readBody(r); err != nil {
+					return s, err
+				}
+				return s, oneEncoding(b, charset, s.body)
 			case r.Is(env, "Header") && !headers:
 				headers = true
 				s.readHeaders(r)
@@ -110,7 +114,7 @@ func (s *start) readHeaders(r *wire.Reader) {
 		switch r.Next() {
 		case wire.Start:
 			s.first++
-			if r.Local() == "Action" && (r.Space() == wsa10 || r.Space() == wsa04) && r.Depth() == outer+1 {
+			if r.Local() == "Action" && isAddressing(r.Space()) && r.Depth() == outer+1 {
 				within = r.Depth()
 				action.Reset()
 			}
@@ -124,14 +128,22 @@ func (s *start) readHeaders(r *wire.Reader) {
 				return
 			case within > r.Depth():
 				within = 0
-				if len(s.actions) < most {
-					s.actions = append(s.actions, strings.TrimSpace(action.String()))
+				if len(s.actions) == most {
+					s.many = true
+					continue
 				}
+				s.actions = append(s.actions, strings.TrimSpace(action.String()))
 			}
 		default:
 			return
 		}
 	}
+}
+
+// isAddressing reports whether a namespace is one of WS-Addressing, or of its
+// drafts, which gSOAP and old stacks of Microsoft's and IBM's take.
+func isAddressing(space string) bool {
+	return space == wsa10 || space == wsa04 || strings.HasSuffix(space, "/addressing")
 }
 
 // final reports whether an error of parse stays what it is when more of the
@@ -144,7 +156,7 @@ func final(err error) bool {
 	switch {
 	case errors.As(err, &bad):
 		return true
-	case errors.Is(err, errNotSOAP), errors.Is(err, errForeign), errors.Is(err, errHeaderPlace), errors.Is(err, errNoBody):
+	case errors.Is(err, errNotSOAP), errors.Is(err, errForeign), errors.Is(err, errHeaderPlace), errors.Is(err, errNoBody), errors.Is(err, errTwoEncodings):
 		return true
 	case errors.As(err, &limit):
 		return limit.Limit != "bytes"
@@ -194,9 +206,13 @@ func markup(b []byte) bool {
 	if w, _ := isWide(b); w {
 		return true
 	}
-	b = bytes.TrimLeft(b, " \t\r\n")
-	return len(b) > 0 && b[0] == '<' || isEBCDIC(b)
+	b = bytes.TrimLeftFunc(b, isSkipped)
+	return len(b) == 0 || b[0] == '<' || isEBCDIC(b)
 }
+
+// isSkipped is for what some server skips in front of XML: gSOAP does so with all
+// control characters. What of it is not white space is then refused.
+func isSkipped(r rune) bool { return r <= ' ' }
 
 // isEBCDIC knows "<?xm" (XML 1.0 appendix F), which Java reads.
 func isEBCDIC(b []byte) bool { return bytes.HasPrefix(b, []byte("\x4c\x6f\xa7\x94")) }

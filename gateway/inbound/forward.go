@@ -107,6 +107,8 @@ func originalOf(h http.Header) (o original, err error) {
 	switch {
 	case err != nil:
 		return o, err
+	case strings.Contains(full+uri+forwardedURI, "#"): // where some see the end of the path
+		return o, errForwarded
 	case isFull && isURI, (isFull || isURI || isOriginal) && (isForwarded || hasForwardedMethod):
 		return o, errTwoForms
 	case isFull:
@@ -125,6 +127,9 @@ func originalOf(h http.Header) (o original, err error) {
 		}
 		o = original{method: method, host: host, url: u, nginx: isURI}
 	default:
+		return o, errForwarded
+	}
+	if !validHost(o.host) {
 		return o, errForwarded
 	}
 	if o.method == "" {

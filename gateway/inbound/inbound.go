@@ -42,6 +42,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -99,6 +100,8 @@ type Handler struct {
 	observer func(ctx context.Context, r *authz.Request, err error)
 	shared   map[string]http.Handler // below /.soapward/, for everybody
 	forward  *forwardAuth            // nil: off
+
+	testOnlyBodyTimeout time.Duration // zero: bodyTimeout
 }
 
 // service is one that stands behind the gateway.
@@ -107,6 +110,7 @@ type service struct {
 	logger    *slog.Logger
 	match     config.Match
 	fold      bool
+	methods   bool // rules name them
 	policy    *authz.Policy
 	messages  *messages // nil: it is not SOAP
 	backend   http.Handler
@@ -190,7 +194,7 @@ func (h *Handler) newService(name string, c *config.Service, p parts) (*service,
 	if err != nil {
 		return nil, err
 	}
-	s.policy = policy
+	s.policy, s.methods = policy, b.methods
 	if c.ForwardAuth {
 		if s.describe, err = p.describe(name, identityOf(c), policy.Roles()); err != nil {
 			return nil, fmt.Errorf("inbound: service %s: %w", name, err)
@@ -292,6 +296,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && strings.ToUpper(r.Method) != r.Method {
 		err = authz.ErrMethod
 	}
+	if err == nil && !validHost(r.Host) {
+		err = errHost
+	}
 	if err != nil {
 		c := &call{Context: r.Context(), req: authz.Request{Client: authn.ClientAddr(r), Host: r.Host, Method: r.Method, Path: r.URL.Path}}
 		h.observe(r.Context(), c, err)
@@ -351,6 +358,11 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, c *call) {
 		h.refuse(w, r, c, f)
 		return
 	}
+	if s.methods && overridesMethod(r.Header) {
+		h.observe(c, c, errOverride)
+		h.refuse(w, r, c, refusalOf(errOverride))
+		return
+	}
 	// Where nobody gets the description, the publisher says so: that of the server
 	// behind has the server's address in it.
 	if c.next == nil && c.asked == nil && s.publisher != nil && isGet(r) && s.publisher.Takes(r) {
@@ -384,6 +396,7 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return true
 	}
 	c.looked = true
+	h.waitForBody(w, r)
 	f, err := c.service.messages.look(r, func(err error) { h.cutOff(c, err) })
 	c.found, c.req.Operation = f, f.operation
 	trail.From(c.Context).Operation = f.operation
@@ -393,6 +406,22 @@ func (h *Handler) look(w http.ResponseWriter, r *http.Request, c *call) bool {
 		return false
 	}
 	return true
+}
+
+// bodyTimeout is how long a client may take for what is read of its body here.
+const bodyTimeout = 30 * time.Second
+
+// waitForBody bounds the time in which the client sends it. net/http ends that
+// with the body, and the backend goes on with a bound of its own.
+func (h *Handler) waitForBody(w http.ResponseWriter, r *http.Request) {
+	if !hasBody(r) {
+		return
+	}
+	d := bodyTimeout
+	if h.testOnlyBodyTimeout > 0 {
+		d = h.testOnlyBodyTimeout
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // a test's may have none
 }
 
 // cutOff tells of a message whose rest is not passed on. It runs where the body is
@@ -415,6 +444,7 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 	tr := trail.From(c.Context)
 	tr.Identity = c.req.Identity
 	if c.next != nil {
+		h.waitForBody(w, r)
 		c.next.ServeHTTP(w, r)
 		return
 	}
@@ -450,6 +480,35 @@ func (h *Handler) admitted(w http.ResponseWriter, r *http.Request) {
 		}()
 	}
 	s.backend.ServeHTTP(w, r)
+}
+
+// errOverride is why a request is refused that may be another one for who is
+// behind: the rules are for the method that it says.
+var errOverride = fmt.Errorf("%w: a header names another method, and rules name methods", authz.ErrMethod)
+
+// overridesMethod reports whether a header is there that frameworks take for the
+// method, in any spelling that CGI takes for it.
+func overridesMethod(h http.Header) bool {
+	for name := range h {
+		if n := len(name); n < len("X-Http-Method") || n > len("X-Http-Method-Override") || name[0]|0x20 != 'x' {
+			continue
+		}
+		switch foldName(name) {
+		case "x-http-method", "x-http-method-override", "x-method-override":
+			return true
+		}
+	}
+	return false
+}
+
+// foldName returns a header's name with any sign for a hyphen.
+func foldName(name string) string {
+	return strings.Map(func(c rune) rune {
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(name))
 }
 
 func isGet(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

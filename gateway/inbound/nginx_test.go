@@ -5,16 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/iwa"
@@ -23,6 +17,7 @@ import (
 	"github.com/soapward/soapward/gateway/backend"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/login"
+	"github.com/soapward/soapward/internal/e2e/peers"
 	"github.com/soapward/soapward/internal/mittest"
 	"github.com/soapward/soapward/internal/testenv"
 )
@@ -38,31 +33,12 @@ func (k *kerberosLogins) Handler(spec login.Spec, next http.Handler) (http.Handl
 	return m.Wrap(next), nil
 }
 
-const nginxConf = `daemon off;
-pid DIR/pid;
-error_log DIR/error.log;
-USERworker_processes 1;
-events { worker_connections 64; }
-http {
-	access_log off;
-	client_body_temp_path DIR/body;
-	proxy_temp_path DIR/proxy;
-	fastcgi_temp_path DIR/fastcgi;
-	uwsgi_temp_path DIR/uwsgi;
-	scgi_temp_path DIR/scgi;
-	upstream gateway { server GATEWAY; keepalive 1; }
-	server {
-		listen 127.0.0.1:PORT;
-		include DIR/locations.conf;
-	}
-}
-`
-
 // nginx asks us about each request, over one connection for all clients, and curl
 // logs in by Kerberos through it.
 func TestNGINX(t *testing.T) {
 	t.Parallel()
-	nginx, curl := testenv.Need(t, "nginx"), testenv.Need(t, "curl")
+	testenv.Need(t, "nginx")
+	curl := testenv.Need(t, "curl")
 	const host, password = "web.a.test", "pw-of-both 42"
 	k := mittest.Start(t, mittest.Realm{
 		Name:       "A.TEST",
@@ -104,7 +80,7 @@ services:
 		fmt.Fprintf(w, "%s %s %s %s", strings.Join(r.Header["X-Remote-User"], ","), r.Method, r.URL.Path, b)
 	}))
 	t.Cleanup(app.Close)
-	port := startNGINX(t, nginx, gateway.Listener.Addr().String(), app.Listener.Addr().String())
+	port := peers.StartNGINX(t, "testdata/nginx.conf", gateway.Listener.Addr().String(), app.Listener.Addr().String())
 
 	call := func(t *testing.T, cache, path string, args ...string) (body, status string) {
 		t.Helper()
@@ -144,51 +120,4 @@ services:
 	if !strings.Contains(out, "Www-Authenticate: Negotiate\r\n") || strings.Contains(out, "NTLM") {
 		t.Errorf("got %q, want the challenge of Negotiate alone", out)
 	}
-}
-
-func startNGINX(t *testing.T, nginx, gateway, backend string) (port string) {
-	t.Helper()
-	dir := t.TempDir()
-	p, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	port = strconv.Itoa(p)
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;\n"
-	}
-	locations, err := os.ReadFile("testdata/nginx.conf") // as documented
-	if err != nil {
-		t.Fatal(err)
-	}
-	locations = []byte(strings.NewReplacer("127.0.0.1:8080", "gateway", "127.0.0.1:9000", backend,
-		"internal;", "internal;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";").Replace(string(locations)))
-	if err := os.WriteFile(filepath.Join(dir, "locations.conf"), locations, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	conf := strings.NewReplacer("DIR", dir, "PORT", port, "GATEWAY", gateway, "USER", user).Replace(nginxConf)
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(nginx, "-p", dir, "-c", file)
-	cmd.Stderr = t.Output()
-	process, err := testenv.StartProcess(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = process.Stop()
-		if t.Failed() {
-			b, _ := os.ReadFile(filepath.Join(dir, "error.log"))
-			t.Logf("nginx: %s", b)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := process.WaitListening(ctx, net.JoinHostPort("127.0.0.1", port)); err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

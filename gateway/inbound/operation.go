@@ -25,6 +25,7 @@ var (
 	errContentType = errors.New("more than one Content-Type, or one that cannot be read")
 	errTwoActions  = errors.New("the request names two different actions")
 	errAction      = errors.New("the action does not belong to the operation in the body")
+	errManyActions = errors.New("the message has more actions than are looked at")
 	errAmbiguous   = errors.New("several operations take that body: send a SOAPAction")
 )
 
@@ -132,6 +133,9 @@ func (m *messages) look(r *http.Request, fail func(error)) (f found, err error) 
 		}
 	}
 	f.version = s.version
+	if s.many && !m.anyAction {
+		return f, &messageError{code: actionMismatch, cause: errManyActions}
+	}
 	f.operation, err = m.operation(s, l.actions(r, contentType, s))
 	return f, err
 }
@@ -210,7 +214,7 @@ func (l *look) something(b []byte, all bool) bool {
 	if l.content.IsXML() || l.content.Multipart() {
 		return false
 	}
-	b = bytes.TrimLeft(b, " \t\r\n")
+	b = bytes.TrimLeftFunc(b, isSkipped)
 	return !markup(b) && (len(b) >= 4 || all && len(b) > 0)
 }
 
@@ -400,7 +404,7 @@ func (m *messages) choose(body xml.Name, candidates []publish.Operation, named s
 	// operation has is none of them.
 	if !m.byAction[named] && len(candidates) == 1 {
 		op := &candidates[0]
-		_, local, _ := strings.Cut(op.Name, "}")
+		_, local := op.Split()
 		if agrees(named, xml.Name{Space: body.Space, Local: local}) || agrees(named, body) {
 			return op.Name, nil
 		}
@@ -413,7 +417,7 @@ func (m *messages) choose(body xml.Name, candidates []publish.Operation, named s
 func (m *messages) sameOperation(body xml.Name, a, b string) bool {
 	fits := func(action string) bool {
 		for _, op := range m.byBody[clark(body)] {
-			_, local, _ := strings.Cut(op.Name, "}")
+			_, local := op.Split()
 			if op.Action == action || !m.byAction[action] && agrees(action, xml.Name{Space: body.Space, Local: local}) {
 				return true
 			}

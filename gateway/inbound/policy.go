@@ -81,11 +81,12 @@ const (
 
 // builder makes the policy of one service.
 type builder struct {
-	c     *config.Config
-	s     *config.Service       // nil for the gateway's own pages
-	chain func(l logins) *chain // nil to explain
-	rules bool                  // operations are named
-	early bool                  // some log in differently
+	c       *config.Config
+	s       *config.Service       // nil for the gateway's own pages
+	chain   func(l logins) *chain // nil to explain
+	rules   bool                  // operations are named
+	methods bool                  // so are methods
+	early   bool                  // some log in differently
 }
 
 // newPolicy makes the policy of a service. Each has one of its own: the router
@@ -193,6 +194,7 @@ func (b *builder) settleRules(e *authz.Element, l *level, own *config.Settings, 
 	}
 	for i := range e.Allow {
 		b.rules = b.rules || e.Allow[i].Match.Operation != ""
+		b.methods = b.methods || e.Allow[i].Match.Method != ""
 	}
 }
 

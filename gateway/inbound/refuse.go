@@ -21,6 +21,7 @@ import (
 const (
 	badPath        = "bad-path"
 	badMethod      = "bad-method"
+	badHost        = "bad-host"
 	noService      = "no-service"
 	noNetwork      = "network"
 	denied         = "denied"
@@ -59,6 +60,8 @@ func refusalOf(err error) refusal {
 		return refusal{status: status, code: denied, text: "access denied", cause: err}
 	case errors.As(err, &path):
 		return refusal{status: status, code: badPath, text: "bad path", cause: err}
+	case errors.Is(err, errHost):
+		return refusal{status: http.StatusBadRequest, code: badHost, text: "bad host", cause: err}
 	case errors.Is(err, authz.ErrMethod):
 		return refusal{status: status, code: badMethod, text: "bad method", cause: err}
 	}

@@ -124,6 +124,33 @@ func trimHost(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
+// validHost reports whether everybody who reads a Host takes the same name from
+// it: one, or an address, with a port or not (RFC 9110 7.2). Servers differ in what
+// they make of a second port, or of dots at the end.
+func validHost(host string) bool {
+	if host == "" { // HTTP/1.0
+		return true
+	}
+	name, port, ok := host, "", false
+	if rest, literal := strings.CutPrefix(host, "["); literal {
+		if name, port, ok = strings.Cut(rest, "]"); !ok || name == "" || !consistsOf(name, "0123456789abcdefABCDEF:.") {
+			return false
+		}
+		if port != "" && port[0] != ':' {
+			return false
+		}
+		return isPort(strings.TrimPrefix(port, ":"))
+	}
+	name, port, _ = strings.Cut(host, ":")
+	return isPort(port) && name != "" && name[0] != '.' && !strings.Contains(name, "..") && consistsOf(name, hostCharacters)
+}
+
+const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+
+func isPort(s string) bool { return len(s) <= 5 && consistsOf(s, "0123456789") }
+
+func consistsOf(s, characters string) bool { return strings.TrimLeft(s, characters) == "" }
+
 // foldCase is that of authz for paths: what some server on Windows may take for
 // the same.
 func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }

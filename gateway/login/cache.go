@@ -7,14 +7,41 @@ import (
 
 	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/directory/store"
 )
 
+// version is of what somebody remembers: see store.Store.Version. Nil is that of
+// what nobody else writes.
+type version func() (n uint64, ok bool)
+
+// reading is a version at a time, which is taken before what is remembered is read.
+type reading struct {
+	n  uint64
+	ok bool
+}
+
+func (v version) now() reading {
+	if v == nil {
+		return reading{0, true}
+	}
+	n, ok := v()
+	return reading{n, ok}
+}
+
+// fits reports whether what was read then still is so.
+func (r reading) fits(then reading) bool { return r.ok && then.ok && r.n == then.n }
+
+// of is the version of a topic of a store.
+func of(s *store.Store, t store.Topic) version {
+	return func() (uint64, bool) { return s.Version(t) }
+}
+
 // cachedSessions remembers rows of sessions for a moment, so that each picture of
-// a page does not cost a look into the store. What ends here ends at once; what
-// ends at another node, or by a command, may go on for as long as rows count. It
-// is safe for concurrent use.
+// a page does not cost a look into the store. What ends, here or elsewhere, is
+// forgotten with all others at once. It is safe for concurrent use.
 type cachedSessions struct {
 	session.Store
+	version version
 
 	mu    sync.RWMutex
 	known map[directory.SessionID]cachedSession
@@ -25,6 +52,7 @@ type cachedSessions struct {
 
 type cachedSession struct {
 	row   *directory.Session
+	as    reading
 	until time.Time
 }
 
@@ -37,12 +65,12 @@ func (c *cachedSessions) now() time.Time {
 
 // Session implements session.Store.
 func (c *cachedSessions) Session(ctx context.Context, id directory.SessionID) (*directory.Session, error) {
-	now := c.now()
+	now, as := c.now(), c.version.now()
 	c.mu.RLock()
 	k, ok := c.known[id]
 	ended := c.ended
 	c.mu.RUnlock()
-	if ok && now.Before(k.until) {
+	if ok && as.fits(k.as) && now.Before(k.until) {
 		row := *k.row // its Data is read only
 		return &row, nil
 	}
@@ -60,7 +88,7 @@ func (c *cachedSessions) Session(ctx context.Context, id directory.SessionID) (*
 	if c.known == nil || len(c.known) >= maxCached {
 		c.known = make(map[directory.SessionID]cachedSession)
 	}
-	c.known[id] = cachedSession{&kept, now.Add(reread)}
+	c.known[id] = cachedSession{&kept, as, now.Add(reread)}
 	return row, nil
 }
 

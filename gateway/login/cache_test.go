@@ -28,8 +28,8 @@ func (c *counting) Session(ctx context.Context, id directory.SessionID) (*direct
 }
 
 // TestAttackGatewaySessionEnded: a session that was ended here is over at once,
-// also if its row was being read meanwhile; one that was ended at another node
-// within moments.
+// also if its row was being read meanwhile; one that was ended at another node as
+// soon as that is heard of, and within moments in any case.
 func TestAttackGatewaySessionEnded(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -86,6 +86,27 @@ func TestAttackGatewaySessionEnded(t *testing.T) {
 	}
 	now = now.Add(reread)
 	gone("ended at another node")
+
+	// If the store tells of it, at once; and while it cannot, nothing is remembered.
+	heard, hears := uint64(1), true
+	c.version = func() (uint64, bool) { return heard, hears }
+	begin()
+	if err := under.DeleteSession(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	heard++
+	gone("ended at another node, which told")
+	hears = false
+	if err := under.PutSession(t.Context(), &directory.Session{ID: id, User: "dora", Created: now, Seen: now, Expires: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Session(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := under.DeleteSession(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	gone("ended while nothing is heard")
 }
 
 // TestAttackGatewayBlockHeeded: a block of an address counts at once where it was
@@ -123,6 +144,16 @@ func TestAttackGatewayBlockHeeded(t *testing.T) {
 	block(under, there)
 	if now = now.Add(heedBlocks); !blocked(there) {
 		t.Error("a block of another node does not count after a moment")
+	}
+	heard := uint64(1)
+	c.version = func() (uint64, bool) { return heard, true }
+	const told = "address 192.0.2.3"
+	if blocked(told) {
+		t.Fatal("blocked from the beginning")
+	}
+	block(under, told)
+	if heard++; !blocked(told) {
+		t.Error("a block of another node, which told, does not count at once")
 	}
 	if _, err := under.Unblock(t.Context(), there); err != nil || blocked(there) {
 		t.Errorf("a block that was lifted still counts, %v", err)

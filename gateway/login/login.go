@@ -89,7 +89,7 @@ func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 	} else {
 		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients)}
 		if o.Store != nil {
-			s.memory.blocks = &cachedBlocks{Store: o.Store}
+			s.memory.blocks = &cachedBlocks{Store: o.Store, version: of(o.Store, store.Blocks)}
 		}
 		previous = nil // all that is in it goes by another store
 	}

@@ -27,9 +27,8 @@ import (
 	builder "github.com/soapward/soapward/gateway/realm"
 )
 
-// reread is for how long what is known of a user's row counts, so that warm
-// requests do not each ask the store: a user whom an operator disables may go on
-// for as long.
+// reread is for how long what is known of a row counts, so that warm requests do
+// not each ask the store, if nobody is heard to change one (store.Store.Version).
 const reread = 2 * time.Second
 
 // realm is a realm of the configuration, opened. It is not modified once it is,
@@ -142,7 +141,7 @@ func (s *Set) openUsers(r *realm) error {
 			chain.Internal.NTHash = builder.NTHash
 		}
 		r.provisioner = &provision.Provisioner{
-			Realm: r.name, Store: s.o.Store, KnownOnly: !c.CreateUsers, Aliases: c.Aliases, RereadAfter: reread, Logger: s.log,
+			Realm: r.name, Store: s.o.Store, KnownOnly: !c.CreateUsers, Aliases: c.Aliases, RereadAfter: reread, Version: of(s.o.Store, store.Users), Logger: s.log,
 		}
 		if dir != nil {
 			r.provisioner.Source = dir
@@ -237,7 +236,7 @@ func (r *realm) keep(next authn.Authenticator) authn.Authenticator {
 	if r.provisioner == nil {
 		return next
 	}
-	return &keeper{Authenticator: next, users: r.provisioner, internal: session.CheckUser(&cachedUsers{users: r.users})}
+	return &keeper{Authenticator: next, users: r.provisioner, internal: session.CheckUser(&cachedUsers{users: r.users, version: of(r.users.store, store.Users)})}
 }
 
 // keeper tells users of a domain, who have a SID, from internal ones, whom the

@@ -1,14 +1,21 @@
 package login_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm"
@@ -165,6 +172,63 @@ realms:
 	if !login.SameRealm(second, third, "corp") || login.SameRealm(second, third, "people") {
 		t.Error("want a new realm people, and the same corp, after its password changed")
 	}
+}
+
+// A new certificate of a load balancer, in the file of the old one, counts from the
+// next reload on: what was made of the old one was taken over.
+func TestReloadBindingFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	certificate := func(der []byte) {
+		t.Helper()
+		b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		if err := os.WriteFile(filepath.Join(w.dir, "lb.pem"), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := w.config(`
+listen: [{addr: ":443"}]
+realms: {staff: {internal: {ntlm: true}}}
+services:
+  x: {match: {path: /}, upstream: {url: "http://127.0.0.1"}, login: [staff/ntlm], channel_binding: required, allow_forwarded: true, channel_binding_hash: [lb.pem]}
+`)
+	w.user(c, "staff", "dora")
+	certificate(otherCertificate(t))
+	first := w.set(c, nil)
+	handler := new(swapped)
+	use := func(s *login.Set) {
+		t.Helper()
+		h, err := s.Handler(spec(c, "x"), whoami)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handler.set(h)
+	}
+	use(first)
+	front := w.balancer(w.listen(handler, false).URL)
+	if got := get(t, w.client(front, ntlmAs("dora")), front.URL); !strings.Contains(got, "refused the NTLM login") {
+		t.Errorf("bound to another certificate: %s", got)
+	}
+	certificate(front.Certificate().Raw)
+	use(w.set(c, first))
+	if got := get(t, w.client(front, ntlmAs("dora")), front.URL); got != "200 dora by NTLM" {
+		t.Errorf("after the file changed: %s", got)
+	}
+}
+
+// otherCertificate is one that nobody presents.
+func otherCertificate(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // What cannot be is told with the key and the reason, and nothing stays open.

@@ -11,6 +11,7 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/password/form"
 	"github.com/soapward/soapward/authn/session"
+	"github.com/soapward/soapward/directory/store"
 )
 
 // These begin the names of all our cookies, after __Host- under TLS.
@@ -48,7 +49,8 @@ func (s *Set) manager(r *realm, bound bool) *session.Manager {
 		TLSAtProxy: c.TLSAtProxy, AllowInsecureHTTP: c.AllowInsecureHTTP, AllowEvidence: c.AllowEvidence, Logger: s.log,
 	}
 	if s.o.Store != nil {
-		m.Store, m.Check = &cachedSessions{Store: s.o.Store}, session.CheckUser(&cachedUsers{users: r.users})
+		m.Store = &cachedSessions{Store: s.o.Store, version: of(s.o.Store, store.Sessions)}
+		m.Check = session.CheckUser(&cachedUsers{users: r.users, version: of(s.o.Store, store.Users)})
 	}
 	s.managers[name] = m
 	return m

@@ -59,10 +59,11 @@ type sessionUsers interface {
 // maxCached bounds how many users are kept in memory.
 const maxCached = 8192
 
-// cachedUsers remembers users for a moment. Only who is found is remembered. It is
+// cachedUsers remembers users for a moment, as long as nobody changes any. Only who is found is remembered. It is
 // safe for concurrent use, and whoever is asked must not change what it returns.
 type cachedUsers struct {
-	users sessionUsers
+	users   sessionUsers
+	version version
 
 	mu    sync.RWMutex
 	known map[string]cachedUser
@@ -72,6 +73,7 @@ type cachedUsers struct {
 
 type cachedUser struct {
 	user  *directory.User
+	as    reading
 	until time.Time
 }
 
@@ -90,10 +92,11 @@ func (c *cachedUsers) get(key string, ask func() (*directory.User, error)) (*dir
 	if c.testOnlyNow != nil {
 		now = c.testOnlyNow()
 	}
+	as := c.version.now()
 	c.mu.RLock()
 	k, ok := c.known[key]
 	c.mu.RUnlock()
-	if ok && now.Before(k.until) {
+	if ok && as.fits(k.as) && now.Before(k.until) {
 		return k.user, nil
 	}
 	u, err := ask()
@@ -106,6 +109,6 @@ func (c *cachedUsers) get(key string, ask func() (*directory.User, error)) (*dir
 	if c.known == nil || len(c.known) >= maxCached {
 		c.known = make(map[string]cachedUser)
 	}
-	c.known[key] = cachedUser{u, now.Add(reread)}
+	c.known[key] = cachedUser{u, as, now.Add(reread)}
 	return u, nil
 }

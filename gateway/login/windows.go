@@ -77,7 +77,15 @@ type mode struct{ kerberos, ntlm, noNegotiate bool }
 // window returns the authenticator for a mode, which is that of the Set before if
 // that had the same.
 func (s *Set) window(r *realm, spec *Spec, k mode) (*iwa.Authenticator, error) {
-	key := fmt.Sprintf("%s %v %s %v forwarded=%v session=%v", r.name, k, spec.Binding, spec.BindingHashes, spec.AllowForwarded, spec.Session)
+	var seen []authn.ChannelBinding // of files, what is in them now
+	for _, h := range spec.BindingHashes {
+		b, err := binding(h)
+		if err != nil {
+			return nil, fmt.Errorf("login: channel_binding_hash: %w", err)
+		}
+		seen = append(seen, b)
+	}
+	key := fmt.Sprintf("%s %v %s %x forwarded=%v session=%v", r.name, k, spec.Binding, seen, spec.AllowForwarded, spec.Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w := s.windows[key]; w != nil {
@@ -98,17 +106,9 @@ func (s *Set) window(r *realm, spec *Spec, k mode) (*iwa.Authenticator, error) {
 	if !ok {
 		return nil, fmt.Errorf("login: channel_binding %q is not known", spec.Binding)
 	}
-	if len(spec.BindingHashes) > 0 {
-		var all []authn.ChannelBinding
-		for _, h := range spec.BindingHashes {
-			b, err := binding(h)
-			if err != nil {
-				return nil, fmt.Errorf("login: channel_binding_hash: %w", err)
-			}
-			all = append(all, b)
-		}
+	if len(seen) > 0 {
 		var err error
-		if a.Binding, err = iwa.FixedBinding(all...); err != nil {
+		if a.Binding, err = iwa.FixedBinding(seen...); err != nil {
 			return nil, fmt.Errorf("login: channel_binding_hash: %w", err)
 		}
 	}

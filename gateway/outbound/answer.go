@@ -14,7 +14,6 @@ import (
 	"github.com/soapward/soapward/authclient/delegation"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/kerberos"
-	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soapserver"
 )
@@ -139,9 +138,6 @@ func (u *upstream) fail(w http.ResponseWriter, r *http.Request, err error) {
 	ctx := r.Context()
 	x := callOf(ctx)
 	reason := reasonOf(ctx, err)
-	if _, fromRoles := replies[reason]; !fromRoles && authz.StatusOf(err) == http.StatusServiceUnavailable && !isDelegation(err) {
-		reason = reasonRoles
-	}
 	x.trail.Refuse(reason, err.Error())
 	u.log(ctx, x, reason, err)
 	ref := authn.Ref(ctx)
@@ -164,11 +160,6 @@ func (u *upstream) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := &delegation.Problem{Type: Namespace + ":" + reason, Title: re.title, Status: re.status, Ref: ref}
 	writeAnswer(w, r, p, xml.Name{Space: Namespace, Local: reason}, re.title)
-}
-
-func isDelegation(err error) bool {
-	var de *delegation.Error
-	return errors.As(err, &de)
 }
 
 // log writes the line of a refusal.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/login"
 )
 
 // cookieKey keys the marks of cookies, so that nobody makes those of another.
@@ -35,6 +36,7 @@ func (x *call) mark() string {
 // ownCookies leaves in a request those cookies that the server gave to the same
 // principal.
 func (x *call) ownCookies(h http.Header) {
+	withoutSessions(h)
 	mark := x.mark()
 	if mark == "" || len(h["Cookie"]) == 0 {
 		return
@@ -52,9 +54,39 @@ func (x *call) ownCookies(h http.Header) {
 	}
 }
 
+// withoutSessions takes the cookies of our sessions out of a request: browsers
+// send those of one port to all others of a machine.
+func withoutSessions(h http.Header) {
+	var kept []string
+	for _, line := range h["Cookie"] {
+		for one := range strings.SplitSeq(line, ";") {
+			if one = strings.TrimSpace(one); one != "" && !isSession(one) {
+				kept = append(kept, one)
+			}
+		}
+	}
+	if len(h["Cookie"]) == 0 {
+		return
+	}
+	if h.Del("Cookie"); len(kept) > 0 {
+		h.Set("Cookie", strings.Join(kept, "; "))
+	}
+}
+
+// isSession reports whether name=value is a cookie of our sessions, as browsers
+// send it: without a sign in front (RFC 6265bis 5.4).
+func isSession(pair string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(pair, "= \t"), "=")
+	name, _, _ = strings.Cut(name, ";")
+	return login.IsCookie(strings.TrimSpace(name))
+}
+
 // localCookies makes the server's cookies those of the local address: no domain,
 // no base path, and no Secure where the program does not call by https.
 func (x *call) localCookies(h http.Header) {
+	if len(h["Set-Cookie"]) > 0 {
+		h["Set-Cookie"] = slices.DeleteFunc(h["Set-Cookie"], isSession)
+	}
 	lines, mark, base := h["Set-Cookie"], x.mark(), x.base()
 	for i, line := range lines {
 		parts := strings.Split(line, ";")

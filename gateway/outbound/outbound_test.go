@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/soapward/soapward/authclient/delegation"
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/identity"
 )
 
 const soap11 = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><a/></s:Body></s:Envelope>`
@@ -211,6 +214,37 @@ func TestRoles(t *testing.T) {
 				t.Errorf("%s: %v: %d %s, want %d", tt.roles, id, a.status, a.body, tt.status[i])
 			}
 		}
+	}
+}
+
+// away is a directory that does not answer.
+type away struct{ *testLogins }
+
+func (away) Resolver() authz.Resolver { return away{} }
+
+func (away) ResolveSID(context.Context, string) (authn.SID, error) {
+	return "", errors.New("directory: no answer")
+}
+
+// Where nobody can say which roles a caller has, he is told that, and not of the
+// server, which was not asked.
+func TestRolesUnavailable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, err := w.parse(asCaller("http://127.0.0.1:1", "act_as: [caller], allowed_roles: [auditor]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{log: &logBuffer{}}
+	if g.issuer, err = identity.New(c, nil); err != nil {
+		t.Fatal(err)
+	}
+	if g.Set, err = newSet(c, Parts{Issuer: g.issuer, Logger: slog.New(slog.NewTextHandler(g.log, nil))}, away{&testLogins{w, t}}); err != nil {
+		t.Fatal(err)
+	}
+	a := send(t, "GET", g.start(t, "up").URL, nil, "X-Identity", g.token(t, w.byKerberos(t, "alice")))
+	if a.status != 503 || !strings.Contains(a.body, "roles of the caller") || !strings.Contains(g.log.String(), "reason=roles-unavailable") {
+		t.Errorf("%d %s, log %s", a.status, a.body, g.log)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,8 +26,8 @@ type answer struct {
 	body []byte
 	etag string // without quotes
 
-	pack sync.Once // at the second use: the first may be the only one
-	gz   []byte    // nil: not worth it
+	pack sync.Once              // at the second use: the first may be the only one
+	gz   atomic.Pointer[[]byte] // nil: not yet, or not worth it
 }
 
 type cacheKey struct {
@@ -95,7 +96,8 @@ func (a *answer) compress() {
 	z := gzip.NewWriter(&b)
 	_, _ = z.Write(a.body) // a Buffer never fails
 	_ = z.Close()
-	a.gz = b.Bytes()
+	gz := b.Bytes()
+	a.gz.Store(&gz)
 }
 
 // serve answers a GET or HEAD. What it says depends on the address that the
@@ -105,8 +107,8 @@ func (a *answer) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept-Encoding")
 	body, etag := a.body, a.etag
-	if a.gz != nil && takesGzip(r.Header.Values("Accept-Encoding")) {
-		body, etag = a.gz, etag+"-gzip"
+	if gz := a.gz.Load(); gz != nil && takesGzip(r.Header.Values("Accept-Encoding")) {
+		body, etag = *gz, etag+"-gzip"
 		h.Set("Content-Encoding", "gzip")
 		if r.Header.Get("Range") == "" { // else ServeContent does not know the length
 			h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -1,17 +1,27 @@
 package publish
 
-import "github.com/soapward/soapward/wsdl"
+import (
+	"strings"
+
+	"github.com/soapward/soapward/wsdl"
+)
 
 // An Operation is one that the description has.
 type Operation struct {
 	Name   string // {namespace}Name, of the port type, as authz knows it
 	Action string // SOAPAction, may be empty
 
-	// Body is the first element of the request's body: {namespace}local. It is
-	// empty for a body without elements, and for one that the description does
-	// not name.
+	// Body is the first element of the request's body: {namespace}local, or local
+	// for one without a namespace. It is empty for a body without elements, and
+	// for one that the description does not name.
 	Body string
 	Doc  string
+}
+
+// Split returns the namespace of the name, which may be none, and the rest.
+func (o *Operation) Split() (space, local string) {
+	i := strings.LastIndexByte(o.Name, '}')
+	return strings.TrimPrefix(o.Name[:max(i, 0)], "{"), o.Name[i+1:]
 }
 
 // operations lists what SOAP bindings offer, each once.
@@ -50,5 +60,11 @@ func body(o *wsdl.BoundOperation) string {
 	return ""
 }
 
-// clark returns a name with its namespace, which may be none.
-func clark(space, local string) string { return "{" + space + "}" + local }
+// clark returns a name with its namespace, and one that has none as it is, which
+// is how package inbound names what it finds in a message.
+func clark(space, local string) string {
+	if space == "" {
+		return local
+	}
+	return "{" + space + "}" + local
+}

@@ -144,7 +144,7 @@ func (p *Publisher) shown(r *http.Request, whole bool) *shown {
 	}
 	s.Text = clip(p.text, 5000)
 	for _, op := range p.ops {
-		space, local, _ := strings.Cut(strings.TrimPrefix(op.Name, "{"), "}")
+		space, local := op.Split()
 		op.Name, op.Doc = local, clip(op.Doc, 2000)
 		if n := len(s.Groups); n == 0 || s.Groups[n-1].Space != space {
 			s.Groups = append(s.Groups, group{Space: space})

@@ -446,3 +446,14 @@ type discard struct{ h http.Header }
 func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
+
+// Names without a namespace are those that package inbound finds in messages.
+func TestNamesWithoutNamespace(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ space, local, want string }{{"", "Pay", "Pay"}, {"urn:hr", "Pay", "{urn:hr}Pay"}, {"a{b}c", "Pay", "{a{b}c}Pay"}} {
+		op := Operation{Name: clark(tt.space, tt.local)}
+		if space, local := op.Split(); op.Name != tt.want || space != tt.space || local != tt.local {
+			t.Errorf("%q, split into %q and %q, want %q", op.Name, space, local, tt.want)
+		}
+	}
+}

@@ -34,6 +34,25 @@ func TestControllers(t *testing.T) {
 	}
 }
 
+// Without KDCs in the configuration, DNS is asked. It was an error.
+func TestKDCs(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, realm string
+		lookup      bool
+		want        []string
+	}{
+		{"listed", `{kerberos: {realm: CORP.TEST, keytab: x, kdc: [dc1.corp.test]}}`, false, []string{"dc1.corp.test"}},
+		{"of DNS", `{kerberos: {realm: CORP.TEST, keytab: x}}`, true, nil},
+	} {
+		got := KDCs(parse(t, tt.realm).Kerberos)
+		_, known := got.Realms["CORP.TEST"]
+		if got.DefaultRealm != "CORP.TEST" || got.LookupKDC != tt.lookup || known == tt.lookup || !slices.Equal(got.Realms["CORP.TEST"].KDCs, tt.want) {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+}
+
 func TestSpellings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

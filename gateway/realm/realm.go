@@ -162,8 +162,11 @@ func roots(file config.Path, key string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// KDCs returns how the KDCs of a realm are found.
+// KDCs returns how the KDCs of a realm are found: by DNS if none are configured.
 func KDCs(k *config.Kerberos) kerberos.Config {
+	if len(k.KDC) == 0 {
+		return kerberos.Config{DefaultRealm: k.Realm, LookupKDC: true}
+	}
 	return kerberos.Config{DefaultRealm: k.Realm, Realms: map[string]kerberos.Realm{k.Realm: {KDCs: k.KDC}}}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
@@ -24,10 +25,10 @@ var ntlmUsers = map[string]string{
 
 // startNTLMApache starts Apache whose mod_auth_gssapi takes NTLM inside
 // Negotiate, by gss-ntlmssp, in front of a handler, or of that of startApache.
-func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool, handler ...http.Handler) *apache {
+func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool, handler ...http.Handler) *peers.Apache {
 	t.Helper()
 	testenv.NeedFile(t, "/etc/gss/mech.d/mech.ntlmssp.conf")
-	c := newApacheConf(t, "backend.corp.test", append(handler, nil)[0])
+	c := peers.NewApacheConf(t, "backend.corp.test", append(handler, nil)[0])
 	if tls {
 		c.CertFile, c.KeyFile = dc.CAFile, dc.KeyFile
 	}
@@ -39,8 +40,8 @@ func startNTLMApache(t *testing.T, dc *adtest.DC, tls bool, handler ...http.Hand
 	if err := os.WriteFile(file, []byte(users.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.dropRoot(t, file)
-	return c.start(t, []string{"NTLM_USER_FILE=" + file, "NETBIOS_COMPUTER_NAME=BACKEND", "NETBIOS_DOMAIN_NAME=CORP"})
+	c.DropRoot(t, file)
+	return c.Start(t, []string{"NTLM_USER_FILE=" + file, "NETBIOS_COMPUTER_NAME=BACKEND", "NETBIOS_DOMAIN_NAME=CORP"})
 }
 
 func atApache(user string) *authclient.NTLM {
@@ -102,7 +103,7 @@ func TestOurNTLMAtApache(t *testing.T) {
 	}
 }
 
-func loginAtApache(t *testing.T, client *http.Client, a *apache, user string) {
+func loginAtApache(t *testing.T, client *http.Client, a *peers.Apache, user string) {
 	t.Helper()
 	for _, body := range []string{"<a/>", strings.Repeat("<line/>", 1<<20/7), ""} {
 		status, answer, err := post(t.Context(), t, client, a.URL("/x"), body)

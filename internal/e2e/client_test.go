@@ -18,6 +18,7 @@ import (
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 )
 
 // ourClient makes an HTTP client that logs in, in the test domain: every name
@@ -58,7 +59,7 @@ func TestOurClientAtApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
 	for _, scheme := range []string{"http", "https"} {
-		a := startApache(t, dc, adtest.Backend, "backend.corp.test", scheme == "https", nil)
+		a := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", scheme == "https", nil)
 		for _, p := range principals {
 			t.Run(scheme+" "+p.name, func(t *testing.T) {
 				t.Parallel()
@@ -85,10 +86,10 @@ func TestOurClientAtApache(t *testing.T) {
 func TestOurClientRefusedByApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	a := startApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
+	a := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
 	// A server that shows the name of another service: the ticket is for a key
 	// it does not have.
-	imposter := startApache(t, dc, adtest.Other, "backend.corp.test", false, nil)
+	imposter := peers.StartApache(t, dc, adtest.Other, "backend.corp.test", false, nil)
 
 	t.Run("wrong password", func(t *testing.T) {
 		t.Parallel()
@@ -136,7 +137,7 @@ func TestOurClientRefusedByApache(t *testing.T) {
 func TestAttackUsersMixedAtApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	a := startApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
+	a := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
 	users := map[string]authclient.Credential{}
 	for _, user := range []string{adtest.Alice, adtest.Bob, adtest.Carol, adtest.Peggy} {
 		kc, err := passwordClient(t, dc, user)

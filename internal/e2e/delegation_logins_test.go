@@ -19,6 +19,7 @@ import (
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 	"github.com/soapward/soapward/internal/kdc"
 )
 
@@ -85,7 +86,7 @@ func as(ctx context.Context, t *testing.T, url, authorization string) *http.Requ
 func TestDelegationOtherLogins(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	apache := startApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
+	apache := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
 	ours := startServer(t, serverConfig{login: &iwa.Authenticator{Kerberos: domainKerberos(t, dc, adtest.Backend)}})
 	accounts, err := ntlm.NewAccounts(adtest.NetBIOS, "corp.test", ntlm.Account{
 		Name: adtest.Bob, Password: authn.NewSecret(adtest.Password(t, adtest.Bob)), SID: authn.SID(dc.SID(t, adtest.Bob)),

@@ -18,6 +18,7 @@ import (
 	"github.com/soapward/soapward/examples/expenses"
 	"github.com/soapward/soapward/examples/ledger"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 	"github.com/soapward/soapward/soap"
 	"github.com/soapward/soapward/soap/xsd"
 	"github.com/soapward/soapward/soapclient"
@@ -95,8 +96,8 @@ func domainNTLM(t *testing.T, dc *adtest.DC) *ntlm.Mechanism {
 func TestDelegationToApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	backend := startApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
-	other := startApache(t, dc, adtest.Other, "other.corp.test", false, nil)
+	backend := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
+	other := peers.StartApache(t, dc, adtest.Other, "other.corp.test", false, nil)
 	serviceClient, err := keytabClient(t, dc, adtest.Web)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +111,7 @@ func TestDelegationToApache(t *testing.T) {
 		forwardedTGT bool // the service takes it and the caller hands it over
 		caller       string
 		ntlm         bool // the caller logs in by NTLM
-		to           *apache
+		to           *peers.Apache
 		upstream     delegation.Upstream
 		wantUser     string // who Apache sees; empty: refused
 		wantLog      string // part of the log
@@ -238,7 +239,7 @@ func (s bookingService) SubmitExpense(ctx context.Context, req *expenses.SubmitE
 func TestDelegationSOAP(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	backend := startApache(t, dc, adtest.Backend, "backend.corp.test", false, asRemoteUser(soapHandler(t.Output())))
+	backend := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, asRemoteUser(soapHandler(t.Output())))
 	onward := ourClient(t, dc, delegation.Source(delegator(t, dc, adtest.Front, delegation.Upstream{SPN: adtest.BackendSPN}, t.Output())))
 	service := &soapserver.Service{Logger: slog.New(slog.DiscardHandler)}
 	expenses.RegisterExpenses(service, bookingService{

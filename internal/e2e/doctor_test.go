@@ -14,6 +14,7 @@ import (
 	"github.com/soapward/soapward/internal/adtest"
 	"github.com/soapward/soapward/internal/doctor"
 	"github.com/soapward/soapward/internal/doctor/site"
+	"github.com/soapward/soapward/internal/e2e/peers"
 )
 
 // everywhere is a DNS server that has all names at 127.0.0.1.
@@ -75,7 +76,7 @@ func TestDoctorAtApache(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
 	for _, tls := range []bool{false, true} {
-		a := startApache(t, dc, adtest.Backend, "backend.corp.test", tls, nil)
+		a := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", tls, nil)
 		cfg := asUser(t, dc, a.URL("/x"), adtest.Alice)
 		r := examine(t, cfg, "", "http.challenge", "ntlm.none", "kdc.good", "ticket.good", "login.kerberos", "login.mutual", "clock.good", "hop.forwardable")
 		if r.Kerberos.Service != adtest.BackendSPN+"@"+adtest.Realm || !strings.HasPrefix(r.Kerberos.EType, "aes256") {
@@ -136,7 +137,7 @@ func TestDoctorInMITRealm(t *testing.T) {
 func TestDoctorThroughSquid(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	free, locked := startSquid(t, nil, squidHost, false), startSquid(t, nil, squidHost, false, squidNTLM)
+	free, locked := peers.StartSquid(t, nil, squidHost, false), peers.StartSquid(t, nil, squidHost, false, squidNTLM)
 	s := boundServer(t)
 	cfg := site.Config{URL: s.URL, User: `CORP\` + localUser, Password: authn.NewSecret(localPass), Proxy: free.URL, Timeout: 10 * time.Second}
 	cfg.Roots = dc.Roots(t)

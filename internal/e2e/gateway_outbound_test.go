@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,6 +27,7 @@ import (
 	"github.com/soapward/soapward/gateway/outbound"
 	"github.com/soapward/soapward/gateway/trail"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 )
 
 // outboundGateway is the outbound side of a gateway in the test domain.
@@ -152,19 +152,16 @@ func callerOf(t *testing.T, dc *adtest.DC, service, spn, user string, ntlm bool)
 	return id
 }
 
-// address is that of an Apache, by number: the gateway is told its service name.
-func (a *apache) address() string { return a.scheme + "://" + net.JoinHostPort("127.0.0.1", a.Port) }
-
 // The gateway calls Apache as the callers of its services, with a real domain
 // controller to ask.
 func TestGatewayOutboundDelegation(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	backend := startApache(t, dc, adtest.Backend, "backend.corp.test", false, http.HandlerFunc(countBody))
-	other := startApache(t, dc, adtest.Other, "other.corp.test", false, http.HandlerFunc(countBody))
-	entry := func(name, account string, to *apache, rest string) string {
+	backend := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, http.HandlerFunc(countBody))
+	other := peers.StartApache(t, dc, adtest.Other, "other.corp.test", false, http.HandlerFunc(countBody))
+	entry := func(name, account string, to *peers.Apache, rest string) string {
 		return fmt.Sprintf("  %s: {listen: \"127.0.0.1:%d\", url: \"%s\", spn: HTTP/%s, delegation: {principal: %s@CORP.TEST, keytab: %q}, %s}\n",
-			name, 9300+len(name), to.address(), to.Host, account, dc.Keytab(account), rest)
+			name, 9300+len(name), to.Address(), to.Host, account, dc.Keytab(account), rest)
 	}
 	service := fmt.Sprintf("service: {principal: %s@CORP.TEST, keytab: %q}", adtest.Web, dc.Keytab(adtest.Web))
 	g := startOutbound(t, dc,
@@ -220,7 +217,7 @@ func countBody(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(w, "%s %d", r.Header.Get(remoteUser), n)
+	fmt.Fprintf(w, "%s %d", r.Header.Get(peers.RemoteUser), n)
 }
 
 // Apache with gss-ntlmssp takes the gateway's accounts, and a Squid that wants a
@@ -229,12 +226,12 @@ func TestGatewayOutboundNTLM(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
 	plain := startNTLMApache(t, dc, false, http.HandlerFunc(countBody))
-	s := startSquid(t, dc, "127.0.0.1", false, squidNTLM)
+	s := peers.StartSquid(t, dc, "127.0.0.1", false, squidNTLM)
 	open := plainServer(t)
 	bound := boundServer(t)
 	g := startOutbound(t, dc,
-		fmt.Sprintf("  direct: {listen: \"127.0.0.1:9300\", url: %q, act_as: [service], service: {user: 'CORP\\alice', password: {file: alice.secret}}}\n", plain.address())+
-			fmt.Sprintf("  fixed: {listen: \"127.0.0.1:9301\", url: %q, act_as: [fixed], fixed: {user: 'CORP\\carol', password: {file: carol.secret}}}\n", plain.address())+
+		fmt.Sprintf("  direct: {listen: \"127.0.0.1:9300\", url: %q, act_as: [service], service: {user: 'CORP\\alice', password: {file: alice.secret}}}\n", plain.Address())+
+			fmt.Sprintf("  fixed: {listen: \"127.0.0.1:9301\", url: %q, act_as: [fixed], fixed: {user: 'CORP\\carol', password: {file: carol.secret}}}\n", plain.Address())+
 			fmt.Sprintf("  through: {listen: \"127.0.0.1:9302\", url: %q, act_as: [fixed], fixed: {user: 'CORP\\bob', password: {file: bob.secret}}, proxy: {url: %q, account: {user: 'CORP\\alice', password: {file: proxy.secret}}}}\n", open.URL, s.URL.String())+
 			fmt.Sprintf("  tunnel: {listen: \"127.0.0.1:9303\", url: %q, ca_file: %q, act_as: [fixed], fixed: {user: 'CORP\\bob', password: {file: local.secret}}, proxy: {url: %q, account: {user: 'CORP\\alice', password: {file: proxy.secret}}}}\n", bound.URL, bound.CAFile, s.URL.String())+
 			fmt.Sprintf("  refused: {listen: \"127.0.0.1:9304\", url: %q, act_as: [fixed], fixed: {user: 'CORP\\bob', password: {file: local.secret}}, proxy: {url: %q, account: {user: 'CORP\\alice', password: {file: local.secret}}}}\n", open.URL, s.URL.String()),
@@ -270,9 +267,9 @@ func TestGatewayOutboundNTLM(t *testing.T) {
 func TestAttackCallersMixedAtApacheThroughGateway(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	backend := startApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
+	backend := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, nil)
 	g := startOutbound(t, dc, fmt.Sprintf("  up: {listen: \"127.0.0.1:9300\", url: %q, spn: HTTP/backend.corp.test, act_as: [caller], protocol_transition: true, delegation: {principal: %s@CORP.TEST, keytab: %q}}\n",
-		backend.address(), adtest.Web, dc.Keytab(adtest.Web)), nil)
+		backend.Address(), adtest.Web, dc.Keytab(adtest.Web)), nil)
 	at := g.URL(t, "up")
 	type caller struct {
 		name string

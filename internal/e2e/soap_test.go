@@ -23,6 +23,7 @@ import (
 	"github.com/soapward/soapward/examples/ledger"
 	"github.com/soapward/soapward/internal/adtest"
 	"github.com/soapward/soapward/internal/e2e/gowsdlstub"
+	"github.com/soapward/soapward/internal/e2e/peers"
 	"github.com/soapward/soapward/internal/testenv"
 	"github.com/soapward/soapward/soap/xsd"
 	"github.com/soapward/soapward/soapclient"
@@ -309,7 +310,7 @@ func TestGeneratedClient(t *testing.T) {
 	}
 
 	// The same service without a login of its own, behind Apache's.
-	a := startApache(t, dc, adtest.Backend, "backend.corp.test", false, asRemoteUser(soapHandler(t.Output())))
+	a := peers.StartApache(t, dc, adtest.Backend, "backend.corp.test", false, asRemoteUser(soapHandler(t.Output())))
 	behind := ledger.NewLedgerClient(&soapclient.Client{URL: a.URL("/ledger"), HTTP: client})
 	caller, err := behind.GetCaller(t.Context(), &ledger.GetCaller{})
 	if err != nil {
@@ -323,7 +324,7 @@ func TestGeneratedClient(t *testing.T) {
 // asRemoteUser takes the caller from the header that Apache sets.
 func asRemoteUser(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		account, realm, _ := strings.Cut(r.Header.Get(remoteUser), "@")
+		account, realm, _ := strings.Cut(r.Header.Get(peers.RemoteUser), "@")
 		id := &authn.Identity{Account: account, Domain: realm, Mechanism: "Apache"}
 		next.ServeHTTP(w, r.WithContext(authn.NewContext(r.Context(), id)))
 	})

@@ -18,13 +18,14 @@ import (
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 )
 
 // squidHost is a name that the test domain has a service for.
 const squidHost = "other.corp.test"
 
 // clientBehind makes our client for requests through s.
-func clientBehind(t *testing.T, s *squid, at, server authclient.Source, caFiles ...string) *http.Client {
+func clientBehind(t *testing.T, s *peers.Squid, at, server authclient.Source, caFiles ...string) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
 	for _, file := range caFiles {
@@ -36,7 +37,7 @@ func clientBehind(t *testing.T, s *squid, at, server authclient.Source, caFiles 
 	}
 	tr := &authclient.Transport{
 		Source: server, Proxy: at,
-		Base: &http.Transport{Proxy: s.proxy, DialContext: dialLoopback, TLSClientConfig: &tls.Config{RootCAs: roots}},
+		Base: &http.Transport{Proxy: s.Proxy, DialContext: dialLoopback, TLSClientConfig: &tls.Config{RootCAs: roots}},
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
@@ -47,7 +48,7 @@ func clientBehind(t *testing.T, s *squid, at, server authclient.Source, caFiles 
 func plainServer(t *testing.T) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %q %q ", r.Header.Get(proxyUser), r.Header.Get("Proxy-Authorization"), r.Header.Get("Authorization"))
+		fmt.Fprintf(w, "%s %q %q ", r.Header.Get(peers.ProxyUser), r.Header.Get("Proxy-Authorization"), r.Header.Get("Authorization"))
 		_, _ = io.Copy(w, r.Body) // the test compares
 	}))
 	t.Cleanup(s.Close)
@@ -75,23 +76,23 @@ func TestOurClientBehindSquid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byKerberos := squidKerberos(dc, adtest.Other, adtest.OtherSPN)
+	byKerberos := peers.SquidKerberos(dc, adtest.Other, adtest.OtherSPN)
 	for _, tt := range []struct {
 		name       string
 		secure     bool
-		auth       []squidAuthFor
+		auth       []peers.SquidAuthFor
 		credential authclient.Credential
 	}{
-		{"Kerberos", false, []squidAuthFor{byKerberos}, &authclient.Kerberos{Client: kc}},
-		{"Kerberos, NTLM offered too", false, []squidAuthFor{byKerberos, squidNTLM}, &authclient.Kerberos{Client: kc}},
-		{"NTLM", false, []squidAuthFor{squidNTLM}, localCredential(localUser, localPass)},
-		{"NTLM, Kerberos offered too", false, []squidAuthFor{byKerberos, squidNTLM}, localCredential(localUser, localPass)},
-		{"NTLM over TLS", true, []squidAuthFor{squidNTLM}, localCredential(localUser, localPass)},
-		{"Kerberos over TLS", true, []squidAuthFor{byKerberos}, &authclient.Kerberos{Client: kc}},
+		{"Kerberos", false, []peers.SquidAuthFor{byKerberos}, &authclient.Kerberos{Client: kc}},
+		{"Kerberos, NTLM offered too", false, []peers.SquidAuthFor{byKerberos, squidNTLM}, &authclient.Kerberos{Client: kc}},
+		{"NTLM", false, []peers.SquidAuthFor{squidNTLM}, localCredential(localUser, localPass)},
+		{"NTLM, Kerberos offered too", false, []peers.SquidAuthFor{byKerberos, squidNTLM}, localCredential(localUser, localPass)},
+		{"NTLM over TLS", true, []peers.SquidAuthFor{squidNTLM}, localCredential(localUser, localPass)},
+		{"Kerberos over TLS", true, []peers.SquidAuthFor{byKerberos}, &authclient.Kerberos{Client: kc}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := startSquid(t, dc, squidHost, tt.secure, tt.auth...)
+			s := peers.StartSquid(t, dc, squidHost, tt.secure, tt.auth...)
 			plain, bound := plainServer(t), boundServer(t)
 			client := clientBehind(t, s, authclient.Static(tt.credential), authclient.Static(localCredential("bob", "bob-local")), dc.CAFile, bound.CAFile)
 			for _, body := range []string{"<a/>", strings.Repeat("<line/>", 1<<20/7), ""} {
@@ -114,8 +115,8 @@ func TestOurClientBehindSquid(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = resp.Body.Close()
-			for _, r := range s.requests(t, 4) { // the tunnel is logged when it ends
-				if r.user != localUser {
+			for _, r := range s.Requests(t, 4) { // the tunnel is logged when it ends
+				if r.User != localUser {
 					t.Errorf("Squid passed %+v, want alice's requests only", r)
 				}
 			}
@@ -129,7 +130,7 @@ func TestOurClientBehindSquid(t *testing.T) {
 // proxy.
 func TestAttackNTLMThroughSquid(t *testing.T) {
 	t.Parallel()
-	s := startSquid(t, nil, squidHost, false, squidNTLM)
+	s := peers.StartSquid(t, nil, squidHost, false, squidNTLM)
 	server := startServer(t, serverConfig{login: &iwa.Authenticator{NTLM: localNTLM(t)}})
 	users := map[string]authclient.Credential{localUser: localCredential(localUser, localPass), "bob": localCredential("bob", "bob-local")}
 	client := clientBehind(t, s, authclient.Static(localCredential(localUser, localPass)), contextSource{})
@@ -156,9 +157,9 @@ func TestAttackNTLMThroughSquid(t *testing.T) {
 func TestOurClientRefusedBySquid(t *testing.T) {
 	t.Parallel()
 	dc := adtest.Start(t)
-	byNTLM := startSquid(t, nil, squidHost, false, squidNTLM)
+	byNTLM := peers.StartSquid(t, nil, squidHost, false, squidNTLM)
 	// A proxy that has not the key of the name it goes by.
-	imposter := startSquid(t, dc, squidHost, false, squidKerberos(dc, adtest.Web, adtest.WebSPN))
+	imposter := peers.StartSquid(t, dc, squidHost, false, peers.SquidKerberos(dc, adtest.Web, adtest.WebSPN))
 	right, err := passwordClient(t, dc, adtest.Alice)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +170,7 @@ func TestOurClientRefusedBySquid(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		squid  *squid
+		squid  *peers.Squid
 		source authclient.Source
 		scheme string // of the refusal
 		text   string
@@ -211,19 +212,19 @@ func TestAttackUsersMixedAtSquid(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
-		auth  squidAuthFor
+		auth  peers.SquidAuthFor
 		users map[string]authclient.Credential
 	}{
 		{"NTLM", squidNTLM, map[string]authclient.Credential{
 			localUser: localCredential(localUser, localPass), "bob": localCredential("bob", "bob-local"),
 		}},
-		{"Kerberos", squidKerberos(dc, adtest.Other, adtest.OtherSPN), map[string]authclient.Credential{
+		{"Kerberos", peers.SquidKerberos(dc, adtest.Other, adtest.OtherSPN), map[string]authclient.Credential{
 			adtest.Alice: kerberosCredential(adtest.Alice), adtest.Bob: kerberosCredential(adtest.Bob),
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := startSquid(t, dc, squidHost, false, tt.auth)
+			s := peers.StartSquid(t, dc, squidHost, false, tt.auth)
 			plain := plainServer(t)
 			tunnelled := map[string]*httptest.Server{} // one for each, by which the log tells tunnels apart
 			var cas []string
@@ -256,13 +257,13 @@ func TestAttackUsersMixedAtSquid(t *testing.T) {
 			wg.Wait()
 			client.CloseIdleConnections()
 			tunnels := 0
-			for _, r := range s.requests(t, 2*workers*rounds+2) {
-				if r.method != http.MethodConnect {
+			for _, r := range s.Requests(t, 2*workers*rounds+2) {
+				if r.Method != http.MethodConnect {
 					continue
 				}
 				tunnels++
-				if want := strings.TrimPrefix(tunnelled[r.user].URL, "https://"); r.target != want {
-					t.Errorf("Squid let %s tunnel to %s, want %s", r.user, r.target, want)
+				if want := strings.TrimPrefix(tunnelled[r.User].URL, "https://"); r.Target != want {
+					t.Errorf("Squid let %s tunnel to %s, want %s", r.User, r.Target, want)
 				}
 			}
 			if tunnels < 2 {

@@ -54,8 +54,11 @@ func buildCatalogMono(t *testing.T) (client, app string) {
 		if err := os.MkdirAll(filepath.Dir(out), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		testenv.Run(t, nil, "", mcs, "-target:exe", "-out:"+out, "-r:System.Web.Services", "-r:System.Web", "-r:System.Xml",
-			catalog, inventory, "testdata/mono/View.cs", "testdata/mono/"+source)
+		sources := []string{catalog, inventory, "testdata/mono/View.cs", "testdata/mono/" + source}
+		if out == server {
+			sources = append(sources, "testdata/mono/server/Host.cs")
+		}
+		testenv.Run(t, nil, "", mcs, append([]string{"-target:exe", "-out:" + out, "-r:System.Web.Services", "-r:System.Web", "-r:System.Xml"}, sources...)...)
 	}
 	return client, app
 }

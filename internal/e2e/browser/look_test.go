@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/soapward/soapward/authn/password/form"
+
+	"github.com/soapward/soapward/internal/e2e/peers"
 )
 
 var (
@@ -38,37 +40,37 @@ func TestLook(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, form.Config{Service: "Payroll", Windows: offering{{Scheme: "Negotiate"}}, WindowsByLink: true})
 	b := borrowChrome(t)
-	b.devTools("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
+	b.DevTools("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
 	var pictures []image.Image
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{1000, 320} {
-			b.window(width, 720, scheme)
+			b.Window(width, 720, scheme)
 			for _, page := range []string{"first", "German", "error", "signed out", "sign out"} {
 				name := fmt.Sprintf("%s, %d, %s", scheme, width, page)
 				switch page {
 				case "first":
-					b.open(s.at("web.corp.test", "/login?return=/pay"))
+					b.Open(s.at("web.corp.test", "/login?return=/pay"))
 				case "German":
-					b.devTools("Network.enable", map[string]any{})
-					b.devTools("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{"Accept-Language": "de"}})
-					b.open(s.at("web.corp.test", "/login/windows?return=/pay"))
-					if got := b.text("#message"); !strings.HasPrefix(got, "Ihr Windows-Konto") {
+					b.DevTools("Network.enable", map[string]any{})
+					b.DevTools("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{"Accept-Language": "de"}})
+					b.Open(s.at("web.corp.test", "/login/windows?return=/pay"))
+					if got := b.Text("#message"); !strings.HasPrefix(got, "Ihr Windows-Konto") {
 						t.Errorf("%s: message %q", name, got)
 					}
-					b.devTools("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{}})
+					b.DevTools("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{}})
 				case "error":
-					b.open(s.at("web.corp.test", "/login?return=/pay"))
-					b.signIn(aliceName, "wrong")
+					b.Open(s.at("web.corp.test", "/login?return=/pay"))
+					b.SignIn(aliceName, "wrong")
 				case "sign out":
-					b.open(s.at("web.corp.test", "/login"))
-					b.signIn(aliceName, alicePass)
-					b.open(s.at("web.corp.test", "/login/out"))
+					b.Open(s.at("web.corp.test", "/login"))
+					b.SignIn(aliceName, alicePass)
+					b.Open(s.at("web.corp.test", "/login/out"))
 				case "signed out":
-					b.open(s.at("web.corp.test", "/login?out="))
+					b.Open(s.at("web.corp.test", "/login?out="))
 				}
 				checkColours(t, b, name)
 				checkSizes(t, b, name, width)
-				shot := b.screenshot()
+				shot := b.Screenshot()
 				if *screenshots != "" {
 					file := filepath.Join(*screenshots, strings.ReplaceAll(name, ", ", "-")+".png")
 					if err := os.WriteFile(file, shot, 0o600); err != nil {
@@ -76,14 +78,14 @@ func TestLook(t *testing.T) {
 					}
 				}
 				if page == "sign out" {
-					b.submit("button")
+					b.Submit("button")
 				}
 			}
 		}
 		if *update {
-			b.window(500, 640, scheme)
-			b.open(s.at("web.corp.test", "/login?return=/pay"))
-			pic, err := png.Decode(bytes.NewReader(b.screenshot()))
+			b.Window(500, 640, scheme)
+			b.Open(s.at("web.corp.test", "/login?return=/pay"))
+			pic, err := png.Decode(bytes.NewReader(b.Screenshot()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,10 +97,10 @@ func TestLook(t *testing.T) {
 	}
 }
 
-func checkColours(t *testing.T, b *chrome, name string) {
+func checkColours(t *testing.T, b *peers.Chrome, name string) {
 	t.Helper()
 	var all []colours
-	b.script(readColours, &all)
+	b.Script(readColours, &all)
 	if len(all) < 3 {
 		t.Errorf("%s: %d elements", name, len(all))
 	}
@@ -114,13 +116,13 @@ func checkColours(t *testing.T, b *chrome, name string) {
 	}
 }
 
-func checkSizes(t *testing.T, b *chrome, name string, width int) {
+func checkSizes(t *testing.T, b *peers.Chrome, name string, width int) {
 	t.Helper()
 	var got struct {
 		Wide, Inner int
 		Small       []string
 	}
-	b.script(`return { Wide: document.documentElement.scrollWidth, Inner: innerWidth, Small:
+	b.Script(`return { Wide: document.documentElement.scrollWidth, Inner: innerWidth, Small:
 		[...document.querySelectorAll("button, a, input[type=text], input[type=password], .box")].filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML) }`, &got)
 	if got.Inner != width || got.Wide > width {
 		t.Errorf("%s: the page is %d wide in a window of %d", name, got.Wide, got.Inner)

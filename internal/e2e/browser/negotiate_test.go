@@ -15,6 +15,7 @@ import (
 	"github.com/soapward/soapward/authn/kerberos"
 	"github.com/soapward/soapward/authn/password/form"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 )
 
 // trusting lets Chromium answer Negotiate, as a policy does on machines of a
@@ -74,10 +75,10 @@ func TestDomain(t *testing.T) {
 	none := append(dc.Env(), "KRB5CCNAME=FILE:"+t.TempDir()+"/none")
 
 	t.Run("ticket", func(t *testing.T) {
-		b := startChrome(t, chromeConfig{env: ticket, args: trusting})
-		b.open(s.at("web.corp.test", "/pay"))
-		if b.url() != s.at("web.corp.test", "/pay") || b.text("#who") != `CORP\alice by Kerberos` {
-			t.Errorf("at %s: %s", b.url(), b.text("body"))
+		b := peers.StartChrome(t, peers.ChromeConfig{Env: ticket, Args: trusting})
+		b.Open(s.at("web.corp.test", "/pay"))
+		if b.URL() != s.at("web.corp.test", "/pay") || b.Text("#who") != `CORP\alice by Kerberos` {
+			t.Errorf("at %s: %s", b.URL(), b.Text("body"))
 		}
 	})
 	for _, tt := range []struct {
@@ -88,21 +89,21 @@ func TestDomain(t *testing.T) {
 		{"server not trusted", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := startChrome(t, chromeConfig{env: none, args: tt.args})
-			b.open(s.at("web.corp.test", "/pay"))
-			if b.url() != s.at("web.corp.test", "/pay") || !b.has("#password") {
-				t.Fatalf("at %s: %s; want the form in place of the page", b.url(), b.text("body"))
+			b := peers.StartChrome(t, peers.ChromeConfig{Env: none, Args: tt.args})
+			b.Open(s.at("web.corp.test", "/pay"))
+			if b.URL() != s.at("web.corp.test", "/pay") || !b.Has("#password") {
+				t.Fatalf("at %s: %s; want the form in place of the page", b.URL(), b.Text("body"))
 			}
-			if b.has("#message") || b.has("a") {
-				t.Errorf("the form begins with %s", b.text("body"))
+			if b.Has("#message") || b.Has("a") {
+				t.Errorf("the form begins with %s", b.Text("body"))
 			}
-			b.signIn(`CORP\alice`, "wrong")
-			if got := b.text("#message"); !strings.HasPrefix(got, "Invalid username or password") {
+			b.SignIn(`CORP\alice`, "wrong")
+			if got := b.Text("#message"); !strings.HasPrefix(got, "Invalid username or password") {
 				t.Errorf("message %q", got)
 			}
-			b.signIn(`CORP\alice`, adtest.Password(t, adtest.Alice))
-			if b.url() != s.at("web.corp.test", "/pay") || b.text("#who") != `CORP\alice by form` {
-				t.Errorf("at %s: %s", b.url(), b.text("body"))
+			b.SignIn(`CORP\alice`, adtest.Password(t, adtest.Alice))
+			if b.URL() != s.at("web.corp.test", "/pay") || b.Text("#who") != `CORP\alice by form` {
+				t.Errorf("at %s: %s", b.URL(), b.Text("body"))
 			}
 		})
 	}
@@ -124,22 +125,22 @@ func TestDomainByLink(t *testing.T) {
 		{"no ticket", append(dc.Env(), "KRB5CCNAME=FILE:"+t.TempDir()+"/none"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := startChrome(t, chromeConfig{env: tt.env, args: trusting})
-			b.open(s.at("web.corp.test", "/pay"))
-			if !b.has("#password") {
-				t.Fatalf("at %s: %s", b.url(), b.text("body"))
+			b := peers.StartChrome(t, peers.ChromeConfig{Env: tt.env, Args: trusting})
+			b.Open(s.at("web.corp.test", "/pay"))
+			if !b.Has("#password") {
+				t.Fatalf("at %s: %s", b.URL(), b.Text("body"))
 			}
-			b.submit(".other a")
+			b.Submit(".other a")
 			if tt.who == "" {
-				if got := b.text("#message"); !strings.HasPrefix(got, "Your Windows account could not be used here.") {
+				if got := b.Text("#message"); !strings.HasPrefix(got, "Your Windows account could not be used here.") {
 					t.Errorf("message %q", got)
 				}
 				return
 			}
-			if b.url() != s.at("web.corp.test", "/pay") || b.text("#who") != tt.who {
-				t.Errorf("at %s: %s", b.url(), b.text("body"))
+			if b.URL() != s.at("web.corp.test", "/pay") || b.Text("#who") != tt.who {
+				t.Errorf("at %s: %s", b.URL(), b.Text("body"))
 			}
-			if b.cookie("__Host-soapward") == nil {
+			if b.Cookie("__Host-soapward") == nil {
 				t.Error("no session")
 			}
 		})
@@ -171,7 +172,7 @@ func TestAttackPasswordWindow(t *testing.T) {
 	}))
 	t.Cleanup(bare.Close)
 	b := borrowChrome(t)
-	b.do(http.MethodPost, "/timeouts", map[string]any{"pageLoad": 5000}, nil)
+	b.Do(http.MethodPost, "/timeouts", map[string]any{"pageLoad": 5000}, nil)
 	for _, tt := range []struct {
 		name, url string
 		want      bool
@@ -182,11 +183,11 @@ func TestAttackPasswordWindow(t *testing.T) {
 		{"bare NTLM", bare.URL + "/?offer=NTLM", false},
 		{"bare Basic", bare.URL + "/?offer=Basic+realm=x", false},
 	} {
-		b.open("about:blank")
+		b.Open("about:blank")
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-		_ = b.try(ctx, http.MethodPost, "/url", map[string]string{"url": tt.url}, nil) // it may wait for the window
+		_ = b.Try(ctx, http.MethodPost, "/url", map[string]string{"url": tt.url}, nil) // it may wait for the window
 		cancel()
-		if got := b.has("#password"); got != tt.want {
+		if got := b.Has("#password"); got != tt.want {
 			t.Errorf("%s: page shown %v, want %v", tt.name, got, tt.want)
 		}
 	}

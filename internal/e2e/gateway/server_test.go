@@ -20,10 +20,18 @@ import (
 	"github.com/soapward/soapward/gateway"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(adtest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := adtest.Main(m)
+	if err := peers.RemoveSoapward(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // logBuffer is a log that tests read.
 type logBuffer struct {

@@ -2,7 +2,7 @@
    made of its description:
 
      peer serve PORT       until standard input ends
-     peer call URL
+     peer call URL [USER]          the password is a line of standard input
 
    Contents are compared by a sum (FNV-1a) and a length. */
 #include "soapH.h"
@@ -64,8 +64,15 @@ int __ns1__Label(struct soap *soap, struct _ns1__Label *in, struct __ns1__LabelR
 int main(int argc, char **argv) {
 	struct soap *soap = soap_new1(SOAP_ENC_MTOM | SOAP_C_UTFSTRING);
 	soap->send_timeout = soap->recv_timeout = 10;
-	if (argc == 3 && !strcmp(argv[1], "call")) {
+	if (argc >= 3 && !strcmp(argv[1], "call")) {
 		struct ns1__Document in, out;
+		char password[100] = "";
+		if (argc > 3) { /* Basic, which it sends before it is asked */
+			if (!fgets(password, sizeof password, stdin)) return 1;
+			password[strcspn(password, "\n")] = 0;
+			soap->userid = argv[3];
+			soap->passwd = password;
+		}
 		document(soap, &in, "from gsoap", 200000);
 		if (soap_call___ns1__Store(soap, argv[2], NULL, &in, &out)) {
 			soap_print_fault(soap, stderr);
