@@ -199,6 +199,7 @@ type login struct {
 	now time.Time
 
 	req    *krb5.APReq
+	opened *openedTicket
 	key    krb5.Key // of the service, the one that opened the ticket
 	ticket *krb5.EncTicketPart
 	auth   *krb5.Authenticator

@@ -72,6 +72,11 @@ func (l *login) identity() (*authn.Identity, error) {
 // readPAC fills id from the PAC. It reports false if there is none or if it
 // does not describe a Windows account.
 func (l *login) readPAC(id *authn.Identity) (bool, error) {
+	if a := l.opened.account.Load(); a != nil {
+		l.pac = a.info
+		a.describe(id)
+		return true, nil
+	}
 	found, err := krb5.FindAuthorizationData(l.ticket.AuthorizationData, krb5.ADPAC)
 	switch {
 	case err != nil:
@@ -102,25 +107,20 @@ func (l *login) readPAC(id *authn.Identity) (bool, error) {
 	if err != nil {
 		return false, l.refuse(authn.ReasonMalformed, "", err)
 	}
-	l.pac = info
-	if info.Account != "" {
-		id.Account = info.Account
-	}
-	if info.Domain != "" {
-		id.Domain = info.Domain
-	}
-	id.DisplayName, id.SID = info.FullName, authn.SID(info.SID())
-	if upn != nil {
-		id.UPN = upn.UPN
-	}
 	sids := info.GroupSIDs()
-	id.Groups = make([]authn.Group, len(sids))
-	for i, s := range sids {
-		id.Groups[i].SID = authn.SID(s)
+	account := &pacAccount{info: info, sid: authn.SID(info.SID()), groups: make([]authn.Group, len(sids))}
+	if upn != nil {
+		account.upn = upn.UPN
 	}
-	if id.SID == sidAnonymous {
+	for i, s := range sids {
+		account.groups[i].SID = authn.SID(s)
+	}
+	if account.sid == sidAnonymous {
 		return false, l.refuse(authn.ReasonAnonymous, "", errors.New("kerberos: the anonymous account"))
 	}
+	l.opened.account.Store(account)
+	l.pac = info
+	account.describe(id)
 	return true, nil
 }
 

@@ -18,12 +18,14 @@ import (
 const rc4WarningEvery = time.Hour
 
 // serviceKeys is what a Mechanism makes of a keytab: the names it answers to
-// and the keys that open tickets for them. It never changes.
+// and the keys that open tickets for them. It never changes, but for opened.
 type serviceKeys struct {
 	set   *keySet
 	stale error                  // why set is of no use, so that names and keys are those of the one before
 	names map[string]serviceName // by the name in lower case
 	keys  []keytabEntry          // newest version first
+
+	opened openedTickets // with keys
 }
 
 // serviceName is a name that a Mechanism answers to.
@@ -147,6 +149,24 @@ func (l *login) openTicket() error {
 	if t.EncPart.EType == krb5.RC4HMAC && !l.m.AllowRC4 {
 		return l.refuse(authn.ReasonWeak, aesRemedy(keys), errors.New("kerberos: ticket encrypted with rc4-hmac"))
 	}
+	known := openedIDOf(t.EncPart)
+	if l.opened = keys.opened.get(known); l.opened == nil {
+		if keys, err = l.decryptTicket(keys); err != nil {
+			return err
+		}
+		keys.opened.put(known, l.opened)
+	}
+	l.key, l.ticket = l.opened.key, l.opened.part
+	l.user = l.ticket.CName.String() + "@" + l.ticket.CRealm
+	if l.key.EType() == krb5.RC4HMAC {
+		l.m.warnRC4(t.SName.String(), aesRemedy(keys), l.now)
+	}
+	return nil
+}
+
+// decryptTicket sets opened, and returns the keys that opened it.
+func (l *login) decryptTicket(keys *serviceKeys) (_ *serviceKeys, err error) {
+	t := &l.req.Ticket
 	b, key, ok := keys.open(t.EncPart)
 	if !ok {
 		// The password may have been changed within the second since the file
@@ -154,25 +174,22 @@ func (l *login) openTicket() error {
 		l.m.Keytab.refresh()
 		used := keys.set
 		if keys, err = l.m.serviceKeys(); err != nil {
-			return fmt.Errorf("%w: %w", authn.ErrUnavailable, err)
+			return nil, fmt.Errorf("%w: %w", authn.ErrUnavailable, err)
 		}
 		if keys.set != used {
 			b, key, ok = keys.open(t.EncPart)
 		}
 	}
 	if !ok {
-		return l.refuse(authn.ReasonWrongKey, keys.wrongKeyHint(t, l.m.Keytab), fmt.Errorf(
+		return nil, l.refuse(authn.ReasonWrongKey, keys.wrongKeyHint(t, l.m.Keytab), fmt.Errorf(
 			"kerberos: no key opens the ticket for %s (%v, version %d)", t.SName, t.EncPart.EType, t.EncPart.KVNO))
 	}
-	l.key = key
-	if l.ticket, err = krb5.ParseEncTicketPart(b); err != nil {
-		return l.malformed(err)
+	part, err := krb5.ParseEncTicketPart(b)
+	if err != nil {
+		return nil, l.malformed(err)
 	}
-	l.user = l.ticket.CName.String() + "@" + l.ticket.CRealm
-	if key.EType() == krb5.RC4HMAC {
-		l.m.warnRC4(t.SName.String(), aesRemedy(keys), l.now)
-	}
-	return nil
+	l.opened = &openedTicket{key: key, part: part, size: len(t.EncPart.Cipher)}
+	return keys, nil
 }
 
 // checkTarget refuses tickets for names that are not ours.
