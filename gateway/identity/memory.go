@@ -131,6 +131,10 @@ func (m *memory) digest(s *service, id *authn.Identity) uint64 {
 		_, _ = h.WriteString(text)
 		_ = h.WriteByte(0)
 	}
+	maphash.WriteComparable(&h, id.Expires.UnixNano())
+	if t, ok := id.Evidence.(ticket); ok { // somebody at two machines has two, and a token for each
+		maphash.WriteComparable(&h, t.Expires().UnixNano())
+	}
 	return h.Sum64()
 }
 

@@ -88,7 +88,7 @@ var ours = rules{
 		"./gateway/health":   {standardOnly: true},
 		"./gateway/identity": {imports: []string{"./authn", "./gateway/config"}},
 		"./gateway/listen":   {imports: []string{"./authn", "./authn/iwa", "./gateway/config"}},
-		"./gateway/realm":    {imports: []string{"./authn/...", "./directory/...", "./gateway/config"}},
+		"./gateway/realm":    {imports: []string{"./authn/...", "./authz", "./directory/...", "./gateway/config"}},
 		"./gateway/login": {imports: []string{
 			"./authn/...", "./authz", "./authclient", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./gateway/trail",
 		}},
@@ -96,11 +96,11 @@ var ours = rules{
 		"./gateway/publish": {imports: []string{"./authn", "./gateway/config", "./soap/...", "./wsdl"}},
 		"./gateway/inbound": {imports: []string{
 			"./authn", "./authz", "./authz/integrated", "./soap/...", "./soapserver",
-			"./gateway/backend", "./gateway/config", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/trail",
+			"./gateway/backend", "./gateway/config", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/realm", "./gateway/trail",
 		}},
 		"./gateway/outbound": {imports: []string{
 			"./authn", "./authn/kerberos", "./authclient/...", "./authz", "./soap/...", "./soapserver",
-			"./gateway/config", "./gateway/health", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/trail",
+			"./gateway/config", "./gateway/health", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/realm", "./gateway/trail",
 		}},
 		"./gateway/observe": {imports: []string{
 			"./authn", "./authclient/delegation", "./authz", "./gateway/config", "./gateway/health", "./gateway/trail",
@@ -133,6 +133,7 @@ var ours = rules{
 		"./internal/mittest":      {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/e2e/...":      {imports: everything},
 		"./internal/bench":        {imports: everything},
+		"./internal/soak":         {imports: everything},
 		"./internal/bench/orders": {standardOnly: true, imports: []string{"./soap/...", "./soapserver", "./soapclient"}}, // generated
 		"./internal/interop/...":  {imports: everything},                                                                 // tests only, and what they generate
 		"./internal/gokrb5test":   {standardOnly: true},                                                                  // tests only
@@ -200,7 +201,7 @@ var ours = rules{
 	tests: []string{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
 		"./directory/dirtest",
-		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
+		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/soak", "./internal/gokrb5test",
 		"./internal/interop/...",
 	},
 }
