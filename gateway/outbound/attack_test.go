@@ -158,6 +158,29 @@ func TestAttackTokenOfAnotherService(t *testing.T) {
 	}
 }
 
+// A caller who cannot be passed on does not act with the rights of our account,
+// unless that is configured: nor one who chose NTLM for that, nor while no KDC can
+// be asked.
+func TestAttackCallerActsAsService(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.protect(t, nil)
+	const account = "service: {user: 'CORP\\svc', password: {file: svc.secret}}"
+	g := w.gateway(t, asCaller(s.URL, "act_as: [caller, service], "+account))
+	a := send(t, "GET", g.start(t, "up").URL, nil, "X-Identity", g.token(t, w.byNTLM(t, "alice")))
+	if a.status < 400 || len(s.seen) > 0 {
+		t.Errorf("by NTLM: %d %s, and the server saw %d requests", a.status, a.body, len(s.seen))
+	}
+	g = w.gateway(t, asCaller(s.URL, "act_as: [caller, service], on_double_hop: next, "+account))
+	local, token := g.start(t, "up"), g.token(t, w.byKerberos(t, "alice"))
+	if err := w.Close(); err != nil { // the KDC
+		t.Fatal(err)
+	}
+	if a := send(t, "GET", local.URL, nil, "X-Identity", token); a.status < 500 || len(s.seen) > 0 {
+		t.Errorf("without a KDC: %d %s, and the server saw %d requests", a.status, a.body, len(s.seen))
+	}
+}
+
 // at runs a request as if it came from an address.
 func (g *gateway) at(addr string, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
