@@ -14,7 +14,11 @@ BENCH ?= ./internal/bench ./directory/store ./gateway/inbound
 DIR ?= ../shared/wsdl
 CORPUSFLAGS ?=
 
-.PHONY: help demo test short lint generate bench corpus fuzz dist setup
+# How long "make soak" goes on, and where the table and the log stay.
+DURATION ?= 30m
+OUT ?= soak.out
+
+.PHONY: help demo test short lint generate bench corpus fuzz soak dist setup
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -45,6 +49,9 @@ corpus: ## judge the generator by the descriptions in DIR (docs/corpus.md)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
+
+soak: setup ## run a gateway for DURATION (30m) while all that it needs ends and comes back; the report is in OUT
+	go test ./internal/soak -run '^TestSoak$$' -v -count=1 -timeout=0 -duration=$(DURATION) -out=$(abspath $(OUT))
 
 dist: ## make archives, Debian packages and checksums in dist/ (VERSION=v1.2.3, or as git says)
 	go run ./packaging/dist $(if $(VERSION),-version $(VERSION))

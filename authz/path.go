@@ -18,8 +18,8 @@ func (e *PathError) Error() string { return "authz: path refused: " + e.Why }
 // path that somebody behind may take for another one is a *PathError: with an
 // encoded slash, a backslash, a parameter (;), a control character, what looks
 // encoded twice, bytes that are no UTF-8, more .. than segments, a segment that
-// ends with a dot or a space, which Windows drops, or a stream of NTFS
-// (::$DATA).
+// ends with a dot or a space, which Windows drops, a stream of NTFS (::$DATA), a
+// short name (PAYROL~1), or a session that ASP.NET takes out of paths.
 func CleanPath(u *url.URL) (string, error) {
 	p := u.Path
 	if u.RawPath != "" { // it differs from the usual encoding of Path
@@ -66,6 +66,10 @@ func badPath(p string) string {
 			return "it names a stream of a file (:$), which Windows takes for the file"
 		case c == '%' && i+2 < len(p) && isHex(p[i+1]) && isHex(p[i+2]):
 			return "it is encoded twice"
+		case c == '(' && p[i-1] == '/' && i+2 < len(p) && p[i+2] == '(' && isLetter(p[i+1]):
+			return "it has a session as ASP.NET writes it, (S(...)), which it takes out wherever it stands"
+		case c == '~' && isShortName(p[i+1:]):
+			return "it has a short name of Windows (NAME~1), which stands for another one"
 		case c >= utf8.RuneSelf:
 			ascii = false
 		case (c == ' ' || c == '.') && (i+1 == len(p) || p[i+1] == '/') && !isDots(p, i):
@@ -76,6 +80,15 @@ func badPath(p string) string {
 		return "it is not UTF-8"
 	}
 	return ""
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// isShortName reports whether what follows a tilde makes a name of the form 8.3:
+// digits up to the end of the name or its extension.
+func isShortName(rest string) bool {
+	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+	return digits > 0 && (digits == len(rest) || rest[digits] == '/' || rest[digits] == '.')
 }
 
 // isDots reports whether the segment that ends at i is "." or "..".

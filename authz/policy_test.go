@@ -253,6 +253,10 @@ func TestAttackPath(t *testing.T) {
 		{"/admin./x", ""}, {"/admin%20", ""}, {"/admin%20/x", ""}, {"/admin...", ""},
 		{"/admin::$INDEX_ALLOCATION/x", ""}, {"/admin:$i30:$INDEX_ALLOCATION/x", ""}, {"/a.asp::%24DATA", ""}, {"/a.asp%3a%3A$data", ""},
 		{"/v1/urn:a:b:run", "/v1/urn:a:b:run"}, {"/a$b:c", "/a$b:c"},
+		{"/(S(x))/admin", ""}, {"/ad/(S(x))min/x", ""}, {"/(a(b)f(c))/x", ""}, {"/%28S%28x%29%29/admin", ""}, {"/./(F(x))/y", ""},
+		{"/Products(1)/(x)", "/Products(1)/(x)"}, {"/(1(2))", "/(1(2))"}, {"/f(g(x))", "/f(g(x))"},
+		{"/PAYROL~1/x", ""}, {"/x/payrol~12", ""}, {"/web~1.con", ""}, {"/PAYROL%7e1", ""},
+		{"/~alice/x", "/~alice/x"}, {"/~1st", "/~1st"}, {"/a~b", "/a~b"}, {"/a~", "/a~"},
 		{"*", ""}, {"a/b", ""},
 	}
 	for _, tt := range tests {

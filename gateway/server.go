@@ -111,7 +111,7 @@ func (g *Gateway) enter(s *server, next http.Handler, w http.ResponseWriter, r *
 			cancel()
 		}()
 	}
-	next.ServeHTTP(w, r.WithContext(ctx))
+	serveLingering(next, w, r.WithContext(ctx))
 }
 
 func (s *server) dispatch(w http.ResponseWriter, r *http.Request) {

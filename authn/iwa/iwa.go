@@ -246,7 +246,9 @@ func (a *Authenticator) step(r *http.Request, state *connState, scheme string, t
 	state.last = id.String()
 	switch {
 	case a.PerRequest:
-		fresh = fresh || id.Mechanism == authn.MechanismNTLM // a handshake is one login
+		// A handshake is one login, and where a proxy forwards the caller of before
+		// was at another client, which has the session.
+		fresh = fresh || id.Mechanism == authn.MechanismNTLM || shared != ""
 	case id.Mechanism == authn.MechanismNTLM && shared != "":
 		return nil, multiplexed(id, shared)
 	case id.Mechanism == authn.MechanismNTLM, a.KerberosPerConnection && shared == "":

@@ -33,6 +33,27 @@ func TestAttackLoginOutlivesItsRequest(t *testing.T) {
 	}
 }
 
+// The same user at two clients logs in twice, though the proxy sends both over one
+// connection: each needs a session of its own. Without a proxy the connection is
+// one client's, which has one.
+func TestPerRequestKerberosAtTwoClients(t *testing.T) {
+	t.Parallel()
+	token := kerberosToken(t, "alice")
+	for header, again := range map[string]bool{"": false, "X-Forwarded-For": true, "Via": true} {
+		c := connect(t, &Authenticator{Kerberos: rawKerberos{}, PerRequest: true})
+		if header != "" {
+			c.head.Set(header, "proxy")
+		}
+		for i, want := range []bool{true, again} {
+			res, err := c.ask("Negotiate", token)
+			wantUser(t, res, err, `CORP\alice`)
+			if res.Fresh != want {
+				t.Errorf("behind %q, login %d: fresh %v, want %v", header, i+1, res.Fresh, want)
+			}
+		}
+	}
+}
+
 // A request of another client between two legs does not end the handshake.
 func TestPerRequestHandshakeInterleaved(t *testing.T) {
 	t.Parallel()

@@ -52,9 +52,10 @@ func encodeIdentity(id *authn.Identity, packAbove int) ([]byte, error) {
 	return data, nil
 }
 
-func decodeIdentity(data []byte) (*authn.Identity, error) {
+// decodeIdentity returns an identity, and how many bytes its text has.
+func decodeIdentity(data []byte) (*authn.Identity, int, error) {
 	if len(data) == 0 {
-		return nil, ignore("the session has no identity")
+		return nil, 0, ignore("the session has no identity")
 	}
 	text := data[1:]
 	switch data[0] {
@@ -63,14 +64,14 @@ func decodeIdentity(data []byte) (*authn.Identity, error) {
 		var err error
 		text, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(text)), maxUnpacked+1))
 		if err != nil || len(text) > maxUnpacked {
-			return nil, ignore("the session's identity is not readable")
+			return nil, 0, ignore("the session's identity is not readable")
 		}
 	default:
-		return nil, ignore("the session is of another version")
+		return nil, 0, ignore("the session is of another version")
 	}
 	id := new(authn.Identity)
 	if err := json.Unmarshal(text, id); err != nil {
-		return nil, ignore("the session's identity is not readable")
+		return nil, 0, ignore("the session's identity is not readable")
 	}
-	return id, nil
+	return id, len(text), nil
 }

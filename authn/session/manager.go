@@ -87,6 +87,7 @@ type Manager struct {
 	Now    func() time.Time // nil means time.Now
 
 	evidence evidence
+	decoded  decoded
 	noOrigin sync.Once
 	origin   *http.CrossOriginProtection
 }
@@ -124,18 +125,17 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 		m.forget(ctx, s)
 		return nil, authn.ErrNoCredentials
 	}
-	id, err := decodeIdentity(s.Data)
+	id, err := m.decoded.identity(s)
 	if err != nil {
 		m.ignored(r, err.Error())
 		return nil, authn.ErrNoCredentials
 	}
-	id.Expires = s.Expires
 	if m.Check != nil {
 		checked, err := m.Check(context.WithValue(ctx, beganKey{}, s.Created), id)
 		switch {
 		case errors.Is(err, authn.ErrBadCredentials):
 			m.logger().LogAttrs(ctx, slog.LevelInfo, "session ended",
-				slog.String("peer", peer(r)), slog.String("user", s.User), slog.Any("cause", err))
+				slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("user", s.User), slog.Any("cause", err))
 			if err := m.end(ctx, s); err != nil {
 				return nil, fmt.Errorf("session: end: %w", err)
 			}
@@ -381,7 +381,7 @@ func (e ignore) Is(target error) bool { return target == errIgnored }
 
 func (m *Manager) ignored(r *http.Request, why string) {
 	m.logger().LogAttrs(r.Context(), slog.LevelDebug, "session cookie ignored",
-		slog.String("peer", peer(r)), slog.String("cause", why))
+		slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("cause", why))
 }
 
 // peer is the client's address, as far as it is known.

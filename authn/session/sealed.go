@@ -126,7 +126,21 @@ func sealContext(name string) []byte {
 }
 
 // open returns the session of a sealed cookie, without asking whether it ended.
+// The caller may modify it, but for its Data.
 func (m *Manager) open(value string) (*session, error) {
+	s, ok := m.decoded.opened(value)
+	if !ok {
+		var err error
+		if s, err = m.unseal(value); err != nil {
+			return nil, err
+		}
+		m.decoded.keepOpened(value, s)
+	}
+	c := *s
+	return &c, nil
+}
+
+func (m *Manager) unseal(value string) (*session, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimPrefix(value, sealedPrefix))
 	if err != nil || len(raw) < keyIDSize {
 		return nil, ignore("the sealed session is malformed")

@@ -186,7 +186,7 @@ func TestWholeIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeIdentity(data)
+	got, _, err := decodeIdentity(data)
 	if err != nil {
 		t.Fatal(err)
 	}

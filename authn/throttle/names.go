@@ -30,6 +30,10 @@ type Names struct {
 	// domain is that of users who write none. Names of all other domains are one
 	// more domain: who makes up domains has one count for all of them.
 	Domains [][]string
+
+	// AnyDomain says that whoever checks passwords does not look at a domain that
+	// is not in Domains: it is as if none was written.
+	AnyDomain bool
 }
 
 // anyDomain stands for all domains that are not in Names.
@@ -51,7 +55,7 @@ func (n Names) Canonical(user string) string {
 	switch known := n.find(domain); {
 	case known != "":
 		return known + `\` + name
-	case domain != "":
+	case domain != "" && !n.AnyDomain:
 		return anyDomain + `\` + name
 	}
 	if len(n.Domains) > 0 && len(n.Domains[0]) > 0 {

@@ -48,6 +48,12 @@ func TestAttackSpellings(t *testing.T) {
 			t.Errorf("%q and alice are one", s)
 		}
 	}
+	anywhere := Names{Domains: n.Domains[:1], AnyDomain: true}
+	for _, s := range []string{`SALES\alice`, `X\alice`, "alice@sales.corp.test", "alice", `CORP\Alice`} {
+		if got := anywhere.Canonical(s); got != `corp\alice` {
+			t.Errorf("%q where domains do not matter: %q", s, got)
+		}
+	}
 	if got := (Names{}).Canonical("Alice"); got != "alice" {
 		t.Errorf("without domains: %q", got)
 	}

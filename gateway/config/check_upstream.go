@@ -34,6 +34,16 @@ func (d *decoder) checkUpstream(c *Config, u *Upstream, path string) {
 	if !headerName.MatchString(u.IdentityHeader) {
 		d.failAt(&u.IdentityHeader, "%s.identity_header is %q: want the name of a header, such as X-Identity", path, clip(u.IdentityHeader))
 	}
+	for i := range u.Services {
+		name := &u.Services[i]
+		s := c.Services[*name]
+		switch {
+		case s == nil:
+			d.failAt(name, "%s: there is no service %q", index(path+".services", i), clip(*name))
+		case s.Upstream == nil || s.Upstream.Identity == nil || s.Upstream.Identity.JWT == nil:
+			d.failAt(name, "%s: service %s gets no tokens: give it upstream.identity.jwt", index(path+".services", i), *name)
+		}
+	}
 	d.checkDelegation(u, path)
 	d.checkAccount(u.Service, path+".service")
 	d.checkAccount(u.Fixed, path+".fixed")

@@ -23,6 +23,7 @@ type Upstream struct {
 
 	// Who the caller is: a token of ours in a header, else a login.
 	IdentityHeader string    `yaml:"identity_header"`
+	Services       []string  `yaml:"services"` // whose tokens are taken; empty: those of all
 	Login          []Login   `yaml:"login"`
 	Networks       []Network `yaml:"networks"` // from where it may be called; empty: this machine
 	Names          []string  `yaml:"names"`    // that programs call it by, besides addresses and localhost

@@ -56,6 +56,7 @@ func TestUpstreamErrors(t *testing.T) {
 		{local + `fixed: {user: x, keytab: k}`, "wants a principal"},
 		{local + `proxy: {account: ` + account + `}`, "want url"},
 		{local + `proxy: {url: "http://u:secret@proxy.test"}`, "no password"},
+		{local + `services: [hr]`, `there is no service "hr"`},
 		{local + `replay: {memory: 256}`, "a size such as"},
 		{local + `replay: {memory: 65MiB}`, "more than 64MiB"},
 		{local + `replay: {memory: -1KiB}`, "a size such as"},

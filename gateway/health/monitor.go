@@ -108,7 +108,8 @@ func (m *Monitor) kicker() chan struct{} {
 	return m.kick
 }
 
-// Drain makes the reports not ready, so that balancers send no more requests.
+// Drain makes the reports not ready, so that balancers send no more requests, and
+// ends the looking: what the gateway ends itself is not down.
 func (m *Monitor) Drain() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,6 +121,9 @@ func (m *Monitor) Drain() {
 func (m *Monitor) Look(ctx context.Context) {
 	m.looking.Lock()
 	defer m.looking.Unlock()
+	if m.isDraining() {
+		return
+	}
 	checks := m.Checks()
 	m.keep(checks)
 	var wg sync.WaitGroup
@@ -174,6 +178,12 @@ func (m *Monitor) run(parent context.Context, c Check) error {
 	}
 }
 
+func (m *Monitor) isDraining() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.draining
+}
+
 // keep forgets what is no more looked at, and has what was not looked at yet.
 func (m *Monitor) keep(checks []Check) {
 	m.mu.Lock()
@@ -199,6 +209,10 @@ func (m *Monitor) keep(checks []Check) {
 func (m *Monitor) note(c Check, err error) {
 	now := time.Now()
 	m.mu.Lock()
+	if m.draining {
+		m.mu.Unlock()
+		return
+	}
 	before := m.results[c.Name]
 	r := Result{Name: c.Name, Kind: c.Kind, Essential: c.Essential, State: Up, Since: before.Since, Checked: now}
 	if err != nil {

@@ -84,6 +84,11 @@ func TestMonitor(t *testing.T) {
 		if r := m.Report(); r.Ready || !strings.HasPrefix(r.Why, "draining") {
 			t.Errorf("draining: %+v", r)
 		}
+		asked := needed.asked.Load()
+		time.Sleep(time.Minute)
+		if needed.asked.Load() != asked {
+			t.Error("it looks on after Drain, when the gateway ends what there is to look at")
+		}
 		before := needed.asked.Load()
 		for range 100 {
 			m.Report()

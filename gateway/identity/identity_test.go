@@ -367,6 +367,26 @@ func TestTokenReused(t *testing.T) {
 	}
 }
 
+// Somebody at two machines comes with two tickets in turn. Each has a token that is
+// used again: one for all would be made, and remembered, with every request.
+func TestTokenOfTwoTickets(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	i := issuer(t, map[string]string{"hr": withKey(keyFile(t, ecKey(t)))}, nil, c.now)
+	var ids [2]*authn.Identity
+	var first [2]string
+	for n := range ids {
+		ids[n] = alice(c.now())
+		ids[n].Evidence = &ticketEvidence{"alice@CORP.TEST", c.now().Add(time.Duration(n+1) * time.Hour)}
+		first[n] = token(t, i, ids[n], "hr")
+	}
+	for n, id := range ids {
+		if token(t, i, id, "hr") != first[n] {
+			t.Errorf("ticket %d has another token now", n+1)
+		}
+	}
+}
+
 // What a login left is found by the token until that expires, and no longer kept.
 func TestEvidence(t *testing.T) {
 	t.Parallel()

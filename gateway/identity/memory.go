@@ -64,17 +64,17 @@ func (m *memory) find(s *service, id *authn.Identity, now time.Time) (string, bo
 	return e.token, true
 }
 
-// caller returns whom a token is about, nil if it was not made here, or is not
-// remembered. One that is here, to the last letter of its signature, need not be
+// caller returns whom a token is about, and for whom it was made; nil if it was not
+// made here, or is not remembered. One that is here, to the last letter of its signature, need not be
 // verified.
-func (m *memory) caller(token string) *authn.Identity {
+func (m *memory) caller(token string) (id *authn.Identity, audience string) {
 	sum := sha256.Sum256([]byte(token))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.byToken[sum]; e != nil && m.now().Before(e.expires) {
-		return e.id
+		return e.id, e.service.audience
 	}
-	return nil
+	return nil, ""
 }
 
 func (m *memory) add(e *entry) {
@@ -130,6 +130,10 @@ func (m *memory) digest(s *service, id *authn.Identity) uint64 {
 	for _, text := range [...]string{s.audience, string(id.SID), id.Domain, id.Account, id.Mechanism} {
 		_, _ = h.WriteString(text)
 		_ = h.WriteByte(0)
+	}
+	maphash.WriteComparable(&h, id.Expires.UnixNano())
+	if t, ok := id.Evidence.(ticket); ok { // somebody at two machines has two, and a token for each
+		maphash.WriteComparable(&h, t.Expires().UnixNano())
 	}
 	return h.Sum64()
 }

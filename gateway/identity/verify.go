@@ -24,18 +24,31 @@ var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256}
 // Identity returns the caller a token is about, with the evidence of his login
 // where this process still has it. An error is an *authn.RefusedError, and so
 // authn.ErrBadCredentials.
-func (i *Issuer) Identity(_ context.Context, token string) (*authn.Identity, error) {
+func (i *Issuer) Identity(ctx context.Context, token string) (*authn.Identity, error) {
+	return i.IdentityFrom(ctx, token, nil)
+}
+
+// IdentityFrom is Identity for a token that one of some services brings, or any
+// where there are none. Services with one audience count as one.
+func (i *Issuer) IdentityFrom(_ context.Context, token string, services []string) (*authn.Identity, error) {
 	if i == nil {
 		return nil, refuse(authn.ReasonPolicy, "give a service a token: upstream.identity.jwt", errors.New("no service of this gateway gets tokens"))
 	}
-	if id := i.known.caller(token); id != nil {
-		return id, nil
+	id, audience := i.known.caller(token)
+	if id == nil {
+		c, err := i.verify(token)
+		if err != nil {
+			return nil, err
+		}
+		id, audience = c.identity(), c.Audience
 	}
-	c, err := i.verify(token)
-	if err != nil {
-		return nil, err
+	if len(services) > 0 && !slices.ContainsFunc(services, func(name string) bool {
+		s := i.services[name]
+		return s != nil && s.audience == audience
+	}) {
+		return nil, refuse(authn.ReasonWrongTarget, "list the service in upstreams.NAME.services if it may call there", fmt.Errorf("the token is one of the service or audience %.100q", audience))
 	}
-	return c.identity(), nil
+	return id, nil
 }
 
 // verify returns the claims of a token of ours that did not expire.

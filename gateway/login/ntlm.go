@@ -51,7 +51,7 @@ func (s *Set) openNTLM(r *realm) error {
 	}
 	if c.Internal != nil && c.Internal.NTLM && r.users != nil {
 		names := ownNames(r.name)
-		internal = &internalNTLM{users: r.users, domains: append([]string{names.Computer}, r.domains...)}
+		internal = &internalNTLM{users: r.users, anyDomain: builder.AnyDomain(c), domains: append([]string{names.Computer}, r.domains...)}
 		if r.names == nil {
 			r.names = func() (ntlm.Names, error) { return names, nil }
 		}
@@ -104,8 +104,9 @@ func (k *knownUsers) VerifyNTLM(ctx context.Context, a *ntlm.Attempt) (*authn.Id
 
 // internalNTLM verifies internal users, by the NT hash that is kept for it.
 type internalNTLM struct {
-	users   *realmUsers
-	domains []string // that a client may name
+	users     *realmUsers
+	anyDomain bool     // a client may name, or else
+	domains   []string // one of these
 }
 
 // errNotInternal is inside of the refusal of who is no internal user, or has no
@@ -121,7 +122,7 @@ func (v *internalNTLM) VerifyNTLM(ctx context.Context, a *ntlm.Attempt) (*authn.
 			Mechanism: authn.MechanismNTLM, Reason: reason, User: a.User, Hint: hint, Err: fmt.Errorf("%w: %w", errNotInternal, err),
 		}
 	}
-	if a.Domain != "" && !slices.ContainsFunc(v.domains, func(d string) bool { return strings.EqualFold(d, a.Domain) }) {
+	if a.Domain != "" && !v.anyDomain && !slices.ContainsFunc(v.domains, func(d string) bool { return strings.EqualFold(d, a.Domain) }) {
 		return none(authn.ReasonUnknownUser, "", errors.New("the domain is not one of this realm"))
 	}
 	u, err := v.users.User(ctx, a.User)

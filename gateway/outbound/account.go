@@ -1,7 +1,9 @@
 package outbound
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/soapward/soapward/authclient"
@@ -63,6 +65,16 @@ func (u *upstream) client(krb kerberos.Config, key string, a *config.Account) (*
 	} else {
 		return nil, fmt.Errorf("%s.principal is %q: want the realm in it, such as svc-gw@CORP.TEST", key, a.Principal)
 	}
+	stamp, err := stampOf(krb, key, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range u.former {
+		if f.key == key && f.stamp == stamp {
+			u.accounts = append(u.accounts, f)
+			return f.client, nil
+		}
+	}
 	var c *kerberos.Client
 	if a.Keytab != "" {
 		keytab, err := kerberos.LoadKeytab(string(a.Keytab))
@@ -81,8 +93,43 @@ func (u *upstream) client(krb kerberos.Config, key string, a *config.Account) (*
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 	}
-	u.accounts = append(u.accounts, account{key, c})
+	u.accounts = append(u.accounts, account{key, c, stamp})
 	return c, nil
+}
+
+// accountStamp is what a client at a KDC was made of. It is a hash, since a
+// password is in it.
+type accountStamp [sha256.Size]byte
+
+// stampOf reads before the client does: a file that changes in between makes
+// another one with the next configuration.
+func stampOf(krb kerberos.Config, key string, a *config.Account) (accountStamp, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%#v\n%q\n", krb, a.Principal) // maps in order
+	if a.Keytab != "" {
+		b, err := os.ReadFile(string(a.Keytab))
+		if err != nil {
+			return accountStamp{}, fmt.Errorf("%s.keytab: %w", key, err)
+		}
+		_, _ = fmt.Fprintf(h, "keytab %d\n%s", len(b), b)
+	} else {
+		password, err := a.Password.Read()
+		if err != nil {
+			return accountStamp{}, fmt.Errorf("%s.password: %w", key, err)
+		}
+		_, _ = fmt.Fprintf(h, "password\n%s", password.Reveal())
+	}
+	return accountStamp(h.Sum(nil)), nil
+}
+
+// accountsOf are those of an upstream, nil if there is none of the name.
+func (s *Set) accountsOf(name string) []account {
+	for _, u := range s.upstreams {
+		if u.name == name {
+			return u.accounts
+		}
+	}
+	return nil
 }
 
 // credential is an account to log in with at a server, nil for none.

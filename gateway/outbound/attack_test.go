@@ -119,6 +119,45 @@ func TestAttackIdentityTokenAtUpstream(t *testing.T) {
 	}
 }
 
+// A service that was broken into has the tokens of those who come to it. They are
+// good at its own upstreams only, also after a restart, when nobody knows them.
+func TestAttackTokenOfAnotherService(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.protect(t, nil)
+	text := asCaller(s.URL, "act_as: [caller], services: [hr]")
+	g := w.gateway(t, text)
+	id := w.byKerberos(t, "alice")
+	hr, err := g.issuer.Token(t.Context(), id, "hr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ot, err := g.issuer.Token(t.Context(), id, "ot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, restarted, open := g.start(t, "up"), w.gateway(t, text).start(t, "up"), w.gateway(t, strings.Replace(text, ", services: [hr]", "", 1)).start(t, "up")
+	for _, at := range []string{local.URL, restarted.URL} {
+		if a := send(t, "GET", at, nil, "X-Identity", ot); a.status != 403 || a.problem(t).Type != Namespace+":identity-token" {
+			t.Errorf("a token of another service: %d %s", a.status, a.body)
+		}
+	}
+	if len(s.seen) > 0 {
+		t.Error("a request reached the server")
+	}
+	if a := send(t, "GET", local.URL, nil, "X-Identity", hr); a.status != 200 {
+		t.Errorf("a token of the service: %d %s", a.status, a.body)
+	}
+	for at, token := range map[string]string{restarted.URL: hr, open.URL: ot} {
+		if a := send(t, "GET", at, nil, "X-Identity", token); strings.Contains(a.body, "identity-token") {
+			t.Errorf("a token that is good: %d %s", a.status, a.body)
+		}
+	}
+	if log := g.log.String(); !strings.Contains(log, "urn:ot") || strings.Contains(log, ot) {
+		t.Errorf("the log: %s", log)
+	}
+}
+
 // at runs a request as if it came from an address.
 func (g *gateway) at(addr string, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)

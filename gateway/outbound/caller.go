@@ -68,7 +68,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(tokens) > 1:
 		u.fail(w, r, &refusal{reasonToken, fmt.Errorf("%d headers %s: want one", len(tokens), u.token)})
 	case len(tokens) == 1:
-		id, err := u.issuer.Identity(ctx, strings.TrimSpace(tokens[0]))
+		id, err := u.issuer.IdentityFrom(ctx, strings.TrimSpace(tokens[0]), u.config.Services)
 		if err != nil {
 			u.fail(w, r, &refusal{reasonToken, err})
 			return

@@ -95,6 +95,9 @@ func (u *upstream) routes(c *config.Config) []route {
 		if s.Upstream == nil || s.Upstream.Identity == nil || s.Upstream.Identity.JWT == nil {
 			continue
 		}
+		if len(u.config.Services) > 0 && !slices.Contains(u.config.Services, name) {
+			continue // its tokens are not taken
+		}
 		rs = append(rs, route{"service " + name, mechanismsOf(c, c.LoginsOf(s))})
 		for _, e := range s.Elements {
 			if len(e.Login) > 0 {

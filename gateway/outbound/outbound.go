@@ -36,6 +36,11 @@ type Parts struct {
 	Issuer *identity.Issuer // knows the callers again that backends bring; nil: none
 	Logger *slog.Logger
 
+	// Previous is the Set of the configuration before, nil for none. Accounts that
+	// did not change keep their tickets, so that a reload while no KDC is there
+	// ends nothing.
+	Previous *Set
+
 	// Observe is told of each decision about a caller.
 	Observe func(context.Context, delegation.Decision)
 }

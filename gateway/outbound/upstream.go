@@ -38,6 +38,7 @@ type upstream struct {
 	service   authclient.Credential
 	fixed     authclient.Credential
 	accounts  []account // that log in at a KDC
+	former    []account // those of the configuration before
 	observe   func(context.Context, delegation.Decision)
 
 	login     http.Handler // nil: none
@@ -49,6 +50,7 @@ type upstream struct {
 type account struct {
 	key    string // of the configuration
 	client *kerberos.Client
+	stamp  accountStamp
 }
 
 func newUpstream(name string, c *config.Config, p Parts, l logins, rs *authz.Roles) (*upstream, error) {
@@ -56,6 +58,9 @@ func newUpstream(name string, c *config.Config, p Parts, l logins, rs *authz.Rol
 	u := &upstream{
 		name: name, config: uc, logger: p.Logger, issuer: p.Issuer, roles: rs,
 		token: newHeaderName(uc.IdentityHeader), observe: p.Observe,
+	}
+	if p.Previous != nil {
+		u.former = p.Previous.accountsOf(name)
 	}
 	krb := kerberosOf(c)
 	var err error
@@ -73,6 +78,7 @@ func newUpstream(name string, c *config.Config, p Parts, l logins, rs *authz.Rol
 	if err := u.newTransport(krb); err != nil {
 		return nil, err
 	}
+	u.former = nil // it is needed no more
 	if len(uc.Login) > 0 {
 		if l == nil {
 			return nil, fmt.Errorf("login: there are no realms")

@@ -227,6 +227,7 @@ realms:
     ntlm: {verifier: winbind, domain: CORP}
 services:
   hr: {match: {path: /hr/}, login: [corp/negotiate], upstream: {url: "http://127.0.0.1:1", identity: {jwt: {header: X-Identity, key: {file: id.key}}}}}
+  ot: {match: {path: /ot/}, login: [none], upstream: {url: "http://127.0.0.1:1", identity: {jwt: {header: X-Identity, audience: "urn:ot", key: {file: id.key}}}}}
 roles:
   payroll: {users: ['CORP\alice']}
   auditor: {groups: ['CORP\Auditors']}

@@ -218,7 +218,7 @@ func Spellings(name string, r *config.Realm) []string {
 
 // Names gives users of a realm one spelling each, for the counts of failures.
 func Names(name string, r *config.Realm) throttle.Names {
-	n := throttle.Names{Domains: [][]string{Spellings(name, r)}}
+	n := throttle.Names{Domains: [][]string{Spellings(name, r)}, AnyDomain: AnyDomain(r)}
 	if r.AD != nil {
 		for _, d := range r.AD.Domains {
 			if !slices.ContainsFunc(n.Domains[0], func(o string) bool { return strings.EqualFold(o, d) }) {
@@ -227,6 +227,14 @@ func Names(name string, r *config.Realm) throttle.Names {
 		}
 	}
 	return n
+}
+
+// AnyDomain reports whether users of a realm may name whatever domain in an NTLM
+// login: all of them are internal ones. So it is at a Windows server that is in no
+// domain, and clients count on it: they fill in the name of their own computer, or
+// of the domain that they are in, for people who type none.
+func AnyDomain(r *config.Realm) bool {
+	return r.Internal != nil && r.Internal.NTLM && r.NTLM == nil && r.AD == nil && r.LDAP == nil
 }
 
 // Sync returns the daily job of a realm with ad. It is an error if the

@@ -133,6 +133,7 @@ var ours = rules{
 		"./internal/mittest":      {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/e2e/...":      {imports: everything},
 		"./internal/bench":        {imports: everything},
+		"./internal/soak":         {imports: everything},
 		"./internal/bench/orders": {standardOnly: true, imports: []string{"./soap/...", "./soapserver", "./soapclient"}}, // generated
 		"./internal/interop/...":  {imports: everything},                                                                 // tests only, and what they generate
 		"./internal/gokrb5test":   {standardOnly: true},                                                                  // tests only
@@ -200,7 +201,7 @@ var ours = rules{
 	tests: []string{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
 		"./directory/dirtest",
-		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/gokrb5test",
+		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/soak", "./internal/gokrb5test",
 		"./internal/interop/...",
 	},
 }

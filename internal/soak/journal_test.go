@@ -62,7 +62,7 @@ func (j *journal) line(b []byte) {
 			j.leaks = append(j.leaks, string(b))
 		}
 	}
-	if bytes.HasPrefix(b, []byte("panic:")) || bytes.Contains(b, []byte("goroutine ")) || bytes.Contains(b, []byte(`panic`)) {
+	if bytes.HasPrefix(b, []byte("panic:")) || bytes.Contains(b, []byte("goroutine ")) || bytes.Contains(b, []byte(`panic`)) || bytes.Contains(b, []byte("DATA RACE")) {
 		j.panics = append(j.panics, string(b))
 	}
 	l, ok := rig.ParseLine(b)
@@ -78,9 +78,13 @@ func (j *journal) line(b []byte) {
 	if l.Level == "ERROR" {
 		j.errors[l.Msg]++
 	}
-	if l.Ref != "" && l.Word() != "" && len(l.Cause) > 0 {
+	word := l.Word()
+	if word == "" && l.Level == "ERROR" {
+		word = l.Msg
+	}
+	if l.Ref != "" && word != "" && len(l.Cause) > 0 {
 		now := time.Now()
-		j.reasons[l.Ref] = reason{l.Word(), l.Text, now}
+		j.reasons[l.Ref] = reason{word, l.Text, now}
 		if now.Sub(j.swept) > keepRefs {
 			j.swept = now
 			for ref, r := range j.reasons {

@@ -13,6 +13,7 @@ import (
 type sample struct {
 	at                     time.Duration // since the begin
 	goroutines, rss, files float64
+	heap                   float64 // at which the collector begins: twice what lives
 	inFlight               float64
 	reloads                float64
 }
@@ -24,6 +25,7 @@ func take(ctx context.Context, n *rig.Node, begin time.Time) (sample, error) {
 	}
 	return sample{
 		at: time.Since(begin), goroutines: m["go_goroutines"], rss: m["process_resident_memory_bytes"], files: m["process_open_fds"],
+		heap:     m["go_memstats_next_gc_bytes"],
 		inFlight: m[`soapward_requests_in_flight{direction="inbound"}`] + m[`soapward_requests_in_flight{direction="outbound"}`],
 		reloads:  m[`soapward_reloads_total{result="done"}`],
 	}, nil
@@ -42,13 +44,14 @@ type bound struct {
 
 var bounds = []bound{
 	{"goroutines", func(s sample) float64 { return s.goroutines }, 0.10, 10, 1},
+	{"goal of the heap, MiB", func(s sample) float64 { return s.heap }, 0.10, 8 << 20, 1 << 20},
 	{"resident memory, MiB", func(s sample) float64 { return s.rss }, 0.10, 8 << 20, 1 << 20},
 	{"open files", func(s sample) float64 { return s.files }, 0.10, 8, 1},
 }
 
 // judgedFrom is how long a run has to be for its growth to be judged: in a shorter
 // one caches fill.
-const judgedFrom = 5 * time.Minute
+const judgedFrom = 10 * time.Minute
 
 // grown fits a straight line through what b's value was in the last two thirds,
 // and returns by how much it rose and by how much it may.

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -167,7 +168,7 @@ func (s *soak) run(t *testing.T) {
 	if short {
 		between, away, reload, look, line = *duration/12, *duration/20, *duration/6, *duration/20, *duration/3
 	}
-	s.say("%-8s %9s %8s %7s %6s %11s %9s %11s %8s %6s %8s %7s  %s\n", "time", "requests", "right", "refused", "wrong", "unexplained", "slowest", "goroutines", "RSS MiB", "files", "reloads", "faults", "status")
+	s.say("%-8s %9s %8s %7s %6s %11s %9s %11s %9s %8s %6s %8s %7s  %s\n", "time", "requests", "right", "refused", "wrong", "unexplained", "slowest", "goroutines", "heap MiB", "RSS MiB", "files", "reloads", "faults", "status")
 	faults := s.allFaults()
 	end := s.ledger.begin.Add(*duration)
 	nextFault, nextReload, nextLook, nextLine := time.Now().Add(between), time.Now().Add(reload), time.Now(), time.Now().Add(line)
@@ -245,8 +246,8 @@ func (s *soak) line() {
 	for _, status := range []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusTooManyRequests} {
 		refused += t.status[status]
 	}
-	s.say("%-8v %9d %8d %7d %6d %11d %9v %11.0f %8.1f %6.0f %8d %7d  %s\n", time.Since(s.ledger.begin).Round(time.Second), t.requests, t.ok, refused, t.wrong, t.unexplained,
-		t.slowest.Round(time.Millisecond), m.goroutines, m.rss/(1<<20), m.files, s.reloads, s.faults, t.statuses())
+	s.say("%-8v %9d %8d %7d %6d %11d %9v %11.0f %9.1f %8.1f %6.0f %8d %7d  %s\n", time.Since(s.ledger.begin).Round(time.Second), t.requests, t.ok, refused, t.wrong, t.unexplained,
+		t.slowest.Round(time.Millisecond), m.goroutines, m.heap/(1<<20), m.rss/(1<<20), m.files, s.reloads, s.faults, t.statuses())
 }
 
 // backAfter is how soon after the last fault everything works.
@@ -296,10 +297,25 @@ func (s *soak) settle(t *testing.T, before sample) {
 		m.goroutines, before.goroutines, m.files, before.files, m.rss/(1<<20), before.rss/(1<<20))
 	err = testenv.Poll(ctx, func() error {
 		page, err := s.node.Page(ctx, "/readyz")
-		if err == nil && strings.Contains(page, `"down"`) {
-			err = fmt.Errorf("/readyz: %s", page)
+		if err != nil {
+			return err
 		}
-		return err
+		var report struct {
+			Ready  bool
+			Checks []struct{ Name, Kind, State, Error string }
+		}
+		if err := json.Unmarshal([]byte(page), &report); err != nil {
+			return err
+		}
+		if !report.Ready {
+			return errors.New(page)
+		}
+		for _, c := range report.Checks {
+			if c.State != "up" && c.Kind != "file" { // the certificate of the test is good for a day
+				return fmt.Errorf("%s is %s: %s", c.Name, c.State, c.Error)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		s.ledger.complain("the gateway is not ready in the end: %v", err)
@@ -308,6 +324,10 @@ func (s *soak) settle(t *testing.T, before sample) {
 		time.Sleep(100 * time.Millisecond)
 	}
 }
+
+// stopWithin is how long the gateway may take to stop, of which 3 s are its grace.
+// Not long after it is killed.
+const stopWithin = 4500 * time.Millisecond
 
 // judge writes the summary, and fails the test by what went wrong.
 func (s *soak) judge(t *testing.T) {
@@ -321,8 +341,12 @@ func (s *soak) judge(t *testing.T) {
 	if !judged {
 		s.say("(growth is judged in runs of %v or more)\n", judgedFrom)
 	}
+	began := time.Now()
 	if err := s.node.Stop(); err != nil {
 		s.ledger.complain("the end of the gateway: %v", err)
+	}
+	if took := time.Since(began); took > stopWithin {
+		s.ledger.complain("the gateway took %v to stop", took.Round(time.Millisecond))
 	}
 	leaks, panics := s.journal.found()
 	for _, l := range leaks {

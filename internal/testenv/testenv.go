@@ -53,6 +53,7 @@ var packages = map[string]string{
 	"ldapsearch":                           "ldap-utils",
 	"net":                                  "samba-common-bin",
 	"nginx":                                "nginx-light",
+	"haproxy":                              "haproxy",
 	"ntlm_auth":                            "winbind",
 	"kinit":                                "krb5-user",
 	"krb5-config":                          "libkrb5-dev",

@@ -445,9 +445,28 @@ func TestSessionStoreAway(t *testing.T) {
 	s := newSite(t, Config{Sessions: &session.Manager{Store: away{session.NewMemory(0)}}})
 	b := s.browser(t)
 	b.login(b.get("/login"), `CORP\alice`, secretPassword).expect(t, 503, "cannot be checked")
-	if !strings.Contains(s.log.String(), "level=ERROR") {
+	if !strings.Contains(s.log.String(), `level=ERROR msg="session could not begin" ref=`) {
 		t.Errorf("log %s", s.log)
 	}
+}
+
+// Who cannot be logged out is told so, and the reference that he got is in the log.
+func TestLogoutStoreAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Config{Sessions: &session.Manager{Store: stuck{session.NewMemory(0)}}})
+	b := s.browser(t)
+	b.login(b.get("/login"), `CORP\alice`, secretPassword).expect(t, 303)
+	b.do(http.MethodPost, "/login/out", b.get("/login/out").fields()).expect(t, 503)
+	if !strings.Contains(s.log.String(), `level=ERROR msg="session could not be ended" ref=`) {
+		t.Errorf("log %s", s.log)
+	}
+}
+
+// stuck lets nobody out.
+type stuck struct{ *session.Memory }
+
+func (stuck) DeleteSession(context.Context, directory.SessionID) error {
+	return errors.New("disk full")
 }
 
 type away struct{ *session.Memory }

@@ -76,7 +76,7 @@ func (f *Form) ours(w http.ResponseWriter, r *http.Request, check func(*http.Req
 		return true
 	}
 	f.logger().LogAttrs(r.Context(), slog.LevelInfo, "form refused",
-		slog.String("peer", peer(r)), slog.Int("status", status), slog.String("cause", err.Error()))
+		slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.Int("status", status), slog.String("cause", err.Error()))
 	p := f.pageOfForm(r)
 	p.Message, p.Failed = p.Texts.Expired, true
 	f.write(w, r, status, p)
@@ -88,7 +88,7 @@ func (f *Form) begin(w http.ResponseWriter, r *http.Request) {
 	remember := r.Method == http.MethodPost && r.PostForm.Get(fieldRemember) != ""
 	if err := f.c.Sessions.Start(w, r, authn.FromContext(r.Context()), remember); err != nil {
 		f.logger().LogAttrs(r.Context(), slog.LevelError, "session could not begin",
-			slog.String("peer", peer(r)), slog.String("cause", err.Error()))
+			slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("cause", err.Error()))
 		f.unavailable(w, r)
 		return
 	}
@@ -125,7 +125,7 @@ func (f *Form) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := f.c.Sessions.End(w, r); err != nil {
 		f.logger().LogAttrs(r.Context(), slog.LevelError, "session could not be ended",
-			slog.String("peer", peer(r)), slog.String("cause", err.Error()))
+			slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("cause", err.Error()))
 		f.unavailable(w, r)
 		return
 	}

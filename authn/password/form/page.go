@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/session"
 )
 
@@ -82,7 +83,7 @@ func (f *Form) pageOfForm(r *http.Request) *Page {
 // insecure is the page where a password could be read by others.
 func (f *Form) insecure(w http.ResponseWriter, r *http.Request) {
 	f.logger().LogAttrs(r.Context(), slog.LevelWarn, "login page asked for over plain HTTP",
-		slog.String("peer", peer(r)), slog.String("hint", session.ErrInsecure.Error()))
+		slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("hint", session.ErrInsecure.Error()))
 	p := f.page(r, f.c.Home)
 	p.Message, p.Failed, p.NoForm = p.Texts.Insecure, true, true
 	w.Header().Del("WWW-Authenticate")
@@ -106,7 +107,7 @@ func (f *Form) write(w http.ResponseWriter, r *http.Request, status int, p *Page
 	}
 	var b bytes.Buffer
 	if err := t.Execute(&b, p); err != nil {
-		f.logger().LogAttrs(r.Context(), slog.LevelError, "login page cannot be written", slog.String("cause", err.Error()))
+		f.logger().LogAttrs(r.Context(), slog.LevelError, "login page cannot be written", slog.String("ref", authn.Ref(r.Context())), slog.String("cause", err.Error()))
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}

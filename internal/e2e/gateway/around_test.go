@@ -28,7 +28,7 @@ func testGSOAP(t *testing.T, w *world) {
 	if status != "200" || !strings.Contains(wsdl, `location="`+w.at("/archive")+`"`) {
 		t.Errorf("description: %s %.2000s", status, wsdl)
 	}
-	plain := fmt.Sprintf("http://%s:%d/archive", host, w.plain)
+	plain := "http://" + host + ":" + plainPort + "/archive"
 	out := testenv.Run(t, w.env, adtest.Password(t, adtest.Alice)+"\n", w.peer, "call", plain, `CORP\`+adtest.Alice)
 	user, mime, sent := w.archive.last()
 	if !strings.HasPrefix(out, "stored seen: ") || user != `CORP\alice` || !strings.HasPrefix(mime, "multipart/related") || !strings.Contains(mime, "application/xop+xml") {
@@ -56,7 +56,7 @@ func testGSOAP(t *testing.T, w *world) {
 // and opens a WebSocket.
 func testBrowser(t *testing.T, w *world) {
 	t.Parallel()
-	b := peers.StartChrome(t, peers.ChromeConfig{Env: w.ticket(t, adtest.Alice), Args: []string{"--auth-server-allowlist=*.corp.test"}})
+	b := peers.StartChrome(t, peers.ChromeConfig{Env: append(w.dc.Env(), "KRB5CCNAME=FILE:"+w.dc.Kinit(t, adtest.Alice)), Args: []string{"--auth-server-allowlist=*.corp.test", "--host-resolver-rules=MAP *.test " + w.ip}})
 	b.Open(w.at("/hr/page"))
 	if got := b.Text("#who"); got != `CORP\alice` {
 		t.Errorf("page: %q", got)
@@ -97,7 +97,7 @@ func testWebSocket(t *testing.T, w *world) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	for user, want := range map[string]int{adtest.Alice: 101, adtest.Bob: 403, "": 401} {
-		c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.tls), &tls.Config{RootCAs: roots, ServerName: host})
+		c, err := tls.Dial("tcp", w.addr(tlsPort), &tls.Config{RootCAs: roots, ServerName: host})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func testNGINX(t *testing.T, w *world) {
 		fmt.Fprintf(rw, "%s %s %s", strings.Join(r.Header["X-Remote-User"], ","), r.Header.Get("Authorization"), b)
 	}))
 	t.Cleanup(app.Close)
-	port := peers.StartNGINX(t, "../../../gateway/inbound/testdata/nginx.conf", fmt.Sprintf("127.0.0.1:%d", w.plain), app.Listener.Addr().String())
+	port := peers.StartNGINX(t, "../../../gateway/inbound/testdata/nginx.conf", w.addr(plainPort), app.Listener.Addr().String())
 	for _, tt := range []struct{ login, user, path, status, body string }{
 		{"negotiate", adtest.Alice, "/web/x", "200", `CORP\alice  hello`},
 		{"negotiate", adtest.Alice, "/web/pay", "200", `CORP\alice  hello`},
@@ -141,7 +141,7 @@ func testNGINX(t *testing.T, w *world) {
 		if tt.login == "negotiate" {
 			env = w.ticket(t, tt.user)
 		}
-		status, body := w.curl(t, env, tt.login, tt.user, "--noproxy", "*", "--path-as-is", "-d", "hello", "-H", `X-Remote-User: CORP\administrator`, "http://"+host+":"+port+tt.path)
+		status, body := w.curl(t, env, tt.login, tt.user, "--noproxy", "*", "--path-as-is", "--connect-to", host+":"+port+":127.0.0.1:"+port, "-d", "hello", "-H", `X-Remote-User: CORP\administrator`, "http://"+host+":"+port+tt.path)
 		if status != tt.status || tt.body != "" && body != tt.body {
 			t.Errorf("%s at %s: %s %q, want %s %q", tt.user, tt.path, status, body, tt.status, tt.body)
 		}
@@ -153,14 +153,13 @@ func testNGINX(t *testing.T, w *world) {
 // a login of its own between the gateway and Apache.
 func testSquid(t *testing.T, w *world) {
 	t.Parallel()
-	s := peers.StartTellingSquid(t)
+	s := peers.StartTellingSquid(t, w.ip, host)
 	body := envelope("urn:hr", "WhoAmI", "")
-	plain := fmt.Sprintf("http://%s:%d/hr/service", host, w.plain)
-	// Squid looks names up by itself.
-	byNumber := func(u string) string { return strings.Replace(u, host, "127.0.0.1", 1) }
+	plain := "http://" + host + ":" + plainPort + "/hr/service"
 	for _, tt := range []struct{ name, login, url, status string }{
 		{"tunnel, Kerberos", "negotiate", w.at("/hr/service"), "200"},
 		{"tunnel, NTLM", "ntlm", w.at("/hr/service"), "200"},
+		{"plain, Kerberos", "negotiate", plain, "200"},
 		{"plain, NTLM", "ntlm", plain, "401"},
 		{"plain, Basic", "basic", plain, "200"},
 	} {
@@ -171,23 +170,21 @@ func testSquid(t *testing.T, w *world) {
 			if tt.login == "negotiate" {
 				env = w.ticket(t, adtest.Alice)
 			}
-			url := tt.url
-			if strings.HasPrefix(tt.name, "plain") {
-				args = append(args, "-H", "Host: "+host)
-				url = byNumber(url)
-			} else {
-				args = append(args, "--connect-to", fmt.Sprintf("%s:%d:127.0.0.1:%[2]d", host, w.tls))
-			}
-			status, answer := w.curl(t, env, tt.login, adtest.Alice, append(args, url)...)
+			status, answer := w.curl(t, env, tt.login, adtest.Alice, append(args, tt.url)...)
 			if status != tt.status || status == "200" && element(answer, "user") != `CORP\alice` {
 				t.Errorf("%s %.1000s, want %s", status, answer, tt.status)
 			}
 		})
 	}
+	t.Cleanup(func() {
+		if lineOf(w.String(), "NTLM", "roxy") == "" {
+			t.Error("the log does not say that a proxy is on the way")
+		}
+	})
 	t.Run("on the way out", func(t *testing.T) {
 		t.Parallel()
 		for range 2 {
-			status, answer := w.curl(t, nil, "", "", "--noproxy", "*", "-d", "hello", fmt.Sprintf("http://127.0.0.1:%d/x", w.through))
+			status, answer := w.curl(t, nil, "", "", "--noproxy", "*", "-d", "hello", "http://"+w.addr(proxyPort)+"/x")
 			if status != "200" || answer != account+"@CORP.TEST\nhello" {
 				t.Errorf("%s %.500q, want what Apache says to %s", status, answer, account)
 			}
@@ -259,7 +256,7 @@ func testCaller(t *testing.T, w *world) {
 				return fmt.Errorf("access log has no line of %s", ref)
 			}
 		}
-		_, metrics := get(t, fmt.Sprintf("http://127.0.0.1:%d/metrics", w.admin))
+		_, metrics := get(t, "http://"+w.addr(adminPort)+"/metrics")
 		if want := `soapward_double_hops_total{upstream="backend"} 2`; !strings.Contains(metrics, want+"\n") {
 			return fmt.Errorf("the metrics have no %s", want)
 		}

@@ -34,6 +34,7 @@ type request struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
 	CA       string `json:"ca"`
+	IP       string `json:"ip"`  // of the gateway, for who asks no C library
 	Dir      string `json:"dir"` // for files
 }
 
@@ -53,6 +54,7 @@ type program struct {
 	argv   []string
 	env    []string
 	logins []string
+	path   string // of the service
 }
 
 // mechanisms are those of the logins.
@@ -64,10 +66,12 @@ func (w *world) programs(t *testing.T) []program {
 	if err := os.WriteFile(openssl, []byte(legacyOpenSSL), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	zeep := []string{testenv.NeedPython(t, "zeep", "requests_ntlm", "requests_kerberos"), "testdata/zeep_client.py"}
 	return []program{
-		{"zeep", []string{testenv.NeedPython(t, "zeep", "requests_ntlm", "requests_kerberos"), "testdata/zeep_client.py"}, []string{"OPENSSL_CONF=" + openssl}, []string{"negotiate", "ntlm", "basic"}},
-		{"PHP", []string{testenv.NeedPHP(t, "soap", "curl"), "testdata/soapclient.php"}, nil, []string{"negotiate", "ntlm", "basic"}},
-		{"Node", []string{testenv.Need(t, "node"), "testdata/client.js", testenv.NodeModules(t, "../../interop/testdata/node")}, []string{"NODE_EXTRA_CA_CERTS=" + w.dc.CAFile}, []string{"ntlm", "basic"}},
+		{"zeep", zeep, []string{"OPENSSL_CONF=" + openssl}, []string{"negotiate", "ntlm", "basic"}, "/hr/service"},
+		{"zeep at ASP.NET", zeep, nil, []string{"negotiate"}, "/stock/service.asmx"},
+		{"PHP", []string{testenv.NeedPHP(t, "soap", "curl"), "testdata/soapclient.php"}, nil, []string{"negotiate", "ntlm", "basic"}, "/hr/service"},
+		{"Node", []string{testenv.Need(t, "node"), "testdata/client.js", testenv.NodeModules(t, "../../interop/testdata/node")}, []string{"NODE_EXTRA_CA_CERTS=" + w.dc.CAFile}, []string{"ntlm", "basic"}, "/hr/service"},
 	}
 }
 
@@ -110,7 +114,7 @@ func testClients(t *testing.T, w *world) {
 					if login == "negotiate" {
 						env = append(w.ticket(t, user), p.env...)
 					}
-					in, err := json.Marshal(request{w.at("/hr/service?wsdl"), login, "CORP", user, adtest.Password(t, user), w.dc.CAFile, t.TempDir()})
+					in, err := json.Marshal(request{w.at(p.path + "?wsdl"), login, "CORP", user, adtest.Password(t, user), w.dc.CAFile, w.ip, t.TempDir()})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -119,7 +123,7 @@ func testClients(t *testing.T, w *world) {
 					if err := json.Unmarshal([]byte(out), &got); err != nil {
 						t.Fatalf("it wrote %q: %v", out, err)
 					}
-					if p.name != "PHP" && got.Location != w.at("/hr/service") {
+					if p.name != "PHP" && got.Location != w.at(p.path) {
 						t.Errorf("the description says %s", got.Location)
 					}
 					checkReply(t, got, user, mechanisms[login])
@@ -157,7 +161,7 @@ func element(text, name string) string {
 	return m[1]
 }
 
-// curlSOAP runs curl and returns the status and the answer.
+// curl runs curl and returns the status and the answer.
 func (w *world) curl(t *testing.T, env []string, login, user string, args ...string) (status, body string) {
 	t.Helper()
 	conf := "user = \":\"\n"

@@ -36,26 +36,32 @@ const (
 	proxyOwner = "svc-proxy"
 )
 
+// Ports of the gateway.
+const (
+	plainPort  = "8080"
+	tlsPort    = "8443"
+	adminPort  = "9180"
+	callerPort = "9300" // of the upstream that acts as the caller
+	proxyPort  = "9301" // of the upstream behind Squid
+)
+
 // world is a gateway among servers, proxies and users that others wrote: "soapward
 // serve" as a child, in the domain CORP.TEST.
 type world struct {
 	*peers.Gateway
-	dc         *adtest.DC
-	env        []string // for clients: names and krb5.conf
-	plain, tls int      // ports of the gateway
-	admin      int
-	apache     int // port of the upstream that acts as the caller
-	through    int // port of the upstream behind Squid
-	squid      *peers.Squid
-	archive    *recorder // in front of the gSOAP server
-	peer       string    // the gSOAP program
+	dc      *adtest.DC
+	env     []string // for clients: names and krb5.conf
+	ip      string   // of the gateway, which nothing else has: others would take its ports while it starts
+	squid   *peers.Squid
+	archive *recorder // in front of the gSOAP server
+	peer    string    // the gSOAP program
 }
 
 const worldConfig = `
 listen:
-  - {addr: "127.0.0.1:%[1]d"}
-  - {addr: "127.0.0.1:%[2]d", tls: {cert: %[3]q, key: gw.key}}
-admin: {addr: "127.0.0.1:%[4]d"}
+  - {addr: "%[1]s:8080"}
+  - {addr: "%[1]s:8443", tls: {cert: %[2]q, key: gw.key}}
+admin: {addr: "%[1]s:9180"}
 log: {level: debug}
 access_log: {file: access.log}
 store: {driver: sqlite, dsn: users.db}
@@ -63,9 +69,9 @@ passwords: {memory_kib: 8192, passes: 1}
 forward_auth: {proxies: [127.0.0.1]}
 realms:
   corp:
-    kerberos: {realm: CORP.TEST, kdc: [%[5]q], keytab: %[6]q}
+    kerberos: {realm: CORP.TEST, kdc: [%[3]q], keytab: %[4]q}
     ntlm: {verifier: netlogon, computer: GW02$, secret: {file: gw02.secret}}
-    ad: {url: "ldaps://%[5]s", domain: corp.test, default_domain: CORP, ca_file: %[3]q, bind_user: jill@corp.test, bind_password: {file: jill.secret}, timeout: 20s}
+    ad: {url: "ldaps://%[3]s", domain: corp.test, default_domain: CORP, ca_file: %[2]q, bind_user: jill@corp.test, bind_password: {file: jill.secret}, timeout: 20s}
 roles:
   payroll: {groups: ['CORP\Payroll']}
 defaults: {login: [corp/negotiate, corp/ntlm, corp/basic]}
@@ -74,49 +80,54 @@ services:
     match: {host: gw.corp.test, path: /hr/}
     wsdl: hr.wsdl
     allow: [{operation: "{urn:hr}Pay", roles: [payroll]}, {operation: "*", roles: [any]}, {path: /, methods: [GET], roles: [any]}]
-    upstream: {url: %[7]q, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: ec.key}}}}
+    upstream: {url: %[5]q, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: ec.key}}}}
   stock:
     match: {host: gw.corp.test, path: /stock/}
     wsdl: stock.wsdl
     allow: [{operation: "{urn:stock}Pay", roles: [payroll]}, {operation: "*", roles: [any]}]
-    upstream: {url: %[8]q, strip_prefix: /stock, host: backend, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: rsa.key}}}}
+    upstream: {url: %[6]q, strip_prefix: /stock, host: backend, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: rsa.key}}}}
   archive:
     match: {host: gw.corp.test, path: /archive}
     wsdl: archive.wsdl
     allow: [{operation: "*", roles: [payroll]}]
-    upstream: {url: %[9]q, identity: {header: X-Remote-User}}
+    upstream: {url: %[7]q, identity: {header: X-Remote-User}}
   live:
     match: {host: gw.corp.test, path: /live/}
     session: true
     allow: [{path: /live/pay, roles: [payroll]}, {path: /, roles: [any]}]
-    upstream: {url: %[10]q, identity: {header: X-Remote-User}}
+    upstream: {url: %[8]q, identity: {header: X-Remote-User}}
   web:
     match: {host: gw.corp.test, path: /web/}
     forward_auth: true
     allow: [{path: /web/pay, roles: [payroll]}, {path: /, roles: [any]}]
     upstream: {identity: {header: X-Remote-User}}
 upstreams:
-  backend: {listen: "127.0.0.1:%[11]d", url: %[12]q, spn: HTTP/backend.corp.test, act_as: [caller], delegation: {principal: svc-gw@CORP.TEST, keytab: %[6]q}}
-  through: {listen: "127.0.0.1:%[13]d", url: %[12]q, spn: HTTP/backend.corp.test, act_as: [service], service: {principal: svc-gw@CORP.TEST, keytab: %[6]q}, proxy: {url: %[14]q, account: {principal: svc-gw@CORP.TEST, keytab: %[6]q}}}
+  backend: {listen: "%[1]s:9300", url: %[9]q, spn: HTTP/backend.corp.test, act_as: [caller], delegation: {principal: svc-gw@CORP.TEST, keytab: %[4]q}}
+  through: {listen: "%[1]s:9301", url: %[9]q, spn: HTTP/backend.corp.test, act_as: [service], service: {principal: svc-gw@CORP.TEST, keytab: %[4]q}, proxy: {url: %[10]q, account: {principal: svc-gw@CORP.TEST, keytab: %[4]q}}}
 `
 
 func startWorld(t *testing.T) *world {
 	t.Helper()
 	dc := adtest.Start(t)
-	w := &world{dc: dc, plain: peers.FreePort(t), tls: peers.FreePort(t), admin: peers.FreePort(t), apache: peers.FreePort(t), through: peers.FreePort(t)}
+	lo, err := testenv.ClaimLoopback(8080, 8443, 9180, 9300, 9301)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lo.Release() })
+	w := &world{dc: dc, ip: lo.IP}
 	dc.Add(t, nil, []adtest.Service{
 		{Name: account, Password: "gw violet tractor", SPNs: []string{"HTTP/" + host}, EncTypes: 24, DelegateTo: []string{adtest.BackendSPN}},
 		{Name: proxyOwner, Password: "proxy violet tractor", SPNs: []string{"HTTP/" + proxyName}, EncTypes: 24},
 	})
-	w.env = append(peers.Names(t, host, "backend.corp.test"), dc.Env()...)
-	keys := fmt.Sprintf("http://127.0.0.1:%d/.soapward/jwks.json", w.plain)
+	w.env = append(peers.Names(t, w.ip, host), dc.Env()...)
+	keys := "http://" + w.addr(plainPort) + "/.soapward/jwks.json"
 	var (
 		wait         sync.WaitGroup
 		php, mono    string
 		stock, store string
 		backend      *peers.Apache
 	)
-	wait.Go(func() { php = startPHP(t, keys, fmt.Sprintf("http://127.0.0.1:%d", w.apache)) })
+	wait.Go(func() { php = startPHP(t, keys, "http://"+w.addr(callerPort)) })
 	wait.Go(func() { mono, stock = startMono(t, keys) })
 	wait.Go(func() { w.archive, w.peer, store = startGSOAP(t) })
 	wait.Go(func() {
@@ -140,13 +151,16 @@ func startWorld(t *testing.T) *world {
 		"hr.wsdl": hr["hr.wsdl"], "hr.xsd": hr["hr.xsd"], "stock.wsdl": stock, "archive.wsdl": store,
 	}
 	files["ec.key"], files["rsa.key"] = signingKeys(t)
-	w.Gateway = peers.StartGateway(t, fmt.Sprintf(worldConfig, w.plain, w.tls, dc.CAFile, w.admin, dc.IP, dc.Keytab(account),
-		php, mono, w.archive.URL, live.URL, w.apache, backend.Address(), w.through, w.squid.URL.String()), files, w.plain)
+	w.Gateway = peers.StartGateway(t, fmt.Sprintf(worldConfig, w.ip, dc.CAFile, dc.IP, dc.Keytab(account),
+		php, mono, w.archive.URL, live.URL, backend.Address(), w.squid.URL.String()), files, w.addr(plainPort))
 	return w
 }
 
 // at returns a URL of the gateway, with TLS.
-func (w *world) at(path string) string { return fmt.Sprintf("https://%s:%d%s", host, w.tls, path) }
+func (w *world) at(path string) string { return "https://" + host + ":" + tlsPort + path }
+
+// addr is one of the gateway's addresses.
+func (w *world) addr(port string) string { return w.ip + ":" + port }
 
 // ticket is the environment of a client that is logged in to the domain.
 func (w *world) ticket(t *testing.T, user string) []string {
@@ -197,7 +211,7 @@ func startPHP(t *testing.T, keys, upstream string) string {
 	php := testenv.NeedPHP(t, "soap", "curl")
 	port := peers.FreePort(t)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	peers.StartChild(t, []string{"JWKS=" + keys, "UPSTREAM=" + upstream, "PHP_CLI_SERVER_WORKERS=4"}, port, php, "-q", "-S", addr, "testdata/hr/server.php")
+	peers.StartChild(t, []string{"JWKS=" + keys, "UPSTREAM=" + upstream, "PHP_CLI_SERVER_WORKERS=4"}, addr, php, "-q", "-S", addr, "testdata/hr/server.php")
 	return "http://" + addr
 }
 
@@ -221,8 +235,9 @@ func startMono(t *testing.T, keys string) (at, wsdl string) {
 	server := filepath.Join(app, "bin", "server.dll") // see buildCatalogMono of internal/interop
 	testenv.Run(t, nil, "", mcs, "-target:exe", "-out:"+server, "-r:System.Web", "-r:System.Web.Services", "-r:System.Web.Extensions",
 		"testdata/mono/Stock.cs", "../../interop/testdata/mono/server/Host.cs")
-	peers.StartChild(t, []string{"JWKS=" + keys}, port, mono, server, app, strconv.Itoa(port))
-	at = fmt.Sprintf("http://127.0.0.1:%d", port)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	peers.StartChild(t, []string{"JWKS=" + keys}, addr, mono, server, app, strconv.Itoa(port))
+	at = "http://" + addr
 	status, wsdl := get(t, at+"/service.asmx?WSDL")
 	if status != http.StatusOK {
 		t.Fatalf("ASP.NET's description: %d %.500s", status, wsdl)
@@ -287,8 +302,9 @@ func startGSOAP(t *testing.T) (r *recorder, program, wsdl string) {
 	testenv.Run(t, nil, "", soapcpp2, "-c", "-x", "-d", dir, filepath.Join(dir, "archive.h"))
 	testenv.Run(t, nil, "", cc, "-w", "-I", dir, "-o", program, "../../interop/testdata/gsoap-mtom/peer.c",
 		filepath.Join(dir, "soapC.c"), filepath.Join(dir, "soapClient.c"), filepath.Join(dir, "soapServer.c"), "-lgsoap")
-	peers.StartChild(t, nil, port, program, "serve", strconv.Itoa(port))
-	return newRecorder(t, fmt.Sprintf("http://127.0.0.1:%d", port)), program, string(b)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	peers.StartChild(t, nil, addr, program, "serve", strconv.Itoa(port))
+	return newRecorder(t, "http://"+addr), program, string(b)
 }
 
 // serveLive shows a page that opens a WebSocket, which says who opened it, and then

@@ -2,11 +2,9 @@ package peers
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -19,9 +17,9 @@ type Child struct {
 	*Log
 }
 
-// StartChild starts a server and returns when it listens on a port of 127.0.0.1.
-// Each env entry is added to the test's own environment.
-func StartChild(t *testing.T, env []string, port int, argv ...string) *Child {
+// StartChild starts a server and returns when it listens at addr. Each env entry is
+// added to the test's own environment.
+func StartChild(t *testing.T, env []string, addr string, argv ...string) *Child {
 	t.Helper()
 	c := &Child{Log: new(Log)}
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -41,7 +39,7 @@ func StartChild(t *testing.T, env []string, port int, argv ...string) *Child {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := c.WaitListening(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
+	if err := c.WaitListening(ctx, addr); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -29,7 +29,7 @@ func Soapward(t *testing.T) string {
 			t.Fatal(err)
 		}
 		soapward.dir = dir
-		testenv.Run(t, []string{"CGO_ENABLED=0"}, "", testenv.Need(t, "go"), "build", "-o", filepath.Join(dir, "soapward"), "github.com/soapward/soapward/cmd/soapward")
+		testenv.Run(t, []string{"CGO_ENABLED=0"}, "", "go", "build", "-o", filepath.Join(dir, "soapward"), "github.com/soapward/soapward/cmd/soapward")
 	}
 	return filepath.Join(soapward.dir, "soapward")
 }
@@ -53,8 +53,8 @@ type Gateway struct {
 }
 
 // StartGateway runs the gateway of a configuration, whose files are beside it, and
-// returns when it listens on port.
-func StartGateway(t *testing.T, config string, files map[string]string, port int) *Gateway {
+// returns when it listens at addr.
+func StartGateway(t *testing.T, config string, files map[string]string, addr string) *Gateway {
 	t.Helper()
 	g := &Gateway{Program: Soapward(t), Dir: t.TempDir()}
 	g.File = filepath.Join(g.Dir, "gw.yaml")
@@ -62,7 +62,7 @@ func StartGateway(t *testing.T, config string, files map[string]string, port int
 		g.write(t, name, text)
 	}
 	g.write(t, "gw.yaml", config)
-	g.Child = StartChild(t, nil, port, g.Program, "serve", "-c", g.File)
+	g.Child = StartChild(t, nil, addr, g.Program, "serve", "-c", g.File)
 	return g
 }
 

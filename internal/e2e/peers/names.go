@@ -9,14 +9,14 @@ import (
 )
 
 // Names returns the environment variables with which a program that asks the C
-// library finds each host on 127.0.0.1.
-func Names(t *testing.T, hosts ...string) []string {
+// library finds each host at an address.
+func Names(t *testing.T, ip string, hosts ...string) []string {
 	t.Helper()
 	library := testenv.NeedLibrary(t, "libnss_wrapper.so")
 	file := filepath.Join(t.TempDir(), "hosts")
 	text := "127.0.0.1 localhost\n"
 	for _, h := range hosts {
-		text += "127.0.0.1 " + h + "\n"
+		text += ip + " " + h + "\n"
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

@@ -60,6 +60,6 @@ func StartNGINX(t *testing.T, locations, gateway, backend string) (port string) 
 			t.Logf("nginx: %s", b)
 		}
 	})
-	StartChild(t, nil, p, program, "-p", dir, "-c", file)
+	StartChild(t, nil, "127.0.0.1:"+strconv.Itoa(p), program, "-p", dir, "-c", file)
 	return strconv.Itoa(p)
 }

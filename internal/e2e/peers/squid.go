@@ -40,6 +40,7 @@ cache deny all
 {{if not .Telling}}via off
 forwarded_for delete
 {{end -}}
+hosts_file {{.Dir}}/hosts
 pinger_enable off
 dns_nameservers 127.0.0.1
 udp_incoming_address 127.0.0.1
@@ -87,24 +88,27 @@ type SquidAuthFor func(t *testing.T, dir string, own func(file string)) SquidAut
 // does not tell servers that it forwards.
 func StartSquid(t *testing.T, dc *adtest.DC, host string, secure bool, auth ...SquidAuthFor) *Squid {
 	t.Helper()
-	return startSquid(t, dc, host, secure, false, auth)
+	return startSquid(t, dc, host, secure, nil, auth)
 }
 
 // StartTellingSquid starts a Squid without a login, which tells servers that it
 // forwards, and for whom, as each does that nobody told otherwise.
-func StartTellingSquid(t *testing.T) *Squid {
+// It finds the hosts at ip.
+func StartTellingSquid(t *testing.T, ip string, hosts ...string) *Squid {
 	t.Helper()
-	return startSquid(t, nil, "127.0.0.1", false, true, nil)
+	return startSquid(t, nil, "127.0.0.1", false, append([]string{ip}, hosts...), nil)
 }
 
-func startSquid(t *testing.T, dc *adtest.DC, host string, secure, telling bool, auth []SquidAuthFor) *Squid {
+// startSquid starts one that tells servers that it forwards if it has a line for its
+// hosts file.
+func startSquid(t *testing.T, dc *adtest.DC, host string, secure bool, line []string, auth []SquidAuthFor) *Squid {
 	t.Helper()
 	program := testenv.Need(t, "squid")
 	port, err := testenv.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := squidConf{Dir: PublicDir(t), Host: host, Port: port, Telling: telling}
+	c := squidConf{Dir: PublicDir(t), Host: host, Port: port, Telling: line != nil}
 	own := squidOwner(t)
 	own(c.Dir) // logs
 	env := []string{SquidHelperEnv + "=1"}
@@ -123,6 +127,10 @@ func startSquid(t *testing.T, dc *adtest.DC, host string, secure, telling bool, 
 	}
 	for _, f := range auth {
 		c.Auth = append(c.Auth, f(t, c.Dir, own))
+	}
+	names := "127.0.0.1 localhost\n" + strings.Join(line, " ") + "\n"
+	if err := os.WriteFile(filepath.Join(c.Dir, "hosts"), []byte(names), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	var conf bytes.Buffer
 	if err := squidConfig.Execute(&conf, c); err != nil {

@@ -38,7 +38,6 @@ var haproxyConfig = template.Must(template.New("haproxy.cfg").Parse(`
 global
 	maxconn 1000
 	nbthread 1
-	stats socket {{.Dir}}/stats level admin
 defaults
 	mode {{if .HTTP}}http{{else}}tcp{{end}}
 	timeout connect 2s

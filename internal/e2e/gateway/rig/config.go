@@ -87,7 +87,7 @@ var nodeConfig = template.Must(template.New("gw.yaml").Parse(`
 listen: [{addr: "127.0.0.1:{{.Port}}"{{if not .PlainHTTP}}, tls: {cert: {{.DC.CAFile}}, key: gw.key}{{end}}{{if .Proxy}}, proxy_protocol: [127.0.0.1]{{end}}}]
 admin: {addr: "127.0.0.1:{{.Admin}}"}
 log: {format: json}
-shutdown: {grace: 5s}
+shutdown: {grace: 3s}
 store: {driver: postgres, dsn: "{{.DSN}}"}
 passwords: {memory_kib: 8192, passes: 1}
 {{if .PlainHTTP}}trusted_proxies: [127.0.0.1]
@@ -125,7 +125,7 @@ func (w *World) Config(tb testing.TB, c NodeConfig) (text string, files map[stri
 		NodeConfig
 		Keytab, Hash, Up string
 	}{w, c, w.DC.Keytab(adtest.Web), w.hash, `upstream: {url: "http://` + Addr(w.Backend) +
-		`", connect_timeout: 1s, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: id.key}}}}`})
+		`", connect_timeout: 1s, identity: {header: X-Remote-User, jwt: {header: X-Identity, key: {file: id.key}, lifetime: 30s}}}`})
 	if err != nil {
 		tb.Fatal(err)
 	}

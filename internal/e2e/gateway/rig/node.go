@@ -29,7 +29,8 @@ var built struct {
 	err error
 }
 
-// Build makes the program soapward and returns its path. The first call of a
+// Build makes the program soapward, with the race detector if the test has it, and
+// returns its path. The first call of a
 // process does it, and Remove removes it.
 func Build(tb testing.TB) string {
 	tb.Helper()
@@ -38,7 +39,8 @@ func Build(tb testing.TB) string {
 		if built.dir, built.err = os.MkdirTemp("", "soapward-rig-*"); built.err != nil {
 			return
 		}
-		out, err := exec.Command(tool, "build", "-o", filepath.Join(built.dir, "soapward"), "github.com/soapward/soapward/cmd/soapward").CombinedOutput()
+		args := append([]string{"build", "-o", filepath.Join(built.dir, "soapward")}, raceFlags...)
+		out, err := exec.Command(tool, append(args, "github.com/soapward/soapward/cmd/soapward")...).CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("go build: %w\n%s", err, out)
 		}
@@ -95,8 +97,15 @@ func NewNode(tb testing.TB, name, text string, files map[string]string, admin in
 	}
 	n.Write(tb, "gw.yaml", text)
 	tb.Cleanup(func() {
+		began := time.Now()
 		if err := n.Stop(); err != nil {
 			tb.Errorf("node %s: %v", n.Name, err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			tb.Logf("node %s took %v to stop", n.Name, took.Round(time.Millisecond))
+		}
+		if log := n.Log(); strings.Contains(log, "DATA RACE") {
+			tb.Errorf("node %s: a data race:\n%s", n.Name, tail(n.unusual(), 12000))
 		}
 		if tb.Failed() {
 			tb.Logf("the end of the log of node %s, without logins and requests:\n%s", n.Name, tail(n.unusual(), 6000))

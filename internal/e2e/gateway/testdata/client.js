@@ -22,7 +22,7 @@ async function main() {
 	} catch (e) {
 		const f = e.root && e.root.Envelope && e.root.Envelope.Body.Fault;
 		if (!f) throw e;
-		out.fault = f.faultstring;
+		out.fault = f.faultstring.$value || f.faultstring; // xml:lang beside it
 	}
 	console.log(JSON.stringify(out));
 }

@@ -37,8 +37,10 @@ if ($c['login'] === 'basic') {
     ]);
 } else {
     $h = curl_init();
+    $at = parse_url($c['wsdl']);
     curl_setopt_array($h, [
-        CURLOPT_RETURNTRANSFER => true, CURLOPT_PROXY => '', CURLOPT_TIMEOUT => 60, CURLOPT_CAINFO => $c['ca'],
+        CURLOPT_RETURNTRANSFER => true, CURLOPT_PROXY => '', CURLOPT_RESOLVE => [$at['host'] . ":$at[port]:$c[ip]"],
+        CURLOPT_TIMEOUT => 60, CURLOPT_CAINFO => $c['ca'],
         CURLOPT_HTTPAUTH => $c['login'] === 'ntlm' ? CURLAUTH_NTLM : CURLAUTH_NEGOTIATE,
         CURLOPT_USERPWD => $c['login'] === 'ntlm' ? "$name:$c[password]" : ':',
     ]);

@@ -65,7 +65,7 @@ class HR
         $c = curl_init(getenv('UPSTREAM') . '/x');
         $headers = ['X-Identity: ' . $_SERVER['HTTP_X_IDENTITY']];
         if ($in->kind === 'soap') {
-            $headers[] = 'Content-Type: text/xml';
+            array_push($headers, 'Content-Type: text/xml', 'SOAPAction: ""');
             curl_setopt($c, CURLOPT_POSTFIELDS, '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><Do xmlns="urn:x"/></e:Body></e:Envelope>');
         }
         curl_setopt_array($c, [CURLOPT_HTTPHEADER => $headers, CURLOPT_RETURNTRANSFER => true, CURLOPT_PROXY => '', CURLOPT_TIMEOUT => 60]);

@@ -1,0 +1,6 @@
+//go:build race
+
+package rig
+
+// raceFlags builds the program as the test was.
+var raceFlags = []string{"-race"}
