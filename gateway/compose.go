@@ -121,6 +121,9 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 			}
 		},
 	}
+	for _, w := range c.Warnings() {
+		g.warnings = append(g.warnings, w.String())
+	}
 	if len(c.Upstreams) > 0 {
 		if m.outbound, err = outbound.New(c, outbound.Parts{
 			Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation, Previous: old.outbound,

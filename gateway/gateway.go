@@ -284,8 +284,8 @@ func (g *Gateway) stop(ctx context.Context, endBackground func()) error {
 // Config returns the configuration in force.
 func (g *Gateway) Config() *config.Config { return g.current.Load().config }
 
-// Warnings says what an operator should know of the configuration in force, such
-// as callers who cannot be passed on.
+// Warnings says what an operator should know of the configuration in force: what
+// is dangerous or does nothing, and callers who cannot be passed on.
 func (g *Gateway) Warnings() []string { return g.current.Load().warnings }
 
 // Checks says what the gateway depends on.

@@ -194,11 +194,7 @@ func serviceOf(c *config.Config, name string, p *publish.Publisher) checkService
 		out.Elements = append(out.Elements, checkPart{e.Operation + e.Path, settingsOf(&e.Settings)})
 	}
 	if u := s.Upstream; u != nil {
-		var servers []string
-		for _, server := range u.Servers() {
-			servers = append(servers, server.String())
-		}
-		out.Server = strings.Join(servers, ", ")
+		out.Server = serversText(u)
 		if id := u.Identity; id != nil {
 			out.NameHeader = id.Header
 			if id.JWT != nil {
@@ -255,16 +251,33 @@ func settingsOf(s *config.Settings) (out checkSettings) {
 	return out
 }
 
-func upstreamOf(name string, u *config.Upstream) checkUpstream {
-	server := u.URL.String()
-	if u.Mode == config.ModeForwardProxy {
-		var hosts []string
-		for _, h := range u.Hosts {
-			hosts = append(hosts, string(h))
-		}
-		server = "forward proxy to " + strings.Join(hosts, ", ")
+// serversText lists the servers of a backend, none where another proxy passes
+// requests on.
+func serversText(b *config.Backend) string {
+	if b == nil {
+		return ""
 	}
-	out := checkUpstream{Name: name, Address: string(u.Listen), Server: server, Hop: string(u.OnDoubleHop), Roles: u.AllowedRoles}
+	var servers []string
+	for _, server := range b.Servers() {
+		servers = append(servers, server.String())
+	}
+	return strings.Join(servers, ", ")
+}
+
+// calledServer says which servers an upstream calls.
+func calledServer(u *config.Upstream) string {
+	if u.Mode != config.ModeForwardProxy {
+		return u.URL.String()
+	}
+	var hosts []string
+	for _, h := range u.Hosts {
+		hosts = append(hosts, string(h))
+	}
+	return "forward proxy to " + strings.Join(hosts, ", ")
+}
+
+func upstreamOf(name string, u *config.Upstream) checkUpstream {
+	out := checkUpstream{Name: name, Address: string(u.Listen), Server: calledServer(u), Hop: string(u.OnDoubleHop), Roles: u.AllowedRoles}
 	for _, as := range u.ActAs {
 		out.ActAs = append(out.ActAs, string(as))
 	}

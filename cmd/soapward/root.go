@@ -33,15 +33,26 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "soapward",
 		Short: "Windows authentication for SOAP and REST, without Windows",
-		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services in
-Go, in both directions. This command shows it at work, stands as a gateway in front
-of services and between programs and the servers they call, and says what its
-configuration means, generates Go code, client and server, from WSDL, calls
-services from the shell, makes the computer account that NTLM logins are verified
-with, manages the users that log in with a password of their own, finds out why
-Windows logins fail, and says in words what is in a login token.`,
+		Long: `soapward is Windows authentication (Kerberos, NTLM) for SOAP and REST services,
+in both directions, without Windows and without a domain join.
+
+serve stands as a gateway in front of services, which get callers who are logged
+in, and between programs and the servers that they have to log in to. check says
+what is wrong with its configuration, and what it means. join makes the computer
+account that logins are verified with, user manages users with a password of
+their own, sync follows Active Directory.
+
+doctor finds out why logins fail, token says what is in a login token, call calls
+a service from the shell, generate makes Go code, client and server, from WSDL,
+and demo shows logins of every kind, a call as the caller, and a double hop.`,
 		Example: `  # every kind of login, a call as the caller, and a double hop, in one process
   soapward demo
+
+  # is the configuration of the gateway right, and is all there that it names?
+  soapward check -c soapward.yaml --dial
+
+  # logins in front of services, and out of programs
+  soapward serve -c /etc/soapward/soapward.yaml
 
   # Go client and server code from a WSDL file
   soapward generate -o internal/expenses expenses.wsdl
@@ -58,12 +69,6 @@ Windows logins fail, and says in words what is in a login token.`,
   # a user with a password, and who was refused today
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
-
-  # is the configuration of the gateway right, and is all there that it names?
-  soapward check -c soapward.yaml --dial
-
-  # logins in front of services, and out of programs
-  soapward serve -c /etc/soapward/soapward.yaml
 
   # why do logins to this service fail, as its clients see it, and by its keytab?
   soapward doctor https://host.corp.test/Service.svc

@@ -40,7 +40,7 @@ func printServe(w io.Writer, st terminal.Style, file string, g *gateway.Gateway)
 		for i := range as {
 			as[i] = string(u.ActAs[i])
 		}
-		p.Fact(indent, "upstream", fmt.Sprintf("%s: %s -> %s as %s", name, u.Listen, u.URL, strings.Join(as, ", else ")))
+		p.Fact(indent, "upstream", fmt.Sprintf("%s: %s -> %s as %s", name, u.Listen, calledServer(u), strings.Join(as, ", else ")))
 	}
 	for _, warning := range g.Warnings() {
 		p.Fact(indent, "warning", warning)
@@ -67,17 +67,14 @@ func listeningText(l gateway.Listening) string {
 // serviceText is a service with its place, its logins and its backend.
 func serviceText(c *config.Config, name string) string {
 	s := c.Services[name]
-	logins := s.Login
-	if len(logins) == 0 {
-		logins = c.Defaults.Login
-	}
+	logins := c.LoginsOf(s)
 	words := make([]string, len(logins))
 	for i := range words {
 		words[i] = logins[i].String()
 	}
 	to := ""
-	if s.Upstream != nil && s.Upstream.URL.URL != nil {
-		to = " -> " + s.Upstream.URL.String()
+	if servers := serversText(s.Upstream); servers != "" {
+		to = " -> " + servers
 	}
 	return fmt.Sprintf("%s: %s%s, login %s%s", name, s.Match.Host, s.Match.Path, strings.Join(words, ", "), to)
 }

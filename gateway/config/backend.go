@@ -150,7 +150,7 @@ type IdentityHeaders struct {
 	Mechanism   string `yaml:"mechanism"`
 }
 
-// maxServers is what package backend can tell apart.
+// maxServers is fewer than package backend can tell apart.
 const maxServers = 32
 
 // maxUses bounds max_connections.

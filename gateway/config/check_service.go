@@ -117,6 +117,9 @@ func (d *decoder) checkService(c *Config, s *Service, path string) {
 	if len(s.Login) == 0 && len(c.Defaults.Login) == 0 {
 		d.failAt(s, "%s: want login, here or in defaults: nobody could log in; none lets everybody in", path)
 	}
+	if len(s.Login) == 0 && s.Custom == nil && slices.Contains(c.Defaults.Login, Login{Method: Custom}) {
+		d.failAt(s, "%s: custom, which defaults.login has, wants a custom section in the service, such as custom: {call: URL}; or give it a login", path)
+	}
 	d.checkForwardAuth(c, s, path)
 	switch {
 	case s.Upstream == nil && s.ForwardAuth:

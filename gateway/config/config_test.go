@@ -172,6 +172,7 @@ func TestErrors(t *testing.T) {
 		{"login twice", staff + "defaults: {login: [staff/form, staff/form]}", `staff/form is there twice`},
 		{"none with others", staff + "defaults: {login: [none, staff/form]}", `none stands alone`},
 		{"custom", listen + "services: {a: {match: {path: /}, login: [custom], upstream: {url: \"http://x\"}}}", `custom wants a custom section`},
+		{"inherited custom", listen + "defaults: {login: [custom]}\nservices: {a: {match: {path: /}, upstream: {url: \"http://x\"}}}", `c.yaml:3:15: services.a: custom, which defaults.login has, wants`},
 		{"service login", listen + "services: {a: {match: {path: /}, upstream: {url: \"http://x\"}}}", `want login, here or in defaults`},
 		{"service upstream", listen + "services: {a: {match: {path: /}, login: [none]}}", `want upstream: {url: URL}`},
 		{"service match", listen + "services: {a: {login: [none], upstream: {url: \"http://x\"}}}", `want match:`},

@@ -78,6 +78,15 @@ type Service struct {
 	Description string     `yaml:"description"`
 }
 
+// LoginsOf returns the logins that are in force at a service, its elements aside:
+// its own, or those of the defaults.
+func (c *Config) LoginsOf(s *Service) []Login {
+	if len(s.Login) > 0 {
+		return s.Login
+	}
+	return c.Defaults.Login
+}
+
 // Match says which requests are for a service.
 type Match struct {
 	Host string `yaml:"host"` // empty: any

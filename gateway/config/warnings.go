@@ -32,7 +32,17 @@ func (c *Config) Warnings() []Warning {
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
 		w.upstream(name, c.Upstreams[name])
 	}
+	w.unused()
 	return w.list
+}
+
+// String is the warning in a line, with its place and what to do.
+func (w Warning) String() string {
+	text := w.Key + ": " + w.Text + ": " + w.Remedy
+	if w.Position != "" {
+		return w.Position + ": " + text
+	}
+	return text
 }
 
 type warner struct {

@@ -15,6 +15,7 @@ realms:
   staff: {internal: {}}
 roles: {payroll: {groups: ["S-1-5-21-1-2-3-513"]}}
 `
+	hash := strings.Repeat("ab", 32)
 	const backend = `upstream: {url: "http://127.0.0.1:1"}`
 	for _, tt := range []struct {
 		name, text string
@@ -87,6 +88,23 @@ services: {hr: {match: {path: /}, login: [krb/negotiate], upstream: {url: "https
 			"services.hr.upstream.keep_authorization: the server behind gets the callers' credentials",
 		}},
 		{"administrators", `admin: {addr: ":9180"}`, []string{"admin: it is reached from other machines at :9180"}},
+		{"what nothing uses", `listen: [{addr: ":443", tls: {cert: c, key: k}}]
+defaults: {login: [krb/negotiate]}
+services:
+  a: {match: {path: /a}, custom: {api_keys: [{name: x, hash: ` + hash + `}]}, ` + backend + `}
+  b: {match: {path: /b}, custom: {api_keys: [{name: x, hash: ` + hash + `}]}, elements: [{path: /b/x, login: [custom]}], ` + backend + `}
+upstreams:
+  a: {listen: "127.0.0.1:1", url: "http://s.test", act_as: [fixed], fixed: &a {user: u, password: {env: P}}, service: *a, delegation: &k {principal: p@R, keytab: k}, methods: [password], names: [n.test], login: [krb/negotiate]}
+  b: {listen: "127.0.0.1:2", url: "http://s.test", act_as: [caller, service], on_double_hop: next, service: *k, allow_ntlm: true, allow_basic: true, fixed: *a, protocol_transition: true, methods: [transition], names: [n.test]}
+  c: {listen: "127.0.0.1:3", url: "http://s.test", act_as: [caller], service: *k}
+  d: {listen: "127.0.0.1:4", url: "http://s.test", act_as: [service], service: {principal: p@R, password: {env: P}}, allow_ntlm: true}`, []string{
+			"upstreams.b.allow_ntlm: accounts log in by NTLM", "upstreams.b.allow_basic: accounts send",
+			"upstreams.d.allow_ntlm: accounts log in by NTLM",
+			"services.a.custom: neither login nor a part",
+			"upstreams.a.service: act_as does not have service", "upstreams.a.delegation: act_as does not have caller",
+			"upstreams.a.methods: act_as does not have caller", "upstreams.a.names: it is for mode: local without a login",
+			"upstreams.b.fixed: act_as does not have fixed", "upstreams.b.allow_ntlm: no account has principal and password",
+		}},
 		{"upstream for this machine", `upstreams: {sp: {listen: ":9300", url: "https://sp.test", act_as: [fixed], fixed: {user: 'CORP\svc', password: {env: P}}}}`, nil},
 		{"upstream for all", `upstreams: {sp: {listen: ":9300", networks: [10.0.0.0/8], url: "https://sp.test", act_as: [fixed], fixed: {user: 'CORP\svc', password: {env: P}}}}`, []string{
 			`upstreams.sp.networks: everybody in these networks who reaches :9300 calls sp as CORP\svc`,
@@ -176,9 +194,9 @@ services:
 // Each key that weakens a check has words of its own.
 func TestDangers(t *testing.T) {
 	t.Parallel()
-	var keys []string
+	keys := keyList{typeOf: make(map[string]reflect.Type)}
 	walk(reflect.TypeFor[Config](), "", &keys)
-	for _, key := range keys {
+	for _, key := range keys.list {
 		last := key[strings.LastIndexByte(key, '.')+1:]
 		if weak := strings.HasPrefix(last, "allow_") || strings.HasPrefix(last, "insecure_"); weak && dangers[last] == "" {
 			t.Errorf("%s: no danger is told", key)

@@ -101,15 +101,23 @@ func (h *Handler) maySee(r *http.Request, name string) bool {
 // mayDoSomething reports whether one of the rules of a service lets a caller in.
 // Where nobody could say, it does not.
 func (h *Handler) mayDoSomething(ctx context.Context, id *authn.Identity, s *config.Service) bool {
+	anonymous := func(l []config.Login) bool { return slices.Contains(l, config.Login{Method: config.None}) }
 	rules := s.Allow
 	if len(rules) == 0 {
+		if anonymous(s.Login) { // which takes the place of inherited rules: see settleRules
+			return true
+		}
 		rules = h.config.Defaults.Allow
 	}
 	if len(rules) == 0 { // everybody who logged in
-		return id != nil || slices.Contains(s.Login, config.Login{Method: config.None})
+		return id != nil || anonymous(h.config.LoginsOf(s))
 	}
 	for i := range s.Elements {
-		rules = append(rules[:len(rules):len(rules)], s.Elements[i].Allow...)
+		e := &s.Elements[i]
+		if len(e.Allow) == 0 && anonymous(e.Login) {
+			return true
+		}
+		rules = append(rules[:len(rules):len(rules)], e.Allow...)
 	}
 	for i := range rules {
 		for _, role := range rules[i].Roles {

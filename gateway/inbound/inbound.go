@@ -39,7 +39,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,6 +50,7 @@ import (
 	"github.com/soapward/soapward/gateway/identity"
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/publish"
+	"github.com/soapward/soapward/gateway/realm"
 	"github.com/soapward/soapward/gateway/trail"
 )
 
@@ -123,9 +123,6 @@ type service struct {
 	describe func(ctx context.Context, id *authn.Identity) (http.Header, error)
 }
 
-// chain is how callers log in to some elements, with what comes behind it.
-type chain struct{ http.Handler }
-
 // New makes a Handler. An error is a mistake in the configuration, with its place.
 func New(c *config.Config, p Parts) (*Handler, error) {
 	q := parts{
@@ -161,7 +158,7 @@ func newHandler(c *config.Config, p parts) (*Handler, error) {
 		h.logger = slog.Default()
 	}
 	var err error
-	if h.roles, err = newRoles(c, p.resolver, h.logger); err != nil {
+	if h.roles, err = realm.Roles(c, p.resolver, h.logger); err != nil {
 		return nil, fmt.Errorf("inbound: %w", err)
 	}
 	var all []*service
@@ -207,61 +204,6 @@ func (h *Handler) newService(name string, c *config.Service, p parts) (*service,
 	s.messages = newMessages(c.SOAP, b.rules, b.early, described, s.publisher != nil)
 	s.builtIn = h.newBuiltIn(policy.Roles())
 	return s, nil
-}
-
-// chains makes the login chains of a service, one for each way to log in.
-type chains struct {
-	h      *Handler
-	s      *service
-	p      parts
-	custom *config.CallOut
-	asked  bool // by another proxy, whose connection it is
-	made   []made
-	err    error
-}
-
-type made struct {
-	logins
-	*chain
-}
-
-// of returns the chain for logins, nil if there are none.
-func (x *chains) of(l logins) *chain {
-	if len(l.Login) == 0 || x.err != nil {
-		return nil
-	}
-	for _, m := range x.made {
-		if reflect.DeepEqual(m.logins, l) {
-			return m.chain
-		}
-	}
-	next := http.HandlerFunc(x.h.admitted)
-	c := &chain{Handler: next}
-	if !l.anonymous() {
-		set := config.Settings(l)
-		spec := login.SpecOf(&set, x.custom)
-		spec.AllowAnonymous, spec.Deny = allowAnonymous, Deny
-		if x.asked {
-			if spec, x.err = oneLeg(spec); x.err != nil {
-				x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, x.err)
-				return nil
-			}
-		}
-		handler, err := x.p.logins.Handler(spec, next)
-		if err != nil {
-			x.err = fmt.Errorf("inbound: service %s: %w", x.s.name, err)
-			return nil
-		}
-		c.Handler = handler
-	}
-	x.made = append(x.made, made{l, c})
-	return c
-}
-
-// allowAnonymous is authn.Middleware.AllowAnonymous.
-func allowAnonymous(r *http.Request) bool {
-	c := callOf(r.Context())
-	return c != nil && c.service.policy.AllowsAnonymous(&c.req)
 }
 
 // call is what is known of a request on its way.

@@ -350,6 +350,34 @@ services:
 	}
 }
 
+// Where callers need no login, by whichever line, they see what they may do.
+func TestPageShowsOpen(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `
+publish: {page: true}
+roles: {payroll: {users: ['CORP\alice']}}
+defaults: {login: [none]}
+services:
+  inherits: {match: {path: /a/}, upstream: {url: "http://127.0.0.1:1"}}
+  login: {match: {path: /b/}, login: [corp/ntlm], upstream: {url: "http://127.0.0.1:1"}}
+  part: {match: {path: /c/}, login: [corp/ntlm], allow: [{path: /c/, roles: [payroll]}], elements: [{path: /c/open/, login: [none]}], upstream: {url: "http://127.0.0.1:1"}}
+`)
+	if got := f.do(request("GET", "http://gw/.soapward/", "", "")).Body.String(); got != "inherits\npart\n" {
+		t.Errorf("got %q", got)
+	}
+	f = newFixture(t, `
+publish: {page: true}
+roles: {payroll: {users: ['CORP\alice']}}
+defaults: {login: [corp/ntlm], allow: [{path: /, roles: [payroll]}]}
+services:
+  open: {match: {path: /a/}, login: [none], upstream: {url: "http://127.0.0.1:1"}}
+  pay: {match: {path: /b/}, upstream: {url: "http://127.0.0.1:1"}}
+`)
+	if got := f.do(request("GET", "http://gw/.soapward/", "bob", "")).Body.String(); got != "open\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, services)

@@ -15,22 +15,6 @@ import (
 	"github.com/soapward/soapward/gateway/config"
 )
 
-// newRoles makes the roles of a configuration.
-func newRoles(c *config.Config, resolver authz.Resolver, logger *slog.Logger) (*authz.Roles, error) {
-	roles := make(map[string]authz.Role, len(c.Roles))
-	for name, r := range c.Roles {
-		role := authz.Role{Groups: r.Groups, Users: r.Users, Roles: r.Roles, Source: c.Position(r)}
-		for _, claim := range r.Claims {
-			if role.Claims == nil {
-				role.Claims = map[string][]string{}
-			}
-			role.Claims[claim.Name] = append(role.Claims[claim.Name], claim.Value)
-		}
-		roles[name] = role
-	}
-	return authz.NewRoles(authz.Config{Roles: roles, Resolver: resolver, Logger: logger})
-}
-
 // level is an element while a policy is made: its settings with what it inherits.
 type level struct {
 	logins

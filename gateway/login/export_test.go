@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/authn/ntlm/winbind"
+	"github.com/soapward/soapward/authn/session"
+	"github.com/soapward/soapward/authn/throttle"
 )
 
 // SameRealm reports whether two Sets have one realm in common.
@@ -20,3 +22,9 @@ func (o Options) WithNow(now func() time.Time) Options {
 	o.testOnlyNow = now
 	return o
 }
+
+// Manager returns the sessions of a realm.
+func Manager(s *Set, name string) *session.Manager { return s.manager(s.realms[name], false) }
+
+// Limiter returns the protection against guessing of a realm.
+func Limiter(s *Set, name string) *throttle.Limiter { return s.realms[name].limit }

@@ -111,11 +111,7 @@ func (o *Observer) pageData(now time.Time) *pageData {
 			}
 			one.Backend = strings.Join(servers, ", ")
 		}
-		login := s.Login
-		if len(login) == 0 {
-			login = c.Defaults.Login
-		}
-		one.Logins = join(login)
+		one.Logins = join(c.LoginsOf(s))
 		d.Services = append(d.Services, one)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {

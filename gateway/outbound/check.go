@@ -98,11 +98,7 @@ func (u *upstream) routes(c *config.Config) []route {
 		if len(u.config.Services) > 0 && !slices.Contains(u.config.Services, name) {
 			continue // its tokens are not taken
 		}
-		logins := s.Login
-		if len(logins) == 0 {
-			logins = c.Defaults.Login
-		}
-		rs = append(rs, route{"service " + name, mechanismsOf(c, logins)})
+		rs = append(rs, route{"service " + name, mechanismsOf(c, c.LoginsOf(s))})
 		for _, e := range s.Elements {
 			if len(e.Login) > 0 {
 				rs = append(rs, route{"service " + name + " " + e.Operation + e.Path, mechanismsOf(c, e.Login)})

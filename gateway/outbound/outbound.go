@@ -27,6 +27,7 @@ import (
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/identity"
 	"github.com/soapward/soapward/gateway/login"
+	"github.com/soapward/soapward/gateway/realm"
 )
 
 // Parts are what a Set is made of.
@@ -72,7 +73,11 @@ func newSet(c *config.Config, p Parts, l logins) (*Set, error) {
 	if len(c.Upstreams) == 0 {
 		return s, nil
 	}
-	rs, err := rolesOf(c, l, p.Logger)
+	var resolver authz.Resolver
+	if l != nil {
+		resolver = l.Resolver()
+	}
+	rs, err := realm.Roles(c, resolver, p.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
@@ -112,23 +117,4 @@ func (s *Set) Close() error {
 		u.transport.CloseIdleConnections()
 	}
 	return nil
-}
-
-// rolesOf makes the roles of a configuration.
-func rolesOf(c *config.Config, l logins, logger *slog.Logger) (*authz.Roles, error) {
-	rc := authz.Config{Roles: make(map[string]authz.Role, len(c.Roles)), Logger: logger}
-	for name, r := range c.Roles {
-		role := authz.Role{Groups: r.Groups, Users: r.Users, Roles: r.Roles, Source: "roles." + name}
-		for _, claim := range r.Claims {
-			if role.Claims == nil {
-				role.Claims = make(map[string][]string)
-			}
-			role.Claims[claim.Name] = append(role.Claims[claim.Name], claim.Value)
-		}
-		rc.Roles[name] = role
-	}
-	if l != nil {
-		rc.Resolver = l.Resolver()
-	}
-	return authz.NewRoles(rc)
 }

@@ -93,10 +93,7 @@ func All(c *config.Config) (map[string]*Publisher, error) {
 			errs = append(errs, err)
 			continue
 		}
-		p.trusted = c.TrustedProxies
-		if len(p.logins) == 0 {
-			p.logins = c.Defaults.Login
-		}
+		p.trusted, p.logins = c.TrustedProxies, c.LoginsOf(s)
 		all[name] = p
 	}
 	if err := errors.Join(errs...); err != nil {

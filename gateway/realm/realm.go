@@ -1,10 +1,11 @@
 // Package realm opens what a configuration names: the store, directories,
-// verifiers of NTLM, keytabs. The gateway and the commands make them here, so that
+// verifiers of NTLM, roles. The gateway and the commands make them here, so that
 // both take the same words to mean the same.
 //
-//   - OpenStore, OpenGatewayStore, Directory, Keytab, NTLM each open one thing. None
-//     but those of the store asks anybody.
-//   - Domains, Names and Sync say who is in a realm.
+//   - [OpenStore], [OpenGatewayStore], [Directory] and [Netlogon] each open one
+//     thing. None but those of the store asks anybody.
+//   - [Domains], [Spellings], [Names] and [Sync] say who is in a realm, and
+//     [Roles] what roles there are.
 //
 // Errors name the key of the configuration that they are about.
 //

@@ -88,7 +88,7 @@ var ours = rules{
 		"./gateway/health":   {standardOnly: true},
 		"./gateway/identity": {imports: []string{"./authn", "./gateway/config"}},
 		"./gateway/listen":   {imports: []string{"./authn", "./authn/iwa", "./gateway/config"}},
-		"./gateway/realm":    {imports: []string{"./authn/...", "./directory/...", "./gateway/config"}},
+		"./gateway/realm":    {imports: []string{"./authn/...", "./authz", "./directory/...", "./gateway/config"}},
 		"./gateway/login": {imports: []string{
 			"./authn/...", "./authz", "./authclient", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./gateway/trail",
 		}},
@@ -96,11 +96,11 @@ var ours = rules{
 		"./gateway/publish": {imports: []string{"./authn", "./gateway/config", "./soap/...", "./wsdl"}},
 		"./gateway/inbound": {imports: []string{
 			"./authn", "./authz", "./authz/integrated", "./soap/...", "./soapserver",
-			"./gateway/backend", "./gateway/config", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/trail",
+			"./gateway/backend", "./gateway/config", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/realm", "./gateway/trail",
 		}},
 		"./gateway/outbound": {imports: []string{
 			"./authn", "./authn/kerberos", "./authclient/...", "./authz", "./soap/...", "./soapserver",
-			"./gateway/config", "./gateway/health", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/trail",
+			"./gateway/config", "./gateway/health", "./gateway/identity", "./gateway/login", "./gateway/publish", "./gateway/realm", "./gateway/trail",
 		}},
 		"./gateway/observe": {imports: []string{
 			"./authn", "./authclient/delegation", "./authz", "./gateway/config", "./gateway/health", "./gateway/trail",
