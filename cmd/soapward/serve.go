@@ -91,6 +91,7 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 				slog.String("upstream", l.Upstream), slog.Bool("tls", l.TLS))
 		}
 	}
+	defer giveHeapRoom()()
 	ended := make(chan struct{})
 	defer close(ended)
 	go reloadBySignal(ctx, g, ended)

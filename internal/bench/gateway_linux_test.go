@@ -139,12 +139,12 @@ func idleMemory(b *testing.B, p *peer) int64 {
 	}
 	most := p.memory(b)
 	for _, g := range []*gun{open[0], open[len(open)-1]} { // nobody was thrown out
-		if status, err := g.fire(request(p.connection.path)); err != nil || status != 200 {
-			b.Fatalf("%s: an idle connection is not logged in: status %d, %v", p.name, status, err)
+		if a, err := g.fire(request(p.connection.path)); err != nil || a.status != 200 {
+			b.Fatalf("%s: an idle connection is not logged in: status %d, %v", p.name, a.status, err)
 		}
 	}
 	for _, g := range open {
-		_ = g.Close()
+		g.close()
 	}
 	return most
 }
@@ -230,7 +230,7 @@ func connect(b *testing.B, addr string, n int) []*gun {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Cleanup(func() { _ = g.Close() })
+		b.Cleanup(g.close)
 		guns[i] = g
 	}
 	return guns
@@ -251,10 +251,7 @@ func (g *gun) logIn(b *testing.B, path string) error {
 			if err != nil {
 				return err
 			}
-			if _, err := g.Write(request(path, "Authorization: "+scheme+" "+base64.StdEncoding.EncodeToString(token))); err != nil {
-				return err
-			}
-			a, err := g.read(true)
+			a, err := g.fire(request(path, "Authorization: "+scheme+" "+base64.StdEncoding.EncodeToString(token)))
 			if err != nil {
 				return err
 			}
@@ -277,10 +274,7 @@ func (g *gun) logIn(b *testing.B, path string) error {
 func (s *service) beginSession(b *testing.B, at place) string {
 	b.Helper()
 	g := connect(b, at.addr, 1)[0]
-	if _, err := g.Write(s.withTickets(b, at.path, 1)[0]); err != nil {
-		b.Fatal(err)
-	}
-	a, err := g.read(true)
+	a, err := g.fire(s.withTickets(b, at.path, 1)[0])
 	cookie, ok := a.value("Set-Cookie", "")
 	if err != nil || a.status != 200 || !ok {
 		b.Fatalf("session: status %d, cookie %v, %v", a.status, ok, err)

@@ -191,7 +191,11 @@ func (n *Node) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := syscall.Kill(n.proc.PID(), syscall.SIGHUP); err != nil {
+	process, err := os.FindProcess(n.proc.PID())
+	if err != nil {
+		return err
+	}
+	if err := process.Signal(syscall.SIGHUP); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
