@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -168,6 +169,10 @@ func TestPasswordPrompt(t *testing.T) {
 // closed.
 func TestDemoHangup(t *testing.T) {
 	t.Parallel()
+	// Where these tests ignore the signal, as under nohup, the program would too.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	tmp := t.TempDir()
 	master, slave := openTerminal(t)
 	cmd, out := onTerminal(t, master, slave, []string{"TMPDIR=" + tmp}, "demo", "--keep")
