@@ -136,14 +136,17 @@ func grep(text, word string) string {
 }
 
 // Who serves a configuration is told what is dangerous in it, and what does
-// nothing, as who checks it is.
-func TestWarningsInLog(t *testing.T) {
+// nothing, as who checks it is; at a reload by the log.
+func TestWarnings(t *testing.T) {
 	t.Parallel()
 	r := whole(t, `
 listen: [{addr: "`+freeAddr(t)+`"}]
 realms: {id: {oidc: {issuer: "https://id.example", client_id: x}}}
 services: {x: {match: {path: /}, login: [none], upstream: {url: "http://127.0.0.1:1"}}}
 `, nil)
+	if err := r.Reload(); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{"gw.yaml:3: realms.id.oidc: logins by OpenID Connect", "services.x.login: none: everybody"} {
 		if !strings.Contains(r.log.String(), want) || !strings.Contains(strings.Join(r.Warnings(), "\n"), want) {
 			t.Errorf("no %q in %v and the log\n%s", want, r.Warnings(), r.log)

@@ -197,10 +197,10 @@ func (g *Gateway) replace(ctx context.Context, c *config.Config) error {
 	if g.inForce != nil {
 		g.inForce(c)
 	}
-	for _, w := range next.warnings {
-		g.log.Warn("configuration", slog.String("warning", w))
-	}
 	if old != nil {
+		for _, w := range next.warnings { // the first ones are for whoever calls New
+			g.log.Warn("configuration", slog.String("warning", w))
+		}
 		// In order: what a generation has of the one before is not ended while
 		// that one has requests.
 		drained, before, closed := old.retire(), g.lastClosed, make(chan struct{})
@@ -285,7 +285,8 @@ func (g *Gateway) stop(ctx context.Context, endBackground func()) error {
 func (g *Gateway) Config() *config.Config { return g.current.Load().config }
 
 // Warnings says what an operator should know of the configuration in force: what
-// is dangerous or does nothing, and callers who cannot be passed on.
+// is dangerous or does nothing, and callers who cannot be passed on. Those of a
+// reload are in the log as well.
 func (g *Gateway) Warnings() []string { return g.current.Load().warnings }
 
 // Checks says what the gateway depends on.

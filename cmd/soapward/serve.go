@@ -86,6 +86,9 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 			log.Warn("no summary", slog.String("cause", err.Error()))
 		}
 	} else {
+		for _, warning := range g.Warnings() {
+			log.Warn("configuration", slog.String("warning", warning))
+		}
 		for _, l := range g.Listening() {
 			log.Info("listening", slog.String("addr", string(l.Addr)), slog.String("direction", string(l.Direction)),
 				slog.String("upstream", l.Upstream), slog.Bool("tls", l.TLS))

@@ -105,6 +105,9 @@ func TestServeNotifies(t *testing.T) {
 	if got, err := fetchUnix(sock); got != "hello" {
 		t.Errorf("%q, %v", got, err)
 	}
+	if log := out.String(); strings.Count(log, "login: none: everybody") != 1 {
+		t.Errorf("the log warns of the open service other than once:\n%s", log)
+	}
 	wait("WATCHDOG=1")
 	_ = cmd.Process.Signal(syscall.SIGHUP)
 	if got := wait("RELOADING=1"); !strings.Contains(got, "\nMONOTONIC_USEC=") {
