@@ -21,7 +21,7 @@ import (
 )
 
 // wholeAt is whole at an address of its own, which is %ADDR% in text.
-func wholeAt(t *testing.T, text string, files map[string]string) (addr string, log *logBuffer) {
+func wholeAt(t *testing.T, text string, files map[string]string) (addr string, log *testenv.Log) {
 	t.Helper()
 	addr = freeAddr(t)
 	return addr, whole(t, strings.ReplaceAll(text, "%ADDR%", addr), files).log

@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 // whole runs a gateway with its real parts. Files are written beside its
 // configuration.
 func whole(t *testing.T, text string, files map[string]string) *running {
 	t.Helper()
-	r := &running{t: t, dir: t.TempDir(), log: new(logBuffer), done: make(chan struct{})}
+	r := &running{t: t, dir: t.TempDir(), log: new(testenv.Log), done: make(chan struct{})}
 	r.file = filepath.Join(r.dir, "gw.yaml")
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o600); err != nil {

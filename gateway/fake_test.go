@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,24 +23,6 @@ import (
 	"github.com/soapward/soapward/gateway/trail"
 	"github.com/soapward/soapward/internal/testenv"
 )
-
-// logBuffer is a log that tests read.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // fakeParts make generations whose handlers answer with the names of the
 // services, or do what a test wants.
@@ -114,7 +95,7 @@ type running struct {
 	t    *testing.T
 	dir  string
 	file string
-	log  *logBuffer
+	log  *testenv.Log
 	fake *fakeParts
 
 	stop context.CancelFunc
@@ -125,7 +106,7 @@ type running struct {
 // start runs a gateway whose configuration is text.
 func start(t *testing.T, text string, fake *fakeParts, watch bool) *running {
 	t.Helper()
-	r := &running{t: t, dir: t.TempDir(), log: new(logBuffer), fake: fake, done: make(chan struct{})}
+	r := &running{t: t, dir: t.TempDir(), log: new(testenv.Log), fake: fake, done: make(chan struct{})}
 	r.file = filepath.Join(r.dir, "gw.yaml")
 	r.write(r.file, text)
 	c, err := config.Load(r.file)

@@ -22,7 +22,6 @@ type Users interface {
 const firstLogin = time.Minute
 
 // CheckUser returns a Manager.Check that ends sessions of users who were
-// CheckUser returns a Manager.Check that ends sessions of users who were
 // disabled or deleted, or deleted and made again, and gives the others the roles
 // they are granted now. A group that the row does not have any more, because the
 // directory was asked since the login, is taken from the caller. It is for

@@ -157,11 +157,16 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	if err != nil || report.OK {
 		return err
 	}
+	return breakingLogins(report.Count(doctor.Broken), "Kerberos logins")
+}
+
+// breakingLogins is how a run ends whose report has findings that break logins.
+func breakingLogins(n int, logins string) error {
 	found := "1 finding breaks"
-	if n := report.Count(doctor.Broken); n > 1 {
+	if n > 1 {
 		found = fmt.Sprintf("%d findings break", n)
 	}
-	return withRemedy(fmt.Errorf("%s Kerberos logins", found), "the remedy under each finding")
+	return withRemedy(fmt.Errorf("%s %s", found, logins), "the remedy under each finding")
 }
 
 // config makes the configuration of a run. It may ask for a password.

@@ -59,11 +59,7 @@ func (f *doctorFlags) runSite(cmd *cobra.Command) error {
 	if err != nil || report.OK {
 		return err
 	}
-	found := "1 finding breaks"
-	if n := report.Count(doctor.Broken); n > 1 {
-		found = fmt.Sprintf("%d findings break", n)
-	}
-	return withRemedy(fmt.Errorf("%s logins", found), "the remedy under each finding")
+	return breakingLogins(report.Count(doctor.Broken), "logins")
 }
 
 // siteConfig makes the configuration of a run. It may ask for a password.

@@ -2,7 +2,6 @@ package listen
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,36 +20,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/soapward/soapward/authn/iwa"
 	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
-// logBuffer is a log that tests read.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // open opens a listener and serves the address of each request's client.
-func open(t *testing.T, c config.Listener) (*Listener, *logBuffer) {
+func open(t *testing.T, c config.Listener) (*Listener, *testenv.Log) {
 	t.Helper()
-	log := new(logBuffer)
+	log := new(testenv.Log)
 	l, err := Open(c, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

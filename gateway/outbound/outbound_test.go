@@ -16,6 +16,7 @@ import (
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/gateway/identity"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 const soap11 = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><a/></s:Body></s:Envelope>`
@@ -235,7 +236,7 @@ func TestRolesUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{log: &logBuffer{}}
+	g := &gateway{log: &testenv.Log{}}
 	if g.issuer, err = identity.New(c, nil); err != nil {
 		t.Fatal(err)
 	}

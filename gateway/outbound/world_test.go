@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -33,6 +32,7 @@ import (
 	"github.com/soapward/soapward/gateway/login"
 	"github.com/soapward/soapward/gateway/trail"
 	"github.com/soapward/soapward/internal/kdc"
+	"github.com/soapward/soapward/internal/testenv"
 )
 
 const (
@@ -212,7 +212,7 @@ func (w *world) protect(t testing.TB, h http.Handler) *server {
 type gateway struct {
 	*Set
 	issuer *identity.Issuer
-	log    *logBuffer
+	log    *testenv.Log
 
 	mu        sync.Mutex
 	decisions []delegation.Decision
@@ -241,7 +241,7 @@ func (w *world) gateway(t testing.TB, upstreams string) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{log: &logBuffer{}}
+	g := &gateway{log: &testenv.Log{}}
 	if g.issuer, err = identity.New(c, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -368,24 +368,6 @@ func do(t testing.TB, c *http.Client, req *http.Request) answer {
 		t.Fatal(err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(b)}
-}
-
-// logBuffer is a log that a test reads.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // kerberosHTTP logs in at the gateway as user.

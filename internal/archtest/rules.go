@@ -167,7 +167,6 @@ var ours = rules{
 		// What spans are on the way to a collector, which a test plays.
 		{module: "go.opentelemetry.io/proto/otlp", tests: []string{"./gateway/observe"}},
 		{module: "google.golang.org/protobuf", tests: []string{"./gateway/observe"}},
-		{module: "github.com/beevik/etree", packages: []string{"./gateway/publish"}},
 		{module: "github.com/pires/go-proxyproto", packages: []string{"./gateway/listen"}},
 		{module: "github.com/coreos/go-systemd/v22", packages: []string{"./gateway/listen", "./gateway"}},
 		{module: "github.com/fsnotify/fsnotify", packages: []string{"./gateway"}},

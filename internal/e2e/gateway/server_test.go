@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,37 +31,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// logBuffer is a log that tests read.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // server is a gateway that runs.
 type server struct {
 	*gateway.Gateway
 	t    *testing.T
 	dir  string
 	file string
-	log  *logBuffer
+	log  *testenv.Log
 }
 
 // startGateway runs a gateway. In text, DIR is the directory of its files.
 func startGateway(t *testing.T, text string, files map[string]string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), log: new(logBuffer)}
+	s := &server{t: t, dir: t.TempDir(), log: new(testenv.Log)}
 	s.file = filepath.Join(s.dir, "gw.yaml")
 	for name, content := range files {
 		s.write(name, content)
