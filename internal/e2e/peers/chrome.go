@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 // WebDriver protocol (W3C WebDriver 2018). One goroutine uses it at a time.
 type Chrome struct {
 	t       *testing.T
+	profile string
 	session string // URL
 	proc    *testenv.Process
 	log     *bytes.Buffer // of chromedriver; to be read when it ended
@@ -66,7 +69,7 @@ func LaunchChrome(t *testing.T, c ChromeConfig) *Chrome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Chrome{t: t, log: new(bytes.Buffer)}
+	b := &Chrome{t: t, profile: c.Profile, log: new(bytes.Buffer)}
 	cmd := exec.Command(driver, "--port="+strconv.Itoa(port))
 	cmd.Env = append(slices.Concat(os.Environ(), c.Env), "HOME="+c.Profile)
 	cmd.Stdout, cmd.Stderr = b.log, b.log
@@ -108,16 +111,27 @@ func LaunchChrome(t *testing.T, c ChromeConfig) *Chrome {
 // For hands the browser to another test.
 func (b *Chrome) For(t *testing.T) { b.t = t }
 
-// Quit closes the browser as its user would, and ends the driver.
+// Quit closes the browser as its user would, ends the driver, and returns when
+// the profile is free for another browser.
 func (b *Chrome) Quit() error {
 	if b.proc == nil {
 		return nil
 	}
+	lock, _ := os.Readlink(filepath.Join(b.profile, "SingletonLock"))        // HOST-PID; none if it never ran
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // a test's own may be over
 	defer cancel()
 	_ = b.Try(ctx, http.MethodDelete, "", nil, nil) // it is ended below in any case
 	err := b.proc.Stop()
 	b.proc = nil
+	if pid := lock[strings.LastIndexByte(lock, '-')+1:]; pid != "" {
+		// The browser has a process group of its own, and the driver does not wait.
+		err = errors.Join(err, testenv.Poll(ctx, func() error {
+			if _, err := os.Readlink("/proc/" + pid + "/exe"); err == nil { // one that nobody waited for has none
+				return fmt.Errorf("the browser, process %s, still runs", pid)
+			}
+			return nil
+		}))
+	}
 	return err
 }
 
