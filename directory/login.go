@@ -45,10 +45,12 @@ type Login struct {
 
 // A LoginQuery asks for logins, the newest first. All that it says must hold.
 type LoginQuery struct {
-	User    string    // without regard to case; empty: any
-	Peer    string    // empty: any
-	Outcome Outcome   // empty: any
-	Before  time.Time // zero: up to now
+	User                   string    // without regard to case; empty: any
+	Peer                   string    // empty: any
+	Outcome                Outcome   // empty: any
+	Mechanism, Reason, Ref string    // empty: any
+	NewerID                int64     // those whose ID is greater, the oldest first; not together with Before
+	Before                 time.Time // zero: up to now
 
 	// BeforeID, with Before, has those of that very time as well whose ID is less.
 	// The page after one is that before Time and ID of its last login.

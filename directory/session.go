@@ -25,6 +25,9 @@ type Session struct {
 	Remember  bool   // "keep me logged in"
 	Peer      string // address at the login
 	UserAgent string // at the login, shortened
+
+	// Grant is what an external provider gave. Nil means that the login was another.
+	Grant *Grant
 }
 
 // Live reports whether the session can be used at a time.

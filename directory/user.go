@@ -41,6 +41,16 @@ type User struct {
 	// LocalAdmin may log in to the console without the external provider.
 	LocalAdmin bool
 
+	// SecondFactor is the secret of the user's one-time passwords (RFC 6238), in
+	// base32, and RecoveryCodes are the hashes of codes that take their place once.
+	SecondFactor  authn.Secret
+	RecoveryCodes []string
+
+	// Subject is who the user is to an OpenID Connect provider: issuer and sub. A
+	// name that the provider gives to somebody else later is not that user's. No
+	// two users have the same one; empty: none.
+	Subject string
+
 	State State
 
 	Groups []authn.Group // of the directory, as of Refreshed
@@ -159,8 +169,11 @@ func (h NTHash) LogValue() slog.Value { return h.Secret.LogValue() }
 type UserQuery struct {
 	After  string // names that come after this one; a page ends with the next one's After
 	Prefix string // of the name, without regard to case
+	Search string // how name, account, display name or e-mail begin, without regard to case
 	Realm  string // empty: any
 	Domain bool   // only names with a domain, those with a backslash
 	State  *State // nil: any
+	Role   string // granted by an operator; empty: any
+	Local  bool   // only local administrators
 	Limit  int    // at most so many; zero means 100
 }

@@ -43,6 +43,33 @@ type Admin struct {
 
 	// Networks are those from which requests are taken, besides this machine.
 	Networks []Network `yaml:"networks"`
+
+	// URL is where browsers find the console: https://gw-admin.corp.test. Providers
+	// lead them back there.
+	URL URL `yaml:"url"`
+
+	// Login are realms with oidc, whose users may be administrators.
+	Login []string `yaml:"login"`
+
+	// Roles says who is what: names of roles, or groups as in roles.
+	Roles AdminRoles `yaml:"roles"`
+
+	Local LocalAdmins `yaml:"local"`
+}
+
+// AdminRoles say who may do what at the console and by the API.
+type AdminRoles struct {
+	Viewer        []string `yaml:"viewer"`
+	Operator      []string `yaml:"operator"`
+	Administrator []string `yaml:"administrator"`
+}
+
+// LocalAdmins are administrators with a password of ours.
+type LocalAdmins struct {
+	Disabled bool `yaml:"disabled"` // nobody can sign in while no provider works
+
+	// AllowWithoutSecondFactor leaves it to each of them whether to set one up.
+	AllowWithoutSecondFactor bool `yaml:"allow_without_second_factor"`
 }
 
 // Shutdown says how the gateway stops.

@@ -176,6 +176,20 @@ type Provider struct {
 	ClientSecret  Secret   `yaml:"client_secret"`
 	UsernameClaim string   `yaml:"username_claim"`
 	Scopes        []string `yaml:"scopes"` // besides openid, email and profile
+
+	// DesktopClientID is that of the command line, which has no secret. Empty
+	// means ClientID.
+	DesktopClientID string `yaml:"desktop_client_id"`
+
+	// Audiences are those of access tokens that services take as bearer tokens.
+	Audiences []string `yaml:"audiences"`
+
+	// AllowUnverifiedEmail takes an e-mail address that the provider does not call
+	// verified for a user name.
+	AllowUnverifiedEmail bool `yaml:"allow_unverified_email"`
+
+	CAFile  Path     `yaml:"ca_file"`
+	Timeout Duration `yaml:"timeout"`
 }
 
 func (p *Provider) decode(d *decoder, n *yaml.Node, path string) {

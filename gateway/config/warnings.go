@@ -56,17 +56,19 @@ func (w *warner) add(key, remedy, format string, args ...any) {
 
 // dangers are what the keys mean that weaken a check.
 var dangers = map[string]string{
-	"allow_insecure_http":  "cookies and passwords go over plain HTTP: everybody on the way can take them",
-	"allow_insecure_plain": "passwords go to the directory over plain LDAP: everybody on the way can read them",
-	"allow_many_gone":      "the daily job disables everybody if the base of the directory is wrong",
-	"allow_evidence":       "tickets and passwords of callers stay in memory while their sessions last",
-	"allow_forwarded":      "NTLM is taken from connections that proxies forward on: one that sends several clients over one mixes them up",
-	"allow_any_action":     "a SOAPAction need not name the operation in the body: a server that goes by it does another one than was allowed",
-	"allow_multiref":       "more elements may follow the first in the body: a server that does each of them does what no rule was asked about",
-	"allow_ntlm":           "accounts log in by NTLM where Kerberos cannot be: who keeps a KDC from answering gets the weaker proof",
-	"allow_basic":          "accounts send the password itself to the server",
-	"keep_authorization":   "the server behind gets the callers' credentials: whoever reads them there can be that user elsewhere",
-	"insecure_skip_verify": "any certificate is taken: whoever is on the way can read and change everything",
+	"allow_insecure_http":         "cookies and passwords go over plain HTTP: everybody on the way can take them",
+	"allow_insecure_plain":        "passwords go to the directory over plain LDAP: everybody on the way can read them",
+	"allow_many_gone":             "the daily job disables everybody if the base of the directory is wrong",
+	"allow_evidence":              "tickets and passwords of callers stay in memory while their sessions last",
+	"allow_forwarded":             "NTLM is taken from connections that proxies forward on: one that sends several clients over one mixes them up",
+	"allow_any_action":            "a SOAPAction need not name the operation in the body: a server that goes by it does another one than was allowed",
+	"allow_multiref":              "more elements may follow the first in the body: a server that does each of them does what no rule was asked about",
+	"allow_ntlm":                  "accounts log in by NTLM where Kerberos cannot be: who keeps a KDC from answering gets the weaker proof",
+	"allow_unverified_email":      "whoever may enter an address at the provider gets in under the name of its owner",
+	"allow_without_second_factor": "a password alone lets in to change everything",
+	"allow_basic":                 "accounts send the password itself to the server",
+	"keep_authorization":          "the server behind gets the callers' credentials: whoever reads them there can be that user elsewhere",
+	"insecure_skip_verify":        "any certificate is taken: whoever is on the way can read and change everything",
 }
 
 // allowed warns of each key that is named allow_... or insecure_..., and the like,

@@ -24,6 +24,7 @@ type ownerRule struct {
 
 // everything is for packages where all parts meet.
 var everything = []string{
+	"./admin/...", "./console/...",
 	"./authn/...", "./authclient/...", "./authz/...", "./directory/...", "./gateway/...",
 	"./soap/...", "./soapserver", "./soapclient", "./wsdl/...",
 	"./internal/...", "./examples/...",
@@ -62,6 +63,22 @@ var ours = rules{
 		"./authn/session":       {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authn/hook":          {imports: []string{"./authn"}},
 
+		"./authn/oidc": {imports: []string{"./authn"}},
+		"./authn/totp": {standardOnly: true},
+
+		// Administrators: what they can do, who they are, and three ways to it.
+		"./admin": {imports: []string{
+			"./authn/...", "./authz", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./internal/atomicfile",
+		}},
+		"./admin/access": {imports: []string{
+			"./admin", "./authn", "./authn/oidc", "./authn/password", "./authn/session", "./authn/throttle", "./authn/totp", "./authz",
+			"./console/ui", "./directory/...", "./gateway/config",
+		}},
+		"./admin/api":    {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
+		"./admin/client": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
+		"./console":      {imports: []string{"./admin", "./authn", "./authz", "./console/ui", "./directory/provision", "./gateway/health"}},
+		"./console/ui":   {standardOnly: true},
+
 		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
 		"./authz/integrated/security": {standardOnly: true, imports: []string{"./soap/...", "./soapserver", "./soapclient"}}, // generated
@@ -82,7 +99,7 @@ var ours = rules{
 
 		// The gateway's parts know each other only as written here; all meet in
 		// ./gateway.
-		"./gateway":          {imports: []string{"./authn/...", "./authclient/...", "./authz/...", "./directory/...", "./gateway/..."}},
+		"./gateway":          {imports: []string{"./admin/...", "./console/...", "./authn/...", "./authclient/...", "./authz/...", "./directory/...", "./gateway/..."}},
 		"./gateway/config":   {imports: []string{"./authn"}},
 		"./gateway/trail":    {standardOnly: true, imports: []string{"./authn"}},
 		"./gateway/health":   {standardOnly: true},
@@ -161,6 +178,8 @@ var ours = rules{
 		{module: "github.com/jackc/pgx/v5", packages: []string{"./directory/store"}},
 		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/hook", "./authn/oidc"}},
 		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc", "./gateway/identity"}},
+		{module: "golang.org/x/oauth2", packages: []string{"./authn/oidc"}},
+		{module: "rsc.io/qr", packages: []string{"./admin/access"}},
 		{module: "go.yaml.in/yaml/v3", packages: []string{"./gateway/config"}},
 		{module: "github.com/prometheus/client_golang", packages: []string{"./gateway/observe"}},
 		{module: "go.opentelemetry.io/otel", packages: []string{"./gateway/observe"}},

@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/health"
+)
+
+// A Running is a gateway in this process, as a Service sees it. It is safe for
+// concurrent use.
+type Running interface {
+	Config() *config.Config // in force
+	File() string           // that it was started with
+	Reload() error
+	Loaded() (at time.Time, refused error) // the last reload
+	Report() health.Report
+	Listens() []Listen
+	Warnings() []string
+	Policy() *authz.Policy           // of the services
+	Operations() map[string][]string // of services that publish a description
+	Version() string
+	Started() time.Time
+
+	// Build makes the parts of a configuration, to see whether they can be made,
+	// and throws them away.
+	Build(ctx context.Context, c *config.Config) (warnings []string, err error)
+}
+
+// Options are what a Service is made of.
+type Options struct {
+	// Store returns the store in force. A program beside the gateway has one, too.
+	Store func() *store.Store
+
+	// Config returns the configuration, nil where there is none: passwords then
+	// follow the defaults.
+	Config func() *config.Config
+
+	// Running is the gateway. Nil, in a program beside it: then there is neither a
+	// Gateway nor a Configuration.
+	Running Running
+
+	Logger *slog.Logger // nil means slog.Default()
+	Now    func() time.Time
+}
+
+// A Service is all areas, in this process. It is safe for concurrent use.
+type Service struct {
+	o   Options
+	log *slog.Logger
+	now func() time.Time
+}
+
+// New returns a Service. Store and Config must be set.
+func New(o Options) *Service {
+	s := &Service{o: o, log: o.Logger, now: o.Now}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+var _ interface {
+	Users
+	Sessions
+	Blocks
+	Audit
+	Gateway
+	Configuration
+	Sync
+} = (*Service)(nil)

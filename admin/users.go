@@ -1,0 +1,112 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/soapward/soapward/authn"
+)
+
+// Users are the accounts in the store.
+type Users interface {
+	ListUsers(ctx context.Context, q UserQuery) (*UserPage, error)
+	User(ctx context.Context, name string) (*User, error)
+	AddUser(ctx context.Context, n NewUser) (*User, error)
+	ChangeUser(ctx context.Context, name string, c UserChange) (*User, error)
+	DeleteUser(ctx context.Context, name string) error
+
+	// SetPassword sets a password and ends the user's sessions, unless they are to
+	// be kept. It is Refused for others than local administrators while a provider
+	// is configured for administrators.
+	SetPassword(ctx context.Context, name string, p NewPassword) (ended int, err error)
+
+	// ClearPasswords takes the passwords of all but local administrators.
+	ClearPasswords(ctx context.Context) (cleared int, err error)
+
+	// ClearSecondFactor has a local administrator set up a new one at his next
+	// login.
+	ClearSecondFactor(ctx context.Context, name string) error
+}
+
+// States of a User.
+const (
+	StateActive   = "active"
+	StateDisabled = "disabled" // by an operator
+	StateGone     = "gone"     // disabled in the directory, or not there any more
+)
+
+// A User is an account, without what proves a login.
+type User struct {
+	Name         string    `json:"name"`
+	Realm        string    `json:"realm,omitempty"`
+	SID          authn.SID `json:"sid,omitempty"`
+	UPN          string    `json:"upn,omitempty"`
+	DN           string    `json:"dn,omitempty"`
+	DisplayName  string    `json:"display_name,omitempty"`
+	Email        string    `json:"email,omitempty"`
+	Phone        string    `json:"phone,omitempty"`
+	State        string    `json:"state"`
+	LocalAdmin   bool      `json:"local_admin"`
+	HasPassword  bool      `json:"has_password"`
+	SecondFactor bool      `json:"second_factor"`
+	Groups       []Group   `json:"groups,omitempty"`
+	Roles        []string  `json:"roles,omitempty"` // granted by an operator
+	Created      time.Time `json:"created,omitzero"`
+	Refreshed    time.Time `json:"refreshed,omitzero"`
+	LastLogin    time.Time `json:"last_login,omitzero"`
+	Version      int64     `json:"version"`
+}
+
+// A Group is one that a directory says a user belongs to.
+type Group struct {
+	SID  authn.SID `json:"sid,omitempty"`
+	Name string    `json:"name,omitempty"`
+}
+
+// A UserQuery asks for users by name. All that it says must hold.
+type UserQuery struct {
+	Search     string `json:"search,omitempty"` // how name, account, display name or e-mail begin
+	Realm      string `json:"realm,omitempty"`
+	State      string `json:"state,omitempty"`
+	Role       string `json:"role,omitempty"` // granted by an operator
+	LocalAdmin bool   `json:"local_admin,omitempty"`
+	After      string `json:"after,omitempty"` // UserPage.Next
+	Limit      int    `json:"limit,omitempty"` // zero: 50; at most 1000
+}
+
+// A UserPage is a part of the list. Next is empty on the last one.
+type UserPage struct {
+	Users []User `json:"users"`
+	Next  string `json:"next,omitempty"`
+	Total int64  `json:"total"` // of all users, about
+}
+
+// A NewUser is one that is to be added.
+type NewUser struct {
+	Name        string       `json:"name"`
+	Realm       string       `json:"realm,omitempty"`
+	DisplayName string       `json:"display_name,omitempty"`
+	Email       string       `json:"email,omitempty"`
+	Phone       string       `json:"phone,omitempty"`
+	Roles       []string     `json:"roles,omitempty"`
+	LocalAdmin  bool         `json:"local_admin,omitempty"`
+	Password    authn.Secret `json:"-"` // may be empty: none
+}
+
+// A UserChange is what is to become of a user. Nil leaves a thing as it is.
+type UserChange struct {
+	Version     int64     `json:"version,omitempty"` // that was read; zero: whatever it is
+	Realm       *string   `json:"realm,omitempty"`
+	DisplayName *string   `json:"display_name,omitempty"`
+	Email       *string   `json:"email,omitempty"`
+	Phone       *string   `json:"phone,omitempty"`
+	Roles       *[]string `json:"roles,omitempty"`
+	LocalAdmin  *bool     `json:"local_admin,omitempty"`
+	Disabled    *bool     `json:"disabled,omitempty"` // true ends the sessions too
+}
+
+// A NewPassword is one that a user is to have.
+type NewPassword struct {
+	Password     authn.Secret `json:"-"`
+	KeepSessions bool         `json:"keep_sessions,omitempty"`
+}
