@@ -66,6 +66,8 @@ var ours = rules{
 		"./authn/oidc": {imports: []string{"./authn"}},
 		"./authn/totp": {standardOnly: true},
 
+		"./authn/oidc/oidctest": {standardOnly: true},
+
 		// Administrators: what they can do, who they are, and three ways to it.
 		"./admin": {imports: []string{
 			"./authn/...", "./authz", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./internal/atomicfile",
@@ -217,7 +219,7 @@ var ours = rules{
 		},
 	},
 	tests: []string{
-		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
+		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest", "./authn/oidc/oidctest",
 		"./directory/dirtest",
 		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/soak", "./internal/gokrb5test",
 		"./internal/interop/...",
