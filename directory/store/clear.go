@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 )
 
 // whoHasPassword are users whom ClearPasswords takes it from. Those who are
@@ -13,7 +12,7 @@ const whoHasPassword = "(password <> '' OR nt_hash <> '') AND NOT local_admin"
 // password here.
 func (s *Store) CountPasswords(ctx context.Context) (n int64, err error) {
 	err = s.reading(ctx, "count passwords", func(ctx context.Context) error {
-		return s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM users WHERE "+whoHasPassword).Scan(&n)
+		return s.reader(ctx).QueryRowContext(ctx, "SELECT COUNT(*) FROM users WHERE "+whoHasPassword).Scan(&n)
 	})
 	return n, err
 }
@@ -22,11 +21,11 @@ func (s *Store) CountPasswords(ctx context.Context) (n int64, err error) {
 // administrators, those of the smallest IDs after one, and calls each with their
 // names in the same transaction. It returns how many there were, and the last ID.
 func (s *Store) ClearPasswords(ctx context.Context, after int64, limit int, each func(ctx context.Context, user string) error) (n int, last int64, err error) {
-	defer s.changed(Users)
-	err = s.inTx(ctx, "clear passwords", lasts, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.together(ctx, func(ctx context.Context, j *joined) error {
 		n, last = 0, after
+		defer s.changed(ctx, Users)
 		var names []string
-		err := eachRow(ctx, tx, func(scan func(...any) error) error {
+		err := eachRow(ctx, j.tx, func(scan func(...any) error) error {
 			var id int64
 			var name string
 			if err := scan(&id, &name); err != nil {
@@ -46,10 +45,10 @@ func (s *Store) ClearPasswords(ctx context.Context, after int64, limit int, each
 			}
 		}
 		n = len(names)
-		return s.tell(ctx, tx, Users)
+		return s.tell(ctx, j.tx, Users)
 	})
 	if err != nil {
-		return 0, after, err
+		return 0, after, s.fail("clear passwords", err)
 	}
 	return n, last, nil
 }
