@@ -155,7 +155,7 @@ func (w *world) provision(ctx context.Context, realm string, id *authn.Identity,
 	if err != nil {
 		u = &directory.User{Name: id.String(), Realm: realm, Subject: realm + " " + t.Subject}
 		if err := w.store.CreateUser(ctx, u); err != nil {
-			return nil, err
+			return nil, &authn.RefusedError{Mechanism: mechOIDC, Reason: authn.ReasonUnknownUser, User: id.String(), Err: err}
 		}
 	}
 	if u.State != directory.Active || u.Realm != realm {
