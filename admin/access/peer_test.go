@@ -178,9 +178,9 @@ func TestAttackAdminProviderLies(t *testing.T) {
 			}
 			b.get(home).expect(303, loginPath)
 			a := s.program(http.MethodPost, tokenPath, "", map[string]string{"provider": "it", "id_token": p.IDToken("desktop", "alice", "n"), "nonce": "n"})
-			if a.StatusCode != 401 && a.StatusCode != 503 {
-				// What makes no sense without a code or an access token may pass here.
-				t.Logf("exchanged: %d", a.StatusCode)
+			// There is no access token here, whose hash could be wrong.
+			if a.StatusCode < 400 && name != "hash of another access token" {
+				t.Errorf("exchanged: %d", a.StatusCode)
 			}
 			s.inTime(t, secret)
 		})
