@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -166,7 +167,9 @@ func (p *Provider) idToken(s Switches, g *grant, nonce, access string) string {
 		c["nonce"] = nonce
 	}
 	if access != "" {
-		c["at_hash"] = AccessTokenHash(access)
+		p.mu.Lock()
+		c["at_hash"] = AccessTokenHash(p.keys[len(p.keys)-1].alg, access)
+		p.mu.Unlock()
 	}
 	if s.Claims != nil {
 		s.Claims(c)
@@ -174,8 +177,13 @@ func (p *Provider) idToken(s Switches, g *grant, nonce, access string) string {
 	return p.sign(s, nil, c)
 }
 
-// AccessTokenHash is the claim at_hash of tokens that SHA-256 is signed of.
-func AccessTokenHash(access string) string {
+// AccessTokenHash is the claim at_hash (OpenID Connect Core 3.1.3.6). Ed25519 goes
+// with SHA-512.
+func AccessTokenHash(algorithm, access string) string {
+	if algorithm == "EdDSA" {
+		sum := sha512.Sum512([]byte(access))
+		return b64(sum[:32])
+	}
 	sum := sha256.Sum256([]byte(access))
 	return b64(sum[:16])
 }
