@@ -137,7 +137,16 @@ func (p *Provider) Sign(header, claims map[string]any) string {
 	return p.sign(Switches{}, header, claims)
 }
 
+// SignRaw makes a token of any bytes.
+func (p *Provider) SignRaw(header map[string]any, claims []byte) string {
+	return p.signRaw(Switches{}, header, claims)
+}
+
 func (p *Provider) sign(s Switches, header, claims map[string]any) string {
+	return p.signRaw(s, header, encode(claims))
+}
+
+func (p *Provider) signRaw(s Switches, header map[string]any, claims []byte) string {
 	p.mu.Lock()
 	k := p.keys[len(p.keys)-1]
 	p.mu.Unlock()
@@ -146,7 +155,7 @@ func (p *Provider) sign(s Switches, header, claims map[string]any) string {
 	if s.Header != nil {
 		s.Header(h)
 	}
-	signed := b64(encode(h)) + "." + b64(encode(claims))
+	signed := b64(encode(h)) + "." + b64(claims)
 	sign := k.sign
 	if s.Sign != nil {
 		sign = func(signed string) []byte { return s.Sign(p, signed) }
