@@ -30,8 +30,10 @@ const (
 const (
 	maxLogout = 64 << 10 // bytes of what a provider posts
 
-	// leastRefresh is how often, at most, a provider is asked about a session.
+	// leastRefresh is how often, at most, a provider is asked about a session, and
+	// usualRefresh how often if it does not say.
 	leastRefresh = 10 * time.Second
+	usualRefresh = 5 * time.Minute
 )
 
 // Provider returns the OpenID Connect provider of a realm, nil if it has none. It is
@@ -174,7 +176,7 @@ func (p *provides) begin(w http.ResponseWriter, r *http.Request) {
 	if back == "" || strings.HasPrefix(back, formsBelow) {
 		back = "/"
 	}
-	if !form.ForBrowser(r) || !navigates(r) { // a login begins where somebody sees it
+	if !navigates(r) { // a login begins where somebody sees it
 		plain(w, r, http.StatusForbidden, authn.Ref(r.Context()))
 		return
 	}
@@ -199,8 +201,8 @@ func (p *provides) begin(w http.ResponseWriter, r *http.Request) {
 // navigates reports whether a browser opens a page of its own, and not a part of
 // another one (Fetch Metadata). One that does not say so counts as if it did.
 func navigates(r *http.Request) bool {
-	dest := r.Header.Get("Sec-Fetch-Dest")
-	return dest == "" || dest == "document"
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	return (mode == "" || mode == "navigate") && (dest == "" || dest == "document")
 }
 
 func (p *provides) goOn(w http.ResponseWriter, to string) {
@@ -229,7 +231,9 @@ func (p *provides) newCallback() http.Handler {
 	}
 	mw := &authn.Middleware{
 		Authenticators: []authn.Authenticator{p.realm.limited(p)}, Logger: p.set.log, Observe: p.set.observe,
-		Deny: func(w http.ResponseWriter, r *http.Request, status int, ref string) { p.page.Failed(w, r, status, ref, back(r)) },
+		Deny: func(w http.ResponseWriter, r *http.Request, status int, ref string) {
+			p.page.Failed(w, r, status, ref, back(r))
+		},
 	}
 	decided := mw.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e, id := r.Context().Value(endedKey{}).(*ended), *authn.FromContext(r.Context())
@@ -289,8 +293,11 @@ func (p *provides) grant(t *oidc.Tokens) *session.Grant { return p.realm.grant(t
 
 func (r *realm) grant(t *oidc.Tokens) *session.Grant {
 	g := &session.Grant{Provider: r.name, Subject: t.Subject, SessionID: t.SessionID, Refresh: t.Refresh, IDToken: t.IDToken, Due: t.Expires}
-	if least := time.Now().Add(leastRefresh); g.Due.Before(least) {
-		g.Due = least
+	switch now := time.Now(); {
+	case g.Due.IsZero():
+		g.Due = now.Add(usualRefresh)
+	case g.Due.Before(now.Add(leastRefresh)):
+		g.Due = now.Add(leastRefresh)
 	}
 	return g
 }

@@ -27,6 +27,10 @@ const (
 
 	maxState = 3500 // bytes of a cookie's value
 
+	// readAgain is how often the store is asked, at most, for the sake of what cannot
+	// be opened: anybody may send that.
+	readAgain = 5 * time.Second
+
 	// stateNote is the key of all nodes, which are one for a browser. Who reads the
 	// store can read and make what a browser keeps of its own login, and nothing else.
 	stateNote = "login state key"
@@ -38,8 +42,9 @@ const (
 type states struct {
 	store *store.Store // nil: a key of this process
 
-	mu  sync.Mutex
-	key *[32]byte
+	mu   sync.Mutex
+	key  *[32]byte
+	read time.Time // when the store was asked
 }
 
 var errState = errors.New("login: the browser did not begin this login, or too long ago")
@@ -62,7 +67,7 @@ func statePrefix(secure bool) string {
 func (s *states) current(ctx context.Context, again bool) (*[32]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.key != nil && !again {
+	if s.key != nil && (!again || time.Since(s.read) < readAgain) {
 		return s.key, nil
 	}
 	k := new([32]byte)
@@ -80,7 +85,7 @@ func (s *states) current(ctx context.Context, again bool) (*[32]byte, error) {
 		}
 		if b, err := base64.StdEncoding.DecodeString(text); err == nil && len(b) == len(k) {
 			copy(k[:], b)
-			s.key = k
+			s.key, s.read = k, time.Now()
 			return k, nil
 		}
 		_, _ = rand.Read(k[:]) // never fails (crypto/rand)
@@ -109,13 +114,24 @@ func (s *states) put(w http.ResponseWriter, r *http.Request, l *oidc.Login, secu
 	if err != nil {
 		return err
 	}
-	plain, err := json.Marshal(l)
-	if err != nil {
-		return fmt.Errorf("login: seal: %w", err)
-	}
 	name := stateCookie(l.State, secure)
-	value := base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, plain, []byte(name)))
-	if len(value) > maxState {
+	seal := func(l oidc.Login) (string, error) {
+		plain, err := json.Marshal(l)
+		if err != nil {
+			return "", fmt.Errorf("login: seal: %w", err)
+		}
+		return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, plain, []byte(name))), nil
+	}
+	value, err := seal(*l)
+	if err == nil && len(value) > maxState { // somebody wants to go on to a very long address
+		short := *l
+		short.Return = "/"
+		value, err = seal(short)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(value) > maxState:
 		return fmt.Errorf("login: what the browser is to keep has %d bytes, at most %d may be", len(value), maxState)
 	}
 	s.makeRoom(w, r, secure, now)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/oidc"
-	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -21,10 +20,6 @@ const (
 	// what is taken from claims, in bytes.
 	asOf    = time.Hour
 	maxText = 256
-
-	// rereadKnown is for how long a program's token counts whose user is not looked
-	// up, if nobody is heard to change one.
-	maxBearers = 8192
 )
 
 // Subject is directory.User.Subject of a user of a provider.
@@ -33,6 +28,7 @@ func Subject(issuer, sub string) string { return issuer + " " + sub }
 // provided are the users of a provider in the store.
 type provided struct {
 	users  *realmUsers
+	known  *cachedUsers
 	issuer string
 	create bool
 	now    func() time.Time
@@ -45,6 +41,12 @@ func (p *provided) admit(ctx context.Context, id *authn.Identity, sub string, fr
 	subject := Subject(p.issuer, sub)
 	if sub == "" {
 		return nil, refusedUser(id, authn.ReasonMalformed, "the provider names no subject", "")
+	}
+	if !fresh { // a program sends the same token with each request
+		u, err := p.known.get("o"+subject, func() (*directory.User, error) { return p.users.store.UserBySubject(ctx, subject) })
+		if err == nil && u.State == directory.Active && owns(p.users.realm, p.users.aliases, u.Realm) && directory.FoldName(u.Name) == directory.FoldName(id.String()) {
+			return dressed(id, u), nil
+		}
 	}
 	for try := 0; ; try++ {
 		u, err := p.find(ctx, id, subject)
@@ -68,11 +70,16 @@ func (p *provided) admit(ctx context.Context, id *authn.Identity, sub string, fr
 				return nil, fmt.Errorf("login: %w", err)
 			}
 		}
-		c := *id // an Identity is never modified after it was made
-		c.Domain, c.Account = u.Account()
-		c.Roles = u.Roles
-		return &c, nil
+		return dressed(id, u), nil
 	}
+}
+
+// dressed is a caller under the name of the row, with its roles.
+func dressed(id *authn.Identity, u *directory.User) *authn.Identity {
+	c := *id // an Identity is never modified after it was made
+	c.Domain, c.Account = u.Account()
+	c.Roles = u.Roles
+	return &c
 }
 
 // find returns the row of a subject, or one of the name that is nobody's yet, nil if
@@ -195,6 +202,5 @@ func (r *realm) admit(ctx context.Context, id *authn.Identity, sub string, fresh
 // limited is a's requests behind the protection against guessing, and then the
 // users.
 func (r *realm) limited(a authn.Authenticator) authn.Authenticator {
-	var l *throttle.Authenticator = r.limit.Authenticator(a)
-	return &admits{l, r}
+	return &admits{r.limit.Authenticator(a), r}
 }
