@@ -30,10 +30,8 @@ const (
 const (
 	maxLogout = 64 << 10 // bytes of what a provider posts
 
-	// leastRefresh is how often, at most, a provider is asked about a session, and
-	// usualRefresh how often if it does not say.
-	leastRefresh = 10 * time.Second
-	usualRefresh = 5 * time.Minute
+	// askSoon is when the provider is asked again who somebody is who may go on.
+	askSoon = time.Minute
 )
 
 // Provider returns the OpenID Connect provider of a realm, nil if it has none. It is
@@ -293,12 +291,6 @@ func (p *provides) grant(t *oidc.Tokens) *session.Grant { return p.realm.grant(t
 
 func (r *realm) grant(t *oidc.Tokens) *session.Grant {
 	g := &session.Grant{Provider: r.name, Subject: t.Subject, SessionID: t.SessionID, Refresh: t.Refresh, IDToken: t.IDToken, Due: t.Expires}
-	switch now := time.Now(); {
-	case g.Due.IsZero():
-		g.Due = now.Add(usualRefresh)
-	case g.Due.Before(now.Add(leastRefresh)):
-		g.Due = now.Add(leastRefresh)
-	}
 	return g
 }
 
@@ -309,14 +301,21 @@ func (r *realm) Refresh(ctx context.Context, g *session.Grant) (*authn.Identity,
 		return nil, nil, &authn.RefusedError{Mechanism: oidc.Mechanism, Reason: authn.ReasonPolicy, Err: errors.New("the session began at another provider")}
 	}
 	id, t, err := r.provider.Refresh(ctx, &oidc.Tokens{Refresh: g.Refresh, IDToken: g.IDToken, Subject: g.Subject, SessionID: g.SessionID})
-	if err != nil {
+	if err == nil && id != nil {
+		id, err = r.admit(ctx, id, t.Subject, false)
+	}
+	switch {
+	case err == nil:
+		return id, r.grant(t), nil
+	case t == nil || !errors.Is(err, authn.ErrUnavailable):
 		return nil, nil, err
 	}
-	id, err = r.admit(ctx, id, t.Subject, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	return id, r.grant(t), nil
+	// The user may go on, and the token that said so is used up: the next one is kept.
+	r.limit.Logger.LogAttrs(ctx, slog.LevelWarn, "a session goes on, but it is not known as who now", slog.String("ref", authn.Ref(ctx)),
+		slog.String("realm", r.name), slog.String("cause", err.Error()))
+	next := r.grant(t)
+	next.Due = time.Now().Add(askSoon)
+	return nil, next, nil
 }
 
 var _ session.Granter = (*realm)(nil)

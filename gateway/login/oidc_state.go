@@ -22,7 +22,7 @@ import (
 const (
 	// maxBegun is how long somebody may take at the provider, and maxLogins how many
 	// logins a browser may have begun, in tabs beside each other.
-	maxBegun  = 15 * time.Minute
+	maxBegun  = 10 * time.Minute
 	maxLogins = 5
 
 	maxState = 3500 // bytes of a cookie's value
