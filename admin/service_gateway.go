@@ -82,7 +82,7 @@ func (s *Service) Overview(ctx context.Context, since time.Duration) (*Overview,
 	if o.Users, err = st.CountUsers(ctx); err != nil {
 		return nil, failed("users", err)
 	}
-	counts, err := st.Counts(ctx, directory.CountQuery{Since: o.Since, Until: now, Step: step})
+	counts, err := st.Counts(ctx, directory.CountQuery{Since: o.Since, Step: step})
 	if err != nil {
 		return nil, failed("counts", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -94,7 +95,7 @@ func (s *Service) Test(ctx context.Context, t Test) (*TestResult, error) {
 	}
 	x := &try{Test: t, config: c, realm: r, store: st, log: s.log, now: s.now}
 	x.limit = realm.Limiter(&c.Throttle, realm.Names(t.Realm, r), st, s.log)
-	bounded, cancel := context.WithTimeout(ctx, testTimeout)
+	bounded, cancel := context.WithTimeout(withPeer(ctx, caller), testTimeout)
 	defer cancel()
 	x.result.Steps = []TestStep{}
 	switch t.Kind {
@@ -124,6 +125,16 @@ func (s *Service) Test(ctx context.Context, t Test) (*TestResult, error) {
 		return nil, failed("audit record", err)
 	}
 	return &x.result, nil
+}
+
+// withPeer returns ctx with an address for the counts of failures: that of who asks,
+// or the zero one, of programs on this machine.
+func withPeer(ctx context.Context, c *Caller) context.Context {
+	if _, known := authn.ClientFromContext(ctx); known {
+		return ctx
+	}
+	peer, _ := netip.ParseAddr(c.Peer)
+	return authn.WithClient(ctx, peer)
 }
 
 // begin says that a step begins.

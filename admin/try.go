@@ -271,7 +271,7 @@ func (x *try) provider(ctx context.Context) {
 	o := x.realm.OIDC
 	remedy := fmt.Sprintf("look at realms.%s.oidc: issuer, ca_file; and whether this machine reaches %s", x.Realm, o.Issuer.Host)
 	x.begin()
-	p, err := realm.Provider(x.Realm, x.realm, x.log)
+	p, err := realm.Provider(x.Realm, x.realm, nil, x.log)
 	if err != nil {
 		x.failed("configuration", err, remedy)
 		return

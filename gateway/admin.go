@@ -29,7 +29,6 @@ import (
 // Where the parts of the admin listener are.
 const (
 	consolePrefix = "/console/"
-	loginPrefix   = "/console/login"
 	staticPrefix  = "/console/static/"
 )
 
@@ -69,17 +68,21 @@ func (a *administration) newPages() http.Handler {
 		Parts: func() access.Parts { return a.made().access }, Logger: a.parts.log,
 		Observe: func(ctx context.Context, d *authn.Decision) { a.parts.login(a.made().store)(ctx, d) },
 	})
+	calls := api.New(a.service)
+	calls.Logger = a.parts.log
 	mux := http.NewServeMux()
 	mux.Handle(staticPrefix, ui.Static())
-	mux.Handle(loginPrefix, who)
-	mux.Handle(loginPrefix+"/", who)
-	mux.Handle(api.Prefix+"login", who)
-	mux.Handle(api.Prefix+"login/", who)
-	mux.Handle(api.Prefix+"token", who)
-	mux.Handle(consolePrefix, who.Wrap(console.New(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
-	mux.Handle(api.Prefix, who.Wrap(api.New(a.service)))
+	mux.Handle(consolePrefix, who.Wrap(newConsole(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
+	mux.Handle(api.Prefix, who.Wrap(calls))
+	mux.Handle(api.DocumentPath, calls)
 	mux.Handle("/{$}", http.RedirectHandler(consolePrefix, http.StatusFound))
 	return mux
+}
+
+// newConsole makes the pages when somebody comes first.
+func newConsole(o console.Options) http.Handler {
+	pages := sync.OnceValue(func() http.Handler { return console.New(o) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { pages().ServeHTTP(w, r) })
 }
 
 // Admin answers on the admin listener: what an Observer does there, and, where
@@ -203,7 +206,7 @@ func (m *made) provider(c *config.Config, name string) (*oidc.Provider, error) {
 			return p, nil
 		}
 	}
-	return realm.Provider(name, c.Realms[name], nil)
+	return realm.Provider(name, c.Realms[name], m.sharedStore(), nil)
 }
 
 // look makes the parts of a configuration beside those in force, and throws them
