@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"strconv"
+	"time"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
@@ -34,19 +34,28 @@ func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory
 	if q.Outcome != "" {
 		c.add("outcome = %s", clean(string(q.Outcome), maxName))
 	}
-	if !q.Before.IsZero() {
-		c.add("(at, id) < (%s, "+strconv.FormatInt(q.BeforeID, 10)+")", micros(q.Before)) // no ID is zero
+	if q.Mechanism != "" {
+		c.add("mechanism = %s", clean(q.Mechanism, maxName))
 	}
-	if !q.Since.IsZero() {
-		c.add("at >= %s", micros(q.Since))
+	if q.Reason != "" {
+		c.add("reason = %s", clean(q.Reason, maxName))
 	}
-	c.args = append(c.args, pageSize(q.Limit))
+	if q.Ref != "" {
+		c.add("ref = %s", clean(q.Ref, maxName))
+	}
+	order := " ORDER BY at DESC, id DESC"
+	if q.NewerID > 0 {
+		c.add("id > %s", q.NewerID)
+		order = " ORDER BY id"
+		q.Before = time.Time{}
+	}
+	c.times(q.Before, q.BeforeID, q.Since)
 	text := `SELECT id, at, ref, realm, user_name, sid, mechanism, peer, user_agent, outcome, reason, detail FROM logins` +
-		c.where() + " ORDER BY at DESC, id DESC LIMIT $" + strconv.Itoa(len(c.args))
+		c.where() + order + " LIMIT " + c.limit(q.Limit)
 	var all []directory.Login
 	err := s.reading(ctx, "logins", func(ctx context.Context) error {
 		all = nil
-		return eachRow(ctx, s.read, func(scan func(...any) error) error {
+		return eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
 			var l directory.Login
 			var at int64
 			var sid, outcome, reason string
@@ -56,7 +65,7 @@ func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory
 			l.Time, l.SID, l.Outcome, l.Reason = timeOf(at), authn.SID(sid), directory.Outcome(outcome), authn.Reason(reason)
 			all = append(all, l)
 			return nil
-		}, text, c.args...)
+		}, text, s.once(c.args)...)
 	})
 	return all, err
 }

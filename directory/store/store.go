@@ -197,7 +197,7 @@ func (s *Store) reading(ctx context.Context, op string, f func(context.Context) 
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err := f(ctx)
-	if err != nil && ctx.Err() == nil && s.d.broken(err) {
+	if err != nil && ctx.Err() == nil && s.joined(ctx) == nil && s.d.broken(err) {
 		err = f(ctx)
 	}
 	return s.fail(op, err)
@@ -229,8 +229,19 @@ func (s *Store) stmt(ctx context.Context, db *sql.DB, text string) (*sql.Stmt, e
 	return st.(*sql.Stmt), nil
 }
 
+// reader returns what to read from: the transaction of ctx, if it has one.
+func (s *Store) reader(ctx context.Context) querier {
+	if j := s.joined(ctx); j != nil {
+		return j.tx
+	}
+	return s.read
+}
+
 // row reads one row.
 func (s *Store) row(ctx context.Context, text string, args ...any) (*sql.Row, error) {
+	if j := s.joined(ctx); j != nil {
+		return j.tx.QueryRowContext(ctx, text, args...), nil
+	}
 	st, err := s.stmt(ctx, s.read, text)
 	switch {
 	case err != nil:
@@ -270,6 +281,14 @@ func (s *Store) writer(ctx context.Context, l lasting) (db *sql.DB, done func(),
 func (s *Store) exec(ctx context.Context, op string, l lasting, text string, args ...any) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	if j := s.joined(ctx); j != nil {
+		var n int
+		err := j.part(ctx, func() (err error) {
+			n, err = affected(j.tx.ExecContext(ctx, text, args...))
+			return err
+		})
+		return n, s.fail(op, err)
+	}
 	db, done, err := s.writer(ctx, l)
 	if err != nil {
 		return 0, s.fail(op, err)
@@ -314,7 +333,8 @@ func affected(r sql.Result, err error) (int, error) {
 }
 
 // inTx runs f in a transaction, and again in another one where the database
-// undid it for others. Of several in SQLite one runs at a time.
+// undid it for others. Of several in SQLite one runs at a time. Where ctx has a
+// transaction, f is a part of that.
 func (s *Store) inTx(ctx context.Context, op string, l lasting, f func(context.Context, *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -322,6 +342,9 @@ func (s *Store) inTx(ctx context.Context, op string, l lasting, f func(context.C
 }
 
 func (s *Store) tx(ctx context.Context, l lasting, f func(context.Context, *sql.Tx) error) error {
+	if j := s.joined(ctx); j != nil {
+		return j.part(ctx, func() error { return f(ctx, j.tx) })
+	}
 	db, done, err := s.writer(ctx, l)
 	if err != nil {
 		return err

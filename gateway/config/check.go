@@ -32,6 +32,7 @@ func (d *decoder) check(c *Config) {
 	if c.Admin != nil {
 		use(c.Admin, c.Admin.Addr, "admin")
 		d.checkTLS(c.Admin.TLS, "admin")
+		d.checkAdmin(c)
 	}
 	d.checkObserve(c)
 	d.checkStore(&c.Store)

@@ -25,6 +25,7 @@ func (c *Config) Warnings() []Warning {
 	w := &warner{c: c}
 	w.allowed(reflect.ValueOf(c).Elem(), "")
 	w.listeners()
+	w.admin()
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		w.service(name, c.Services[name])
 	}
