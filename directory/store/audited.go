@@ -95,26 +95,30 @@ func (e doError) Unwrap() error { return e.error }
 // Two things take no part. What is done with another context in SQLite, where one
 // writes at a time, waits for the end in vain. And Replays, who must not forget.
 func (s *Store) Audited(ctx context.Context, c *directory.Change, do func(ctx context.Context) error) error {
-	if j := s.joined(ctx); j != nil { // a part of more
-		return s.fail("audited", j.part(ctx, func() error {
-			if err := do(ctx); err != nil {
-				return err
-			}
-			return s.addChange(ctx, j, c)
-		}))
+	err := s.together(ctx, func(ctx context.Context, j *joined) error {
+		if err := do(ctx); err != nil {
+			return doError{err}
+		}
+		return s.addChange(ctx, j, c)
+	})
+	if own := (doError{}); errors.As(err, &own) {
+		return own.error
+	}
+	return s.fail("audited", err)
+}
+
+// together runs f in a transaction that calls with its context take part in, or as
+// a part of the one that ctx has.
+func (s *Store) together(ctx context.Context, f func(ctx context.Context, j *joined) error) error {
+	if j := s.joined(ctx); j != nil {
+		return j.part(ctx, func() error { return f(ctx, j) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditedTime)
 	defer cancel()
 	var j *joined
 	err := s.tx(ctx, lasts, func(ctx context.Context, tx *sql.Tx) error {
 		j = &joined{s: s, tx: tx}
-		ctx = context.WithValue(ctx, joinedKey{}, j)
-		err := do(ctx)
-		if err != nil {
-			err = doError{err}
-		} else {
-			err = s.addChange(ctx, j, c)
-		}
+		err := f(context.WithValue(ctx, joinedKey{}, j), j)
 		j.over.Store(true)
 		if err != nil {
 			j.undoFrom(0)
@@ -131,10 +135,7 @@ func (s *Store) Audited(ctx context.Context, c *directory.Change, do func(ctx co
 			}
 		}
 	}
-	if own := (doError{}); errors.As(err, &own) {
-		return own.error
-	}
-	return s.fail("audited", err)
+	return err
 }
 
 // maxChange bounds each of Change.Before and After. A user with all groups that he

@@ -54,6 +54,10 @@ func (r *grantRow) grant() *directory.Grant {
 	return &r.g
 }
 
+// noSessions are the users of rows that are no sessions of anybody: what ended
+// (authn/session), and sign-ins of administrators that have begun (admin/access).
+var noSessions = []string{"\x1fended", "\x1fpending"}
+
 // Sessions returns live sessions, the newest first, without their data and what is
 // sealed of their grants.
 func (s *Store) Sessions(ctx context.Context, now time.Time, q directory.SessionQuery) ([]directory.Session, error) {
@@ -65,6 +69,9 @@ func (s *Store) Sessions(ctx context.Context, now time.Time, q directory.Session
 		c.add("user_fold = %s", directory.FoldName(q.User))
 	}
 	c.add("expires > %s AND (idle <= 0 OR seen + idle > %s)", micros(now))
+	for _, user := range noSessions {
+		c.add("user_fold <> %s", user)
+	}
 	if !q.AfterTime.IsZero() {
 		c.terms = append(c.terms, "(created, id) < ("+c.list(micros(q.AfterTime), q.After[:])+")")
 	}
