@@ -119,18 +119,19 @@ func grants(t *testing.T, a, b Store) {
 
 	g.Sealed = append(g.Sealed, 0)
 	long := strings.Repeat("x", 100_000)
-	for name, g := range map[string]*directory.Grant{"too much": g, "none": nil, "no provider": {}, "long": {Provider: "it", Subject: long}, "no text": {Provider: "it", SessionID: "\x00"}} {
+	for name, g := range map[string]*directory.Grant{"too much": g, "no provider": {}, "long": {Provider: "it", Subject: long}, "no text": {Provider: "it", SessionID: "\x00"}} {
 		if err := a.PutGrant(t.Context(), s.ID, g, nil); !errors.Is(err, directory.ErrInvalid) {
 			t.Errorf("grant with %s: %v", name, err)
-		}
-		if g == nil {
-			continue
 		}
 		bad := *s
 		bad.Grant = g
 		if err := a.PutSession(t.Context(), &bad); !errors.Is(err, directory.ErrInvalid) {
 			t.Errorf("session with a grant with %s: %v", name, err)
 		}
+	}
+	must(t, b.PutGrant(t.Context(), s.ID, nil, nil))
+	if got, err = a.Session(t.Context(), s.ID); err != nil || got.Grant != nil || !bytes.Equal(got.Data, s.Data) {
+		t.Errorf("without its grant the session is %+v, %v", got, err)
 	}
 	must(t, b.DeleteSession(t.Context(), s.ID))
 	if err := a.PutGrant(t.Context(), s.ID, newGrant("it", "4711", ""), nil); !errors.Is(err, directory.ErrNotFound) {
@@ -195,6 +196,11 @@ func grantsClaimedAtOnce(t *testing.T, a, b Store) {
 	must(t, b.PutGrant(t.Context(), s.ID, s.Grant, nil))
 	if n := claims(s.Grant.Due); n != 1 {
 		t.Errorf("when it is due again: %d, want 1", n)
+	}
+	s.Grant.Due = time.Time{}
+	must(t, b.PutGrant(t.Context(), s.ID, s.Grant, nil))
+	if n := claims(due.Add(time.Hour)); n != 0 {
+		t.Errorf("when it is never due: %d may ask", n)
 	}
 	must(t, b.DeleteSession(t.Context(), s.ID))
 	if n := claims(due.Add(time.Hour)); n != 0 {
