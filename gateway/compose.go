@@ -133,9 +133,7 @@ func (p *composer) make(ctx context.Context, c *config.Config, previous *generat
 		return nil, err
 	}
 	m.inbound, m.operations = in, operationsOf(publishers)
-	if m.access, err = m.accessParts(c); err != nil {
-		return nil, err
-	}
+	m.access = m.accessParts(c)
 	g := &generation{
 		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
 		background: m.logins.Run, inForce: func() {
