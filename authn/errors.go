@@ -55,6 +55,8 @@ const (
 	ReasonIntegrity       Reason = "integrity"    // MIC, checksum, signature
 	ReasonChannelBinding  Reason = "channel-binding"
 	ReasonPolicy          Reason = "policy"
+	ReasonLoginMixedUp    Reason = "login-mixed-up"   // an OpenID Connect answer that belongs to another login
+	ReasonProviderRefused Reason = "provider-refused" // an OpenID Connect provider says no
 )
 
 // A RefusedError says why credentials were refused, for the log. errors.Is

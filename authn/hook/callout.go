@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/kept"
 )
 
 const (
@@ -111,8 +112,8 @@ type Callout struct {
 
 	once     sync.Once
 	client   *http.Client
-	known    *cache[*authn.Identity]
-	refusals *cache[error]
+	known    *kept.Cache[*authn.Identity]
+	refusals *kept.Cache[error]
 	calls    chan struct{}
 }
 
@@ -239,7 +240,7 @@ func checkURL(text string, allowInsecure bool) error {
 func (c *Callout) init() {
 	c.once.Do(func() {
 		c.client = newClient(c.Transport)
-		c.known, c.refusals = newCache[*authn.Identity](maxRemembered), newCache[error](maxRemembered)
+		c.known, c.refusals = kept.NewCache[*authn.Identity](maxRemembered), kept.NewCache[error](maxRemembered)
 		c.calls = make(chan struct{}, maxCallsAtATime)
 	})
 }
@@ -270,12 +271,12 @@ func (c *Callout) ask(ctx context.Context, q question, user string) (id *authn.I
 	if len(body) > maxQuestion {
 		return nil, false, &authn.RefusedError{Mechanism: c.mechanism(), Reason: authn.ReasonMalformed, User: user, Err: fmt.Errorf("%d bytes to send", len(body))}
 	}
-	now, d := clock(c.Now), c.known.digest(body)
-	if id, ok := c.known.get(d, now); ok {
+	now, d := clock(c.Now), c.known.Digest(body)
+	if id, ok := c.known.Get(d, now); ok {
 		return id, false, nil
 	}
-	refusal := c.refusals.digest(body)
-	if err, ok := c.refusals.get(refusal, now); ok {
+	refusal := c.refusals.Digest(body)
+	if err, ok := c.refusals.Get(refusal, now); ok {
 		return nil, false, err
 	}
 	select {
@@ -289,7 +290,7 @@ func (c *Callout) ask(ctx context.Context, q question, user string) (id *authn.I
 		return nil, false, fmt.Errorf("hook: %s: %w: %w", c.URL, authn.ErrUnavailable, err)
 	}
 	if err := a.refusal(c.mechanism(), q); err != nil {
-		c.refusals.put(refusal, err, now, now.Add(cmp.Or(c.KeepRefusal, defaultKeepNo)))
+		c.refusals.Put(refusal, err, now, now.Add(cmp.Or(c.KeepRefusal, defaultKeepNo)))
 		return nil, false, err
 	}
 	id = complete(a.Identity.identity(), c.mechanism(), now)
@@ -298,7 +299,7 @@ func (c *Callout) ask(ctx context.Context, q question, user string) (id *authn.I
 		left := time.Duration(*s) * time.Second
 		keep, id.Expires = min(keep, left), now.Add(left)
 	}
-	c.known.put(d, id, now, now.Add(keep))
+	c.known.Put(d, id, now, now.Add(keep))
 	return id, true, nil
 }
 

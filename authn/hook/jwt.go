@@ -3,10 +3,8 @@ package hook
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +15,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/jwt"
+	"github.com/soapward/soapward/internal/kept"
 )
 
 const (
@@ -24,12 +24,6 @@ const (
 	maxToken    = 16 << 10 // bytes
 	defaultSkew = time.Minute
 )
-
-// publicAlgorithms are those that may be listed: with a public key, so that who
-// verifies a token cannot make one.
-var publicAlgorithms = []jose.SignatureAlgorithm{
-	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
-}
 
 // JWT takes bearer tokens (RFC 6750) that are signed JWTs (RFC 7519, RFC 8725).
 // Keys, Issuer and Audience must be set. The fields must not change after the
@@ -87,7 +81,7 @@ type JWT struct {
 	once       sync.Once
 	algorithms []jose.SignatureAlgorithm
 	broken     error // of the fields
-	known      *cache[*authn.Identity]
+	known      *kept.Cache[*authn.Identity]
 }
 
 var _ authn.Authenticator = (*JWT)(nil)
@@ -100,17 +94,15 @@ func (j *JWT) Check() error {
 
 func (j *JWT) init() {
 	j.once.Do(func() {
-		j.known = newCache[*authn.Identity](maxRemembered)
+		j.known = kept.NewCache[*authn.Identity](maxRemembered)
 		names := j.Algorithms
 		if names == nil {
 			names = []string{"RS256", "ES256"}
 		}
-		for _, name := range names {
-			if !slices.Contains(publicAlgorithms, jose.SignatureAlgorithm(name)) {
-				j.broken = fmt.Errorf("hook: the algorithm %q is not one of %v", name, publicAlgorithms)
-				return
-			}
-			j.algorithms = append(j.algorithms, jose.SignatureAlgorithm(name))
+		var err error
+		if j.algorithms, err = jwt.ParseAlgorithms(names); err != nil {
+			j.broken = fmt.Errorf("hook: %w", err)
+			return
 		}
 		switch {
 		case j.Keys == nil:
@@ -157,15 +149,15 @@ func (j *JWT) Authenticate(r *http.Request) (*authn.Result, error) {
 	case strings.Count(token, ".") != 2:
 		return nil, j.refuse(authn.ReasonMalformed, "the token may be encrypted, or one that only its issuer understands", errors.New("not a signed JWT"))
 	}
-	now, d := clock(j.Now), j.known.digest([]byte(token))
-	if id, ok := j.known.get(d, now); ok {
+	now, d := clock(j.Now), j.known.Digest([]byte(token))
+	if id, ok := j.known.Get(d, now); ok {
 		return &authn.Result{Identity: id}, nil
 	}
-	payload, err := j.verify(r.Context(), token)
+	claims, err := j.verify(r.Context(), token)
 	if err != nil {
 		return nil, err
 	}
-	id, err := j.judge(payload, now)
+	id, err := j.judge(claims, now)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +167,7 @@ func (j *JWT) Authenticate(r *http.Request) (*authn.Result, error) {
 	if id.Expires.Before(keep) {
 		keep = id.Expires
 	}
-	j.known.put(d, id, now, keep)
+	j.known.Put(d, id, now, keep)
 	return &authn.Result{Identity: id, Fresh: true}, nil
 }
 
@@ -183,54 +175,36 @@ func (j *JWT) refuse(reason authn.Reason, hint string, err error) error {
 	return &authn.RefusedError{Mechanism: mechJWT, Reason: reason, Hint: hint, Err: err}
 }
 
-// verify returns the payload of a token that one of the issuer's keys signed.
-func (j *JWT) verify(ctx context.Context, token string) ([]byte, error) {
-	jws, err := jose.ParseSignedCompact(token, j.algorithms)
-	if err != nil {
-		hint := ""
-		if errors.As(err, new(*jose.ErrUnexpectedSignatureAlgorithm)) {
-			hint = fmt.Sprintf("the issuer signs with another algorithm than %v", j.algorithms)
-		}
-		return nil, j.refuse(authn.ReasonMalformed, hint, errors.New("not a JWT signed with a listed algorithm"))
-	}
-	header := jws.Signatures[0].Protected
-	// RFC 8725 3.11: a token of another kind, such as a logout token, is no login.
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != "" {
-		short := strings.TrimPrefix(strings.ToLower(typ), "application/")
-		if short != "jwt" && short != "at+jwt" {
-			return nil, j.refuse(authn.ReasonMechanism, "", fmt.Errorf("a token of the type %.64q", typ))
-		}
-	}
-	keys, err := j.Keys.find(ctx, header.KeyID, header.Algorithm)
-	if errors.Is(err, errNoKey) {
-		return nil, j.refuse(authn.ReasonWrongKey, "", fmt.Errorf("key %.64q: %w", header.KeyID, err))
-	}
-	if err != nil {
+// verify returns the claims of a token that one of the issuer's keys signed.
+func (j *JWT) verify(ctx context.Context, token string) (jwt.Claims, error) {
+	t, err := j.Keys.verify(ctx, token, j.algorithms)
+	switch {
+	case errors.Is(err, jwt.ErrAlgorithm):
+		return nil, j.refuse(authn.ReasonMalformed, fmt.Sprintf("the issuer signs with another algorithm than %v", j.algorithms), err)
+	case errors.Is(err, jwt.ErrMalformed):
+		return nil, j.refuse(authn.ReasonMalformed, "", err)
+	case errors.Is(err, jwt.ErrNoKey):
+		return nil, j.refuse(authn.ReasonWrongKey, "", err)
+	case errors.Is(err, jwt.ErrSignature):
+		return nil, j.refuse(authn.ReasonIntegrity, "", err)
+	case err != nil:
 		return nil, err
 	}
-	for i := range keys {
-		if payload, err := jws.Verify(keys[i].Key); err == nil {
-			return payload, nil
-		}
+	// RFC 8725 3.11: a token of another kind, such as a logout token, is no login.
+	if t.Type != "" && t.Type != "jwt" && t.Type != "at+jwt" {
+		return nil, j.refuse(authn.ReasonMechanism, "", fmt.Errorf("a token of the type %.64q", t.Type))
 	}
-	return nil, j.refuse(authn.ReasonIntegrity, "", errors.New("the signature is wrong"))
+	return t.Claims, nil
 }
-
-// claimSet is the payload of a token.
-type claimSet map[string]any
 
 // judge compares the claims with what is wanted (RFC 7519 4.1) and makes the
 // identity.
-func (j *JWT) judge(payload []byte, now time.Time) (*authn.Identity, error) {
-	var c claimSet
-	if err := json.Unmarshal(payload, &c); err != nil || c == nil {
-		return nil, j.refuse(authn.ReasonMalformed, "", errors.New("the claims are no JSON object"))
-	}
+func (j *JWT) judge(c jwt.Claims, now time.Time) (*authn.Identity, error) {
 	skew := cmp.Or(j.Skew, defaultSkew)
-	exp, hasExp, err1 := c.time("exp")
-	nbf, hasNBF, err2 := c.time("nbf")
-	iat, hasIAT, err3 := c.time("iat")
-	audience := c.texts("aud")
+	exp, hasExp, err1 := c.Time("exp")
+	nbf, hasNBF, err2 := c.Time("nbf")
+	iat, hasIAT, err3 := c.Time("iat")
+	audience := c.Texts("aud")
 	clockHint := "compare the clocks of this machine and of the issuer"
 	switch iss, _ := c["iss"].(string); {
 	case errors.Join(err1, err2, err3) != nil:
@@ -256,24 +230,24 @@ func (j *JWT) judge(payload []byte, now time.Time) (*authn.Identity, error) {
 	return id, nil
 }
 
-func (j *JWT) identity(c claimSet) (*authn.Identity, error) {
+func (j *JWT) identity(c jwt.Claims) (*authn.Identity, error) {
 	id := &authn.Identity{Domain: j.Domain}
 	var err error
-	if id.Account, err = c.text(cmp.Or(j.NameClaim, "sub")); err != nil {
+	if id.Account, err = c.Text(cmp.Or(j.NameClaim, "sub")); err != nil {
 		return nil, err
 	}
 	if j.UPNClaim != "" {
-		if id.UPN, err = c.text(j.UPNClaim); err != nil {
+		if id.UPN, err = c.Text(j.UPNClaim); err != nil {
 			return nil, err
 		}
 	}
 	if err := checkNames(append([]string{j.Domain}, j.Domains...), j.Domain, id.Account, id.UPN); err != nil {
 		return nil, err
 	}
-	if name, err := c.text(cmp.Or(j.DisplayNameClaim, "name")); err == nil && checkText(name) == nil {
+	if name, err := c.Text(cmp.Or(j.DisplayNameClaim, "name")); err == nil && checkText(name) == nil {
 		id.DisplayName = name
 	}
-	for _, g := range c.texts(cmp.Or(j.GroupsClaim, "groups")) {
+	for _, g := range c.Texts(cmp.Or(j.GroupsClaim, "groups")) {
 		if g == "" {
 			continue
 		}
@@ -287,7 +261,7 @@ func (j *JWT) identity(c claimSet) (*authn.Identity, error) {
 		keep = []string{"scope", "roles"}
 	}
 	for _, name := range keep {
-		values := c.texts(name)
+		values := c.Texts(name)
 		if name == "scope" && len(values) == 1 {
 			values = strings.Fields(values[0])
 		}
@@ -299,65 +273,4 @@ func (j *JWT) identity(c claimSet) (*authn.Identity, error) {
 		}
 	}
 	return id, nil
-}
-
-// lookup finds a claim by its name, or by the way into objects.
-func (c claimSet) lookup(name string) any {
-	if v, ok := c[name]; ok {
-		return v
-	}
-	var v any = map[string]any(c)
-	for part := range strings.SplitSeq(name, ".") {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = m[part]
-	}
-	return v
-}
-
-// text returns a claim that must be one text.
-func (c claimSet) text(name string) (string, error) {
-	switch v := c.lookup(name).(type) {
-	case nil:
-		return "", fmt.Errorf("the token has no claim %q", name)
-	case string:
-		return v, nil
-	}
-	return "", fmt.Errorf("the claim %q is not text", name)
-}
-
-// texts returns the values of a claim: a text, a number, true or false, or a list
-// of these.
-func (c claimSet) texts(name string) (texts []string) {
-	list, ok := c.lookup(name).([]any)
-	if !ok {
-		list = []any{c.lookup(name)}
-	}
-	for _, v := range list {
-		switch v := v.(type) {
-		case string:
-			texts = append(texts, v)
-		case bool:
-			texts = append(texts, strconv.FormatBool(v))
-		case float64:
-			texts = append(texts, strconv.FormatFloat(v, 'f', -1, 64))
-		}
-	}
-	return texts
-}
-
-// time returns a NumericDate (RFC 7519 2).
-func (c claimSet) time(name string) (t time.Time, has bool, err error) {
-	switch v := c[name].(type) {
-	case nil:
-		return t, false, nil
-	case float64:
-		if v >= 0 && v < 1<<40 {
-			whole, part := math.Modf(v)
-			return time.Unix(int64(whole), int64(part*1e9)), true, nil
-		}
-	}
-	return t, false, fmt.Errorf("the claim %s is no time", name)
 }

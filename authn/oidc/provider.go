@@ -1,12 +1,33 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/internal/jwt"
+	"github.com/soapward/soapward/internal/kept"
+)
+
+// Mechanism is that of identities which a provider vouches for.
+const Mechanism = "oidc"
+
+const (
+	defaultTimeout = 10 * time.Second
+	skew           = time.Minute // of clocks
+	maxRemembered  = 10_000      // access tokens
 )
 
 // Config says which provider it is, and who we are to it.
@@ -22,8 +43,9 @@ type Config struct {
 	DesktopClientID string
 
 	// UsernameClaim is the account of a user. Empty means email. An e-mail address
-	// that the provider does not call verified is refused unless
-	// AllowUnverifiedEmail is set.
+	// that the provider does not call verified is refused, and is not among the
+	// claims of an identity, unless AllowUnverifiedEmail is set: at some providers
+	// anybody may enter any.
 	UsernameClaim        string
 	AllowUnverifiedEmail bool
 
@@ -33,105 +55,136 @@ type Config struct {
 
 	Scopes []string // besides openid, email, profile, and offline_access where it is offered
 
-	// Audiences are those of access tokens that Bearer takes.
+	// Audiences are those of access tokens that Bearer takes. An ID of a client is
+	// none: tokens for it say who somebody is, not what he may do.
 	Audiences []string
 
 	// Algorithms of signatures. Nil means RS256, PS256, ES256, EdDSA and their
 	// longer ones.
 	Algorithms []string
 
-	HTTP    *http.Client  // nil: one with bounds
+	// HTTP is copied. It follows redirects only within a server, and takes no
+	// cookies, whatever it says. Nil means one that goes through no proxy.
+	HTTP    *http.Client
 	Timeout time.Duration // of a request to the provider; zero means 10 s
-	Logger  *slog.Logger
+	Logger  *slog.Logger  // nil means slog.Default()
 	Now     func() time.Time
+
+	// Used remembers what counts once: the end of a login, an ID token of the
+	// command line, a logout token. fresh is false if the digest was there before.
+	// Several nodes share one memory. Nil means that of this process, which is
+	// bounded: when it is full, an error.
+	Used func(ctx context.Context, digest [sha256.Size]byte, until time.Time) (fresh bool, err error)
 }
 
 // A Provider is an OpenID Connect provider. New asks nobody; what is needed of the
 // provider is fetched at the first use and kept. It is safe for concurrent use.
-type Provider struct{ c Config }
+type Provider struct {
+	c       Config
+	client  *http.Client
+	allowed []jose.SignatureAlgorithm
+	doc     kept.Value[*document]
+	keys    *jwt.Keys
+	memory  memory
+	known   *kept.Cache[*authn.Identity] // by access token
+	consent atomic.Int32                 // whether refresh tokens need prompt=consent
+}
 
 // New returns a Provider, or an error that says what is wrong with c.
-func New(c Config) (*Provider, error) { return &Provider{c}, nil }
-
-// A Login is a login that has begun. It is to be kept where only the browser that
-// began it can bring it back: sealed in a cookie.
-type Login struct {
-	Provider string
-	State    string
-	Nonce    string
-	Verifier string // PKCE
-	Redirect string // URI that was given to the provider
-	Return   string // where the user wanted to go
-	Begun    time.Time
+func New(c Config) (*Provider, error) {
+	c.UsernameClaim = cmp.Or(c.UsernameClaim, "email")
+	c.Domain = cmp.Or(c.Domain, c.Name)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	if c.Algorithms == nil {
+		c.Algorithms = jwt.Algorithms()
+	}
+	p := &Provider{c: c, known: kept.NewCache[*authn.Identity](maxRemembered)}
+	var errs []error
+	fail := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("oidc: "+format, args...))
+		}
+	}
+	fail(c.Name == "", "Name is not set")
+	fail(strings.ContainsAny(c.Domain, `\/`), "Domain %.64q has a slash in it", c.Domain)
+	fail(c.ClientID == "", "ClientID is not set")
+	if err := checkURL(c.Issuer, c.Issuer); err != nil {
+		fail(true, "Issuer: %w", err)
+	} else if u, err := url.Parse(c.Issuer); err != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		fail(true, "Issuer %.200q has a query or fragment", c.Issuer)
+	}
+	for _, s := range c.Scopes {
+		fail(!isScope(s), "the scope %.64q cannot be one", s)
+	}
+	for _, a := range c.Audiences {
+		fail(a == "", "an audience is empty")
+		fail(a != "" && (a == c.ClientID || a == c.DesktopClientID), "the audience %.64q is a client: want that of the API", a)
+	}
+	var err error
+	p.allowed, err = jwt.ParseAlgorithms(c.Algorithms)
+	fail(err != nil, "%w", err)
+	fail(len(c.Algorithms) == 0, "Algorithms is empty: nil means all that are good")
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	p.client = newClient(c.HTTP, c.Timeout)
+	p.doc = kept.Value[*document]{Fetch: p.fetchDocument, Lifetime: documentLifetime, Stale: documentStale, Now: p.now, Failed: p.failed("provider cannot be asked"),
+		Final: func(err error) bool { return errors.Is(err, errWrongDocument) }}
+	p.keys = jwt.NewKeys(documentLifetime, p.now, p.fetchKeys, p.failed("keys of the provider cannot be fetched"))
+	return p, nil
 }
 
-// Tokens are what a provider gave. They do not print.
-type Tokens struct {
-	Refresh authn.Secret // may be empty
-	IDToken authn.Secret // for Logout
-	Expires time.Time    // when to refresh
-
-	Subject   string // sub
-	SessionID string // sid; may be empty
+// isScope is scope-token of RFC 6749 3.3.
+func isScope(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }
 
-// Begin begins a login and returns the URL to send the browser to.
-func (p *Provider) Begin(ctx context.Context, redirect, returnTo string) (url string, l *Login, err error) {
-	panic("not built yet")
+// Name returns the name that the configuration gave.
+func (p *Provider) Name() string { return p.c.Name }
+
+func (p *Provider) now() time.Time {
+	if p.c.Now != nil {
+		return p.c.Now()
+	}
+	return time.Now()
 }
 
-// Callback ends a login with the request that the provider had the browser send.
-// A refusal wraps authn.ErrBadCredentials, with a reason for the log; a provider
-// that does not answer is authn.ErrUnavailable. The identity has the claims of the
-// ID token.
-func (p *Provider) Callback(ctx context.Context, l *Login, r *http.Request) (*authn.Identity, *Tokens, error) {
-	panic("not built yet")
+func (p *Provider) logger() *slog.Logger {
+	if p.c.Logger != nil {
+		return p.c.Logger
+	}
+	return slog.Default()
 }
 
-// Refresh asks whether the user may go on. It is authn.ErrBadCredentials if the
-// provider says no, and authn.ErrUnavailable if it says nothing.
-func (p *Provider) Refresh(ctx context.Context, t *Tokens) (*authn.Identity, *Tokens, error) {
-	panic("not built yet")
+func (p *Provider) failed(what string) func(context.Context, error, bool) {
+	return func(ctx context.Context, err error, kept bool) {
+		p.logger().LogAttrs(ctx, slog.LevelError, what, slog.String("provider", p.c.Name), slog.String("issuer", p.c.Issuer),
+			slog.Bool("kept", kept), slog.String("cause", err.Error()))
+	}
 }
 
-// LogoutURL is where to send a browser to end the session at the provider too,
-// empty if the provider has no such place (OpenID Connect RP-Initiated Logout).
-func (p *Provider) LogoutURL(ctx context.Context, t *Tokens, returnTo string) string {
-	panic("not built yet")
+func (p *Provider) desktopClient() string { return cmp.Or(p.c.DesktopClientID, p.c.ClientID) }
+
+// refuse says no. Neither the peer nor a page is told why.
+func (p *Provider) refuse(reason authn.Reason, hint, format string, args ...any) error {
+	return &authn.RefusedError{Mechanism: Mechanism, Reason: reason, Hint: hint, Err: fmt.Errorf("provider %s: %w", p.c.Name, fmt.Errorf(format, args...))}
 }
 
-// BackchannelLogout checks a logout token that the provider posted (OpenID Connect
-// Back-Channel Logout 2.6) and returns whose sessions end: of a subject, or the one
-// of a session ID, or both.
-func (p *Provider) BackchannelLogout(ctx context.Context, r *http.Request) (subject, sessionID string, err error) {
-	panic("not built yet")
+// unavailable says that nobody could say.
+func (p *Provider) unavailable(what string, err error) error {
+	return fmt.Errorf("oidc: provider %s: %s: %w: %w", p.c.Name, what, authn.ErrUnavailable, err)
 }
 
-// VerifyIDToken checks an ID token that the command line got for DesktopClientID
-// no longer than maxAge ago.
-func (p *Provider) VerifyIDToken(ctx context.Context, token authn.Secret, nonce string, maxAge time.Duration) (*authn.Identity, *Tokens, error) {
-	panic("not built yet")
+// scopes are those to ask for.
+func (p *Provider) scopes(d *document) []string {
+	scopes := []string{"openid", "email", "profile"}
+	if slices.Contains(d.Scopes, offlineAccess) {
+		scopes = append(scopes, offlineAccess)
+	}
+	for _, s := range p.c.Scopes {
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
 }
-
-// Bearer takes access tokens that are JWTs (RFC 9068) for one of Config.Audiences.
-// ID tokens are no access tokens.
-func (p *Provider) Bearer() authn.Authenticator { panic("not built yet") }
-
-// Metadata is what a provider says of itself.
-type Metadata struct {
-	Issuer           string
-	Authorization    string
-	Token            string
-	Device           string // empty: none
-	EndSession       string // empty: none
-	Algorithms       []string
-	Scopes           []string
-	PKCE             bool // S256
-	Backchannel      bool
-	KeyIDs           []string
-	IssuerInResponse bool
-}
-
-// Check fetches the well-known document and the keys anew, and says what is
-// wrong: for a Test button and for health.
-func (p *Provider) Check(ctx context.Context) (*Metadata, error) { panic("not built yet") }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,8 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/authn"
-	"github.com/soapward/soapward/authn/session"
-	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/internal/terminal"
@@ -62,6 +59,8 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
 	cmd.AddCommand(
 		newUserAddCommand(f),
+		newUserAuditCommand(f),
+		newUserClearPasswordsCommand(f),
 		newUserDeleteCommand(f),
 		newUserDisableCommand(f),
 		newUserEnableCommand(f),
@@ -69,6 +68,7 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 		newUserListCommand(f),
 		newUserLoginsCommand(f),
 		newUserPasswdCommand(f),
+		newUserResetSecondFactorCommand(f),
 		newUserRolesCommand(f),
 		newUserSessionsCommand(f),
 		newUserUnblockCommand(f),
@@ -113,16 +113,7 @@ func (f *userFlags) given(cmd *cobra.Command) (store.Config, error) {
 	return c, nil
 }
 
-// with opens the store, calls do, and closes it.
-func (f *userFlags) with(cmd *cobra.Command, do func(context.Context, *store.Store) error) (err error) {
-	s, err := f.open(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	return do(cmd.Context(), s)
-}
-
+// open opens the store.
 func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 	if f.store != "" {
 		if cmd.Flags().Changed("config") {
@@ -186,28 +177,6 @@ func noRealm(file, realm string, c *config.Config) error {
 	}
 	return withRemedy(fmt.Errorf("%s has no realm %q", file, realm), remedy)
 }
-
-// userNamed is Store.User with a remedy for a name that nobody has.
-func userNamed(ctx context.Context, s *store.Store, name string) (*directory.User, error) {
-	u, err := s.User(ctx, name)
-	if errors.Is(err, directory.ErrNotFound) {
-		return nil, withRemedy(&noUserError{name}, "soapward user list")
-	}
-	return u, err
-}
-
-// endAll ends all sessions of a user, also those that are sealed into
-// cookies, and returns how many had a row.
-func endAll(ctx context.Context, s *store.Store, user string) (int, error) {
-	// With any key, a Manager notes in the store since when sealed ones are over.
-	m := &session.Manager{Store: s, Keys: []session.Key{session.NewKey()}}
-	return m.EndAll(ctx, user)
-}
-
-// A noUserError is a name that nobody has.
-type noUserError struct{ name string }
-
-func (e *noUserError) Error() string { return "there is no user " + e.name }
 
 // atLeastOne refuses a command line without arguments.
 func atLeastOne(what string) cobra.PositionalArgs {

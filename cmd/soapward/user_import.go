@@ -75,7 +75,7 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("%s cannot be read twice, as a pipe cannot: %w", name, err)
 		}
-		err = f.with(cmd, func(ctx context.Context, s *store.Store) (err error) {
+		err = f.withStore(cmd, func(ctx context.Context, s *store.Store) (err error) {
 			done, err = s.Import(ctx, f.users(store.ReadCSV(file, filepath.Base(name))), func(d store.Imported) {
 				bar.show(share(d.Created+d.Existed, total))
 			})

@@ -61,10 +61,12 @@ var ours = rules{
 		"./authn/throttle":      {imports: []string{"./authn", "./authn/ntlm", "./directory"}},
 		"./authn/audit":         {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authn/session":       {standardOnly: true, imports: []string{"./authn", "./directory"}},
-		"./authn/hook":          {imports: []string{"./authn"}},
+		"./authn/hook":          {imports: []string{"./authn", "./internal/jwt", "./internal/kept"}},
 
-		"./authn/oidc": {imports: []string{"./authn"}},
+		"./authn/oidc": {imports: []string{"./authn", "./internal/jwt", "./internal/kept"}},
 		"./authn/totp": {standardOnly: true},
+
+		"./authn/oidc/oidctest": {standardOnly: true},
 
 		// Administrators: what they can do, who they are, and three ways to it.
 		"./admin": {imports: []string{
@@ -74,6 +76,12 @@ var ours = rules{
 			"./admin", "./authn", "./authn/oidc", "./authn/password", "./authn/session", "./authn/throttle", "./authn/totp", "./authz",
 			"./console/ui", "./directory/...", "./gateway/config",
 		}},
+		"./admin/api":       {imports: []string{"./admin", "./admin/api/wire", "./authn", "./authz", "./directory/provision"}},
+		"./admin/api/wire":  {imports: []string{"./admin", "./authn", "./directory/provision"}},
+		"./admin/client":    {imports: []string{"./admin", "./admin/api/wire", "./authn", "./authz", "./directory/provision"}},
+		"./admin/admintest": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
+		"./console":         {imports: []string{"./admin", "./authn", "./authz", "./console/ui", "./directory/provision", "./gateway/health"}},
+		"./console/ui":      {standardOnly: true},
 		"./admin/api":    {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
 		"./admin/client": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
 		"./console":      {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
@@ -124,6 +132,8 @@ var ours = rules{
 		}},
 
 		"./internal/atomicfile": {standardOnly: true},
+		"./internal/kept":       {standardOnly: true},
+		"./internal/jwt":        {imports: []string{"./authn", "./internal/kept"}},
 		"./internal/terminal":   {standardOnly: true},
 		"./internal/doctor":     {imports: []string{"./authn", "./authn/kerberos", "./directory/ldap"}},
 
@@ -177,9 +187,10 @@ var ours = rules{
 
 		{module: "modernc.org/sqlite", packages: []string{"./directory/store"}},
 		{module: "github.com/jackc/pgx/v5", packages: []string{"./directory/store"}},
-		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/hook", "./authn/oidc"}},
-		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc", "./gateway/identity"}},
+		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/oidc"}},
+		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc", "./gateway/identity", "./internal/jwt"}},
 		{module: "golang.org/x/oauth2", packages: []string{"./authn/oidc"}},
+		{module: "github.com/santhosh-tekuri/jsonschema/v6", tests: []string{"./admin/api"}},
 		{module: "rsc.io/qr", packages: []string{"./admin/access"}},
 		{module: "go.yaml.in/yaml/v3", packages: []string{"./gateway/config"}},
 		{module: "github.com/prometheus/client_golang", packages: []string{"./gateway/observe"}},
@@ -218,8 +229,9 @@ var ours = rules{
 		},
 	},
 	tests: []string{
-		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest",
+		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest", "./authn/oidc/oidctest",
 		"./directory/dirtest",
+		"./admin/admintest",
 		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/soak", "./internal/gokrb5test",
 		"./internal/interop/...",
 	},

@@ -1,4 +1,4 @@
-package hook
+package kept
 
 import (
 	"crypto/hmac"
@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// digest is of what somebody sent, with a key that this process alone has: the
+// A Digest is of what somebody sent, with a key that this process alone has: the
 // memory of a cache does not help to guess at passwords.
-type digest [sha256.Size]byte
+type Digest [sha256.Size]byte
 
-// cache remembers a bounded number of values for a time. Make one with newCache.
+// A Cache remembers a bounded number of values for a time. Make one with NewCache.
 // It is safe for concurrent use.
-type cache[V any] struct {
+type Cache[V any] struct {
 	key [32]byte
 	max int
 
 	mu sync.Mutex
-	m  map[digest]cached[V]
+	m  map[Digest]cached[V]
 }
 
 type cached[V any] struct {
@@ -27,20 +27,23 @@ type cached[V any] struct {
 	expires time.Time
 }
 
-func newCache[V any](size int) *cache[V] {
-	c := &cache[V]{max: size, m: map[digest]cached[V]{}}
+// NewCache returns one for up to size values.
+func NewCache[V any](size int) *Cache[V] {
+	c := &Cache[V]{max: size, m: map[Digest]cached[V]{}}
 	_, _ = rand.Read(c.key[:]) // never fails (crypto/rand)
 	return c
 }
 
-func (c *cache[V]) digest(sent []byte) (d digest) {
+// Digest returns by what a value is remembered.
+func (c *Cache[V]) Digest(sent []byte) (d Digest) {
 	h := hmac.New(sha256.New, c.key[:])
 	h.Write(sent)
 	h.Sum(d[:0])
 	return d
 }
 
-func (c *cache[V]) get(d digest, now time.Time) (v V, ok bool) {
+// Get returns what is remembered.
+func (c *Cache[V]) Get(d Digest, now time.Time) (v V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.m[d]
@@ -50,7 +53,8 @@ func (c *cache[V]) get(d digest, now time.Time) (v V, ok bool) {
 	return e.value, true
 }
 
-func (c *cache[V]) put(d digest, v V, now, expires time.Time) {
+// Put remembers v until it expires, or until there are too many.
+func (c *Cache[V]) Put(d Digest, v V, now, expires time.Time) {
 	if !now.Before(expires) {
 		return
 	}
@@ -72,8 +76,8 @@ func (c *cache[V]) put(d digest, v V, now, expires time.Time) {
 	c.m[d] = cached[V]{v, expires}
 }
 
-// size is how many values there are.
-func (c *cache[V]) size() int {
+// Len is how many values there are.
+func (c *Cache[V]) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.m)
