@@ -84,6 +84,8 @@ var ours = rules{
 			"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health",
 		}},
 		"./console/ui": {standardOnly: true},
+		"./console":         {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
+		"./console/ui":      {standardOnly: true},
 
 		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
@@ -175,6 +177,7 @@ var ours = rules{
 		{module: "golang.org/x/crypto/argon2", packages: []string{"./authn/password"}},
 		{module: "golang.org/x/text/unicode/norm", packages: []string{"./authn/throttle"}},
 		{module: "golang.org/x/text/secure/precis", packages: []string{"./authn/password"}},
+		{module: "golang.org/x/net/html", tests: []string{"./console"}},
 		{module: "golang.org/x/term", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/spf13/cobra", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/rogpeppe/go-internal", tests: []string{"./cmd/soapward"}},
