@@ -17,6 +17,7 @@ import (
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/ntlm/netlogon"
 	"github.com/soapward/soapward/authn/ntlm/winbind"
+	"github.com/soapward/soapward/authn/oidc"
 	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/authn/throttle"
@@ -46,6 +47,9 @@ type realm struct {
 	names    func() (ntlm.Names, error)
 	netlogon *netlogon.Verifier
 	winbind  *winbind.Verifier
+
+	provider *oidc.Provider // nil: none
+	provided *provided      // nil without a store, or a provider
 
 	directory   *ldap.Directory
 	provisioner *provision.Provisioner // nil without a store
@@ -94,6 +98,10 @@ func (s *Set) basisOf(r *config.Realm) basis {
 		file(l.CAFile)
 		hidden(l.BindPassword)
 	}
+	if o := r.OIDC; o != nil {
+		file(o.CAFile)
+		hidden(o.ClientSecret)
+	}
 	b.files = [sha256.Size]byte(h.Sum(nil))
 	return b
 }
@@ -109,7 +117,7 @@ func (s *Set) openRealm(name string, previous *Set) (*realm, error) {
 		name: name, made: made, domains: builder.Spellings(name, c), store: s.o.Store,
 		limit: s.limiter(builder.Names(name, c)), mechanisms: make(map[string]authn.Mechanism),
 	}
-	err := errors.Join(r.limit.Check(), s.openUsers(r), s.openKerberos(r), s.openNTLM(r))
+	err := errors.Join(r.limit.Check(), s.openUsers(r), s.openKerberos(r), s.openNTLM(r), s.openProvider(r))
 	if err != nil {
 		_ = r.close() // nothing was used
 		return nil, err
@@ -154,6 +162,18 @@ func (s *Set) openUsers(r *realm) error {
 	chain.Next = next
 	if c.Internal != nil || dir != nil {
 		r.passwords = r.limit.Password(chain)
+	}
+	return nil
+}
+
+func (s *Set) openProvider(r *realm) (err error) {
+	c := r.made.realm
+	if r.provider, err = builder.Provider(r.name, c, s.o.Store, s.log); err != nil || r.provider == nil || r.users == nil {
+		return err
+	}
+	r.provided = &provided{
+		users: r.users, known: &cachedUsers{users: r.users, version: of(s.o.Store, store.Users)},
+		issuer: c.OIDC.Issuer.String(), create: c.CreateUsers, now: time.Now,
 	}
 	return nil
 }

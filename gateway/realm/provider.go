@@ -1,9 +1,12 @@
 package realm
 
 import (
+	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/soapward/soapward/authn/oidc"
 	"github.com/soapward/soapward/directory/store"
@@ -11,8 +14,9 @@ import (
 )
 
 // Provider returns the OpenID Connect provider of a realm, nil if it has none.
-// Nobody is asked before the first call of its methods.
-func Provider(name string, r *config.Realm, _ *store.Store, log *slog.Logger) (*oidc.Provider, error) {
+// Nobody is asked before the first call of its methods. What counts once is
+// remembered in st, so that it does at one node only; nil is for a program alone.
+func Provider(name string, r *config.Realm, st *store.Store, log *slog.Logger) (*oidc.Provider, error) {
 	o := r.OIDC
 	if o == nil {
 		return nil, nil
@@ -35,6 +39,12 @@ func Provider(name string, r *config.Realm, _ *store.Store, log *slog.Logger) (*
 		t.Proxy, t.TLSClientConfig = nil, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		t.MaxResponseHeaderBytes = 64 << 10
 		c.HTTP = &http.Client{Transport: t}
+	}
+	if st != nil {
+		once := st.Replays()
+		c.Used = func(ctx context.Context, digest [sha256.Size]byte, until time.Time) (bool, error) {
+			return once.Add(ctx, "oidc "+name, digest, until)
+		}
 	}
 	return oidc.New(c)
 }
