@@ -54,9 +54,10 @@ func (r *grantRow) grant() *directory.Grant {
 	return &r.g
 }
 
-// ofUsers leaves out rows that say which sealed sessions ended (authn/session):
-// those have a user with a control character in front, as nobody has. The index
-// for lists has none of them, of which there may be millions.
+// ofUsers leaves out rows that are no sessions of anybody: what ended
+// (authn/session), and sign-ins of administrators that have begun (admin/access).
+// Those have a user with a control character in front, as nobody has. The index for
+// lists has none of them, of which there may be millions.
 const ofUsers = "user_fold >= ' '"
 
 // Sessions returns live sessions, the newest first, without their data and what is
