@@ -94,12 +94,15 @@ and demo shows logins of every kind, a call as the caller, and a double hop.`,
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newLoginCommand(),
+		newLogoutCommand(),
 		newManCommand(),
 		newServeCommand(),
 		newSyncCommand(),
 		newTokenCommand(),
 		newUserCommand(),
 		newVersionCommand(),
+		newWhoamiCommand(),
 	)
 	return root
 }
@@ -264,7 +267,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|gateway|ldap|listen|password|provision|publish|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|admin|authclient|authn|client|config|directory|gateway|ldap|listen|oidc|password|provision|publish|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 
