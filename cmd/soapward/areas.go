@@ -24,6 +24,9 @@ type areas struct {
 	admin.Blocks
 	admin.Audit
 
+	// follow is client.Client.Follow, nil at a store.
+	follow func(context.Context, admin.LoginQuery, func(admin.Login) error) error
+
 	// passwords are the rules for new ones, so that nobody types one twice in vain.
 	// Nil where they are not known here.
 	passwords *password.Policy
@@ -39,7 +42,7 @@ func (f *userFlags) areas(cmd *cobra.Command) (_ areas, close func() error, err 
 		if err != nil {
 			return areas{}, nil, err
 		}
-		return areas{Users: c, Sessions: c, Blocks: c, Audit: c}, func() error { return nil }, nil
+		return areas{Users: c, Sessions: c, Blocks: c, Audit: c, follow: c.Follow}, func() error { return nil }, nil
 	}
 	s, err := f.open(cmd)
 	if err != nil {

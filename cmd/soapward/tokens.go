@@ -22,7 +22,7 @@ type tokenFile struct{ path string }
 // tokenSet is what is in the file.
 type tokenSet struct {
 	Servers map[string]*serverLogin `json:"servers"` // by URL
-	Last    string            `json:"last,omitempty"`
+	Last    string                  `json:"last,omitempty"`
 }
 
 // A serverLogin is one to a gateway. Its secrets do not print.

@@ -59,10 +59,7 @@ rights of whoever logged in with soapward login.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	fl := cmd.PersistentFlags()
-	fl.StringVarP(&f.configFile, "config", "c", defaultConfig, "configuration `FILE`, whose store it is")
-	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
-	f.register(cmd)
+	f.where(cmd)
 	cmd.AddCommand(
 		newUserAddCommand(f),
 		newUserAuditCommand(f),
