@@ -55,8 +55,8 @@ type Granter interface {
 	// on for a grace, and is then refused until somebody can say.
 	//
 	// A session belongs to one caller: an answer about another provider, subject or
-	// name ends it. A token that the answer lacks stays as it is. ctx has a
-	// deadline, and does not end with the request.
+	// name ends it. A caller that is nil, or a token that the answer lacks, stays as
+	// it is. ctx has a deadline, and does not end with the request.
 	Refresh(ctx context.Context, g *Grant) (*authn.Identity, *Grant, error)
 }
 
@@ -170,7 +170,7 @@ func (m *Manager) granted(r *http.Request, s *session, id *authn.Identity, now t
 	}
 	asked, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	next, data, g, err := m.ask(asked, fresh)
+	next, data, g, err := m.ask(asked, fresh, id)
 	switch {
 	case errors.Is(err, authn.ErrBadCredentials):
 		return nil, nil, err
@@ -183,8 +183,10 @@ func (m *Manager) granted(r *http.Request, s *session, id *authn.Identity, now t
 	if err := putGrant(ctx, st, s.ID, g, data); err != nil {
 		return nil, nil, gone(fmt.Errorf("keep grant: %w", err))
 	}
-	fresh.Grant, fresh.Data = g, data
-	next.Expires = fresh.Expires
+	fresh.Grant = g
+	if data != nil {
+		fresh.Data = data
+	}
 	return fresh, next, nil
 }
 
@@ -212,9 +214,9 @@ func (m *Manager) goOn(s *session, id *authn.Identity, now time.Time, why error)
 		s.Grant.Provider, s.Grant.Due.Format(time.RFC3339), authn.ErrUnavailable, why)
 }
 
-// ask asks the provider. It returns the caller, as session data too, and the grant
-// to keep.
-func (m *Manager) ask(ctx context.Context, s *session) (*authn.Identity, []byte, *directory.Grant, error) {
+// ask asks the provider about a session of was. It returns the caller, as session
+// data too if that changes, and the grant to keep.
+func (m *Manager) ask(ctx context.Context, s *session, was *authn.Identity) (*authn.Identity, []byte, *directory.Grant, error) {
 	had, err := unsealGrant(s)
 	if err != nil {
 		return nil, nil, nil, &authn.RefusedError{Mechanism: "session", Reason: authn.ReasonIntegrity, User: s.User, Err: err}
@@ -223,9 +225,9 @@ func (m *Manager) ask(ctx context.Context, s *session) (*authn.Identity, []byte,
 	switch {
 	case err != nil:
 		return nil, nil, nil, err
-	case id == nil || g == nil:
-		return nil, nil, nil, errors.New("the Granter returned neither a caller with a grant nor an error")
-	case g.Provider != had.Provider || g.Subject != had.Subject || directory.FoldName(id.String()) != directory.FoldName(s.User):
+	case g == nil:
+		return nil, nil, nil, errors.New("the Granter returned neither a grant nor an error")
+	case g.Provider != had.Provider || g.Subject != had.Subject || id != nil && directory.FoldName(id.String()) != directory.FoldName(s.User):
 		return nil, nil, nil, &authn.RefusedError{
 			Mechanism: "session", Reason: authn.ReasonUnknownUser, User: s.User,
 			Err:  fmt.Errorf("the provider answers about %s", id),
@@ -244,12 +246,15 @@ func (m *Manager) ask(ctx context.Context, s *session) (*authn.Identity, []byte,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	data, err := encodeIdentity(id, packRowAbove)
+	if id == nil {
+		return was, nil, sealed, nil
+	}
+	c := *id // an Identity is never modified after it was made
+	c.Evidence, c.AuthTime, c.Expires = nil, was.AuthTime, s.Expires
+	data, err := encodeIdentity(&c, packRowAbove)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c := *id
-	c.Evidence = nil
 	return &c, data, sealed, nil
 }
 

@@ -25,6 +25,7 @@ type provider struct {
 	token  string   // the one that counts
 	asked  []string // tokens, in order
 	fail   error    // what it says then
+	silent bool     // about who it is
 	answer func(g *Grant, id *authn.Identity)
 	block  chan struct{} // it does not answer before that is closed
 	ctx    context.Context
@@ -53,6 +54,9 @@ func (p *provider) Refresh(ctx context.Context, g *Grant) (*authn.Identity, *Gra
 	id.Claims = authn.Claims{"round": {p.token}}
 	if p.answer != nil {
 		p.answer(&c, &id)
+	}
+	if p.silent {
+		return nil, &c, nil
 	}
 	return &id, &c, nil
 }
@@ -125,6 +129,25 @@ func TestGrantRefreshed(t *testing.T) {
 				t.Errorf("grant %+v, %v", g, err)
 			}
 		})
+	}
+}
+
+// TestGrantSilent: a provider that does not say who it is leaves the caller as he is.
+func TestGrantSilent(t *testing.T) {
+	t.Parallel()
+	s, p := newGranted(t, nil)
+	c := s.loginGranted(t, s.grant())
+	s.clock.Pass(time.Minute)
+	p.silent = true
+	for range 2 {
+		if id := s.who(t, c); id.String() != alice.String() || round(id) != "" {
+			t.Errorf("%v by %q", id, round(id))
+		}
+	}
+	s.clock.Pass(time.Minute)
+	p.silent = false
+	if id := s.who(t, c); round(id) != "refresh-3" || p.tokens() != "refresh-1 refresh-2" {
+		t.Errorf("%v by %q, asked with %q", id, round(id), p.tokens())
 	}
 }
 

@@ -80,7 +80,11 @@ var ours = rules{
 		"./admin/api/wire":  {imports: []string{"./admin", "./authn", "./directory/provision"}},
 		"./admin/client":    {imports: []string{"./admin", "./admin/api/wire", "./authn", "./authz", "./directory/provision"}},
 		"./admin/admintest": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
-		"./console":         {imports: []string{"./admin", "./authn", "./authz", "./console/ui", "./directory/provision", "./gateway/health"}},
+		"./console": {imports: []string{
+			"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health",
+		}},
+		"./console/ui": {standardOnly: true},
+		"./console":         {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
 		"./console/ui":      {standardOnly: true},
 
 		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
@@ -173,6 +177,7 @@ var ours = rules{
 		{module: "golang.org/x/crypto/argon2", packages: []string{"./authn/password"}},
 		{module: "golang.org/x/text/unicode/norm", packages: []string{"./authn/throttle"}},
 		{module: "golang.org/x/text/secure/precis", packages: []string{"./authn/password"}},
+		{module: "golang.org/x/net/html", tests: []string{"./console"}},
 		{module: "golang.org/x/term", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/spf13/cobra", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/rogpeppe/go-internal", tests: []string{"./cmd/soapward"}},
@@ -184,6 +189,7 @@ var ours = rules{
 		{module: "github.com/jackc/pgx/v5", packages: []string{"./directory/store"}},
 		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/oidc"}},
 		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc", "./gateway/identity", "./internal/jwt"}},
+		{module: "golang.org/x/net/html", tests: []string{"./console"}},
 		{module: "golang.org/x/oauth2", packages: []string{"./authn/oidc"}},
 		{module: "github.com/santhosh-tekuri/jsonschema/v6", tests: []string{"./admin/api"}},
 		{module: "rsc.io/qr", packages: []string{"./admin/access"}},
