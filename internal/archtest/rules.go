@@ -73,7 +73,7 @@ var ours = rules{
 			"./authn/...", "./authz", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./internal/atomicfile",
 		}},
 		"./admin/access": {imports: []string{
-			"./admin", "./authn", "./authn/oidc", "./authn/password", "./authn/session", "./authn/throttle", "./authn/totp", "./authz",
+			"./admin", "./admin/api/wire", "./authn", "./authn/oidc", "./authn/password", "./authn/session", "./authn/throttle", "./authn/totp", "./authz",
 			"./console/ui", "./directory/...", "./gateway/config",
 		}},
 		"./admin/api":       {imports: []string{"./admin", "./admin/api/wire", "./authn", "./authz", "./directory/provision"}},
