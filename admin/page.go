@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func badPlace() error {
 
 // placeOf reads the After of a query for a list.
 func placeOf(list, after string) (p place, err error) {
-	if len(after) > maxCursor {
+	if len(after) > maxCursor || strings.ContainsAny(after, "\r\n") { // which base64 overlooks
 		return p, badPlace()
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(after)

@@ -101,7 +101,8 @@ func New(o Options) *Access {
 		"GET " + loginPath + "/{provider}" + callbackEnd: a.callback,
 		"POST " + loginPath + "/{provider}/backchannel":  a.backchannel,
 
-		"POST " + logoutPath: a.logout,
+		"POST " + logoutPath:         a.logout,
+		"POST " + loginPath + "/out": a.logout,
 
 		"GET " + waysPath:     a.ways,
 		"POST " + tokenPath:   a.giveToken,

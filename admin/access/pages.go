@@ -29,7 +29,7 @@ var (
 )
 
 func parse(name string) *template.Template {
-	return template.Must(template.New(name).Funcs(ui.Funcs()).ParseFS(files, "pages/"+name+".html"))
+	return ui.Parse(files, "pages/"+name+".html")
 }
 
 // Words that do not tell why.
@@ -222,7 +222,7 @@ func (a *Access) noRole(w http.ResponseWriter, r *http.Request, mechanism string
 	}
 	a.show(w, r, http.StatusForbidden, "No role", message{
 		Text: []string{
-			"You are signed in, and have none of the roles viewer, operator and administrator.",
+			"It is known who you are, and you have none of the roles viewer, operator and administrator.",
 			"Whoever looks after the gateway can give you one in its configuration, below admin.roles.",
 		},
 		Facts: []fact{{"You are", id.String()}}, Links: []link{{"Sign in as somebody else", loginPath}},

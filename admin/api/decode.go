@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,11 +71,22 @@ func bodyError(err error) error {
 	case errors.As(err, &syntax):
 		return malformed("the body is not JSON: wrong at byte %d", syntax.Offset)
 	case errors.As(err, &mistyped):
-		return &admin.Error{Kind: wire.Malformed, Text: fmt.Sprintf("the field %s must be %s", mistyped.Field, article(jsonType(mistyped.Type))), Field: mistyped.Field}
+		name := fieldName(mistyped.Field)
+		if name == "" {
+			return malformed("the body must be %s", article(jsonType(mistyped.Type)))
+		}
+		return &admin.Error{Kind: wire.Malformed, Text: fmt.Sprintf("the field %s must be %s", name, article(jsonType(mistyped.Type))), Field: name}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return malformed("the body is no whole JSON value")
 	}
 	return malformed("the body cannot be read") // its own words may have what was in it
+}
+
+// fieldName is the path of a field without the structs that are embedded, which
+// encoding/json names too. Our names in JSON begin with small letters.
+func fieldName(path string) string {
+	parts := slices.DeleteFunc(strings.Split(path, "."), func(s string) bool { return s != "" && s[0] >= 'A' && s[0] <= 'Z' })
+	return strings.Join(parts, ".")
 }
 
 func article(noun string) string {

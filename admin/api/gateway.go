@@ -110,6 +110,13 @@ func synchronise(c *call, _ none) error {
 				return err
 			}
 		case e := <-ended:
+			select { // the last of it, which may have come at the same time
+			case p := <-progress:
+				if err := l.write(wire.SyncEvent{Progress: &p}); err != nil {
+					return err
+				}
+			default:
+			}
 			if e.sum == nil && !c.begun {
 				return e.err
 			}

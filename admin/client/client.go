@@ -79,7 +79,7 @@ func CheckURL(server string) (string, error) {
 	u, err := url.Parse(server)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%w: %q", ErrURL, server)
+		return "", fmt.Errorf("%w: want https://HOST[:PORT]", ErrURL)
 	case u.Scheme != "https" && u.Scheme != "http", u.Host == "", u.Opaque != "":
 		return "", fmt.Errorf("%w: want https://HOST[:PORT], not %q", ErrURL, u.Redacted())
 	case u.User != nil, u.RawQuery != "", u.Fragment != "", u.Path != "" && u.Path != "/":
@@ -152,7 +152,11 @@ func (c *Client) fail(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &TransportError{c.URL, err}
+	server := "the gateway"
+	if u, parsed := url.Parse(c.URL); parsed == nil { // else there may be a password anywhere
+		server = u.Redacted()
+	}
+	return &TransportError{server, err}
 }
 
 // send sends a request, once more with a new token if the first was refused. The

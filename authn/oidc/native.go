@@ -144,6 +144,9 @@ func (n *Native) Device(ctx context.Context) (id authn.Secret, t *Tokens, err er
 	if latest := time.Now().Add(maxDeviceLife); da.Expiry.IsZero() || da.Expiry.After(latest) {
 		da.Expiry = latest
 	}
+	if da.Interval <= 0 {
+		da.Interval = 5 // RFC 8628 3.2
+	}
 	da.Interval = min(da.Interval, int64(maxPollInterval/time.Second))
 	n.show(at, da.UserCode)
 	answer, err := n.poll(ctx, c, da)
@@ -202,6 +205,6 @@ func (n *Native) poll(ctx context.Context, c *oauth2.Config, da *oauth2.DeviceAu
 		if !errors.As(err, &timeout) || !timeout.Timeout() {
 			return nil, p.tokenError(err)
 		}
-		da.Interval = min(2*max(da.Interval, 5), int64(maxPollInterval/time.Second))
+		da.Interval = min(2*da.Interval, int64(maxPollInterval/time.Second))
 	}
 }

@@ -156,7 +156,7 @@ func (s *Store) CountUsers(ctx context.Context) (n int64, err error) {
 		if s.turn != nil {
 			return q.QueryRowContext(ctx, "SELECT n FROM user_total").Scan(&n)
 		}
-		if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM users LIMIT $1) AS some", exactly+1).Scan(&n); err != nil || n <= exactly {
+		if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM users LIMIT $1) AS part", exactly+1).Scan(&n); err != nil || n <= exactly {
 			return err
 		}
 		// As of the last VACUUM or ANALYZE, which PostgreSQL does when a tenth changed.

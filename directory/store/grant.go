@@ -54,9 +54,9 @@ func (r *grantRow) grant() *directory.Grant {
 	return &r.g
 }
 
-// endedRows is the user of rows that say which sealed sessions ended
-// (authn/session). They are nobody's sessions.
-const endedRows = "\x1fended"
+// noSessions are the users of rows that are no sessions of anybody: what ended
+// (authn/session), and sign-ins of administrators that have begun (admin/access).
+var noSessions = []string{"\x1fended", "\x1fpending"}
 
 // Sessions returns live sessions, the newest first, without their data and what is
 // sealed of their grants.
@@ -68,8 +68,10 @@ func (s *Store) Sessions(ctx context.Context, now time.Time, q directory.Session
 		}
 		c.add("user_fold = %s", directory.FoldName(q.User))
 	}
-	c.add("user_fold <> %s", endedRows)
 	c.add("expires > %s AND (idle <= 0 OR seen + idle > %s)", micros(now))
+	for _, user := range noSessions {
+		c.add("user_fold <> %s", user)
+	}
 	if !q.AfterTime.IsZero() {
 		c.terms = append(c.terms, "(created, id) < ("+c.list(micros(q.AfterTime), q.After[:])+")")
 	}

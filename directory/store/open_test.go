@@ -23,7 +23,7 @@ import (
 )
 
 // raw opens the database without a store.
-func raw(t *testing.T, c store.Config) *sql.DB {
+func raw(t testing.TB, c store.Config) *sql.DB {
 	t.Helper()
 	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx"}[c.Driver]
 	db, err := sql.Open(driver, c.DSN)

@@ -92,6 +92,7 @@ type Store struct {
 	path    string   // of SQLite
 	alone   *os.File // the lock of Config.Exclusive
 	changes changes
+	late    late
 
 	listener *pgx.ConnConfig // PostgreSQL
 }
@@ -133,7 +134,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.replays = &Replays{s: s, boot: s.bootID()}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // another node may alter the tables
 	defer cancel()
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	if err == nil {
+		err = s.makeIndexes(ctx)
+	}
+	if err != nil {
 		_ = s.Close() // the first error tells more
 		return nil, err
 	}
@@ -147,6 +152,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // may be called after it.
 func (s *Store) Close() error {
 	s.changes.close()
+	s.late.close()
 	var first error
 	if j := s.replays.journal; j != nil {
 		first = j.close()

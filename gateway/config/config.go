@@ -143,18 +143,35 @@ func Load(path string) (*Config, error) {
 // their names, as Config.Files has them, and no other file is part of the
 // configuration. The files with secrets that it names are looked at.
 func ParseFiles(path string, text map[string][]byte) (*Config, error) {
-	main, ok := text[path]
-	if !ok {
-		return nil, fmt.Errorf("config: %w: %s", fs.ErrNotExist, path)
+	d, err := inMemory(path, text)
+	if err != nil {
+		return nil, err
 	}
-	d := &decoder{files: []string{path}, read: func(name string) ([]byte, error) {
+	return load(d, text[path])
+}
+
+// ParseTexts is ParseFiles that looks at no file at all.
+func ParseTexts(path string, text map[string][]byte) (*Config, error) {
+	d, err := inMemory(path, text)
+	if err != nil {
+		return nil, err
+	}
+	return d.parse(text[path])
+}
+
+// inMemory is a decoder for which there are no other files than those in text.
+func inMemory(path string, text map[string][]byte) (*decoder, error) {
+	read := func(name string) ([]byte, error) {
 		b, ok := text[name]
 		if !ok {
 			return nil, fmt.Errorf("config: %w: %s", fs.ErrNotExist, name)
 		}
 		return b, nil
-	}}
-	d.glob = func(pattern string) (files []string, err error) {
+	}
+	if _, err := read(path); err != nil {
+		return nil, err
+	}
+	glob := func(pattern string) (files []string, err error) {
 		for _, name := range slices.Sorted(maps.Keys(text)) {
 			fits, err := filepath.Match(pattern, name)
 			if err != nil {
@@ -166,7 +183,7 @@ func ParseFiles(path string, text map[string][]byte) (*Config, error) {
 		}
 		return files, nil
 	}
-	return load(d, main)
+	return &decoder{files: []string{path}, read: read, glob: glob}, nil
 }
 
 // load parses a text and looks at the files with secrets that it names.

@@ -200,21 +200,11 @@ func (s *Set) openKerberos(r *realm) error {
 
 // limiter is the protection against guessing, for users with these names.
 func (s *Set) limiter(names throttle.Names) *throttle.Limiter {
-	rules := func(list []config.ThrottleRule) []throttle.Rule {
-		out := make([]throttle.Rule, len(list)) // not nil: that would be the defaults
-		for i, x := range list {
-			out[i] = throttle.Rule{Failures: x.Failures, Block: x.Block.Std()}
-		}
-		return out
-	}
-	l := &throttle.Limiter{
-		Store: s.memory.failures, Canonical: names.Canonical, Window: s.config.Throttle.Window.Std(),
-		User: rules(s.config.Throttle.User), Address: rules(s.config.Throttle.Address), Logger: s.log,
-	}
+	var counts throttle.Store = s.memory.failures
 	if s.o.Store != nil {
-		l.Store = s.memory.blocks
+		counts = s.memory.blocks
 	}
-	return l
+	return builder.Limiter(&s.config.Throttle, names, counts, s.log)
 }
 
 // mechanism returns what accepts tokens of a kind under a policy for channel

@@ -82,6 +82,10 @@ var ours = rules{
 		"./admin/admintest": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
 		"./console":         {imports: []string{"./admin", "./authn", "./authz", "./console/ui", "./directory/provision", "./gateway/health"}},
 		"./console/ui":      {standardOnly: true},
+		"./admin/api":    {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
+		"./admin/client": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
+		"./console":      {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
+		"./console/ui":   {standardOnly: true},
 
 		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
@@ -185,6 +189,7 @@ var ours = rules{
 		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/oidc"}},
 		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc", "./gateway/identity", "./internal/jwt"}},
 		{module: "golang.org/x/oauth2", packages: []string{"./authn/oidc"}},
+		{module: "github.com/santhosh-tekuri/jsonschema/v6", tests: []string{"./admin/api"}},
 		{module: "rsc.io/qr", packages: []string{"./admin/access"}},
 		{module: "go.yaml.in/yaml/v3", packages: []string{"./gateway/config"}},
 		{module: "github.com/prometheus/client_golang", packages: []string{"./gateway/observe"}},

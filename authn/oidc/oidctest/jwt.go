@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -136,7 +137,16 @@ func (p *Provider) Sign(header, claims map[string]any) string {
 	return p.sign(Switches{}, header, claims)
 }
 
+// SignRaw makes a token of any bytes.
+func (p *Provider) SignRaw(header map[string]any, claims []byte) string {
+	return p.signRaw(Switches{}, header, claims)
+}
+
 func (p *Provider) sign(s Switches, header, claims map[string]any) string {
+	return p.signRaw(s, header, encode(claims))
+}
+
+func (p *Provider) signRaw(s Switches, header map[string]any, claims []byte) string {
 	p.mu.Lock()
 	k := p.keys[len(p.keys)-1]
 	p.mu.Unlock()
@@ -145,7 +155,7 @@ func (p *Provider) sign(s Switches, header, claims map[string]any) string {
 	if s.Header != nil {
 		s.Header(h)
 	}
-	signed := b64(encode(h)) + "." + b64(encode(claims))
+	signed := b64(encode(h)) + "." + b64(claims)
 	sign := k.sign
 	if s.Sign != nil {
 		sign = func(signed string) []byte { return s.Sign(p, signed) }
@@ -166,7 +176,9 @@ func (p *Provider) idToken(s Switches, g *grant, nonce, access string) string {
 		c["nonce"] = nonce
 	}
 	if access != "" {
-		c["at_hash"] = AccessTokenHash(access)
+		p.mu.Lock()
+		c["at_hash"] = AccessTokenHash(p.keys[len(p.keys)-1].alg, access)
+		p.mu.Unlock()
 	}
 	if s.Claims != nil {
 		s.Claims(c)
@@ -174,8 +186,13 @@ func (p *Provider) idToken(s Switches, g *grant, nonce, access string) string {
 	return p.sign(s, nil, c)
 }
 
-// AccessTokenHash is the claim at_hash of tokens that SHA-256 is signed of.
-func AccessTokenHash(access string) string {
+// AccessTokenHash is the claim at_hash (OpenID Connect Core 3.1.3.6). Ed25519 goes
+// with SHA-512.
+func AccessTokenHash(algorithm, access string) string {
+	if algorithm == "EdDSA" {
+		sum := sha512.Sum512([]byte(access))
+		return b64(sum[:32])
+	}
 	sum := sha256.Sum256([]byte(access))
 	return b64(sum[:16])
 }

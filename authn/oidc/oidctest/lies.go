@@ -80,7 +80,7 @@ func Lies(now func() time.Time) map[string]func(s *Switches) {
 		},
 
 		"hash of another access token": func(s *Switches) {
-			s.Claims = func(c map[string]any) { c["at_hash"] = AccessTokenHash("another") }
+			s.Claims = func(c map[string]any) { c["at_hash"] = AccessTokenHash("RS256", "another") }
 		},
 	}
 }

@@ -55,6 +55,7 @@ type Switches struct {
 	NoIssuerInAnswer bool // no iss at the end of a login, and it says so
 	NoIDTokenAgain   bool // none with a refresh
 	KeepRefresh      bool // refresh tokens can be used again
+	KeepCodes        bool // codes too
 	PostSecret       bool // client_secret_post alone
 	ClaimsInUserinfo bool // the ID token has sub alone
 	SlowDown         int  // so many polls of a device are too fast
@@ -85,6 +86,8 @@ type Provider struct {
 
 	o      Options
 	server *httptest.Server
+	closed chan struct{}
+	once   sync.Once
 
 	mu       sync.Mutex
 	s        Switches
@@ -131,7 +134,7 @@ func New(tb testing.TB, o Options) *Provider {
 		o.Now = time.Now
 	}
 	p := &Provider{
-		o: o, keys: []*key{rsaKey(0)}, codes: map[string]*grant{}, refresh: map[string]*grant{}, access: map[string]*grant{},
+		o: o, closed: make(chan struct{}), keys: []*key{rsaKey(0)}, codes: map[string]*grant{}, refresh: map[string]*grant{}, access: map[string]*grant{},
 		devices: map[string]*device{}, requests: map[string]int{}, revoked: map[string]bool{},
 	}
 	p.server = httptest.NewUnstartedServer(p.handler())
@@ -141,7 +144,7 @@ func New(tb testing.TB, o Options) *Provider {
 	} else {
 		p.server.Start()
 	}
-	tb.Cleanup(p.server.Close)
+	tb.Cleanup(p.Close)
 	p.Issuer = p.server.URL + strings.TrimSuffix(o.Path, "/")
 	return p
 }
@@ -150,7 +153,10 @@ func New(tb testing.TB, o Options) *Provider {
 func (p *Provider) Client() *http.Client { return p.server.Client() }
 
 // Close ends it before the test ends: connections are refused from then on.
-func (p *Provider) Close() { p.server.Close() }
+func (p *Provider) Close() {
+	p.once.Do(func() { close(p.closed) })
+	p.server.Close()
+}
 
 // Set changes the switches.
 func (p *Provider) Set(change func(s *Switches)) {
@@ -230,11 +236,14 @@ func (p *Provider) handler() http.Handler {
 		s := p.s
 		p.mu.Unlock()
 		if s.Delay > 0 {
+			_ = r.ParseForm() // who goes away is seen only when the body was read
 			t := time.NewTimer(s.Delay)
 			defer t.Stop()
 			select {
 			case <-t.C:
 			case <-r.Context().Done():
+				return
+			case <-p.closed:
 				return
 			}
 		}

@@ -41,7 +41,9 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	case "authorization_code":
 		p.mu.Lock()
 		g := p.codes[f.Get("code")]
-		delete(p.codes, f.Get("code")) // once
+		if !s.KeepCodes {
+			delete(p.codes, f.Get("code"))
+		}
 		p.mu.Unlock()
 		if g == nil || g.client != c.ID || g.redirect != f.Get("redirect_uri") || g.challenge != pkce(f.Get("code_verifier")) {
 			refuse(w, "invalid_grant", "no such code")
