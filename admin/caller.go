@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"fmt"
+
+	"github.com/soapward/soapward/authn"
 )
 
 // A Role is what an administrator may do. Each one may do what those below it may.
@@ -55,6 +57,10 @@ type Caller struct {
 	Local bool   // with a password of ours, not by a provider
 	Login string // how he logged in: the name of a provider, "local", "command line"
 	Peer  string // address; empty: on this machine, without one
+
+	// Identity is what a provider said of him, which says whether a configuration
+	// would leave him his role. It may be nil.
+	Identity *authn.Identity
 }
 
 type callerKey struct{}

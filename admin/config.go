@@ -14,7 +14,8 @@ type Configuration interface {
 	Files(ctx context.Context) (*ConfigSet, error)
 
 	// CheckFiles says what is wrong with files, and how they differ from those in
-	// place. It changes nothing.
+	// place. It changes nothing. For who may not apply them, it does not look at the
+	// files that they name, such as keytabs.
 	CheckFiles(ctx context.Context, set ConfigSet) (*ConfigCheck, error)
 
 	// ApplyFiles writes files and puts them into force, or leaves all as it was.
@@ -33,6 +34,9 @@ type Configuration interface {
 type ConfigSet struct {
 	Files  []ConfigFile `json:"files"`  // the main one first
 	Digest string       `json:"digest"` // of the files in place
+
+	// Force applies a configuration that keeps out who applies it.
+	Force bool `json:"force,omitempty"`
 }
 
 // A ConfigFile is a file of the configuration.

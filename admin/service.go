@@ -3,8 +3,11 @@ package admin
 import (
 	"context"
 	"log/slog"
+	"net/url"
+	"sync"
 	"time"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/gateway/config"
@@ -17,11 +20,26 @@ type Running interface {
 	Config() *config.Config // in force
 	File() string           // that it was started with
 	Reload() error
+
+	// Replace calls change, which may change the files, and reloads. Nobody reloads
+	// meanwhile. If change fails, nothing was done; if the reload is refused, undo is
+	// called, and the files are read again.
+	Replace(change func() (undo func() error, err error)) error
+
 	Loaded() (at time.Time, refused error) // the last reload
 	Report() health.Report
 	Listens() []Listen
 	Warnings() []string
-	Policy() *authz.Policy           // of the services
+
+	// Policies is what is in force at the elements of each service.
+	Policies() map[string][]authz.ElementPolicy
+
+	// Explain tells how a request of id, of nobody with nil, or of nobody in
+	// particular with anybody set, would be decided, the client's address being that
+	// of ctx.
+	Explain(ctx context.Context, method string, u *url.URL, operation string, id *authn.Identity, anybody bool) *authz.Explanation
+
+	Roles() *authz.Roles             // of the configuration
 	Operations() map[string][]string // of services that publish a description
 	Version() string
 	Started() time.Time
@@ -53,6 +71,10 @@ type Service struct {
 	o   Options
 	log *slog.Logger
 	now func() time.Time
+
+	tests    tries      // of realms
+	syncing  sync.Map   // names of realms whose job runs here
+	applying sync.Mutex // held by who changes the configuration
 }
 
 // New returns a Service. Store and Config must be set.

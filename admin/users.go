@@ -12,7 +12,13 @@ type Users interface {
 	ListUsers(ctx context.Context, q UserQuery) (*UserPage, error)
 	User(ctx context.Context, name string) (*User, error)
 	AddUser(ctx context.Context, n NewUser) (*User, error)
+
+	// ChangeUser is Refused if nobody could sign in without a provider any more, or
+	// if a caller would shut out himself. An Operator may change Disabled alone, and
+	// not that of a local administrator.
 	ChangeUser(ctx context.Context, name string, c UserChange) (*User, error)
+
+	// DeleteUser deletes a user and ends his sessions. It is Refused as a change is.
 	DeleteUser(ctx context.Context, name string) error
 
 	// SetPassword sets a password and ends the user's sessions, unless they are to
@@ -20,11 +26,13 @@ type Users interface {
 	// is configured for administrators.
 	SetPassword(ctx context.Context, name string, p NewPassword) (ended int, err error)
 
-	// ClearPasswords takes the passwords of all but local administrators.
+	// ClearPasswords takes the passwords of all but local administrators, and ends
+	// the sessions of those who had one. It may take minutes; if it is interrupted,
+	// the next call does the rest.
 	ClearPasswords(ctx context.Context) (cleared int, err error)
 
 	// ClearSecondFactor has a local administrator set up a new one at his next
-	// login.
+	// login, and ends his sessions.
 	ClearSecondFactor(ctx context.Context, name string) error
 }
 
@@ -55,6 +63,9 @@ type User struct {
 	Refreshed    time.Time `json:"refreshed,omitzero"`
 	LastLogin    time.Time `json:"last_login,omitzero"`
 	Version      int64     `json:"version"`
+
+	// SessionsEnded is how many sessions the change ended that returns the user.
+	SessionsEnded int `json:"sessions_ended,omitempty"`
 }
 
 // A Group is one that a directory says a user belongs to.
@@ -66,12 +77,15 @@ type Group struct {
 // A UserQuery asks for users by name. All that it says must hold.
 type UserQuery struct {
 	Search     string `json:"search,omitempty"` // how name, account, display name or e-mail begin
+	Prefix     string `json:"prefix,omitempty"` // how the name begins
+	Domain     bool   `json:"domain,omitempty"` // only users of a domain, such as CORP\alice
 	Realm      string `json:"realm,omitempty"`
 	State      string `json:"state,omitempty"`
 	Role       string `json:"role,omitempty"` // granted by an operator
 	LocalAdmin bool   `json:"local_admin,omitempty"`
-	After      string `json:"after,omitempty"` // UserPage.Next
-	Limit      int    `json:"limit,omitempty"` // zero: 50; at most 1000
+	After      string `json:"after,omitempty"`      // UserPage.Next
+	AfterName  string `json:"after_name,omitempty"` // names that come after this one; not together with After
+	Limit      int    `json:"limit,omitempty"`      // zero: 50; at most 1000
 }
 
 // A UserPage is a part of the list. Next is empty on the last one.

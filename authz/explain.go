@@ -250,3 +250,31 @@ func ExplainPath(r *Request, err error) *Explanation {
 		Result: Denied, Why: why,
 	}
 }
+
+// An ElementPolicy is what is in force at an element, inherited settings included,
+// unless an element within it decides. Without rules everybody who logged in is let
+// in.
+type ElementPolicy struct {
+	ExplainedElement
+	Settings []ExplainedSetting
+	Rules    []ExplainedRule // none of them decides: that depends on the request
+}
+
+// Elements lists what is in force at each element: the root first, then those in
+// it, each followed by those that it has itself.
+func (p *Policy) Elements() []ElementPolicy { return p.root.list(nil) }
+
+func (n *node) list(all []ElementPolicy) []ElementPolicy {
+	var e Explanation
+	e.explainSettings(n)
+	one := ElementPolicy{ExplainedElement: explainElement(n), Settings: e.Settings, Rules: []ExplainedRule{}}
+	for i := range n.rules.value {
+		r := &n.rules.value[i]
+		one.Rules = append(one.Rules, ExplainedRule{Match: r.Rule.Match.String(), Roles: r.Roles, Source: r.Source})
+	}
+	all = append(all, one)
+	for _, c := range n.children {
+		all = c.list(all)
+	}
+	return all
+}

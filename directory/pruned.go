@@ -7,4 +7,7 @@ type Pruned struct {
 	Blocks   int
 	Replays  int // used authenticators
 	Logins   int
+	Counts   int
+	Changes  int
+	Configs  int
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/soapward/soapward/admin/access"
+	"github.com/soapward/soapward/authclient/delegation"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/audit"
 	"github.com/soapward/soapward/directory/store"
@@ -41,7 +43,8 @@ type observer interface {
 // composer puts the real parts together.
 type composer struct {
 	*observe.Observer
-	log *slog.Logger
+	log   *slog.Logger
+	admin *administration
 }
 
 func newComposer(c *config.Config, g *Gateway, version string) (*composer, error) {
@@ -49,10 +52,15 @@ func newComposer(c *config.Config, g *Gateway, version string) (*composer, error
 	if err != nil {
 		return nil, err
 	}
-	return &composer{o, g.log}, nil
+	p := &composer{Observer: o, log: g.log}
+	p.admin = newAdministration(g, p)
+	return p, nil
 }
 
-func (p *composer) close(ctx context.Context) error { return p.Close(ctx) }
+func (p *composer) close(ctx context.Context) error {
+	p.admin.wait()
+	return p.Close(ctx)
+}
 
 // made is what a generation is made of, with what tells whether the next one may
 // take it over.
@@ -64,6 +72,10 @@ type made struct {
 	keys     string           // stamp of the issuer
 	backends map[string]*keptBackend
 	outbound *outbound.Set // nil: no upstreams
+
+	inbound    *inbound.Handler
+	operations map[string][]string // of services that publish a description
+	access     access.Parts
 }
 
 // keptStore is a store with the record of logins in it.
@@ -79,7 +91,13 @@ type keptBackend struct {
 	stamp  string
 }
 
-func (p *composer) build(ctx context.Context, c *config.Config, previous *generation) (_ *generation, err error) {
+func (p *composer) build(ctx context.Context, c *config.Config, previous *generation) (*generation, error) {
+	return p.make(ctx, c, previous, false)
+}
+
+// make is build. One that is only to be looked at has the store of the generation
+// before.
+func (p *composer) make(ctx context.Context, c *config.Config, previous *generation, look bool) (_ *generation, err error) {
 	old := new(made)
 	if previous != nil {
 		old = previous.own.(*made)
@@ -90,7 +108,9 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 			p.end(m, old)
 		}
 	}()
-	if err := m.openStore(ctx, c, old, p.log); err != nil {
+	if look && c.Store.Driver != "" {
+		m.store = old.store
+	} else if err := m.openStore(ctx, c, old, p.log); err != nil {
 		return nil, err
 	}
 	if m.logins, err = login.New(c, login.Options{Store: m.sharedStore(), Logger: p.log, Observe: p.login(m.store)}, old.logins); err != nil {
@@ -112,10 +132,12 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 	if err != nil {
 		return nil, err
 	}
+	m.inbound, m.operations = in, operationsOf(publishers)
+	m.access = m.accessParts(c)
 	g := &generation{
 		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
 		background: m.logins.Run, inForce: func() {
-			p.SetOperations(operationsOf(publishers))
+			p.SetOperations(m.operations)
 			if m.store != nil {
 				m.store.KeepLogins(c.Store.KeepLogins.Std())
 			}
@@ -126,7 +148,7 @@ func (p *composer) build(ctx context.Context, c *config.Config, previous *genera
 	}
 	if len(c.Upstreams) > 0 {
 		if m.outbound, err = outbound.New(c, outbound.Parts{
-			Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.Delegation, Previous: old.outbound,
+			Logins: m.logins, Issuer: m.issuer, Logger: p.log, Observe: p.delegation(m.store), Previous: old.outbound,
 		}); err != nil {
 			return nil, err
 		}
@@ -179,6 +201,20 @@ func (p *composer) login(s *keptStore) func(context.Context, *authn.Decision) {
 	return func(ctx context.Context, d *authn.Decision) {
 		p.Login(ctx, d)
 		s.record.Observe(ctx, d)
+	}
+}
+
+// delegation tells the observer and the store's record of each caller who is passed
+// on, or cannot be.
+func (p *composer) delegation(s *keptStore) func(context.Context, delegation.Decision) {
+	if s == nil {
+		return p.Delegation
+	}
+	return func(ctx context.Context, d delegation.Decision) {
+		p.Delegation(ctx, d)
+		if d.Err != nil && errors.Is(d.Err, delegation.ErrDoubleHop) {
+			s.record.DoubleHop()
+		}
 	}
 }
 

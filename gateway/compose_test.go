@@ -148,7 +148,7 @@ services: {x: {match: {path: /}, login: [none], upstream: {url: "http://127.0.0.
 	if err := r.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"gw.yaml:3: realms.id.oidc: logins by OpenID Connect", "services.x.login: none: everybody"} {
+	for _, want := range []string{"gw.yaml:3: realms.id.oidc: nobody signs in there", "services.x.login: none: everybody"} {
 		if !strings.Contains(r.log.String(), want) || !strings.Contains(strings.Join(r.Warnings(), "\n"), want) {
 			t.Errorf("no %q in %v and the log\n%s", want, r.Warnings(), r.log)
 		}

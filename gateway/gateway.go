@@ -139,6 +139,35 @@ const buildTimeout = time.Minute
 func (g *Gateway) Reload() error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
+	return g.reloadHeld()
+}
+
+// Replace calls change, which may change the files of the configuration, and
+// reloads. Nobody else reloads, or looks at the files, meanwhile. If change fails
+// nothing else is done; if the configuration is refused, undo is called, and the
+// files are read again.
+func (g *Gateway) Replace(change func() (undo func() error, err error)) error {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	if g.stopping.Load() {
+		return ErrStopping
+	}
+	undo, err := change()
+	if err != nil {
+		return err
+	}
+	if err = g.reloadHeld(); err == nil {
+		return nil
+	}
+	if failed := undo(); failed != nil {
+		return errors.Join(err, fmt.Errorf("gateway: the files of before were not put back: %w", failed))
+	}
+	_ = g.reloadHeld() // which says what was wrong before
+	return err
+}
+
+// reloadHeld is Reload with g.reloading held.
+func (g *Gateway) reloadHeld() error {
 	if g.stopping.Load() {
 		return ErrStopping
 	}

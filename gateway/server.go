@@ -99,6 +99,8 @@ func (g *Gateway) newServer(kind side, name string, addr config.Address, l *list
 func (g *Gateway) enter(s *server, next http.Handler, w http.ResponseWriter, r *http.Request) {
 	gen := g.generationFor(s)
 	defer gen.leave()
+	r, done := patient(r, unanswered)
+	defer done()
 	ctx := context.WithValue(r.Context(), generationKey{}, gen)
 	ctx = authn.WithClient(ctx, gen.proxies.Client(r))
 	if len(r.Header["Upgrade"]) > 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/soapward/soapward/directory"
 )
 
-// A Store keeps logins, such as *store.Store.
+// A Store keeps logins, such as *store.Store. One that is a Counter is also told
+// how often something happened.
 type Store interface {
 	AddLogin(ctx context.Context, l *directory.Login) error
 }
@@ -52,6 +53,8 @@ type Recorder struct {
 	mu      sync.RWMutex // held for writing to close
 	closed  bool
 	flood   flood
+	counter Counter // nil: nobody wants to know
+	counts  counts
 	dropped atomic.Uint64
 	failed  atomic.Uint64
 }
@@ -72,11 +75,13 @@ func New(c Config) *Recorder {
 		c: c, queue: make(chan *directory.Login, c.Queue),
 		stop: make(chan struct{}), done: make(chan struct{}), abort: cancel,
 	}
+	r.counter, _ = c.Store.(Counter)
 	go r.run(ctx)
 	return r
 }
 
-// Observe takes a decision and returns at once. It fits the field Observe of
+// Observe takes a decision and returns at once. All of them are counted, also those
+// that are too many to be recorded. It fits the field Observe of
 // authn.Middleware.
 func (r *Recorder) Observe(_ context.Context, d *authn.Decision) {
 	r.mu.RLock()
@@ -84,6 +89,9 @@ func (r *Recorder) Observe(_ context.Context, d *authn.Decision) {
 	if r.closed {
 		r.dropped.Add(1)
 		return
+	}
+	if r.counter != nil {
+		r.counts.decision(d)
 	}
 	if !r.flood.takes(d) {
 		r.dropped.Add(1)
@@ -96,14 +104,23 @@ func (r *Recorder) Observe(_ context.Context, d *authn.Decision) {
 	}
 }
 
+// DoubleHop counts a caller who could not be passed on for want of delegation.
+func (r *Recorder) DoubleHop() {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.counter != nil && !r.closed {
+		r.counts.add(time.Now(), directory.CountDoubleHop, "", "", 1)
+	}
+}
+
 // Lost returns how many decisions are not in the store: those for which the
 // queue had no room, or of whose kind a client had too many, and those that the
 // store did not take.
 func (r *Recorder) Lost() (dropped, failed uint64) { return r.dropped.Load(), r.failed.Load() }
 
-// Close takes no more decisions and waits until those in the queue are written,
-// or until ctx ends, whose error it returns then. It may be called more than
-// once.
+// Close takes no more decisions and waits until those in the queue, and what was
+// counted, are written, or until ctx ends, whose error it returns then. It may be
+// called more than once.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if !r.closed {
@@ -127,15 +144,20 @@ func (r *Recorder) run(ctx context.Context) {
 	report := lossReport{logger: r.c.Logger}
 	ticker := time.NewTicker(reportEvery)
 	defer ticker.Stop()
+	counting := time.NewTicker(countEvery)
+	defer counting.Stop()
 	for {
 		select {
 		case l := <-r.queue:
 			r.write(ctx, &report, l)
 		case <-ticker.C:
+		case <-counting.C:
+			r.count(ctx)
 		case <-r.stop:
 			for len(r.queue) > 0 {
 				r.write(ctx, &report, <-r.queue)
 			}
+			r.count(ctx)
 			report.say(time.Time{}, r.dropped.Load(), r.failed.Load())
 			return
 		}
@@ -149,6 +171,25 @@ func (r *Recorder) write(ctx context.Context, report *lossReport, l *directory.L
 	if err := r.c.Store.AddLogin(ctx, l); err != nil {
 		r.failed.Add(1)
 		report.err = err
+	}
+}
+
+// count writes what was counted. What the store does not take waits for the next
+// time. If it took it without being able to say so, it counts twice.
+func (r *Recorder) count(ctx context.Context) {
+	all, missed := r.counts.take()
+	if missed > 0 {
+		r.c.Logger.LogAttrs(ctx, slog.LevelWarn, "counts are missing from the charts", slog.Uint64("missed", missed),
+			slog.String("hint", "the store was away for long; the record of logins says by itself what it misses"))
+	}
+	if len(all) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.c.Timeout)
+	defer cancel()
+	if err := r.counter.AddCounts(ctx, all); err != nil {
+		r.counts.giveBack(all)
+		r.c.Logger.LogAttrs(ctx, slog.LevelDebug, "counts wait to be written", slog.Int("counts", len(all)), slog.String("cause", err.Error()))
 	}
 }
 

@@ -14,6 +14,11 @@
 // not take, is counted and logged. The lines that authn.Middleware logs have the
 // same references, and are complete.
 //
+// A store that is a Counter is told every ten seconds how many logins there were,
+// by mechanism and outcome, how many of them with a Kerberos ticket of type
+// rc4-hmac, and how often DoubleHop was called. These numbers are complete also
+// where the record is not.
+//
 // Compatibility: exported names keep their meaning within a major version, and
 // structs may gain fields whose zero value keeps today's behaviour.
 package audit

@@ -79,6 +79,14 @@ type Manager struct {
 	// restart.
 	AllowEvidence bool
 
+	// Granter is asked whether the sessions that StartGranted began may go on, when
+	// that is due. Nil asks nobody.
+	Granter Granter
+
+	// GrantGrace is how long a session goes on, from when its provider was to be
+	// asked, if that does not answer. Zero means 15 minutes.
+	GrantGrace time.Duration
+
 	// CrossOrigin judges requests that a browser sends in the name of another
 	// site. Nil means a http.CrossOriginProtection without exceptions.
 	CrossOrigin *http.CrossOriginProtection
@@ -130,16 +138,22 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 		m.ignored(r, err.Error())
 		return nil, authn.ErrNoCredentials
 	}
+	old := s
+	s, id, err = m.granted(r, s, id, now)
+	switch {
+	case errors.Is(err, authn.ErrBadCredentials):
+		return nil, m.over(r, old, err)
+	case errors.Is(err, errIgnored):
+		m.ignored(r, err.Error())
+		return nil, authn.ErrNoCredentials
+	case err != nil:
+		return nil, fmt.Errorf("session: %w", err)
+	}
 	if m.Check != nil {
 		checked, err := m.Check(context.WithValue(ctx, beganKey{}, s.Created), id)
 		switch {
 		case errors.Is(err, authn.ErrBadCredentials):
-			m.logger().LogAttrs(ctx, slog.LevelInfo, "session ended",
-				slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("user", s.User), slog.Any("cause", err))
-			if err := m.end(ctx, s); err != nil {
-				return nil, fmt.Errorf("session: end: %w", err)
-			}
-			return nil, authn.ErrNoCredentials
+			return nil, m.over(r, s, err)
 		case err != nil:
 			return nil, fmt.Errorf("session: check user: %w", err)
 		case checked == nil:
@@ -166,12 +180,27 @@ func (m *Manager) Authenticate(r *http.Request) (*authn.Result, error) {
 	return &authn.Result{Identity: id}, nil
 }
 
+// over ends the session of a caller who may not go on, and returns what Authenticate
+// does then.
+func (m *Manager) over(r *http.Request, s *session, why error) error {
+	m.logger().LogAttrs(r.Context(), slog.LevelInfo, "session ended",
+		slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("user", s.User), slog.Any("cause", why))
+	if err := m.end(context.WithoutCancel(r.Context()), s); err != nil {
+		return fmt.Errorf("session: end: %w", err)
+	}
+	return authn.ErrNoCredentials
+}
+
 // Start begins a session for a caller who has proved who they are, and sets its
 // cookie in w, so that it must be called before the response is written. The
 // session that the browser had, if any, ends: an identifier is never used again
 // after a login. remember keeps the caller logged in when the browser is closed.
 // A session ends with what the identity says of its own end at the latest.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identity, remember bool) error {
+	return m.start(w, r, id, remember, nil)
+}
+
+func (m *Manager) start(w http.ResponseWriter, r *http.Request, id *authn.Identity, remember bool, g *Grant) error {
 	if id == nil {
 		return errors.New("session: start: no identity")
 	}
@@ -182,7 +211,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 		return fmt.Errorf("session: start: end the one before: %w", err)
 	}
 	packAbove := packRowAbove
-	if len(m.Keys) > 0 {
+	if len(m.Keys) > 0 && g == nil {
 		packAbove = packCookieAbove
 	}
 	data, err := encodeIdentity(id, packAbove)
@@ -195,11 +224,11 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, id *authn.Identi
 		Peer: peer(r), UserAgent: clip(r.UserAgent()),
 	}}
 	m.limit(s, id, remember)
-	value, err := m.keep(r.Context(), s, m.CookieName(r))
+	value, err := m.keep(r.Context(), s, m.CookieName(r), g)
 	if err != nil {
 		return fmt.Errorf("session: start: %w", err)
 	}
-	if m.AllowEvidence && id.Evidence != nil {
+	if m.AllowEvidence && id.Evidence != nil && g == nil {
 		m.evidence.put(s.ID, s.User, id.Evidence, m.evidenceLasts(s, now))
 	}
 	m.setCookie(w, r, m.CookieName(r), value, s)
@@ -221,15 +250,20 @@ func (m *Manager) limit(s *session, id *authn.Identity, remember bool) {
 }
 
 // keep makes s known, and returns what the browser gets.
-func (m *Manager) keep(ctx context.Context, s *session, name string) (value string, err error) {
+func (m *Manager) keep(ctx context.Context, s *session, name string, g *Grant) (value string, err error) {
 	_, _ = rand.Read(s.secret[:]) // never fails (crypto/rand)
-	if len(m.Keys) > 0 {
+	if len(m.Keys) > 0 && g == nil {
 		if value, ok := m.seal(s, name); ok {
 			s.ID, s.sealed = m.idOf(s.secret), true
 			return value, nil
 		}
 	}
 	s.ID = m.idOf(s.secret)
+	if g != nil {
+		if s.Grant, err = sealGrant(s, g); err != nil {
+			return "", err
+		}
+	}
 	if err := m.Store.PutSession(ctx, &s.Session); err != nil {
 		return "", err
 	}

@@ -29,6 +29,8 @@ type Memory struct {
 var (
 	_ Store     = (*Memory)(nil)
 	_ Forgetful = (*Memory)(nil)
+
+	_ GrantStore = (*Memory)(nil)
 )
 
 // NewMemory returns a Memory for up to limit sessions; zero means DefaultMemory.
@@ -54,6 +56,7 @@ func (m *Memory) Since() time.Time {
 func (m *Memory) PutSession(_ context.Context, s *directory.Session) error {
 	c := *s
 	c.Data = slices.Clone(s.Data)
+	c.Grant = cloneGrant(s.Grant)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.remove(c.ID)
@@ -87,7 +90,7 @@ func (m *Memory) Session(_ context.Context, id directory.SessionID) (*directory.
 		return nil, directory.ErrNotFound
 	}
 	c := *e.Value.(*directory.Session)
-	return &c, nil // Data is never written to
+	return &c, nil // neither Data nor Grant is ever written to
 }
 
 // TouchSession implements Store.
@@ -135,6 +138,66 @@ func (m *Memory) DeleteSessionsOf(_ context.Context, user string) (int, error) {
 		m.remove(id)
 	}
 	return n, nil
+}
+
+// ClaimGrant implements GrantStore.
+func (m *Memory) ClaimGrant(_ context.Context, id directory.SessionID, now, until time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.rows[id]
+	if !ok {
+		return false, nil
+	}
+	s := e.Value.(*directory.Session)
+	if s.Grant == nil || now.Before(s.Grant.Busy) || s.Grant.Due.IsZero() || now.Before(s.Grant.Due) {
+		return false, nil
+	}
+	s.Grant = cloneGrant(s.Grant)
+	s.Grant.Busy = until
+	return true, nil
+}
+
+// PutGrant implements GrantStore.
+func (m *Memory) PutGrant(_ context.Context, id directory.SessionID, g *directory.Grant, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.rows[id]
+	if !ok {
+		return directory.ErrNotFound
+	}
+	s := e.Value.(*directory.Session)
+	if s.Grant = cloneGrant(g); s.Grant != nil {
+		s.Grant.Busy = time.Time{}
+	}
+	if data != nil {
+		s.Data = slices.Clone(data)
+	}
+	return nil
+}
+
+// DeleteSessionsOfGrant implements GrantStore.
+func (m *Memory) DeleteSessionsOfGrant(_ context.Context, provider, subject, sessionID string) (n int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, e := range m.rows {
+		g := e.Value.(*directory.Session).Grant
+		if g != nil && g.Provider == provider && (subject == "" || g.Subject == subject) && (sessionID == "" || g.SessionID == sessionID) {
+			m.remove(id)
+			n++
+		}
+	}
+	return n, nil
+}
+
+// cloneGrant copies g: rows share nothing with what they are made of, and Session's
+// answers keep theirs.
+func cloneGrant(g *directory.Grant) *directory.Grant {
+	if g == nil {
+		return nil
+	}
+	c := *g
+	c.Sealed = slices.Clone(g.Sealed)
+	return &c
 }
 
 // remove deletes a row, if it is there. The caller holds mu.

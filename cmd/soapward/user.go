@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,8 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/authn"
-	"github.com/soapward/soapward/authn/session"
-	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/internal/terminal"
@@ -25,6 +22,7 @@ import (
 
 // userFlags are the flags of all commands for users.
 type userFlags struct {
+	serverFlags
 	store      string
 	configFile string
 
@@ -46,22 +44,26 @@ their next request.
 The store is that of the configuration FILE, or STORE: sqlite:FILE, which the
 gateways on a machine share, or a PostgreSQL, as
 postgres://USER@HOST/DATABASE?sslmode=verify-full. The password of STORE comes
-from PGPASSWORD or ~/.pgpass, never from an argument.`,
+from PGPASSWORD or ~/.pgpass, never from an argument.
+
+With --server, or ` + serverVariable + `, the commands do the same at a gateway, with the
+rights of whoever logged in with soapward login.`,
 		Example: `  soapward user add carol
   soapward user list -c /etc/soapward/soapward.yaml
   soapward user disable --store sqlite:/var/lib/soapward/soapward.db 'CORP\alice'
   soapward user unblock --store postgres://soapward@db.corp.test/soapward?sslmode=verify-full 192.0.2.7
-  soapward user import --store sqlite:soapward.db users.csv`,
+  soapward user import --store sqlite:soapward.db users.csv
+  soapward user list --server https://gw-admin.corp.test`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		SuggestionsMinimumDistance: 2,
 	}
-	fl := cmd.PersistentFlags()
-	fl.StringVarP(&f.configFile, "config", "c", defaultConfig, "configuration `FILE`, whose store it is")
-	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
+	f.where(cmd)
 	cmd.AddCommand(
 		newUserAddCommand(f),
+		newUserAuditCommand(f),
+		newUserClearPasswordsCommand(f),
 		newUserDeleteCommand(f),
 		newUserDisableCommand(f),
 		newUserEnableCommand(f),
@@ -69,6 +71,7 @@ from PGPASSWORD or ~/.pgpass, never from an argument.`,
 		newUserListCommand(f),
 		newUserLoginsCommand(f),
 		newUserPasswdCommand(f),
+		newUserResetSecondFactorCommand(f),
 		newUserRolesCommand(f),
 		newUserSessionsCommand(f),
 		newUserUnblockCommand(f),
@@ -113,16 +116,7 @@ func (f *userFlags) given(cmd *cobra.Command) (store.Config, error) {
 	return c, nil
 }
 
-// with opens the store, calls do, and closes it.
-func (f *userFlags) with(cmd *cobra.Command, do func(context.Context, *store.Store) error) (err error) {
-	s, err := f.open(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	return do(cmd.Context(), s)
-}
-
+// open opens the store.
 func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 	if f.store != "" {
 		if cmd.Flags().Changed("config") {
@@ -186,28 +180,6 @@ func noRealm(file, realm string, c *config.Config) error {
 	}
 	return withRemedy(fmt.Errorf("%s has no realm %q", file, realm), remedy)
 }
-
-// userNamed is Store.User with a remedy for a name that nobody has.
-func userNamed(ctx context.Context, s *store.Store, name string) (*directory.User, error) {
-	u, err := s.User(ctx, name)
-	if errors.Is(err, directory.ErrNotFound) {
-		return nil, withRemedy(&noUserError{name}, "soapward user list")
-	}
-	return u, err
-}
-
-// endAll ends all sessions of a user, also those that are sealed into
-// cookies, and returns how many had a row.
-func endAll(ctx context.Context, s *store.Store, user string) (int, error) {
-	// With any key, a Manager notes in the store since when sealed ones are over.
-	m := &session.Manager{Store: s, Keys: []session.Key{session.NewKey()}}
-	return m.EndAll(ctx, user)
-}
-
-// A noUserError is a name that nobody has.
-type noUserError struct{ name string }
-
-func (e *noUserError) Error() string { return "there is no user " + e.name }
 
 // atLeastOne refuses a command line without arguments.
 func atLeastOne(what string) cobra.PositionalArgs {

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/soapward/soapward/directory"
-	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/admin"
 )
 
 func newUserDeleteCommand(f *userFlags) *cobra.Command {
@@ -22,7 +21,7 @@ soapward user disable.`,
 		Example: `  soapward user delete carol`,
 		Args:    atLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, s *store.Store) error { return deleteUsers(ctx, cmd, s, args) })
+			return f.with(cmd, func(ctx context.Context, a areas) error { return deleteUsers(ctx, cmd, a, args) })
 		},
 	}
 }
@@ -35,25 +34,27 @@ type deletedUser struct {
 
 // deleteUsers deletes one user after the other. All are looked up before the
 // first is deleted.
-func deleteUsers(ctx context.Context, cmd *cobra.Command, s *store.Store, names []string) error {
-	var users []*directory.User
+func deleteUsers(ctx context.Context, cmd *cobra.Command, a areas, names []string) error {
+	var users []*admin.User
 	for _, name := range names {
-		u, err := userNamed(ctx, s, name)
+		u, err := a.userNamed(ctx, name)
 		if err != nil {
 			return err
 		}
-		users = append(users, u)
+		if !slices.ContainsFunc(users, func(o *admin.User) bool { return o.Name == u.Name }) { // named twice
+			users = append(users, u)
+		}
 	}
 	done := []deletedUser{}
 	for _, u := range users {
-		if err := s.DeleteUser(ctx, u.ID); err != nil && !errors.Is(err, directory.ErrNotFound) { // named twice, or somebody else was faster
-			return err
-		}
-		n, err := s.DeleteSessionsOf(ctx, u.Name) // after the user, or one could begin between
+		sessions, err := a.liveSessions(ctx, u.Name)
 		if err != nil {
 			return err
 		}
-		done = append(done, deletedUser{u.Name, n})
+		if err := a.DeleteUser(ctx, u.Name); err != nil && !isKind(err, admin.NotFound) { // somebody else was faster
+			return err
+		}
+		done = append(done, deletedUser{u.Name, len(sessions)})
 	}
 	if wantJSON(cmd) {
 		return printJSON(cmd.OutOrStdout(), struct {

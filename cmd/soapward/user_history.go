@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/directory"
-	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/internal/terminal"
 )
 
@@ -32,11 +33,11 @@ user can log in again; see soapward user disable.`,
   soapward user sessions 'CORP\alice' --end`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, s *store.Store) error {
+			return f.with(cmd, func(ctx context.Context, a areas) error {
 				if end {
-					return endSessions(ctx, cmd, s, args[0])
+					return endSessions(ctx, cmd, a, args[0])
 				}
-				return listSessions(ctx, cmd, s, args[0])
+				return listSessions(ctx, cmd, a, args[0])
 			})
 		},
 	}
@@ -44,13 +45,10 @@ user can log in again; see soapward user disable.`,
 	return cmd
 }
 
-func endSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name string) error {
-	n, err := endAll(ctx, s, name)
-	if err == nil && n == 0 {
-		_, err = userNamed(ctx, s, name) // whom a typing error would leave logged in
-	}
+func endSessions(ctx context.Context, cmd *cobra.Command, a areas, name string) error {
+	n, err := a.EndSessions(ctx, name)
 	if err != nil {
-		return err
+		return noUser(name, err)
 	}
 	if wantJSON(cmd) {
 		return printJSON(cmd.OutOrStdout(), struct {
@@ -73,19 +71,28 @@ type sessionJSON struct {
 	UserAgent string    `json:"user_agent"`
 }
 
-func listSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name string) error {
-	all, err := s.SessionsOf(ctx, name)
+// mostSessions is how many sessions of a user are listed.
+const mostSessions = 1000
+
+// liveSessions returns the sessions of a user, the newest first.
+func (a areas) liveSessions(ctx context.Context, name string) ([]admin.Session, error) {
+	live, _, err := pages(mostSessions, func(after string, limit int) ([]admin.Session, string, error) {
+		p, err := a.ListSessions(ctx, admin.SessionQuery{User: name, After: after, Limit: limit})
+		if err != nil {
+			return nil, "", err
+		}
+		return p.Sessions, p.Next, nil
+	})
+	return live, err
+}
+
+func listSessions(ctx context.Context, cmd *cobra.Command, a areas, name string) error {
+	live, err := a.liveSessions(ctx, name)
 	if err != nil {
 		return err
 	}
-	live := []directory.Session{}
-	for now := time.Now(); len(all) > 0; all = all[1:] {
-		if all[0].Live(now) {
-			live = append(live, all[0])
-		}
-	}
 	if len(live) == 0 {
-		if _, err := userNamed(ctx, s, name); err != nil {
+		if _, err := a.userNamed(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -103,7 +110,7 @@ func listSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name 
 		p.Line("no sessions")
 		return p.Err
 	}
-	p.Records(1, []string{"SINCE", "SEEN", "UNTIL", "ADDRESS", "BROWSER"}, rowsOf(live, func(n *directory.Session) []string {
+	p.Records(1, []string{"SINCE", "SEEN", "UNTIL", "ADDRESS", "BROWSER"}, rowsOf(live, func(n *admin.Session) []string {
 		return []string{localTime(n.Created), localTime(n.Seen), localTime(n.Expires), n.Peer, n.UserAgent}
 	}))
 	return p.Err
@@ -111,9 +118,9 @@ func listSessions(ctx context.Context, cmd *cobra.Command, s *store.Store, name 
 
 type loginsFlags struct {
 	*userFlags
-	q       directory.LoginQuery
-	outcome string
-	since   string
+	q      admin.LoginQuery
+	since  string
+	follow bool
 }
 
 func newUserLoginsCommand(uf *userFlags) *cobra.Command {
@@ -122,7 +129,9 @@ func newUserLoginsCommand(uf *userFlags) *cobra.Command {
 		Use:   "logins [flags]",
 		Short: "Show who logged in, who was refused, and why",
 		Long: `Show the history of logins, the newest first. The reference is the one that the
-client was given and that the gateway's log has.`,
+client was given and that the gateway's log has.
+
+--follow goes on, and shows logins as they come, the newest last.`,
 		Example: `  soapward user logins --since 24h --outcome refused
   soapward user logins --user 'CORP\alice'`,
 		Args: noArgs,
@@ -131,9 +140,10 @@ client was given and that the gateway's log has.`,
 	fl := cmd.Flags()
 	fl.StringVarP(&f.q.User, "user", "u", "", "only those of `USER`")
 	fl.StringVar(&f.q.Peer, "peer", "", "only those from `ADDRESS`")
-	fl.StringVar(&f.outcome, "outcome", "", "only those that were `OUTCOME`: accepted, refused, blocked or unavailable")
+	fl.StringVar(&f.q.Outcome, "outcome", "", "only those that were `OUTCOME`: accepted, refused, blocked or unavailable")
 	fl.StringVar(&f.since, "since", "", "only those of the last `AGE`, such as 24h or 7d")
 	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` logins, 10000 at most")
+	fl.BoolVarP(&f.follow, "follow", "f", false, "show logins as they come, until it is interrupted")
 	completeWords(cmd, "outcome", string(directory.Accepted), string(directory.Refused), string(directory.Blocked), string(directory.Unavailable))
 	return cmd
 }
@@ -153,11 +163,64 @@ type loginJSON struct {
 	Ref       string    `json:"ref"`
 }
 
+func asLoginJSON(l *admin.Login) loginJSON {
+	return loginJSON{l.Time, l.Outcome, l.User, l.SID, l.Realm, l.Mechanism, l.Peer, l.UserAgent, l.Reason, l.Detail, l.Ref}
+}
+
+// reasonOf is why a login was refused.
+func reasonOf(l *admin.Login) string {
+	reason := withoutPackages(l.Detail)
+	switch {
+	case reason == "":
+		return l.Reason
+	case l.Reason != "":
+		return l.Reason + ": " + reason
+	}
+	return reason
+}
+
+// followLogins shows logins as they come: a line each, or a line of JSON.
+func (f *loginsFlags) followLogins(ctx context.Context, cmd *cobra.Command, a areas) error {
+	q := f.q
+	q.Since, q.Limit = time.Time{}, mostOfPage
+	newest, err := a.Logins(ctx, admin.LoginQuery{Limit: 1})
+	if err != nil {
+		return err
+	}
+	q.NewerID = 1 // before which there is none; zero would ask for all
+	if len(newest.Logins) > 0 {
+		q.NewerID = newest.Logins[0].ID
+	}
+	p := printer(cmd)
+	show := func(l *admin.Login) error {
+		q.NewerID = max(q.NewerID, l.ID)
+		if wantJSON(cmd) {
+			return printJSONLine(cmd.OutOrStdout(), asLoginJSON(l))
+		}
+		p.Line(oneLine(strings.Join(strings.Fields(localTime(l.Time)+" "+l.Outcome+" "+l.User+" "+l.Mechanism+" "+l.Peer+" "+l.Ref+" "+reasonOf(l)), " ")))
+		return p.Err
+	}
+	if a.follow != nil { // the server says it at once
+		for {
+			if err := a.follow(ctx, q, func(l admin.Login) error { return show(&l) }); err != nil {
+				return err
+			}
+		}
+	}
+	return follow(ctx, func() ([]admin.Login, error) {
+		page, err := a.Logins(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return page.Logins, nil
+	}, show)
+}
+
 func (f *loginsFlags) run(cmd *cobra.Command) error {
-	switch f.q.Outcome = directory.Outcome(f.outcome); f.q.Outcome {
+	switch directory.Outcome(f.q.Outcome) {
 	case "", directory.Accepted, directory.Refused, directory.Blocked, directory.Unavailable:
 	default:
-		return usagef(cmd, "--outcome %q: want accepted, refused, blocked or unavailable", f.outcome)
+		return usagef(cmd, "--outcome %q: want accepted, refused, blocked or unavailable", f.q.Outcome)
 	}
 	if f.q.Limit < 1 || f.q.Limit > 10_000 {
 		return usagef(cmd, "--limit takes a number from 1 to 10000")
@@ -176,17 +239,26 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 		}
 		f.q.Since = time.Now().Add(-age)
 	}
-	return f.with(cmd, func(ctx context.Context, s *store.Store) error {
-		logins, err := s.Logins(ctx, f.q)
+	return f.with(cmd, func(ctx context.Context, a areas) error {
+		if f.follow {
+			return f.followLogins(ctx, cmd, a)
+		}
+		logins, _, err := pages(f.q.Limit, func(after string, limit int) ([]admin.Login, string, error) {
+			q := f.q
+			q.After, q.Limit = after, limit
+			p, err := a.Logins(ctx, q)
+			if err != nil {
+				return nil, "", err
+			}
+			return p.Logins, p.Next, nil
+		})
 		if err != nil {
 			return err
 		}
 		if wantJSON(cmd) {
 			list := []loginJSON{}
 			for _, l := range logins {
-				list = append(list, loginJSON{
-					l.Time, string(l.Outcome), l.User, string(l.SID), l.Realm, l.Mechanism, l.Peer, l.UserAgent, string(l.Reason), l.Detail, l.Ref,
-				})
+				list = append(list, asLoginJSON(&l))
 			}
 			return printJSON(cmd.OutOrStdout(), struct {
 				Logins []loginJSON `json:"logins"`
@@ -197,15 +269,8 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 			p.Line("no logins")
 			return p.Err
 		}
-		p.Records(3, []string{"TIME", "OUTCOME", "USER", "BY", "FROM", "REF", "REASON"}, rowsOf(logins, func(l *directory.Login) []string {
-			reason := withoutPackages(l.Detail)
-			switch {
-			case reason == "":
-				reason = string(l.Reason)
-			case l.Reason != "":
-				reason = string(l.Reason) + ": " + reason
-			}
-			return []string{localTime(l.Time), string(l.Outcome), l.User, l.Mechanism, l.Peer, l.Ref, reason}
+		p.Records(3, []string{"TIME", "OUTCOME", "USER", "BY", "FROM", "REF", "REASON"}, rowsOf(logins, func(l *admin.Login) []string {
+			return []string{localTime(l.Time), l.Outcome, l.User, l.Mechanism, l.Peer, l.Ref, reasonOf(l)}
 		}))
 		return p.Err
 	})

@@ -7,8 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
-	"github.com/soapward/soapward/directory/store"
 	"github.com/soapward/soapward/internal/terminal"
 )
 
@@ -16,23 +17,7 @@ func decimal(n int) string { return strconv.Itoa(n) }
 
 type listFlags struct {
 	*userFlags
-	q     directory.UserQuery
-	state string
-}
-
-// states are the words of --state.
-var states = map[string]directory.State{
-	"active": directory.Active, "disabled": directory.DisabledByOperator, "gone": directory.DisabledByDirectory,
-}
-
-// stateWord is the word of --state, for programs.
-func stateWord(s directory.State) string {
-	for word, state := range states {
-		if state == s {
-			return word
-		}
-	}
-	return s.String()
+	q admin.UserQuery
 }
 
 func newUserListCommand(uf *userFlags) *cobra.Command {
@@ -58,9 +43,9 @@ directory, or no longer in it).`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.q.Realm, "realm", "", "only users of `REALM`")
-	fl.StringVar(&f.state, "state", "", "only users in `STATE`: active, disabled or gone")
+	fl.StringVar(&f.q.State, "state", "", "only users in `STATE`: active, disabled or gone")
 	fl.BoolVar(&f.q.Domain, "domain", false, `only users of a domain, such as CORP\alice`)
-	fl.StringVar(&f.q.After, "after", "", "only users after `NAME`, to go on from there")
+	fl.StringVar(&f.q.AfterName, "after", "", "only users after `NAME`, to go on from there")
 	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` users, 10000 at most")
 	completeWords(cmd, "state", "active", "disabled", "gone")
 	return cmd
@@ -85,25 +70,23 @@ type userJSON struct {
 	LastLogin *time.Time `json:"last_login,omitempty"`
 }
 
-func asUserJSON(u *directory.User) userJSON {
+func asUserJSON(u *admin.User) userJSON {
 	j := userJSON{
-		Name: u.Name, Realm: u.Realm, State: stateWord(u.State), SID: string(u.SID), UPN: u.UPN, Display: u.DisplayName, Email: u.Email,
-		Phone: u.Phone, Password: !u.Password.IsEmpty(), Admin: u.LocalAdmin, Groups: []string{}, Roles: append([]string{}, u.Roles...),
+		Name: u.Name, Realm: u.Realm, State: u.State, SID: string(u.SID), UPN: u.UPN, Display: u.DisplayName, Email: u.Email,
+		Phone: u.Phone, Password: u.HasPassword, Admin: u.LocalAdmin, Groups: []string{}, Roles: append([]string{}, u.Roles...),
 		Created: u.Created, Refreshed: jsonTime(u.Refreshed), LastLogin: jsonTime(u.LastLogin),
 	}
 	for _, g := range u.Groups {
-		j.Groups = append(j.Groups, g.String())
+		j.Groups = append(j.Groups, authn.Group(g).String())
 	}
 	return j
 }
 
 func (f *listFlags) run(cmd *cobra.Command, args []string) error {
-	if f.state != "" {
-		state, ok := states[f.state]
-		if !ok {
-			return usagef(cmd, "--state %q: want active, disabled or gone", f.state)
-		}
-		f.q.State = &state
+	switch f.q.State {
+	case "", admin.StateActive, admin.StateDisabled, admin.StateGone:
+	default:
+		return usagef(cmd, "--state %q: want active, disabled or gone", f.q.State)
 	}
 	if f.q.Limit < 1 || f.q.Limit > 10_000 {
 		return usagef(cmd, "--limit takes a number from 1 to 10000")
@@ -111,8 +94,19 @@ func (f *listFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		f.q.Prefix = args[0]
 	}
-	return f.with(cmd, func(ctx context.Context, s *store.Store) error {
-		users, err := s.Users(ctx, f.q)
+	return f.with(cmd, func(ctx context.Context, a areas) error {
+		users, more, err := pages(f.q.Limit, func(after string, limit int) ([]admin.User, string, error) {
+			q := f.q
+			q.Limit = limit
+			if after != "" {
+				q.After, q.AfterName = after, ""
+			}
+			p, err := a.ListUsers(ctx, q)
+			if err != nil {
+				return nil, "", err
+			}
+			return p.Users, p.Next, nil
+		})
 		if err != nil {
 			return err
 		}
@@ -125,25 +119,28 @@ func (f *listFlags) run(cmd *cobra.Command, args []string) error {
 				Users []userJSON `json:"users"`
 			}{list})
 		}
-		return f.print(printer(cmd), users)
+		return printUsers(printer(cmd), users, more)
 	})
 }
 
-func (f *listFlags) print(p *terminal.Printer, users []directory.User) error {
+func printUsers(p *terminal.Printer, users []admin.User, more bool) error {
 	if len(users) == 0 {
 		p.Line("no users")
 		return p.Err
 	}
 	var rows []terminal.Row
 	for _, u := range users {
-		state := u.State.String()
+		state := u.State
+		if state == admin.StateGone {
+			state = directory.DisabledByDirectory.String()
+		}
 		if u.LocalAdmin {
 			state += ", local administrator"
 		}
 		rows = append(rows, terminal.Row{Cells: []string{u.Name, state, localTime(u.LastLogin), u.DisplayName}})
 	}
 	p.NameTable([]string{"NAME", "STATE", "LAST LOGIN", "DISPLAY NAME"}, rows)
-	if len(users) == f.q.Limit {
+	if more {
 		p.Line("")
 		p.Line("There may be more: add --after " + oneLine(shellWord(users[len(users)-1].Name)))
 	}

@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
-	"github.com/soapward/soapward/gateway/realm"
 )
 
 // newPasswordFlags are the flags of commands that set a password.
@@ -31,29 +31,20 @@ func (f *newPasswordFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
 }
 
-// set asks for the new password of u, checks it, and puts its hashes into u.
-func (f *newPasswordFlags) set(cmd *cobra.Command, u *directory.User) error {
-	policy := password.Policy{MinLength: f.passwords.MinLength}
-	pw, err := readNewPassword(cmd, u.Name, f.passwordFile, func(pw authn.Secret) error {
-		err := policy.Check(u, pw.Reveal())
+// ask asks for the new password of a user, and checks it where the rules are
+// known.
+func (f *newPasswordFlags) ask(cmd *cobra.Command, a areas, u *directory.User) (authn.Secret, error) {
+	return readNewPassword(cmd, u.Name, f.passwordFile, func(pw authn.Secret) error {
+		if a.passwords == nil {
+			return nil
+		}
+		err := a.passwords.Check(u, pw.Reveal())
 		var refused *password.PolicyError
 		if errors.As(err, &refused) {
 			return errors.New(refused.Text())
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	h := password.Hasher{Params: password.Params{Memory: uint32(f.passwords.MemoryKiB), Time: uint32(f.passwords.Passes)}} // Load has seen to their bounds
-	if u.Password, err = h.Hash(cmd.Context(), pw.Reveal()); err != nil {
-		return err
-	}
-	u.NTHash = directory.NTHash{}
-	if f.config != nil && realm.KeepsNTHash(f.config, u) {
-		u.NTHash = realm.NTHash(pw.Reveal())
-	}
-	return nil
 }
 
 // readNewPassword is readPassword with a check, and with a second question on a
@@ -83,7 +74,7 @@ func readNewPassword(cmd *cobra.Command, user, file string, check func(authn.Sec
 
 type addFlags struct {
 	newPasswordFlags
-	user       directory.User
+	user       admin.NewUser
 	noPassword bool
 }
 
@@ -126,30 +117,34 @@ func (f *addFlags) run(cmd *cobra.Command, name string) error {
 	}
 	f.user.Name = strings.TrimSpace(name)
 	f.makes, f.realm = true, f.user.Realm
-	if err := store.CheckUser(&f.user); err != nil {
+	u := &directory.User{
+		Name: f.user.Name, Realm: f.user.Realm, DisplayName: f.user.DisplayName, Email: f.user.Email, Phone: f.user.Phone, Roles: f.user.Roles,
+	}
+	if err := store.CheckUser(u); err != nil {
 		return err
 	}
-	return f.with(cmd, func(ctx context.Context, s *store.Store) error {
+	return f.with(cmd, func(ctx context.Context, a areas) error {
 		// Before somebody types a password twice for nothing.
-		switch u, err := s.User(ctx, name); {
+		switch u, err := a.User(ctx, name); {
 		case err == nil:
 			return existsAlready(u.Name)
-		case !errors.Is(err, directory.ErrNotFound):
+		case !isKind(err, admin.NotFound):
 			return err
 		}
 		if !f.noPassword {
-			if err := f.set(cmd, &f.user); err != nil {
+			var err error
+			if f.user.Password, err = f.ask(cmd, a, u); err != nil {
 				return err
 			}
 		}
-		err := s.CreateUser(ctx, &f.user)
-		if errors.Is(err, directory.ErrExists) {
+		added, err := a.AddUser(ctx, f.user)
+		if isKind(err, admin.Exists) {
 			return existsAlready(name)
 		}
 		if err != nil {
 			return err
 		}
-		return printUser(cmd, &f.user, "was added")
+		return printUser(cmd, added, "was added")
 	})
 }
 
@@ -170,7 +165,7 @@ knew the old password may have one.
 		Example: `  soapward user passwd carol`,
 		Args:    oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, s *store.Store) error { return f.passwd(ctx, cmd, s, args[0], keep) })
+			return f.with(cmd, func(ctx context.Context, a areas) error { return f.passwd(ctx, cmd, a, args[0], keep) })
 		},
 	}
 	f.register(cmd)
@@ -178,37 +173,31 @@ knew the old password may have one.
 	return cmd
 }
 
-func (f *newPasswordFlags) passwd(ctx context.Context, cmd *cobra.Command, s *store.Store, name string, keep bool) error {
-	u, err := userNamed(ctx, s, name)
+func (f *newPasswordFlags) passwd(ctx context.Context, cmd *cobra.Command, a areas, name string, keep bool) error {
+	u, err := a.userNamed(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := f.set(cmd, u); err != nil {
+	pw, err := f.ask(cmd, a, &directory.User{Name: u.Name, UPN: u.UPN, DisplayName: u.DisplayName, Email: u.Email})
+	if err != nil {
 		return err
 	}
-	password, nt := u.Password, u.NTHash
-	u, err = updateUser(ctx, s, name, func(u *directory.User) bool {
-		u.Password, u.NTHash = password, nt
-		return true
-	})
+	n, err := a.SetPassword(ctx, name, admin.NewPassword{Password: pw, KeepSessions: keep})
 	if err != nil {
+		return noUser(name, err)
+	}
+	if u, err = a.userNamed(ctx, name); err != nil {
 		return err
 	}
 	text := "has a new password"
-	if !keep {
-		n, err := endAll(ctx, s, u.Name)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			text += "; " + count(n, "session was ended", "sessions were ended")
-		}
+	if n > 0 {
+		text += "; " + count(n, "session was ended", "sessions were ended")
 	}
 	return printUser(cmd, u, text)
 }
 
 // printUser says what became of a user.
-func printUser(cmd *cobra.Command, u *directory.User, text string) error {
+func printUser(cmd *cobra.Command, u *admin.User, text string) error {
 	if wantJSON(cmd) {
 		return printJSON(cmd.OutOrStdout(), asUserJSON(u))
 	}

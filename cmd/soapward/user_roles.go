@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/directory"
-	"github.com/soapward/soapward/directory/store"
 )
 
 func newUserRolesCommand(f *userFlags) *cobra.Command {
@@ -28,11 +28,13 @@ within seconds, also for users who are logged in.`,
 					return usagef(cmd, "a role has no name")
 				}
 			}
-			return f.with(cmd, func(ctx context.Context, s *store.Store) error {
-				u, err := updateUser(ctx, s, args[0], func(u *directory.User) bool {
-					before := u.Roles
-					u.Roles = changedRoles(before, grant, revoke)
-					return !slices.Equal(before, u.Roles)
+			return f.with(cmd, func(ctx context.Context, a areas) error {
+				u, err := a.changeUser(ctx, args[0], func(u *admin.User) *admin.UserChange {
+					roles := changedRoles(u.Roles, grant, revoke)
+					if slices.Equal(u.Roles, roles) {
+						return nil
+					}
+					return &admin.UserChange{Roles: &roles}
 				})
 				if err != nil {
 					return err

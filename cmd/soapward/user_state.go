@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/soapward/soapward/authn/throttle"
-	"github.com/soapward/soapward/directory"
-	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/admin"
 )
 
 func newUserDisableCommand(f *userFlags) *cobra.Command {
@@ -24,7 +20,7 @@ disabled until somebody enables them here, whatever their directory says.`,
 		Example: `  soapward user disable 'CORP\alice' bob`,
 		Args:    atLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.setState(cmd, args, directory.DisabledByOperator)
+			return f.setState(cmd, args, true)
 		},
 	}
 }
@@ -38,7 +34,7 @@ log in with its password, and is disabled again by the daily job.`,
 		Example: `  soapward user enable 'CORP\alice'`,
 		Args:    atLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.setState(cmd, args, directory.Active)
+			return f.setState(cmd, args, false)
 		},
 	}
 }
@@ -53,27 +49,32 @@ type stateChange struct {
 
 // setState changes one user after the other. All are looked up before the first
 // is changed.
-func (f *userFlags) setState(cmd *cobra.Command, names []string, state directory.State) error {
-	return f.with(cmd, func(ctx context.Context, s *store.Store) error {
+func (f *userFlags) setState(cmd *cobra.Command, names []string, disabled bool) error {
+	state := admin.StateActive
+	if disabled {
+		state = admin.StateDisabled
+	}
+	return f.with(cmd, func(ctx context.Context, a areas) error {
 		for _, name := range names {
-			if _, err := userNamed(ctx, s, name); err != nil {
+			if _, err := a.userNamed(ctx, name); err != nil {
 				return err
 			}
 		}
 		var done []stateChange
 		for _, name := range names {
-			change := stateChange{State: state.String()}
-			u, err := updateUser(ctx, s, name, func(u *directory.User) bool {
-				change.Changed = u.State != state
-				u.State = state
-				return change.Changed
+			change := stateChange{State: state}
+			u, err := a.changeUser(ctx, name, func(u *admin.User) *admin.UserChange {
+				if change.Changed = u.State != state; change.Changed {
+					return &admin.UserChange{Disabled: &disabled}
+				}
+				return nil
 			})
 			if err != nil {
 				return err
 			}
-			change.Name = u.Name
-			if state != directory.Active { // after the change, or one could begin between
-				if change.Sessions, err = endAll(ctx, s, u.Name); err != nil {
+			change.Name, change.Sessions = u.Name, u.SessionsEnded
+			if disabled && !change.Changed {
+				if change.Sessions, err = a.endLeft(ctx, u.Name); err != nil {
 					return err
 				}
 			}
@@ -99,18 +100,13 @@ func (f *userFlags) setState(cmd *cobra.Command, names []string, state directory
 	})
 }
 
-// updateUser reads and changes a user, and does it again if somebody else did
-// meanwhile. change reports whether there is something to write.
-func updateUser(ctx context.Context, s *store.Store, name string, change func(*directory.User) bool) (*directory.User, error) {
-	for {
-		u, err := userNamed(ctx, s, name)
-		if err != nil || !change(u) {
-			return u, err
-		}
-		if err = s.UpdateUser(ctx, u); !errors.Is(err, directory.ErrConflict) {
-			return u, err
-		}
+// endLeft ends the sessions that somebody has all the same, if there are any.
+func (a areas) endLeft(ctx context.Context, name string) (int, error) {
+	left, err := a.liveSessions(ctx, name)
+	if err != nil || len(left) == 0 {
+		return 0, err
 	}
+	return a.EndSessions(ctx, name)
 }
 
 func newUserUnblockCommand(f *userFlags) *cobra.Command {
@@ -126,15 +122,15 @@ Without an argument the blocks are listed.`,
 		Example: `  soapward user unblock
   soapward user unblock 'CORP\alice' 192.0.2.7`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, s *store.Store) error {
-				blocks, err := s.Blocks(ctx, time.Now())
+			return f.with(cmd, func(ctx context.Context, a areas) error {
+				if len(args) > 0 {
+					return unblock(ctx, cmd, a, args)
+				}
+				blocks, err := a.ListBlocks(ctx)
 				if err != nil {
 					return err
 				}
-				if len(args) == 0 {
-					return printBlocks(cmd, blocks)
-				}
-				return unblock(ctx, cmd, s, blocks, args)
+				return printBlocks(cmd, blocks)
 			})
 		},
 	}
@@ -148,7 +144,7 @@ type blockJSON struct {
 	Until    time.Time `json:"until"`
 }
 
-func printBlocks(cmd *cobra.Command, blocks []directory.Block) error {
+func printBlocks(cmd *cobra.Command, blocks []admin.Block) error {
 	if wantJSON(cmd) {
 		list := []blockJSON{}
 		for _, b := range blocks {
@@ -163,7 +159,7 @@ func printBlocks(cmd *cobra.Command, blocks []directory.Block) error {
 		p.Line("nobody is blocked")
 		return p.Err
 	}
-	p.NameTable([]string{"BLOCKED", "FAILURES", "UNTIL"}, rowsOf(blocks, func(b *directory.Block) []string {
+	p.NameTable([]string{"BLOCKED", "FAILURES", "UNTIL"}, rowsOf(blocks, func(b *admin.Block) []string {
 		return []string{b.Key, fmt.Sprint(b.Failures), localTime(b.Until)}
 	}))
 	return p.Err
@@ -171,33 +167,18 @@ func printBlocks(cmd *cobra.Command, blocks []directory.Block) error {
 
 // unblock lifts the blocks that args mean. Who of them is not blocked is an
 // error, after the others were done.
-func unblock(ctx context.Context, cmd *cobra.Command, s *store.Store, blocks []directory.Block, args []string) error {
+func unblock(ctx context.Context, cmd *cobra.Command, a areas, args []string) error {
 	lifted := []string{}
 	var not []string
 	for _, arg := range args {
-		found := false
-		keys := []string{arg} // failures may be counted where no block is
-		if addr, err := netip.ParseAddr(arg); err == nil {
-			keys = append(keys, throttle.AddressKey(addr))
-		}
-		for _, b := range blocks {
-			if throttle.KeyIsOf(b.Key, arg) {
-				keys = append(keys, b.Key)
-			}
-		}
-		for _, key := range keys {
-			was, err := s.Unblock(ctx, key)
-			if err != nil {
-				return err
-			}
-			if was {
-				found = true
-				lifted = append(lifted, key)
-			}
-		}
-		if !found {
+		keys, err := a.Unblock(ctx, arg)
+		switch {
+		case isKind(err, admin.NotFound):
 			not = append(not, arg)
+		case err != nil:
+			return err
 		}
+		lifted = append(lifted, keys...)
 	}
 	if wantJSON(cmd) {
 		if err := printJSON(cmd.OutOrStdout(), struct {

@@ -147,7 +147,7 @@ func (s *Store) BlockOf(ctx context.Context, at time.Time, keys ...string) (b *d
 	}
 	err = s.reading(ctx, "block", func(ctx context.Context) error {
 		b = nil
-		return eachRow(ctx, s.read, func(scan func(...any) error) (err error) {
+		return eachRow(ctx, s.reader(ctx), func(scan func(...any) error) (err error) {
 			b, err = scanBlock(scan)
 			return err
 		}, "SELECT "+blockColumns+" FROM blocks WHERE until > $1 AND who IN ("+list+") ORDER BY until DESC LIMIT 1",
@@ -162,7 +162,7 @@ func (s *Store) Blocks(ctx context.Context, at time.Time) ([]directory.Block, er
 	var all []directory.Block
 	err := s.reading(ctx, "blocks", func(ctx context.Context) error {
 		all = nil
-		return eachRow(ctx, s.read, func(scan func(...any) error) error {
+		return eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
 			b, err := scanBlock(scan)
 			if err == nil {
 				all = append(all, *b)
@@ -177,7 +177,7 @@ func (s *Store) Blocks(ctx context.Context, at time.Time) ([]directory.Block, er
 // there was a block.
 func (s *Store) Unblock(ctx context.Context, key string) (bool, error) {
 	var n int
-	defer s.changed(Blocks)
+	defer s.changed(ctx, Blocks)
 	err := s.inTx(ctx, "unblock", lasts, func(ctx context.Context, tx *sql.Tx) (err error) {
 		if n, err = affected(tx.ExecContext(ctx, "DELETE FROM blocks WHERE who = $1", keyText(key))); err != nil {
 			return err

@@ -19,7 +19,7 @@ type Topic int
 
 // Topics.
 const (
-	Sessions Topic = iota // that ended
+	Sessions Topic = iota // that ended, or whose grant was renewed
 	Users                 // that were made, changed or deleted; not when they logged in last
 	Blocks                // that were made or lifted
 
@@ -89,8 +89,15 @@ func (c *changes) close() {
 	}
 }
 
-// changed says that a topic was, or may have been, written here.
-func (s *Store) changed(t Topic) { s.changes.versions[t].Add(1) }
+// changed says that a topic was, or may have been, written here. In a transaction
+// that ctx has, it is said at the end.
+func (s *Store) changed(ctx context.Context, t Topic) {
+	if j := s.joined(ctx); j != nil {
+		j.topics[t].Store(true)
+		return
+	}
+	s.changes.versions[t].Add(1)
+}
 
 // changedAll is for times of which nobody knows what was written in them.
 func (s *Store) changedAll() {
@@ -110,7 +117,7 @@ func (s *Store) tell(ctx context.Context, tx querier, t Topic) error {
 
 // telling is exec for what all nodes are told of.
 func (s *Store) telling(ctx context.Context, op string, t Topic, text string, args ...any) (n int, err error) {
-	defer s.changed(t)
+	defer s.changed(ctx, t)
 	if s.turn != nil {
 		return s.exec(ctx, op, lasts, text, args...)
 	}
@@ -226,7 +233,7 @@ func (s *Store) hear(ctx context.Context) error {
 		case n == nil: // silence
 		default:
 			if t, err := strconv.Atoi(n.Payload); err == nil && t >= 0 && t < topics {
-				s.changed(Topic(t))
+				s.changed(ctx, Topic(t))
 			}
 		}
 	}

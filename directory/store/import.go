@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -102,6 +103,9 @@ func (im *importer) write(ctx context.Context) (created int, err error) {
 	if err := im.nameGroups(ctx); err != nil {
 		return 0, err
 	}
+	if im.s.joined(ctx) != nil && im.s.turn == nil {
+		return im.create(ctx)
+	}
 	if im.s.turn == nil {
 		err = im.s.retried(ctx, func() (err error) {
 			created, err = im.copy(ctx)
@@ -114,6 +118,23 @@ func (im *importer) write(ctx context.Context) (created int, err error) {
 		return err
 	})
 	return created, err
+}
+
+// create writes the batch within a transaction that COPY takes no part in.
+func (im *importer) create(ctx context.Context) (created int, err error) {
+	for _, u := range im.batch {
+		u := *u
+		if u.Created.IsZero() {
+			u.Created = im.s.now()
+		}
+		switch err := im.s.CreateUser(ctx, &u); {
+		case err == nil:
+			created++
+		case !errors.Is(err, directory.ErrExists):
+			return created, err
+		}
+	}
+	return created, nil
 }
 
 // nameGroups makes im.groups have all groups of the batch.
@@ -159,8 +180,8 @@ func (im *importer) insert(ctx context.Context, tx *sql.Tx) (created int, err er
 	}
 	defer func() { _ = user.Close() }() // at the end of the transaction at the latest
 	now := micros(im.s.now())
-	groups := &rowInserter{tx: tx, into: "user_groups (user_id, group_id)"}
-	roles := &rowInserter{tx: tx, into: "user_roles (user_id, role)"}
+	groups := &rowInserter{tx: tx, into: "user_groups (user_id, group_id)", columns: 2}
+	roles := &rowInserter{tx: tx, into: "user_roles (user_id, role, name_fold)", columns: 3}
 	for _, u := range im.batch {
 		r, err := user.ExecContext(ctx, append(userValues(u), importCreated(u, now), micros(u.LastLogin))...)
 		n, err := affected(r, err)
@@ -181,7 +202,7 @@ func (im *importer) insert(ctx context.Context, tx *sql.Tx) (created int, err er
 			}
 		}
 		for _, role := range u.Roles {
-			if err := roles.add(ctx, id, role); err != nil {
+			if err := roles.add(ctx, id, role, directory.FoldName(u.Name)); err != nil {
 				return 0, err
 			}
 		}
@@ -199,22 +220,24 @@ func importCreated(u *directory.User, now int64) int64 {
 	return micros(u.Created)
 }
 
-// rowInserter inserts rows of two columns, many with a statement.
+// rowInserter inserts rows, many with a statement.
 type rowInserter struct {
-	tx   *sql.Tx
-	into string
-	full *sql.Stmt // for manyRows
-	args []any
+	tx      *sql.Tx
+	into    string
+	columns int
+	full    *sql.Stmt // for manyRows
+	args    []any
 }
 
 func (r *rowInserter) text() string {
 	// Without numbers, which SQLite would look up one by one.
-	rows := strings.Repeat("(?, ?), ", len(r.args)/2)
+	row := "(" + strings.Repeat("?, ", r.columns-1) + "?), "
+	rows := strings.Repeat(row, len(r.args)/r.columns)
 	return "INSERT INTO " + r.into + " VALUES " + strings.TrimSuffix(rows, ", ") + " ON CONFLICT DO NOTHING"
 }
 
-func (r *rowInserter) add(ctx context.Context, a, b any) (err error) {
-	if r.args = append(r.args, a, b); len(r.args) < 2*manyRows {
+func (r *rowInserter) add(ctx context.Context, row ...any) (err error) {
+	if r.args = append(r.args, row...); len(r.args) < r.columns*manyRows {
 		return nil
 	}
 	if r.full == nil {
@@ -260,7 +283,8 @@ func (im *importer) copy(ctx context.Context) (created int, err error) {
 
 var userColumnNames = []string{
 	"realm", "name", "name_fold", "sid", "upn", "dn", "display_name", "email", "phone",
-	"password", "local_admin", "state", "refreshed", "nt_hash", "version", "created", "last_login", "id",
+	"password", "local_admin", "state", "refreshed", "nt_hash", "subject", "second_factor", "recovery_codes",
+	"account_fold", "display_fold", "email_fold", "version", "created", "last_login", "id",
 }
 
 // copyUsers returns the ids of those who are new, by their place in the batch.
@@ -335,12 +359,12 @@ func (im *importer) copyMemberships(ctx context.Context, tx pgx.Tx, ids map[int]
 			groups = append(groups, []any{id, im.groups[g]})
 		}
 		for _, r := range slices.Compact(slices.Sorted(slices.Values(u.Roles))) {
-			roles = append(roles, []any{id, r})
+			roles = append(roles, []any{id, r, directory.FoldName(u.Name)})
 		}
 	}
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"user_groups"}, []string{"user_id", "group_id"}, pgx.CopyFromRows(groups)); err != nil {
 		return err
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"user_roles"}, []string{"user_id", "role"}, pgx.CopyFromRows(roles))
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"user_roles"}, []string{"user_id", "role", "name_fold"}, pgx.CopyFromRows(roles))
 	return err
 }

@@ -23,7 +23,7 @@ func manyUsers(n int, fail error) iter.Seq2[*directory.User, error] {
 			}
 			for g := range 5 {
 				n := (i*31 + g*977) % 2000
-				u.Groups = append(u.Groups, authn.Group{SID: authn.SID(fmt.Sprintf("S-1-5-21-1-2-3-%d", 2_000_000+n)), Name: fmt.Sprintf(`CORP\Group %d`, n)})
+				u.Groups = append(u.Groups, groupOf(n))
 			}
 			if !yield(u, nil) {
 				return
@@ -33,6 +33,10 @@ func manyUsers(n int, fail error) iter.Seq2[*directory.User, error] {
 			yield(nil, fail)
 		}
 	}
+}
+
+func groupOf(n int) authn.Group {
+	return authn.Group{SID: authn.SID(fmt.Sprintf("S-1-5-21-1-2-3-%d", 2_000_000+n)), Name: fmt.Sprintf(`CORP\Group %d`, n)}
 }
 
 func sidOf(i int) authn.SID { return authn.SID(fmt.Sprintf("S-1-5-21-1-2-3-%d", 3_000_000+i)) }

@@ -184,6 +184,7 @@ func loadReplays(ctx context.Context, tx *sql.Tx, from int64) (all []journalEntr
 
 // add is Replays.Add.
 func (j *journal) add(ctx context.Context, client string, digest [sha256.Size]byte, until time.Time) (bool, error) {
+	ctx = apart(ctx)
 	e := journalEntry{[sha256.Size / 2]byte(digest[:]), micros(until) + 1} // rounded up
 	if err := j.ready(ctx, e.until); err != nil {
 		return false, j.r.s.fail("add replay", err)

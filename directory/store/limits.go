@@ -21,6 +21,7 @@ const (
 	maxNote   = 1 << 20
 	maxGroups = 10_000 // of a user
 	maxRoles  = 1000
+	maxCodes  = 100 // recovery codes of a user
 )
 
 // checkText refuses what a database cannot keep, or should not.
@@ -76,6 +77,8 @@ func checkUser(u *directory.User) error {
 		{"e-mail", u.Email, maxText},
 		{"phone", u.Phone, maxText},
 		{"password hash", u.Password.Reveal(), maxText},
+		{"subject", u.Subject, maxText},
+		{"second factor", u.SecondFactor.Reveal(), maxText},
 	} {
 		if err := checkText(f.what, f.text, f.most); err != nil {
 			return err
@@ -89,6 +92,14 @@ func checkUser(u *directory.User) error {
 	}
 	if len(u.Groups) > maxGroups || len(u.Roles) > maxRoles {
 		return invalid("%d groups and %d roles, at most %d and %d may be", len(u.Groups), len(u.Roles), maxGroups, maxRoles)
+	}
+	if len(u.RecoveryCodes) > maxCodes {
+		return invalid("%d recovery codes, at most %d may be", len(u.RecoveryCodes), maxCodes)
+	}
+	for _, code := range u.RecoveryCodes {
+		if err := checkText("recovery code", code, maxName); err != nil {
+			return err
+		}
 	}
 	for _, g := range u.Groups {
 		if g.SID == "" && g.Name == "" {

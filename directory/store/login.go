@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"strconv"
 
-	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -22,41 +20,30 @@ func (s *Store) AddLogin(ctx context.Context, l *directory.Login) error {
 }
 
 // Logins returns logins, the newest first. The next page is that before time and
-// ID of the last one.
-func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) ([]directory.Login, error) {
-	var c conditions
-	if q.User != "" {
-		c.add("user_fold = %s", directory.FoldName(clean(q.User, maxText)))
-	}
-	if q.Peer != "" {
-		c.add("peer = %s", clean(q.Peer, maxName))
-	}
-	if q.Outcome != "" {
-		c.add("outcome = %s", clean(string(q.Outcome), maxName))
-	}
-	if !q.Before.IsZero() {
-		c.add("(at, id) < (%s, "+strconv.FormatInt(q.BeforeID, 10)+")", micros(q.Before)) // no ID is zero
-	}
-	if !q.Since.IsZero() {
-		c.add("at >= %s", micros(q.Since))
-	}
-	c.args = append(c.args, pageSize(q.Limit))
-	text := `SELECT id, at, ref, realm, user_name, sid, mechanism, peer, user_agent, outcome, reason, detail FROM logins` +
-		c.where() + " ORDER BY at DESC, id DESC LIMIT $" + strconv.Itoa(len(c.args))
-	var all []directory.Login
-	err := s.reading(ctx, "logins", func(ctx context.Context) error {
-		all = nil
-		return eachRow(ctx, s.read, func(scan func(...any) error) error {
-			var l directory.Login
-			var at int64
-			var sid, outcome, reason string
-			if err := scan(&l.ID, &at, &l.Ref, &l.Realm, &l.User, &sid, &l.Mechanism, &l.Peer, &l.UserAgent, &outcome, &reason, &l.Detail); err != nil {
-				return err
-			}
-			l.Time, l.SID, l.Outcome, l.Reason = timeOf(at), authn.SID(sid), directory.Outcome(outcome), authn.Reason(reason)
-			all = append(all, l)
-			return nil
-		}, text, c.args...)
+// ID of the last one. Where many fit one part of the query and few all of it, it
+// reads as many as it takes, if need be until Config.Timeout: programs that show
+// pages use LoginsPart.
+func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) (all []directory.Login, err error) {
+	err = s.reading(ctx, "logins", func(ctx context.Context) (err error) {
+		all, _, err = s.searchLogins(ctx, q, 0)
+		return err
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// LoginsPart is Logins for a page that comes quickly: it looks at some thousand
+// logins, and returns those that fit. next goes on after them, also where there
+// are fewer than Limit, or none. It is nil if there are no more.
+func (s *Store) LoginsPart(ctx context.Context, q directory.LoginQuery) (part []directory.Login, next *directory.LoginQuery, err error) {
+	err = s.reading(ctx, "logins", func(ctx context.Context) (err error) {
+		part, next, err = s.searchLogins(ctx, q, 1)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return part, next, nil
 }

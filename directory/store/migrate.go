@@ -9,6 +9,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/soapward/soapward/directory"
 )
 
 //go:embed migrations
@@ -21,6 +23,7 @@ const migrationLock = 0x736f6170_77617264
 // A migration is the step to version number.
 type migration struct {
 	number int
+	name   string
 	text   string
 }
 
@@ -32,7 +35,7 @@ func migrations(d dialect) ([]migration, error) {
 	}
 	var ms []migration
 	for _, name := range names { // sorted
-		digits, _, _ := strings.Cut(path.Base(name), "_")
+		digits, rest, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".sql"), "_")
 		n, err := strconv.Atoi(digits)
 		if err != nil || n != len(ms)+1 {
 			return nil, fmt.Errorf("migration %s is not number %d", name, len(ms)+1)
@@ -41,7 +44,7 @@ func migrations(d dialect) ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		ms = append(ms, migration{n, string(text)})
+		ms = append(ms, migration{n, rest, string(text)})
 	}
 	return ms, nil
 }
@@ -83,12 +86,64 @@ func (s *Store) migrate(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, m.text); err != nil {
 				return fmt.Errorf("to version %d: %w", m.number, err)
 			}
+			if m.name == "administration" {
+				if err := s.fillFolded(ctx, tx); err != nil {
+					return fmt.Errorf("to version %d: %w", m.number, err)
+				}
+			}
 			if _, err := tx.ExecContext(ctx, "INSERT INTO soapward_schema VALUES ($1)", m.number); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
+}
+
+// fillFolded fills in the columns in which users are searched for. What is ASCII,
+// which is most of it, the database does at once.
+func (s *Store) fillFolded(ctx context.Context, tx *sql.Tx) error {
+	lower := func(column string) string { return "lower(trim(" + column + "))" } // of ASCII alone
+	account := `substr(name_fold, instr(name_fold, '\') + 1)`
+	hasDomain := `instr(name_fold, '\') > 0`
+	other := "length(CAST(display_name AS BLOB)) <> length(display_name) OR length(CAST(email AS BLOB)) <> length(email)"
+	if s.turn == nil {
+		lower = func(column string) string { return "lower(btrim(" + column + `) COLLATE "C")` }
+		account = `substr(name_fold, strpos(name_fold, '\') + 1)`
+		hasDomain = `strpos(name_fold, '\') > 0`
+		other = "octet_length(display_name) <> length(display_name) OR octet_length(email) <> length(email)"
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE users SET account_fold = CASE WHEN "+hasDomain+" THEN "+account+" ELSE '' END, display_fold = "+
+		lower("display_name")+", email_fold = "+lower("email")); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE user_roles SET name_fold = (SELECT u.name_fold FROM users u WHERE u.id = user_roles.user_id)"); err != nil {
+		return err
+	}
+	// The rest a thousand at a time, since it cannot be written while it is read.
+	q := &repeated{tx: tx, stmts: make(map[string]*sql.Stmt)}
+	defer q.close()
+	type row struct {
+		id             int64
+		display, email string
+	}
+	for last := int64(0); ; {
+		var rows []row
+		if err := eachRow(ctx, tx, func(scan func(...any) error) error {
+			var r row
+			err := scan(&r.id, &r.display, &r.email)
+			rows = append(rows, r)
+			return err
+		}, "SELECT id, display_name, email FROM users WHERE id > $1 AND ("+other+") ORDER BY id LIMIT 1000", last); err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, r := range rows {
+			last = r.id
+			if _, err := q.ExecContext(ctx, "UPDATE users SET display_fold = $1, email_fold = $2 WHERE id = $3",
+				directory.FoldName(r.display), directory.FoldName(r.email), r.id); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (s *Store) version(ctx context.Context, q querier) (n int, err error) {

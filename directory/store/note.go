@@ -14,7 +14,7 @@ func (s *Store) Note(ctx context.Context, key string) (value string, err error) 
 		return "", s.fail("note", err)
 	}
 	err = s.reading(ctx, "note", func(ctx context.Context) error {
-		return s.read.QueryRowContext(ctx, "SELECT value FROM notes WHERE name = $1", key).Scan(&value)
+		return s.reader(ctx).QueryRowContext(ctx, "SELECT value FROM notes WHERE name = $1", key).Scan(&value)
 	})
 	if errors.Is(err, directory.ErrNotFound) {
 		return "", nil

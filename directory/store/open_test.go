@@ -23,7 +23,7 @@ import (
 )
 
 // raw opens the database without a store.
-func raw(t *testing.T, c store.Config) *sql.DB {
+func raw(t testing.TB, c store.Config) *sql.DB {
 	t.Helper()
 	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx"}[c.Driver]
 	db, err := sql.Open(driver, c.DSN)
@@ -34,7 +34,7 @@ func raw(t *testing.T, c store.Config) *sql.DB {
 	return db
 }
 
-func execRaw(t *testing.T, c store.Config, text string) {
+func execRaw(t testing.TB, c store.Config, text string) {
 	t.Helper()
 	if _, err := raw(t, c).ExecContext(t.Context(), text); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func (r *Replays) Add(ctx context.Context, client string, digest [sha256.Size]by
 	if r.journal != nil {
 		return r.journal.add(ctx, client, digest, until)
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.s.timeout)
+	ctx, cancel := context.WithTimeout(apart(ctx), r.s.timeout) // nobody undoes that it was used
 	defer cancel()
 	if err := r.share(); err != nil {
 		return false, r.s.fail("add replay", err)

@@ -16,14 +16,18 @@ func (s *Store) PutSession(ctx context.Context, n *directory.Session) error {
 	if data == nil {
 		data = []byte{}
 	}
+	args := append([]any{
+		n.ID[:], n.User, directory.FoldName(n.User), data, micros(n.Created), micros(n.Seen), micros(n.Expires),
+		n.Idle.Microseconds(), n.Remember, n.Peer, clean(n.UserAgent, maxText),
+	}, grantValues(n.Grant)...)
 	_, err := s.exec(ctx, "put session", lasts, `INSERT INTO sessions
-		(id, user_name, user_fold, data, created, seen, expires, idle, remember, peer, user_agent)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		(id, user_name, user_fold, data, created, seen, expires, idle, remember, peer, user_agent, `+grantColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		ON CONFLICT (id) DO UPDATE SET user_name = excluded.user_name, user_fold = excluded.user_fold, data = excluded.data,
 		created = excluded.created, seen = excluded.seen, expires = excluded.expires, idle = excluded.idle,
-		remember = excluded.remember, peer = excluded.peer, user_agent = excluded.user_agent`,
-		n.ID[:], n.User, directory.FoldName(n.User), data, micros(n.Created), micros(n.Seen), micros(n.Expires),
-		n.Idle.Microseconds(), n.Remember, n.Peer, clean(n.UserAgent, maxText))
+		remember = excluded.remember, peer = excluded.peer, user_agent = excluded.user_agent,
+		grant_provider = excluded.grant_provider, grant_subject = excluded.grant_subject, grant_session = excluded.grant_session,
+		grant_sealed = excluded.grant_sealed, grant_due = excluded.grant_due, grant_busy = excluded.grant_busy`, args...)
 	return err
 }
 
@@ -34,23 +38,38 @@ func checkSession(n *directory.Session) error {
 	if err := checkText("user of a session", n.User, maxText); err != nil {
 		return err
 	}
+	if n.Grant != nil {
+		if err := checkGrant(n.Grant); err != nil {
+			return err
+		}
+	}
 	return checkText("address of a session", n.Peer, maxText)
 }
 
-const sessionColumns = "id, user_name, data, created, seen, expires, idle, remember, peer, user_agent"
+const (
+	sessionColumns = "id, user_name, data, created, seen, expires, idle, remember, peer, user_agent, " + grantColumns
+
+	// listedColumns are the same without what is large and nobody lists.
+	listedColumns = "id, user_name, NULL, created, seen, expires, idle, remember, peer, user_agent, " +
+		"grant_provider, grant_subject, grant_session, NULL, grant_due, grant_busy"
+)
 
 func scanSession(scan func(...any) error) (*directory.Session, error) {
 	var (
 		n                            directory.Session
 		id                           []byte
 		created, seen, expires, idle int64
+		grant                        grantRow
 	)
-	if err := scan(&id, &n.User, &n.Data, &created, &seen, &expires, &idle, &n.Remember, &n.Peer, &n.UserAgent); err != nil {
+	if err := scan(append([]any{
+		&id, &n.User, &n.Data, &created, &seen, &expires, &idle, &n.Remember, &n.Peer, &n.UserAgent,
+	}, grant.into()...)...); err != nil {
 		return nil, err
 	}
 	copy(n.ID[:], id)
 	n.Created, n.Seen, n.Expires = timeOf(created), timeOf(seen), timeOf(expires)
 	n.Idle = time.Duration(idle) * time.Microsecond
+	n.Grant = grant.grant()
 	return &n, nil
 }
 
@@ -92,7 +111,7 @@ func (s *Store) SessionsOf(ctx context.Context, user string) ([]directory.Sessio
 	var all []directory.Session
 	err := s.reading(ctx, "sessions", func(ctx context.Context) error {
 		all = nil
-		return eachRow(ctx, s.read, func(scan func(...any) error) error {
+		return eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
 			n, err := scanSession(scan)
 			if err == nil {
 				all = append(all, *n)

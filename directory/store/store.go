@@ -92,6 +92,7 @@ type Store struct {
 	path    string   // of SQLite
 	alone   *os.File // the lock of Config.Exclusive
 	changes changes
+	late    late
 
 	listener *pgx.ConnConfig // PostgreSQL
 }
@@ -133,7 +134,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.replays = &Replays{s: s, boot: s.bootID()}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // another node may alter the tables
 	defer cancel()
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	if err == nil {
+		err = s.makeIndexes(ctx)
+	}
+	if err != nil {
 		_ = s.Close() // the first error tells more
 		return nil, err
 	}
@@ -147,6 +152,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // may be called after it.
 func (s *Store) Close() error {
 	s.changes.close()
+	s.late.close()
 	var first error
 	if j := s.replays.journal; j != nil {
 		first = j.close()
@@ -197,7 +203,7 @@ func (s *Store) reading(ctx context.Context, op string, f func(context.Context) 
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err := f(ctx)
-	if err != nil && ctx.Err() == nil && s.d.broken(err) {
+	if err != nil && ctx.Err() == nil && s.joined(ctx) == nil && s.d.broken(err) {
 		err = f(ctx)
 	}
 	return s.fail(op, err)
@@ -229,8 +235,19 @@ func (s *Store) stmt(ctx context.Context, db *sql.DB, text string) (*sql.Stmt, e
 	return st.(*sql.Stmt), nil
 }
 
+// reader returns what to read from: the transaction of ctx, if it has one.
+func (s *Store) reader(ctx context.Context) querier {
+	if j := s.joined(ctx); j != nil {
+		return j.tx
+	}
+	return s.read
+}
+
 // row reads one row.
 func (s *Store) row(ctx context.Context, text string, args ...any) (*sql.Row, error) {
+	if j := s.joined(ctx); j != nil {
+		return j.tx.QueryRowContext(ctx, text, args...), nil
+	}
 	st, err := s.stmt(ctx, s.read, text)
 	switch {
 	case err != nil:
@@ -270,6 +287,14 @@ func (s *Store) writer(ctx context.Context, l lasting) (db *sql.DB, done func(),
 func (s *Store) exec(ctx context.Context, op string, l lasting, text string, args ...any) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	if j := s.joined(ctx); j != nil {
+		var n int
+		err := j.part(ctx, func() (err error) {
+			n, err = affected(j.tx.ExecContext(ctx, text, args...))
+			return err
+		})
+		return n, s.fail(op, err)
+	}
 	db, done, err := s.writer(ctx, l)
 	if err != nil {
 		return 0, s.fail(op, err)
@@ -314,7 +339,8 @@ func affected(r sql.Result, err error) (int, error) {
 }
 
 // inTx runs f in a transaction, and again in another one where the database
-// undid it for others. Of several in SQLite one runs at a time.
+// undid it for others. Of several in SQLite one runs at a time. Where ctx has a
+// transaction, f is a part of that.
 func (s *Store) inTx(ctx context.Context, op string, l lasting, f func(context.Context, *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -322,6 +348,9 @@ func (s *Store) inTx(ctx context.Context, op string, l lasting, f func(context.C
 }
 
 func (s *Store) tx(ctx context.Context, l lasting, f func(context.Context, *sql.Tx) error) error {
+	if j := s.joined(ctx); j != nil {
+		return j.part(ctx, func() error { return f(ctx, j.tx) })
+	}
 	db, done, err := s.writer(ctx, l)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/soapward/soapward/authn"
@@ -15,7 +14,8 @@ import (
 // userColumns are read in the order of scanUser.
 func (d *dialect) userColumns() string {
 	return `u.id, u.version, u.realm, u.name, COALESCE(u.sid, ''), u.upn, u.dn, u.display_name, u.email, u.phone,
-		u.password, u.nt_hash, u.local_admin, u.state, u.created, u.refreshed, u.last_login, ` + d.groupsOf + ", " + d.rolesOf
+		u.password, u.nt_hash, u.local_admin, u.state, u.created, u.refreshed, u.last_login,
+		COALESCE(u.subject, ''), u.second_factor, u.recovery_codes, ` + d.groupsOf + ", " + d.rolesOf
 }
 
 // User returns the user of a name, without regard to case.
@@ -32,6 +32,15 @@ func (s *Store) UserBySID(ctx context.Context, sid authn.SID) (*directory.User, 
 		return nil, s.fail("user", directory.ErrNotFound)
 	}
 	return s.user(ctx, "sid", string(sid))
+}
+
+// UserBySubject returns the user whom an external provider knows by a subject; see
+// directory.User.Subject.
+func (s *Store) UserBySubject(ctx context.Context, subject string) (*directory.User, error) {
+	if subject == "" || checkText("subject", subject, maxText) != nil {
+		return nil, s.fail("user", directory.ErrNotFound)
+	}
+	return s.user(ctx, "subject", subject)
 }
 
 // UserByID returns the user with the number that the store gave.
@@ -59,12 +68,14 @@ func scanUser(scan func(...any) error) (*directory.User, error) {
 	var (
 		u                        directory.User
 		password, nt             string
+		factor, codes            string
 		groups, roles            string
 		created, refreshed, last int64
 		pairs                    [][2]string
 	)
 	if err := scan(&u.ID, &u.Version, &u.Realm, &u.Name, &u.SID, &u.UPN, &u.DN, &u.DisplayName, &u.Email, &u.Phone,
-		&password, &nt, &u.LocalAdmin, &u.State, &created, &refreshed, &last, &groups, &roles); err != nil {
+		&password, &nt, &u.LocalAdmin, &u.State, &created, &refreshed, &last,
+		&u.Subject, &factor, &codes, &groups, &roles); err != nil {
 		return nil, err
 	}
 	u.Created, u.Refreshed, u.LastLogin = timeOf(created), timeOf(refreshed), timeOf(last)
@@ -73,6 +84,14 @@ func scanUser(scan func(...any) error) (*directory.User, error) {
 	}
 	if nt != "" {
 		u.NTHash = directory.NTHash{Secret: authn.NewSecret(nt)}
+	}
+	if factor != "" {
+		u.SecondFactor = authn.NewSecret(factor)
+	}
+	if codes != "" {
+		if err := json.Unmarshal([]byte(codes), &u.RecoveryCodes); err != nil {
+			return nil, err
+		}
 	}
 	if groups != "[]" {
 		if err := json.Unmarshal([]byte(groups), &pairs); err != nil {
@@ -95,81 +114,6 @@ func scanUser(scan func(...any) error) (*directory.User, error) {
 
 func compareGroups(a, b authn.Group) int {
 	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.SID), string(b.SID)))
-}
-
-// maxPage bounds UserQuery.Limit and LoginQuery.Limit.
-const maxPage = 10_000
-
-func pageSize(limit int) int {
-	if limit <= 0 {
-		return 100
-	}
-	return min(limit, maxPage)
-}
-
-// conditions collects what a query demands, and its arguments.
-type conditions struct {
-	terms []string
-	args  []any
-}
-
-// add adds a term with one argument, which stands where %s is.
-func (c *conditions) add(term string, arg any) {
-	c.args = append(c.args, arg)
-	c.terms = append(c.terms, strings.ReplaceAll(term, "%s", "$"+strconv.Itoa(len(c.args))))
-}
-
-func (c *conditions) where() string {
-	if len(c.terms) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(c.terms, " AND ")
-}
-
-// Users returns a page of users in the order of their folded names, with groups
-// and roles. The next page is that after the name of the last one; who was added
-// or renamed meanwhile is in it if his name comes later.
-func (s *Store) Users(ctx context.Context, q directory.UserQuery) ([]directory.User, error) {
-	for _, text := range []string{q.After, q.Prefix, q.Realm} {
-		if err := checkText("text asked for", text, maxText); err != nil {
-			return nil, s.fail("users", err)
-		}
-	}
-	var c conditions
-	if q.After != "" {
-		c.add("u.name_fold > %s", directory.FoldName(q.After))
-	}
-	if prefix := directory.FoldName(q.Prefix); prefix != "" {
-		c.add("u.name_fold >= %s", prefix)
-		c.add("u.name_fold < %s", prefix+"\U0010FFFF")
-	}
-	if q.Realm != "" {
-		c.add("u.realm = %s", q.Realm)
-	}
-	if q.Domain {
-		c.terms = append(c.terms, `replace(u.name_fold, '\', '') <> u.name_fold`)
-	}
-	if q.State != nil {
-		c.add("u.state = %s", int64(*q.State))
-	}
-	limit := pageSize(q.Limit)
-	c.args = append(c.args, limit)
-	text := "SELECT " + s.d.userColumns() + " FROM users u" + c.where() + " ORDER BY u.name_fold LIMIT $" + strconv.Itoa(len(c.args))
-	var users []directory.User
-	err := s.reading(ctx, "users", func(ctx context.Context) error {
-		users = make([]directory.User, 0, min(limit, 1000))
-		return eachRow(ctx, s.read, func(scan func(...any) error) error {
-			u, err := scanUser(scan)
-			if err == nil {
-				users = append(users, *u)
-			}
-			return err
-		}, text, c.args...)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return users, nil
 }
 
 // eachRow calls f for each row of a query.

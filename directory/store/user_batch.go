@@ -26,7 +26,7 @@ func (s *Store) UpdateUsers(ctx context.Context, users []*directory.User) error 
 	}
 	// In an order, so that two who write the same users do not wait crosswise.
 	inOrder := slices.SortedFunc(slices.Values(users), func(a, b *directory.User) int { return cmp.Compare(a.ID, b.ID) })
-	defer s.changed(Users)
+	defer s.changed(ctx, Users)
 	err := s.inTx(ctx, "update users", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.nameGroups(ctx, tx, groups); err != nil {
 			return err
@@ -45,6 +45,7 @@ func (s *Store) UpdateUsers(ctx context.Context, users []*directory.User) error 
 	}
 	for _, u := range users {
 		u.Version++
+		s.ifUndone(ctx, func() { u.Version-- })
 	}
 	return nil
 }

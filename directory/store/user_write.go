@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -15,25 +16,46 @@ import (
 // last_login.
 func userValues(u *directory.User) []any {
 	return []any{
-		u.Realm, u.Name, directory.FoldName(u.Name), sidValue(u.SID), u.UPN, u.DN, u.DisplayName, u.Email, u.Phone,
+		u.Realm, u.Name, directory.FoldName(u.Name), orNull(string(u.SID)), u.UPN, u.DN, u.DisplayName, u.Email, u.Phone,
 		u.Password.Reveal(), u.LocalAdmin, int64(u.State), micros(u.Refreshed), u.NTHash.Reveal(),
+		orNull(u.Subject), u.SecondFactor.Reveal(), codesText(u.RecoveryCodes),
+		accountFold(directory.FoldName(u.Name)), directory.FoldName(u.DisplayName), directory.FoldName(u.Email),
 	}
 }
 
-// sidValue is NULL for none, as those are not compared with each other.
-func sidValue(sid authn.SID) any {
-	if sid == "" {
+// accountFold is what follows the domain in a folded name, empty if there is none.
+func accountFold(name string) string {
+	_, account, _ := strings.Cut(name, `\`)
+	return account
+}
+
+// codesText is empty for none.
+func codesText(codes []string) string {
+	if len(codes) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(codes)
+	if err != nil {
+		panic("store: strings are no JSON: " + err.Error())
+	}
+	return string(b)
+}
+
+// orNull is NULL for none, as those are not compared with each other.
+func orNull(text string) any {
+	if text == "" {
 		return nil
 	}
-	return string(sid)
+	return text
 }
 
 const insertUser = `INSERT INTO users (realm, name, name_fold, sid, upn, dn, display_name, email, phone,
-	password, local_admin, state, refreshed, nt_hash, version, created, last_login)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1, $15, $16)`
+	password, local_admin, state, refreshed, nt_hash, subject, second_factor, recovery_codes, account_fold, display_fold, email_fold,
+	version, created, last_login)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 1, $21, $22)`
 
 // CreateUser adds a user and fills in ID, Version, and Created unless it is set.
-// The error is directory.ErrExists if the name or the SID is taken.
+// The error is directory.ErrExists if the name, the SID or the subject is taken.
 func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 	if err := checkUser(u); err != nil {
 		return s.fail("create user", err)
@@ -43,7 +65,7 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 		created = s.now()
 	}
 	var id int64
-	defer s.changed(Users)
+	defer s.changed(ctx, Users)
 	err := s.inTx(ctx, "create user", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.nameGroups(ctx, tx, u.Groups); err != nil {
 			return err
@@ -60,19 +82,21 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 	if err != nil {
 		return err
 	}
+	before := *u
 	u.ID, u.Version, u.Created = id, 1, timeOf(micros(created))
+	s.ifUndone(ctx, func() { u.ID, u.Version, u.Created = before.ID, before.Version, before.Created })
 	return nil
 }
 
 // UpdateUser writes all of u but Created, and LastLogin only if it is later than
 // what is kept. It counts u.Version up. The error is directory.ErrConflict if
 // somebody else has written since u was read, directory.ErrExists if the new
-// name or SID is taken.
+// name, SID or subject is taken.
 func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 	if err := checkUser(u); err != nil {
 		return s.fail("update user", err)
 	}
-	defer s.changed(Users)
+	defer s.changed(ctx, Users)
 	err := s.inTx(ctx, "update user", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.nameGroups(ctx, tx, u.Groups); err != nil {
 			return err
@@ -86,6 +110,7 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 		return err
 	}
 	u.Version++
+	s.ifUndone(ctx, func() { u.Version-- })
 	return nil
 }
 
@@ -93,8 +118,9 @@ func (s *Store) UpdateUser(ctx context.Context, u *directory.User) error {
 func (s *Store) update(ctx context.Context, tx querier, u *directory.User) error {
 	n, err := affected(tx.ExecContext(ctx, `UPDATE users SET realm = $1, name = $2, name_fold = $3, sid = $4, upn = $5, dn = $6,
 		display_name = $7, email = $8, phone = $9, password = $10, local_admin = $11, state = $12, refreshed = $13,
-		nt_hash = $14, version = version + 1, last_login = CASE WHEN last_login < $15 THEN $15 ELSE last_login END
-		WHERE id = $16 AND version = $17`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
+		nt_hash = $14, subject = $15, second_factor = $16, recovery_codes = $17, account_fold = $18, display_fold = $19, email_fold = $20,
+		version = version + 1, last_login = CASE WHEN last_login < $21 THEN $21 ELSE last_login END
+		WHERE id = $22 AND version = $23`, append(userValues(u), micros(u.LastLogin), u.ID, u.Version)...))
 	if err != nil {
 		return err
 	}
@@ -120,7 +146,7 @@ func (s *Store) TouchLogin(ctx context.Context, id int64, at time.Time) error {
 
 // DeleteUser removes a user. Sessions are not touched; see DeleteSessionsOf.
 func (s *Store) DeleteUser(ctx context.Context, id int64) error {
-	defer s.changed(Users)
+	defer s.changed(ctx, Users)
 	return s.inTx(ctx, "delete user", lasts, func(ctx context.Context, tx *sql.Tx) error {
 		// First the row of the user, for which others who write wait.
 		n, err := affected(tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id))
@@ -165,7 +191,9 @@ func (s *Store) setMemberships(ctx context.Context, tx querier, id int64, u *dir
 	if len(roles) == 0 {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO user_roles (role, user_id) SELECT n.name, CAST($2 AS BIGINT) FROM ("+s.d.names+") n WHERE true ON CONFLICT DO NOTHING", string(b), id)
+	_, err = tx.ExecContext(ctx, "INSERT INTO user_roles (role, user_id, name_fold) SELECT n.name, CAST($2 AS BIGINT), CAST($3 AS TEXT) FROM ("+s.d.names+`) n
+		WHERE true ON CONFLICT (user_id, role) DO UPDATE SET name_fold = excluded.name_fold WHERE user_roles.name_fold <> excluded.name_fold`,
+		string(b), id, directory.FoldName(u.Name))
 	return err
 }
 

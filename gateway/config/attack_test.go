@@ -118,3 +118,29 @@ func TestAttackConfigMode(t *testing.T) {
 		_ = os.Chmod(tt.file, 0o600)
 	}
 }
+
+// TestAttackProviderNamedAsDomain: no provider gives names that are those of a
+// domain, or of users whom another realm knows.
+func TestAttackProviderNamedAsDomain(t *testing.T) {
+	t.Parallel()
+	const oidc = `oidc: {issuer: "https://id.example", client_id: x}`
+	for _, tt := range []struct{ name, realms, want string }{
+		{"alone", `partners: {` + oidc + `}, corp: {ad: {domain: corp.test, default_domain: CORP}}`, ""},
+		{"with a directory", `corp: {ad: {domain: corp.test, default_domain: CORP}, ` + oidc + `}`, "want a realm of its own"},
+		{"with tickets", `corp: {kerberos: {realm: CORP.TEST, keytab: k}, ` + oidc + `}`, "want a realm of its own"},
+		{"with passwords", `corp: {internal: {}, ` + oidc + `}`, "want a realm of its own"},
+		{"as a domain", `corp: {` + oidc + `}, windows: {ad: {domain: corp.test, default_domain: CORP}}`, `named corp\..., as those of realms.windows`},
+		{"as a domain in full", `corp.test: {` + oidc + `}, windows: {ad: {domain: corp.test, default_domain: CORP}}`, "realms.windows"},
+		{"as one of the domains", `sales: {` + oidc + `}, windows: {ad: {domain: corp.test, domains: [CORP, SALES]}}`, "realms.windows"},
+		{"as a Kerberos realm", `Corp.Test: {` + oidc + `}, mit: {kerberos: {realm: CORP.TEST, keytab: k}}`, "realms.mit"},
+		{"as an LDAP domain", `corp: {` + oidc + `}, l: {ldap: {url: "ldaps://l.test/dc=l", default_domain: CORP, filter: "(uid={user})"}}`, "realms.l"},
+		{"as another realm", `Staff: {` + oidc + `}, staff: {internal: {}}`, "realms.staff"},
+		{"by an alias", `id: {aliases: [CORP], ` + oidc + `}, windows: {ad: {domain: corp.test, default_domain: corp}}`, `named CORP\...`},
+		{"by an alias of another", `old: {` + oidc + `}, staff: {aliases: [Old], internal: {}}`, "realms.staff"},
+	} {
+		_, err := Parse("/etc/soapward/gw.yaml", []byte("listen: [{addr: \":443\", tls: {cert: c, key: k}}]\nstore: {driver: sqlite, dsn: x.db}\nrealms: {"+tt.realms+"}\n"))
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}

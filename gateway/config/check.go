@@ -32,6 +32,7 @@ func (d *decoder) check(c *Config) {
 	if c.Admin != nil {
 		use(c.Admin, c.Admin.Addr, "admin")
 		d.checkTLS(c.Admin.TLS, "admin")
+		d.checkAdmin(c)
 	}
 	d.checkObserve(c)
 	d.checkStore(&c.Store)
@@ -152,6 +153,40 @@ func (d *decoder) checkRealm(c *Config, name string, r *Realm) {
 	if o := r.OIDC; o != nil {
 		need(o, o.Issuer.URL != nil && o.ClientID != "", "%s.oidc: want issuer and client_id", path)
 		need(o, o.Issuer.URL == nil || o.Issuer.Scheme == "https" || loopback(o.Issuer.Hostname()), "%s.oidc.issuer: want https", path)
+		d.checkProviderNames(c, name, r)
+	}
+}
+
+// checkProviderNames sees to it that no name that a provider gives, which has the
+// realm's own in front, is one of a domain, or of users whom others know.
+func (d *decoder) checkProviderNames(c *Config, name string, r *Realm) {
+	path := "realms." + name
+	if r.Kerberos != nil || r.NTLM != nil || r.AD != nil || r.LDAP != nil || r.Internal != nil {
+		d.failAt(r.OIDC, "%s.oidc: want a realm of its own: users whom the provider names must not be taken for those of a domain, or of ours", path)
+	}
+	for _, other := range slices.Sorted(maps.Keys(c.Realms)) {
+		o := c.Realms[other]
+		if other == name || o == nil {
+			continue
+		}
+		names := append([]string{other}, o.Aliases...)
+		if o.Kerberos != nil {
+			names = append(names, o.Kerberos.Realm)
+		}
+		if o.NTLM != nil {
+			names = append(names, o.NTLM.Domain)
+		}
+		if o.AD != nil {
+			names = append(append(names, o.AD.Domain, o.AD.DefaultDomain), o.AD.Domains...)
+		}
+		if o.LDAP != nil {
+			names = append(names, o.LDAP.DefaultDomain)
+		}
+		for _, mine := range append([]string{name}, r.Aliases...) {
+			if slices.ContainsFunc(names, func(n string) bool { return n != "" && strings.EqualFold(n, mine) }) {
+				d.failAt(r.OIDC, "%s.oidc: users of the provider would be named %s\\..., as those of realms.%s: give the realm another name", path, mine, other)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -132,7 +136,59 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, d, err := parse(path, b, readConfig)
+	return load(&decoder{files: []string{path}, read: readConfig}, b)
+}
+
+// ParseFiles is Load for files that are not in place: text has all of them by
+// their names, as Config.Files has them, and no other file is part of the
+// configuration. The files with secrets that it names are looked at.
+func ParseFiles(path string, text map[string][]byte) (*Config, error) {
+	d, err := inMemory(path, text)
+	if err != nil {
+		return nil, err
+	}
+	return load(d, text[path])
+}
+
+// ParseTexts is ParseFiles that looks at no file at all.
+func ParseTexts(path string, text map[string][]byte) (*Config, error) {
+	d, err := inMemory(path, text)
+	if err != nil {
+		return nil, err
+	}
+	return d.parse(text[path])
+}
+
+// inMemory is a decoder for which there are no other files than those in text.
+func inMemory(path string, text map[string][]byte) (*decoder, error) {
+	read := func(name string) ([]byte, error) {
+		b, ok := text[name]
+		if !ok {
+			return nil, fmt.Errorf("config: %w: %s", fs.ErrNotExist, name)
+		}
+		return b, nil
+	}
+	if _, err := read(path); err != nil {
+		return nil, err
+	}
+	glob := func(pattern string) (files []string, err error) {
+		for _, name := range slices.Sorted(maps.Keys(text)) {
+			fits, err := filepath.Match(pattern, name)
+			if err != nil {
+				return nil, err
+			}
+			if fits {
+				files = append(files, name)
+			}
+		}
+		return files, nil
+	}
+	return &decoder{files: []string{path}, read: read, glob: glob}, nil
+}
+
+// load parses a text and looks at the files with secrets that it names.
+func load(d *decoder, text []byte) (*Config, error) {
+	c, err := d.parse(text)
 	if err != nil {
 		return nil, err
 	}
@@ -155,15 +211,18 @@ func Load(path string) (*Config, error) {
 // *Errors. Parse looks at no other file, so that a text which includes some is
 // refused.
 func Parse(name string, text []byte) (*Config, error) {
-	c, _, err := parse(name, text, nil)
-	return c, err
+	return (&decoder{files: []string{name}}).parse(text)
 }
+
+// ReadFile reads a file of a configuration as Load does: not one that others than
+// its owner and group can change, or that is too large.
+func ReadFile(path string) ([]byte, error) { return readConfig(path) }
 
 func readConfig(path string) ([]byte, error) { return readPrivate(path, maxSize, 0o002, 0o644) }
 
-// parse reads included files by read, which is nil where there may be none.
-func parse(name string, text []byte, read func(string) ([]byte, error)) (_ *Config, d *decoder, err error) {
-	d = &decoder{files: []string{name}, read: read, marks: make(map[any]mark)}
+// parse reads the text of the first of d.files.
+func (d *decoder) parse(text []byte) (_ *Config, err error) {
+	d.marks = make(map[any]mark)
 	c := defaults()
 	defer func() {
 		if v := recover(); v != nil && v != any(errMany) {
@@ -180,10 +239,10 @@ func parse(name string, text []byte, read func(string) ([]byte, error)) (_ *Conf
 		}
 	}
 	if err := d.err(); err != nil {
-		return nil, d, err
+		return nil, err
 	}
 	c.Files, c.marks = d.files, d.marks
-	return c, d, nil
+	return c, nil
 }
 
 // defaults are what is not written.

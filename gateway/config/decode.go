@@ -25,8 +25,9 @@ const (
 
 // decoder puts a tree of YAML into structs, and collects what is wrong.
 type decoder struct {
-	files []string                     // that are read; see filePosition
-	read  func(string) ([]byte, error) // an included one; nil: none is
+	files []string                       // that are read; see filePosition
+	read  func(string) ([]byte, error)   // an included one; nil: none is
+	glob  func(string) ([]string, error) // included ones that fit a pattern; nil: filepath.Glob
 	errs  []*Error
 	more  int
 	nodes int

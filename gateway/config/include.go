@@ -96,7 +96,11 @@ func (d *decoder) included(n *yaml.Node, path string) []string {
 	case !strings.ContainsAny(last, "*?["):
 		return []string{pattern}
 	}
-	files, err := filepath.Glob(pattern) // in the order of their names
+	glob := filepath.Glob // in the order of their names
+	if d.glob != nil {
+		glob = d.glob
+	}
+	files, err := glob(pattern)
 	if err != nil {
 		d.fail(n, "%s is %q: want a file, or a pattern such as services/*.yaml", path, clip(n.Value))
 	}

@@ -9,8 +9,8 @@ import (
 // configuration makes use of it.
 func (w *warner) unused() {
 	for _, name := range slices.Sorted(maps.Keys(w.c.Realms)) {
-		if w.c.Realms[name].OIDC != nil {
-			w.add("realms."+name+".oidc", "take it out", "logins by OpenID Connect are not supported yet, so that it does nothing")
+		if w.c.Realms[name].OIDC != nil && !w.usesOIDC(name) {
+			w.add("realms."+name+".oidc", "add it to admin.login, or "+name+"/oidc to a login, or take it out", "nobody signs in there, so that it does nothing")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.c.Services)) {

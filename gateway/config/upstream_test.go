@@ -7,7 +7,7 @@ import (
 )
 
 const upstreamHead = `
-realms: {corp: {kerberos: {realm: CORP.TEST, keytab: k}, oidc: {issuer: "https://id.example", client_id: x}, internal: {}}}
+realms: {corp: {kerberos: {realm: CORP.TEST, keytab: k}, internal: {}}, id: {oidc: {issuer: "https://id.example", client_id: x}}}
 upstreams: {up: {`
 
 func TestUpstreamDefaults(t *testing.T) {
@@ -42,7 +42,7 @@ func TestUpstreamErrors(t *testing.T) {
 		{listen + `mode: forward_proxy, hosts: ["http://a.test"], act_as: [caller]`, "want a host such as"},
 		{listen + `mode: forward_proxy, hosts: [a.test], act_as: [caller], login: [corp/negotiate]`, "login is for mode: local"},
 		{listen + `mode: forward_proxy, hosts: [a.test], act_as: [caller], spn: x`, "spn is for mode: local"},
-		{local + `login: [corp/oidc]`, "want negotiate, ntlm or basic"},
+		{local + `login: [id/oidc]`, "want negotiate, ntlm or basic"},
 		{local + `login: [custom]`, "want negotiate, ntlm or basic"},
 		{local + `login: [corp/ntlm]`, "corp/ntlm wants ntlm"},
 		{local + `identity_header: "X Identity"`, "want the name of a header"},

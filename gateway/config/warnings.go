@@ -25,6 +25,7 @@ func (c *Config) Warnings() []Warning {
 	w := &warner{c: c}
 	w.allowed(reflect.ValueOf(c).Elem(), "")
 	w.listeners()
+	w.admin()
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		w.service(name, c.Services[name])
 	}
@@ -196,17 +197,21 @@ func (w *warner) settings(path string, set *Settings, s *Service, logins []Login
 		w.add(path+".channel_binding", "add tls to the listener; or channel_binding_hash, the certificate of a load balancer; or take it out", "it is required, and cannot be met at %s, which has no TLS: nobody logs in there", plain)
 	}
 	for _, m := range []struct {
-		method Method
-		words  string
-	}{{Basic, "Basic"}, {Form, "the login form"}} {
+		method       Method
+		words, taken string
+		refused      string
+	}{
+		{Basic, "Basic sends passwords", "read them", "which are not taken"}, {Form, "the login form sends passwords", "read them", "which are not taken"},
+		{OIDC, "a login at a provider begins a session", "take it over", "which none does"},
+	} {
 		if plain == "" || w.c.Sessions.TLSAtProxy || !slices.ContainsFunc(logins, func(l Login) bool { return l.Method == m.method }) {
 			continue
 		}
 		if w.c.Sessions.AllowInsecureHTTP {
-			w.add(path+".login", "add tls to the listener, and take allow_insecure_http out", "%s sends passwords, and %s is plain HTTP: everybody on the way can read them", m.words, plain)
+			w.add(path+".login", "add tls to the listener, and take allow_insecure_http out", "%s, and %s is plain HTTP: everybody on the way can %s", m.words, plain, m.taken)
 			continue
 		}
-		w.add(path+".login", "add tls to the listener; behind a proxy that has TLS, sessions: {tls_at_proxy: true}", "%s sends passwords, which are not taken over plain HTTP: nobody logs in so at %s", m.words, plain)
+		w.add(path+".login", "add tls to the listener; behind a proxy that has TLS, sessions: {tls_at_proxy: true}", "%s, %s over plain HTTP: nobody logs in so at %s", m.words, m.refused, plain)
 	}
 	if len(w.c.TrustedProxies) > 0 {
 		session := w.on(func(s *Settings) *bool { return s.Session }, set, &s.Settings)

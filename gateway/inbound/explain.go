@@ -7,6 +7,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/config"
 )
 
 // Explain says which policy is in force for a request, and how it decides for
@@ -33,10 +34,45 @@ func (h *Handler) Explain(ctx context.Context, method string, u *url.URL, operat
 		e.Why = "no service has that host and path: 404"
 		return e
 	}
-	// The policy in force has settings that are not for people.
-	policy, _, err := newPolicy(h.config, s.name, h.config.Services[s.name], h.roles, nil)
-	if err != nil { // as New found
+	policy, err := h.forPeople(s.name)
+	if err != nil {
 		return authz.ExplainPath(r, err)
 	}
-	return policy.Explain(ctx, r, anybody)
+	asked := *r // as it is known in front of the login
+	if s.messages != nil && !s.messages.early {
+		asked.Operation = ""
+	}
+	set, _ := s.policy.Setting(&asked, settingLogin).([]config.Login)
+	nobody := len(set) == 1 && set[0].Method == config.None
+	if nobody && !anybody {
+		r.Identity = nil // whatever he sends, nobody looks at it
+	}
+	e := policy.Explain(ctx, r, anybody)
+	if e.Result == authz.Allowed && !anybody && r.Identity == nil && !nobody && !s.policy.AllowsAnonymous(&asked) {
+		e.Result, e.Why = authz.Denied, "a login is needed before it is known which operation it is, and for some it is"
+	}
+	return e
 }
+
+// forPeople returns the policy of a service without the settings that are not for
+// people, which that in force has.
+func (h *Handler) forPeople(name string) (*authz.Policy, error) {
+	policy, _, err := newPolicy(h.config, name, h.config.Services[name], h.roles, nil)
+	return policy, err // none, after that of New
+}
+
+// Policies returns what is in force at the elements of each service, the gateway's
+// defaults first.
+func (h *Handler) Policies() map[string][]authz.ElementPolicy {
+	all := make(map[string][]authz.ElementPolicy, len(h.services))
+	for name := range h.services {
+		if p, err := h.forPeople(name); err == nil {
+			all[name] = p.Elements()
+		}
+	}
+	return all
+}
+
+// Roles are those of the configuration, for who asks about others than callers of
+// services.
+func (h *Handler) Roles() *authz.Roles { return h.roles }

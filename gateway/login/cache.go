@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -106,13 +107,56 @@ func (c *cachedSessions) DeleteSession(ctx context.Context, id directory.Session
 
 // DeleteSessionsOf implements session.Store.
 func (c *cachedSessions) DeleteSessionsOf(ctx context.Context, user string) (int, error) {
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.known = nil
-		c.ended++
-	}()
+	defer c.forget()
 	return c.Store.DeleteSessionsOf(ctx, user)
+}
+
+// ClaimGrant implements session.GrantStore. Whoever claims reads the row again.
+func (c *cachedSessions) ClaimGrant(ctx context.Context, id directory.SessionID, now, until time.Time) (bool, error) {
+	g, err := c.grants()
+	if err != nil {
+		return false, err
+	}
+	defer c.drop(id)
+	return g.ClaimGrant(ctx, id, now, until)
+}
+
+// PutGrant implements session.GrantStore.
+func (c *cachedSessions) PutGrant(ctx context.Context, id directory.SessionID, grant *directory.Grant, data []byte) error {
+	g, err := c.grants()
+	if err != nil {
+		return err
+	}
+	defer c.drop(id)
+	return g.PutGrant(ctx, id, grant, data)
+}
+
+// DeleteSessionsOfGrant implements session.GrantStore.
+func (c *cachedSessions) DeleteSessionsOfGrant(ctx context.Context, provider, subject, sessionID string) (int, error) {
+	g, err := c.grants()
+	if err != nil {
+		return 0, err
+	}
+	defer c.forget()
+	return g.DeleteSessionsOfGrant(ctx, provider, subject, sessionID)
+}
+
+var _ session.GrantStore = (*cachedSessions)(nil)
+
+func (c *cachedSessions) grants() (session.GrantStore, error) {
+	g, ok := c.Store.(session.GrantStore)
+	if !ok {
+		return nil, errors.New("login: the store keeps no grants")
+	}
+	return g, nil
+}
+
+// forget drops all.
+func (c *cachedSessions) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = nil
+	c.ended++
 }
 
 func (c *cachedSessions) drop(id directory.SessionID) {

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/oidc"
 	"github.com/soapward/soapward/authn/password/form"
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/trail"
@@ -85,7 +87,7 @@ func (s *Set) Handler(spec Spec, next http.Handler) (http.Handler, error) {
 type chain struct {
 	sessions []authn.Authenticator
 	others   []authn.Authenticator
-	form     *form.Form // nil: none
+	form     *form.Form // where browsers log in; nil: nowhere
 	starts   *starter   // nil: no session begins
 	schemes  []string   // of HTTP, that the others take
 }
@@ -97,6 +99,8 @@ func (s *Set) chain(spec *Spec) (*chain, error) {
 		return nil, err
 	}
 	known := make(map[string]*sessionLogin)
+	tokens := new(issuers)
+	var providers []string
 	for _, l := range spec.Logins {
 		r := s.realms[l.Realm]
 		if r == nil && l.Realm != "" {
@@ -139,9 +143,28 @@ func (s *Set) chain(spec *Spec) (*chain, error) {
 			c.others = append(c.others, s.limit.Authenticator(a))
 			c.schemes = append(c.schemes, schemes...)
 		case config.OIDC:
-			return nil, fmt.Errorf("login: %s: logins by OpenID Connect are not supported yet", l)
+			if r.provider == nil || s.providers[l.Realm] == nil {
+				return nil, fmt.Errorf("login: %s: the configuration has no such provider", l)
+			}
+			m := s.manager(r, false)
+			known[m.Name] = takes(known[m.Name], m, oidc.Mechanism)
+			providers = append(providers, l.Realm)
+			if o := r.made.realm.OIDC; len(o.Audiences) > 0 {
+				if tokens.first == nil { // its place is that of the first
+					c.others = append(c.others, tokens)
+					c.schemes = append(c.schemes, "Bearer")
+				}
+				tokens.add(o.Issuer.String(), r.limited(&either{r.provider.Bearer(), r.provider.InsecureBearer(), s.safeWithoutTLS}))
+			}
 		default:
 			return nil, fmt.Errorf("login: %s: no such method", l)
+		}
+	}
+	if c.form == nil && len(providers) > 0 {
+		// Its own, which leads to these alone. The pages of realms lead to all that
+		// they are listed with somewhere.
+		if c.form, err = s.pageOf(s.realms[providers[0]], providers); err != nil {
+			return nil, fmt.Errorf("login: %w", err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
@@ -198,15 +221,17 @@ func plain(w http.ResponseWriter, _ *http.Request, status int, ref string) {
 func (s *Set) deny(spec *Spec, c *chain) func(http.ResponseWriter, *http.Request, int, string) {
 	write := spec.Deny
 	switch {
-	case c.form != nil && write == nil:
-		write = c.form.Deny
 	case c.form != nil:
 		write = func(w http.ResponseWriter, r *http.Request, status int, ref string) {
-			if form.ForBrowser(r) {
+			scheme, _, _ := authn.Authorization(r)
+			switch token := strings.EqualFold(scheme, "Bearer"); { // which no browser sends by itself
+			case !token && (form.ForBrowser(r) || spec.Deny == nil):
 				c.form.Deny(w, r, status, ref)
-				return
+			case spec.Deny == nil:
+				plain(w, r, status, ref)
+			default:
+				spec.Deny(w, r, status, ref)
 			}
-			spec.Deny(w, r, status, ref)
 		}
 	case write == nil:
 		write = plain

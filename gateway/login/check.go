@@ -79,6 +79,12 @@ func (r *realm) checks() (all []health.Check) {
 		add("winbind", health.DomainController, v.Check,
 			"look whether winbindd runs (wbinfo -P), and whether the gateway's user is in the group winbindd_priv")
 	}
+	if p := r.provider; p != nil {
+		add("provider "+c.OIDC.Issuer.Host, health.Provider, func(ctx context.Context) error {
+			_, err := p.Check(ctx)
+			return err
+		}, "look whether it runs, and at realms."+r.name+".oidc: issuer, ca_file; who is logged in goes on for a while, and local administrators always can")
+	}
 	if d := r.directory; d != nil {
 		key := "ad"
 		if c.LDAP != nil {

@@ -55,7 +55,11 @@ type Set struct {
 	memory *memory
 	realms map[string]*realm
 	forms  map[string]*form.Form
-	limit  *throttle.Limiter // of logins that belong to no realm
+
+	providers map[string]*provides // by realm: those that somebody may log in at
+	links     map[string][]string  // by realm: the providers that its page leads to
+
+	limit *throttle.Limiter // of logins that belong to no realm
 
 	mu       sync.Mutex
 	windows  map[string]*window          // by what tells them apart
@@ -68,6 +72,7 @@ type memory struct {
 	failures *throttle.Memory
 	clients  *clients
 	blocks   *cachedBlocks // nil without a store
+	states   *states
 }
 
 // New opens the realms. It asks nobody: a domain controller that is away is found
@@ -79,6 +84,7 @@ type memory struct {
 func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 	s := &Set{
 		config: c, o: o, log: o.Logger, realms: make(map[string]*realm), forms: make(map[string]*form.Form),
+		providers: make(map[string]*provides), links: make(map[string][]string),
 		windows: make(map[string]*window), managers: make(map[string]*session.Manager),
 	}
 	if s.log == nil {
@@ -87,14 +93,14 @@ func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 	if previous != nil && previous.o.Store == o.Store {
 		s.memory = previous.memory
 	} else {
-		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients)}
+		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients), states: &states{store: o.Store}}
 		if o.Store != nil {
 			s.memory.blocks = &cachedBlocks{Store: o.Store, version: of(o.Store, store.Blocks)}
 		}
 		previous = nil // all that is in it goes by another store
 	}
 	s.limit = s.limiter(throttle.Names{})
-	errs := []error{checkUsed(c), s.limit.Check()}
+	errs := []error{s.limit.Check()}
 	for _, name := range slices.Sorted(maps.Keys(c.Realms)) {
 		r, err := s.openRealm(name, previous)
 		if err != nil {
@@ -108,7 +114,7 @@ func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 		_ = s.Close(previous) // of what is new, nothing was used
 		return nil, err
 	}
-	if err := s.makeForms(); err != nil {
+	if err := errors.Join(s.makeProviders(), s.makeForms(), s.makePages()); err != nil {
 		_ = s.Close(previous)
 		return nil, err
 	}
@@ -141,19 +147,6 @@ func (s *Set) takeOver(previous *Set) {
 			}
 		}
 	}
-}
-
-// checkUsed refuses what is not supported yet.
-func checkUsed(c *config.Config) error {
-	var errs []error
-	for _, at := range loginsOf(c) {
-		for _, l := range at.logins {
-			if l.Method == config.OIDC {
-				errs = append(errs, fmt.Errorf("%s: %s: logins by OpenID Connect are not supported yet; take it out of the list", at.path, l))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // listed are the logins that somebody may use, and where they are written.
@@ -190,11 +183,15 @@ func loginsOf(c *config.Config) (all []listed) {
 	return all
 }
 
-// Pages are the login forms, below /.soapward/login/, one for each realm.
+// Pages are the login forms, below /.soapward/login/, one for each realm, and what
+// belongs to logins at external providers.
 func (s *Set) Pages() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		below, ok := strings.CutPrefix(r.URL.Path, formsBelow)
 		name, _, _ := strings.Cut(below, "/")
+		if p := s.providers[name]; ok && p != nil && p.serve(w, r, below[len(name):]) {
+			return
+		}
 		if f := s.forms[name]; ok && f != nil {
 			f.ServeHTTP(w, r)
 			return

@@ -17,6 +17,7 @@ import (
 	"github.com/soapward/soapward/authn/ntlm"
 	"github.com/soapward/soapward/authn/ntlm/netlogon"
 	"github.com/soapward/soapward/authn/ntlm/winbind"
+	"github.com/soapward/soapward/authn/oidc"
 	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/authn/throttle"
@@ -46,6 +47,9 @@ type realm struct {
 	names    func() (ntlm.Names, error)
 	netlogon *netlogon.Verifier
 	winbind  *winbind.Verifier
+
+	provider *oidc.Provider // nil: none
+	provided *provided      // nil without a store, or a provider
 
 	directory   *ldap.Directory
 	provisioner *provision.Provisioner // nil without a store
@@ -94,6 +98,10 @@ func (s *Set) basisOf(r *config.Realm) basis {
 		file(l.CAFile)
 		hidden(l.BindPassword)
 	}
+	if o := r.OIDC; o != nil {
+		file(o.CAFile)
+		hidden(o.ClientSecret)
+	}
 	b.files = [sha256.Size]byte(h.Sum(nil))
 	return b
 }
@@ -109,7 +117,7 @@ func (s *Set) openRealm(name string, previous *Set) (*realm, error) {
 		name: name, made: made, domains: builder.Spellings(name, c), store: s.o.Store,
 		limit: s.limiter(builder.Names(name, c)), mechanisms: make(map[string]authn.Mechanism),
 	}
-	err := errors.Join(r.limit.Check(), s.openUsers(r), s.openKerberos(r), s.openNTLM(r))
+	err := errors.Join(r.limit.Check(), s.openUsers(r), s.openKerberos(r), s.openNTLM(r), s.openProvider(r))
 	if err != nil {
 		_ = r.close() // nothing was used
 		return nil, err
@@ -158,6 +166,18 @@ func (s *Set) openUsers(r *realm) error {
 	return nil
 }
 
+func (s *Set) openProvider(r *realm) (err error) {
+	c := r.made.realm
+	if r.provider, err = builder.Provider(r.name, c, s.o.Store, s.log); err != nil || r.provider == nil || r.users == nil {
+		return err
+	}
+	r.provided = &provided{
+		users: r.users, known: &cachedUsers{users: r.users, version: of(s.o.Store, store.Users)},
+		issuer: c.OIDC.Issuer.String(), create: c.CreateUsers, now: time.Now,
+	}
+	return nil
+}
+
 func (s *Set) openKerberos(r *realm) error {
 	k := r.made.realm.Kerberos
 	if k == nil {
@@ -180,21 +200,11 @@ func (s *Set) openKerberos(r *realm) error {
 
 // limiter is the protection against guessing, for users with these names.
 func (s *Set) limiter(names throttle.Names) *throttle.Limiter {
-	rules := func(list []config.ThrottleRule) []throttle.Rule {
-		out := make([]throttle.Rule, len(list)) // not nil: that would be the defaults
-		for i, x := range list {
-			out[i] = throttle.Rule{Failures: x.Failures, Block: x.Block.Std()}
-		}
-		return out
-	}
-	l := &throttle.Limiter{
-		Store: s.memory.failures, Canonical: names.Canonical, Window: s.config.Throttle.Window.Std(),
-		User: rules(s.config.Throttle.User), Address: rules(s.config.Throttle.Address), Logger: s.log,
-	}
+	var counts throttle.Store = s.memory.failures
 	if s.o.Store != nil {
-		l.Store = s.memory.blocks
+		counts = s.memory.blocks
 	}
-	return l
+	return builder.Limiter(&s.config.Throttle, names, counts, s.log)
 }
 
 // mechanism returns what accepts tokens of a kind under a policy for channel

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net/http"
 	"os"
@@ -246,7 +245,6 @@ func TestNewRefuses(t *testing.T) {
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	const service = "\nlisten: [{addr: \":443\"}]\nservices: {x: {match: {path: /}, upstream: {url: \"http://127.0.0.1\"}, login: [%s]}}"
 	for _, tt := range []struct {
 		name, text, want string
 		noStore          bool
@@ -256,7 +254,6 @@ func TestNewRefuses(t *testing.T) {
 		{"netlogon without a domain", `realms: {corp: {ntlm: {verifier: netlogon, computer: GW, secret: {env: HOME}}}}`, "ntlm.domain is missing", false},
 		{"netlogon without controllers", `realms: {corp: {ntlm: {verifier: netlogon, computer: GW, secret: {env: HOME}, domain: CORP}}}`, "want ad.url, or ad.domain", false},
 		{"internal without a store", `realms: {staff: {internal: {}}}`, "internal wants a store", true},
-		{"OIDC in use", `realms: {id: {oidc: {issuer: "https://id.example", client_id: x}}}` + fmt.Sprintf(service, "id/oidc"), "services.x.login: id/oidc: logins by OpenID Connect are not supported yet", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

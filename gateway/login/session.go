@@ -48,6 +48,9 @@ func (s *Set) manager(r *realm, bound bool) *session.Manager {
 		Store: s.memory.sessions, Name: name, Idle: c.Idle.Std(), Absolute: c.Absolute.Std(), Remember: c.Remember.Std(),
 		TLSAtProxy: c.TLSAtProxy, AllowInsecureHTTP: c.AllowInsecureHTTP, AllowEvidence: c.AllowEvidence, Logger: s.log,
 	}
+	if r.provider != nil {
+		m.Granter = r
+	}
 	if s.o.Store != nil {
 		m.Store = &cachedSessions{Store: s.o.Store, version: of(s.o.Store, store.Sessions)}
 		m.Check = session.CheckUser(&cachedUsers{users: r.users, version: of(s.o.Store, store.Users)})
@@ -128,7 +131,7 @@ func (s *Set) makeForms() error {
 				continue
 			}
 			f, err := form.New(form.Config{
-				Verifier: r.passwords, Sessions: s.manager(r, false), Path: formsBelow + l.Realm,
+				Verifier: r.passwords, Sessions: s.manager(r, false), Path: formsBelow + l.Realm, Links: linksTo(s.links[l.Realm]),
 				Guard:  func(a authn.Authenticator) authn.Authenticator { return r.limit.Authenticator(a) },
 				Logger: s.log, Observe: s.observe,
 			})

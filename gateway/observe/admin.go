@@ -6,16 +6,22 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/soapward/soapward/gateway/health"
 )
 
-// Admin answers on the admin listener: /healthz, /readyz, /metrics, and a page
-// for people at /. It is behind Guard.
+// Admin is Status behind Guard.
+func (o *Observer) Admin() http.Handler { return o.Guard(o.Status()) }
+
+// Status answers /healthz, /readyz, /metrics, and a page for people at /, for who
+// puts it behind Guard.
 //
 // /healthz answers 200 while the process can answer. /readyz answers 200 or 503,
 // with a health.Report that names what is missing. Neither asks anybody.
-func (o *Observer) Admin() http.Handler {
+func (o *Observer) Status() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -24,8 +30,24 @@ func (o *Observer) Admin() http.Handler {
 	mux.HandleFunc("GET /readyz", o.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /{$}", o.page)
-	return o.Guard(mux)
+	return mux
 }
+
+// Report is what is known of all that the gateway depends on.
+func (o *Observer) Report() health.Report { return o.monitor.Report() }
+
+// Loaded returns when the configuration in force was loaded, and why the last
+// reload was refused, if it was.
+func (o *Observer) Loaded() (at time.Time, refused error) {
+	last := o.reloaded.Load()
+	return last.inForce, last.err
+}
+
+// Version returns that of the program.
+func (o *Observer) Version() string { return o.version }
+
+// Started returns when the Observer was made.
+func (o *Observer) Started() time.Time { return o.begun }
 
 // ready answers whether requests should be sent here.
 func (o *Observer) ready(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +70,7 @@ func (o *Observer) ready(w http.ResponseWriter, _ *http.Request) {
 //     to see anything;
 //   - requests from this machine that are for a name of somebody else: a browser
 //     is made to send them, by a page whose name suddenly has our address (DNS
-//     rebinding).
+//     rebinding). The name in admin.url is ours.
 func (o *Observer) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -72,7 +94,8 @@ func (o *Observer) stranger(r *http.Request) string {
 		return "requests come from this machine, or from admin.networks"
 	}
 	addr := peer.Addr().Unmap().WithZone("")
-	if a := o.set.Load().config.Admin; a != nil {
+	a := o.set.Load().config.Admin
+	if a != nil {
 		for _, n := range a.Networks {
 			if n.Contains(addr) {
 				return ""
@@ -84,7 +107,7 @@ func (o *Observer) stranger(r *http.Request) string {
 		return "requests come from this machine, or from admin.networks"
 	case r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "":
 		return "a proxy passes others' requests on: admin.networks must have its address"
-	case !ownName(r.Host):
+	case !ownName(r.Host) && (a == nil || a.URL.URL == nil || !strings.EqualFold(hostOf(r.Host), a.URL.Hostname())):
 		return "the request is for another name: use an address, or localhost"
 	}
 	return ""
@@ -92,10 +115,15 @@ func (o *Observer) stranger(r *http.Request) string {
 
 // ownName reports whether a Host cannot be somebody else's name.
 func ownName(host string) bool {
+	host = hostOf(host)
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.EqualFold(host, "localhost")
+}
+
+// hostOf returns a Host without its port.
+func hostOf(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.Trim(host, "[]")
-	_, err := netip.ParseAddr(host)
-	return err == nil || strings.EqualFold(host, "localhost")
+	return strings.Trim(host, "[]")
 }

@@ -80,8 +80,9 @@ type settings struct {
 
 // reload is how the last one ended.
 type reload struct {
-	at  time.Time
-	err error // nil: the configuration is in force
+	at      time.Time
+	err     error     // nil: the configuration is in force
+	inForce time.Time // since when that which is in force is
 }
 
 // New makes an Observer, opens the access log, and begins to look at what the
@@ -101,7 +102,7 @@ func New(c *config.Config, o Options) (*Observer, error) {
 		ob.version = buildVersion()
 	}
 	ob.metrics = newMetrics(ob, o.Pools)
-	ob.reloaded.Store(&reload{at: ob.begun})
+	ob.reloaded.Store(&reload{at: ob.begun, inForce: ob.begun})
 	if err := ob.Reconfigure(c); err != nil {
 		return nil, err
 	}
@@ -173,7 +174,12 @@ var errClosed = errors.New("observe: closed")
 // Reloaded is told how a reload ended. err is why the configuration was refused,
 // and the one before is in force.
 func (o *Observer) Reloaded(err error) {
-	o.reloaded.Store(&reload{at: time.Now(), err: err})
+	now := time.Now()
+	inForce := now
+	if err != nil {
+		inForce = o.reloaded.Load().inForce
+	}
+	o.reloaded.Store(&reload{at: now, err: err, inForce: inForce})
 	o.metrics.reload(err)
 	if err != nil {
 		o.logger.LogAttrs(context.Background(), slog.LevelError, "reload refused: the configuration before stays in force",

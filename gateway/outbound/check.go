@@ -134,7 +134,7 @@ func mechanismsOf(c *config.Config, logins []config.Login) []string {
 		case config.Form:
 			add("form", true)
 		case config.OIDC:
-			add("OIDC", true)
+			add("oidc", true)
 		case config.Custom:
 			add("custom", true)
 		}

@@ -13,30 +13,56 @@ import (
 )
 
 // Write gives the file at path this content. It refuses directories that
-// CheckDir does. A new file is readable by its owner only. One that is replaced keeps its group's right to read, and its
-// owner and group where this process may give files away; no rights of others
-// are kept. When Write returns, the content is on the disk.
+// CheckDir does. A new file is readable by its owner only. One that is replaced keeps its
+// group's right to read, and its owner and group where this process may give files
+// away; no rights of others are kept. When Write returns, the content is on the disk.
 func Write(path string, content []byte) error { return WriteLike(path, path, content) }
 
 // WriteLike is Write for a file whose mode and owner come from another one, if
 // that is there.
 func WriteLike(path, like string, content []byte) error {
-	if err := CheckDir(filepath.Dir(path)); err != nil {
+	s, err := stage(path, like, content)
+	if err != nil {
 		return err
+	}
+	return s.Commit()
+}
+
+// Staged is new content of a file that is on the disk, and not in its place yet:
+// what can fail has been done, but for the last step. One of Commit and Abort must
+// be called, once.
+type Staged struct{ temp, path string }
+
+// Stage is Write without its last step, for who replaces several files.
+func Stage(path string, content []byte) (*Staged, error) { return stage(path, path, content) }
+
+func stage(path, like string, content []byte) (*Staged, error) {
+	if err := CheckDir(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // O_EXCL, 0600
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = fill(f, like, content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = Rename(f.Name(), path)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(f.Name())
+		return nil, err
 	}
+	return &Staged{f.Name(), path}, nil
+}
+
+// Commit puts the content into the place of the file.
+func (s *Staged) Commit() error {
+	err := Rename(s.temp, s.path)
 	if err != nil {
-		_ = os.Remove(f.Name()) // gone already if only the last step failed
+		_ = os.Remove(s.temp) // gone already if only the directory could not be written
 	}
 	return err
 }
+
+// Abort takes the content away again.
+func (s *Staged) Abort() { _ = os.Remove(s.temp) }
 
 // CheckDir refuses a directory where everybody can make files, such as /tmp:
 // what is found there may be anybody's, who would own what replaces it.

@@ -29,10 +29,18 @@ func (f *Form) Deny(w http.ResponseWriter, r *http.Request, status int, ref stri
 		f.denyClient(w, r, status, ref)
 	case !f.c.Sessions.Usable(r):
 		f.insecure(w, r)
-	case status == http.StatusUnauthorized && !negotiate:
+	case status == http.StatusUnauthorized && !negotiate && f.only(f.wanted(r)) != "":
+		redirect(w, f.only(f.wanted(r)))
+	case status == http.StatusUnauthorized && !negotiate && f.posted != nil:
 		redirect(w, f.pageURL(f.wanted(r)))
 	default:
 		p := f.page(r, f.wanted(r))
+		if status == http.StatusUnauthorized && !negotiate {
+			w.Header().Set("WWW-Authenticate", f.challenge().String()) // RFC 9110 15.5.2 wants one
+		}
+		if only := f.only(f.wanted(r)); status == http.StatusUnauthorized && only != "" {
+			w.Header().Set("Refresh", "0; url="+only) // for browsers that cannot do Negotiate
+		}
 		f.describe(p, w.Header(), status, ref)
 		if status == http.StatusUnauthorized { // nobody has failed yet
 			p.Message, p.Failed, p.Ref, p.Windows = "", false, "", ""
@@ -66,6 +74,22 @@ func (f *Form) denyWindows(w http.ResponseWriter, r *http.Request, status int, r
 		p.Message = p.Texts.WindowsFailed
 	}
 	p.Windows = ""
+	f.write(w, r, status, p)
+}
+
+// Failed answers a login that was made elsewhere, where a Link led, and did not
+// succeed: the page, with what can be said for the status. It is the same for each
+// cause of a 401; 403 is for a login that did not begin here, or too long ago.
+func (f *Form) Failed(w http.ResponseWriter, r *http.Request, status int, ref, back string) {
+	p := f.page(r, f.target(back))
+	f.describe(p, w.Header(), status, ref)
+	switch status {
+	case http.StatusUnauthorized:
+		p.Message = p.Texts.NotAdmitted
+		w.Header().Set("WWW-Authenticate", f.challenge().String()) // RFC 9110 15.5.2 wants one
+	case http.StatusForbidden:
+		p.Message = p.Texts.Expired
+	}
 	f.write(w, r, status, p)
 }
 

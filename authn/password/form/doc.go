@@ -3,6 +3,7 @@
 //
 //   - [Form] shows the page, checks what was typed and begins a session. Its
 //     Wrap puts a whole service behind the login.
+//   - [Link] leads to other places to log in, such as an external provider's.
 //   - [Config] says who knows the users and where sessions are kept.
 //   - [Texts] are the words of the page in a language; [English] and [German]
 //     come with the package.

@@ -23,13 +23,20 @@ const DefaultPath = "/login"
 // Below the path of the page.
 const (
 	pathOut     = "/out"     // GET asks, POST ends the session
+	pathDone    = "/done"    // says that the session has ended
 	pathWindows = "/windows" // logs in by Negotiate
 )
 
-// Config says how people log in. Verifier and Sessions must be set.
+// Config says how people log in. Sessions must be set, and Verifier or Links.
 type Config struct {
+	// Verifier checks what is typed. Nil means that the page asks for no password,
+	// and has Links only. Where there is one of them, browsers are led there without
+	// seeing the page.
 	Verifier password.Verifier
 	Sessions *session.Manager
+
+	// Links are other places to log in, such as that of an external provider.
+	Links []Link
 
 	// Windows is integrated login, an *iwa.Authenticator with Kerberos and
 	// without NTLM. Nil means that there is none.
@@ -62,6 +69,11 @@ type Config struct {
 	// empty.
 	Service string
 
+	// SignOutAt is asked before the session of r ends where else it is to be ended,
+	// as at an external provider. The browser is led to that URL, which may be
+	// empty, once the session is over. Nil means nowhere.
+	SignOutAt func(r *http.Request) Link
+
 	// Texts are the languages of the page, of which the browser's preference
 	// chooses. The first is for everybody else. Nil means English and German.
 	Texts []Texts
@@ -80,10 +92,15 @@ type Config struct {
 	Observe func(ctx context.Context, d *authn.Decision)
 }
 
+// A Link leads to a place that people log in or out at. Name is what they know it
+// by. A place to log in is told where to go on, by a parameter "return" that is
+// added to the URL, and has to check that again: see SafeTarget.
+type Link struct{ Name, URL string }
+
 // A Form is a login page and what belongs to it. It is safe for concurrent use.
 type Form struct {
 	c       Config
-	posted  http.Handler // checks what was typed
+	posted  http.Handler // checks what was typed; nil if there is no password
 	windows http.Handler // nil if there is no integrated login
 	policy  string       // Content-Security-Policy
 }
@@ -101,11 +118,13 @@ func New(c Config) (*Form, error) {
 	}
 	f := &Form{c: c}
 	f.policy = policy(&f.c)
-	var check authn.Authenticator = &typed{verifier: c.Verifier, sessions: c.Sessions, challenge: f.challenge()}
-	if c.Guard != nil {
-		check = c.Guard(check)
+	if c.Verifier != nil {
+		var check authn.Authenticator = &typed{verifier: c.Verifier, sessions: c.Sessions, challenge: f.challenge()}
+		if c.Guard != nil {
+			check = c.Guard(check)
+		}
+		f.posted = f.middleware(f.denyTyped, check).Wrap(http.HandlerFunc(f.begin))
 	}
-	f.posted = f.middleware(f.denyTyped, check).Wrap(http.HandlerFunc(f.begin))
 	if c.Windows != nil {
 		f.windows = f.middleware(f.denyWindows, c.Windows).Wrap(http.HandlerFunc(f.begin))
 	}
@@ -114,8 +133,10 @@ func New(c Config) (*Form, error) {
 
 func (c *Config) check() error {
 	switch {
-	case c.Verifier == nil:
+	case c.Verifier == nil && len(c.Links) == 0:
 		return errors.New("no Verifier: nobody knows the users")
+	case slices.ContainsFunc(c.Links, func(l Link) bool { return l.Name == "" || safeTarget(l.URL) == "" }):
+		return errors.New("a link has a name, and leads to a path of this server")
 	case c.Sessions == nil || c.Sessions.Store == nil:
 		return errors.New("no Sessions, or none with a Store: a login would be forgotten at once")
 	case c.Path == "/" || c.Path != path.Clean(c.Path) || safeTarget(c.Path) == "":
@@ -188,15 +209,21 @@ func (f *Form) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var serve http.HandlerFunc
 	allow := "GET, HEAD, POST"
 	switch {
-	case below != "" && below != pathOut && below != pathWindows:
+	case below != "" && below != pathOut && below != pathDone && below != pathWindows:
 		http.NotFound(w, r)
 		return
 	case !f.c.Sessions.Usable(r):
 		serve = f.insecure
 	case below == "" && read:
 		serve = f.show
-	case below == "" && post:
+	case below == "" && post && f.posted != nil:
 		serve = f.login
+	case below == "":
+		allow = "GET, HEAD"
+	case below == pathDone && read:
+		serve = f.done
+	case below == pathDone:
+		allow = "GET, HEAD"
 	case below == pathOut && read:
 		serve = f.askOut
 	case below == pathOut && post:

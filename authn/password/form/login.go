@@ -46,7 +46,18 @@ func (f *Form) show(w http.ResponseWriter, r *http.Request) {
 	p := f.page(r, back)
 	if r.URL.Query().Has("out") {
 		p.Message = p.Texts.SignedOut
+	} else if only := f.only(back); only != "" {
+		redirect(w, only)
+		return
 	}
+	f.write(w, r, http.StatusOK, p)
+}
+
+// done is where a browser comes back to that was led elsewhere to end a session
+// there.
+func (f *Form) done(w http.ResponseWriter, r *http.Request) {
+	p := f.page(r, f.c.Home)
+	p.Message = p.Texts.SignedOut
 	f.write(w, r, http.StatusOK, p)
 }
 
@@ -123,13 +134,26 @@ func (f *Form) logout(w http.ResponseWriter, r *http.Request) {
 	if !f.ours(w, r, f.c.Sessions.CheckLogout) {
 		return
 	}
+	var elsewhere Link
+	if f.c.SignOutAt != nil {
+		elsewhere = f.c.SignOutAt(r)
+	}
 	if err := f.c.Sessions.End(w, r); err != nil {
 		f.logger().LogAttrs(r.Context(), slog.LevelError, "session could not be ended",
 			slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("cause", err.Error()))
 		f.unavailable(w, r)
 		return
 	}
-	redirect(w, f.c.Path+"?out=")
+	if elsewhere.URL == "" {
+		redirect(w, f.c.Path+"?out=")
+		return
+	}
+	// Not by a redirect: form-action has browsers refuse one to another host, and
+	// where that leads on to nobody here knows.
+	p := f.page(r, f.c.Home)
+	p.Message, p.NoForm, p.Links, p.Windows, p.SignOutAt = p.Texts.SignedOut, true, nil, "", elsewhere
+	w.Header().Set("Refresh", "0; url="+elsewhere.URL)
+	f.write(w, r, http.StatusOK, p)
 }
 
 // integrated logs in by Negotiate those who followed the link on the page.

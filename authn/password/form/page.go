@@ -40,7 +40,8 @@ type Page struct {
 	// SignOut asks whether to end the session, instead of for a password.
 	SignOut bool
 
-	// NoForm is a page that has a message only.
+	// NoForm is a page that does not ask for a password: one with a message only,
+	// or with Links.
 	NoForm bool
 
 	Action     string // where the form is posted to
@@ -51,6 +52,8 @@ type Page struct {
 	Remember   bool   // whether "keep me logged in" is offered, by the field "remember"
 	Remembered bool   // whether it was ticked
 	Windows    string // URL of integrated login, empty if there is none
+	Links      []Link // other places to log in
+	SignOutAt  Link   // where the session is to be ended too, if it has a URL
 
 	Style template.CSS // of a style element; any other one does not count
 }
@@ -63,11 +66,32 @@ func (f *Form) page(r *http.Request, back string) *Page {
 		Action: f.c.Path, TokenField: session.TokenField, Return: back,
 		Remember: f.c.Sessions.Remember >= 0,
 		Style:    template.CSS(f.style()),
+		NoForm:   f.posted == nil,
+	}
+	for _, l := range f.c.Links {
+		p.Links = append(p.Links, Link{l.Name, linked(l, back)})
 	}
 	if f.windows != nil {
 		p.Windows = f.c.Path + pathWindows + "?" + fieldReturn + "=" + url.QueryEscape(back)
 	}
 	return p
+}
+
+// linked is where a link leads those who want to go on to back.
+func linked(l Link, back string) string {
+	sep := "?"
+	if strings.Contains(l.URL, "?") {
+		sep = "&"
+	}
+	return l.URL + sep + fieldReturn + "=" + url.QueryEscape(back)
+}
+
+// only returns where the page leads in any case: there is one link and no password.
+func (f *Form) only(back string) string {
+	if f.posted != nil || f.windows != nil || len(f.c.Links) != 1 {
+		return ""
+	}
+	return linked(f.c.Links[0], back)
 }
 
 // pageOfForm is the page again, with what was typed but the password.
@@ -85,7 +109,7 @@ func (f *Form) insecure(w http.ResponseWriter, r *http.Request) {
 	f.logger().LogAttrs(r.Context(), slog.LevelWarn, "login page asked for over plain HTTP",
 		slog.String("ref", authn.Ref(r.Context())), slog.String("peer", peer(r)), slog.String("hint", session.ErrInsecure.Error()))
 	p := f.page(r, f.c.Home)
-	p.Message, p.Failed, p.NoForm = p.Texts.Insecure, true, true
+	p.Message, p.Failed, p.NoForm, p.Links = p.Texts.Insecure, true, true, nil
 	w.Header().Del("WWW-Authenticate")
 	f.write(w, r, http.StatusForbidden, p)
 }
@@ -95,7 +119,7 @@ func (f *Form) style() string { return cmp.Or(f.c.Style, styleSheet) }
 // write is the only place that writes a page.
 func (f *Form) write(w http.ResponseWriter, r *http.Request, status int, p *Page) {
 	switch {
-	case p.NoForm:
+	case p.NoForm && !p.SignOut:
 	case p.SignOut:
 		p.Token = f.c.Sessions.Token(r)
 	default:

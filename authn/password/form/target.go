@@ -11,6 +11,11 @@ import (
 // maxTarget bounds where a login may lead, in bytes.
 const maxTarget = 2048
 
+// SafeTarget returns s if it is a path of this server for every browser, with or
+// without a query, and else nothing: for whoever leads people on after a login that
+// a Link led to.
+func SafeTarget(s string) string { return safeTarget(s) }
+
 // safeTarget returns s if it is a path of this server for every browser, with or
 // without a query, and else nothing. Whoever wants to lead people elsewhere after
 // a login has ways to write that: "//evil", "/\evil", "/%09/evil",

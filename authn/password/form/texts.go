@@ -19,6 +19,7 @@ type Texts struct {
 	Submit   string // button
 	Or       string // between the form and the link to Windows
 	Windows  string // link
+	With     string // link to an external provider, whose name is for %s
 
 	Invalid        string // wrong in whatever way
 	Blocked        string // too many tries, for some minutes
@@ -27,11 +28,13 @@ type Texts struct {
 	Expired        string // the form was not ours, too old, or without its cookie
 	Insecure       string // plain HTTP
 	WindowsFailed  string // integrated login did not work
+	NotAdmitted    string // who was known elsewhere, and may not come in here
 	SignedOut      string // after the end of a session
 
 	SignOut   string // heading and button
 	AskOut    string // question above that button
 	StaySign  string // link back
+	SignOutAt string // link to an external provider, whose name is for %s
 	Reference string // before the reference of an error
 }
 
@@ -47,6 +50,7 @@ func English() Texts {
 		Submit:   "Sign in",
 		Or:       "or",
 		Windows:  "Sign in with your Windows account",
+		With:     "Sign in with %s",
 
 		Invalid:        "Invalid username or password",
 		Blocked:        "Too many failed login attempts. Please try again in a few minutes.",
@@ -55,11 +59,13 @@ func English() Texts {
 		Expired:        "This page had expired. Please try again. If that does not help, allow cookies for this site.",
 		Insecure:       "This page does not take passwords over http, where others can read them. Please open its address with https.",
 		WindowsFailed:  "Your Windows account could not be used here. Please type your user name and password.",
+		NotAdmitted:    "Your account could not be used here.",
 		SignedOut:      "You are signed out.",
 
 		SignOut:   "Sign out",
 		AskOut:    "Do you want to sign out?",
 		StaySign:  "Stay signed in",
+		SignOutAt: "Sign out of %s too",
 		Reference: "Reference",
 	}
 }
@@ -76,6 +82,7 @@ func German() Texts {
 		Submit:   "Anmelden",
 		Or:       "oder",
 		Windows:  "Mit dem Windows-Konto anmelden",
+		With:     "Mit %s anmelden",
 
 		Invalid:        "Benutzername oder Kennwort ist falsch",
 		Blocked:        "Zu viele fehlgeschlagene Anmeldungen. Bitte versuchen Sie es in einigen Minuten noch einmal.",
@@ -84,11 +91,13 @@ func German() Texts {
 		Expired:        "Diese Seite war abgelaufen. Bitte versuchen Sie es noch einmal. Hilft das nicht, erlauben Sie Cookies für diese Seite.",
 		Insecure:       "Diese Seite nimmt Kennwörter nicht über http an, wo andere sie mitlesen können. Bitte öffnen Sie die Adresse mit https.",
 		WindowsFailed:  "Ihr Windows-Konto konnte hier nicht verwendet werden. Bitte geben Sie Benutzername und Kennwort ein.",
+		NotAdmitted:    "Ihr Konto konnte hier nicht verwendet werden.",
 		SignedOut:      "Sie sind abgemeldet.",
 
 		SignOut:   "Abmelden",
 		AskOut:    "Möchten Sie sich abmelden?",
 		StaySign:  "Angemeldet bleiben",
+		SignOutAt: "Auch bei %s abmelden",
 		Reference: "Vorgang",
 	}
 }
@@ -102,6 +111,11 @@ func (t Texts) check() error {
 	}
 	if strings.Count(t.BlockedMinutes, "%") != 1 || !strings.Contains(t.BlockedMinutes, "%d") {
 		return fmt.Errorf("texts of language %q: BlockedMinutes must have one %%d for the minutes", t.Language)
+	}
+	for _, s := range []string{t.With, t.SignOutAt} {
+		if strings.Count(s, "%") != 1 || !strings.Contains(s, "%s") {
+			return fmt.Errorf("texts of language %q: With and SignOutAt must have one %%s for the name", t.Language)
+		}
 	}
 	return nil
 }

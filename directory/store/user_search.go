@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/soapward/soapward/directory"
+)
+
+const (
+	// userPart is how many users are looked at, in the order of their names, for
+	// those that a search is for: where they are many, a page is among them.
+	userPart = 2000
+
+	// userParts is how many are looked at where other filters leave few.
+	userParts = 30_000
+)
+
+// Users returns a page of users in the order of their folded names, with groups
+// and roles. The next page is that after the name of the last one; who was added
+// or renamed meanwhile is in it if his name comes later.
+func (s *Store) Users(ctx context.Context, q directory.UserQuery) ([]directory.User, error) {
+	for _, text := range []string{q.After, q.Prefix, q.Search, q.Realm, q.Role} {
+		if err := checkText("text asked for", text, maxText); err != nil {
+			return nil, s.fail("users", err)
+		}
+	}
+	limit := pageSize(q.Limit)
+	var users []directory.User
+	err := s.reading(ctx, "users", func(ctx context.Context) (err error) {
+		users = make([]directory.User, 0, min(limit, 1000))
+		if search := directory.FoldName(q.Search); search != "" {
+			users, err = s.searchUsers(ctx, q, search, limit, users)
+			return err
+		}
+		l := listed(q)
+		users, err = s.readUsers(ctx, l.text(s.d.userColumns())+" LIMIT "+l.limit(limit), l.args, users)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return users, nil
+}
+
+func (s *Store) readUsers(ctx context.Context, text string, args []any, users []directory.User) ([]directory.User, error) {
+	err := eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
+		u, err := scanUser(scan)
+		if err == nil {
+			users = append(users, *u)
+		}
+		return err
+	}, text, s.once(args)...)
+	return users, err
+}
+
+// A userList is what a query says but for Search, as conditions on users u. Those
+// with a role come from the table of roles, which has them in the order of names.
+type userList struct {
+	conditions
+	from, name string
+}
+
+func listed(q directory.UserQuery) *userList {
+	l := &userList{from: "users u", name: "u.name_fold"}
+	if q.Role != "" {
+		l.from, l.name = "user_roles r JOIN users u ON u.id = r.user_id", "r.name_fold"
+		l.add("r.role = %s", q.Role)
+	}
+	if q.After != "" {
+		l.add(l.name+" > %s", directory.FoldName(q.After))
+	}
+	if prefix := directory.FoldName(q.Prefix); prefix != "" {
+		l.terms = append(l.terms, l.prefix(l.name, prefix))
+	}
+	if q.Realm != "" {
+		l.add("u.realm = %s", q.Realm)
+	}
+	if q.Domain {
+		l.terms = append(l.terms, `replace(u.name_fold, '\', '') <> u.name_fold`)
+	}
+	if q.State != nil {
+		l.terms = append(l.terms, "u.state = "+strconv.Itoa(int(*q.State)))
+		if *q.State != directory.Active {
+			l.terms = append(l.terms, "u.state <> 0") // as the index says it
+		}
+	}
+	if q.Local {
+		l.terms = append(l.terms, "u.local_admin")
+	}
+	return l
+}
+
+// text is a query in the order of names.
+func (l *userList) text(columns string) string {
+	return "SELECT " + columns + " FROM " + l.from + l.where() + " ORDER BY " + l.name
+}
+
+// searchUsers returns those whose name, account, display name or e-mail begins with
+// a folded text. Either they are many: then a page of them is among the next users
+// in the order of names. Or they are few enough for all to be found by what they
+// begin with, and sorted.
+func (s *Store) searchUsers(ctx context.Context, q directory.UserQuery, search string, limit int, users []directory.User) ([]directory.User, error) {
+	most := userPart
+	if q.Role != "" || q.Local || q.State != nil && *q.State != directory.Active {
+		most = userParts
+	}
+	var found []foundUser
+	for size, seen := userPart, 0; seen < most; size *= 2 {
+		edge, more, err := s.userEdge(ctx, q, size)
+		if err != nil {
+			return nil, err
+		}
+		among, err := s.usersAmong(ctx, q, search, size, limit-len(found))
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, among...); len(found) == limit || !more {
+			return s.usersByID(ctx, found, users)
+		}
+		seen += size
+		q.After = edge
+	}
+	rest, err := s.usersBeginning(ctx, q, search, limit-len(found))
+	if err != nil {
+		return nil, err
+	}
+	return s.usersByID(ctx, append(found, rest...), users)
+}
+
+// userEdge returns the name of the last of the next so many users, and whether
+// there are as many.
+func (s *Store) userEdge(ctx context.Context, q directory.UserQuery, size int) (name string, more bool, err error) {
+	l := listed(q)
+	text := l.text(l.name) + " LIMIT 1 OFFSET " + l.list(size-1)
+	err = s.reader(ctx).QueryRowContext(ctx, text, s.once(l.args)...).Scan(&name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	return name, err == nil, err
+}
+
+// A foundUser is one that a search is for.
+type foundUser struct {
+	id   int64
+	name string // folded
+}
+
+// usersAmong returns who of the next so many users a search is for.
+func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search string, size, limit int) ([]foundUser, error) {
+	l := listed(q)
+	part := l.text("u.id, u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
+	var terms []string
+	for _, column := range []string{"name_fold", "account_fold", "display_fold", "email_fold"} {
+		terms = append(terms, l.prefix(column, search))
+	}
+	return s.readFound(ctx, "SELECT id, name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+}
+
+// usersBeginning returns the first of all that a search is for.
+func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, search string, limit int) ([]foundUser, error) {
+	found, err := s.usersNamed(ctx, q, search, limit)
+	if err != nil {
+		return nil, err
+	}
+	domains, err := s.domainsWith(ctx, q.After, search)
+	if err != nil {
+		return nil, err
+	}
+	accounts := 0
+	for _, domain := range domains { // in the order of names, as who is in them
+		more, err := s.usersNamed(ctx, q, domain+search, limit-accounts)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+		if accounts += len(more); accounts == limit {
+			break
+		}
+	}
+	for _, column := range []string{"display_fold", "email_fold"} {
+		l := listed(q)
+		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, search)) // as the index says it
+		// All of them, before they are sorted: in the order of names, they could be
+		// the last of millions.
+		all := "SELECT u.id, " + l.name + " AS name_fold FROM " + l.from + l.where() + " LIMIT " + s.d.noLimit + " OFFSET 0"
+		more, err := s.readFound(ctx, "SELECT id, name_fold FROM ("+all+") AS part ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	slices.SortFunc(found, func(a, b foundUser) int { return strings.Compare(a.name, b.name) })
+	found = slices.Compact(found)
+	return found[:min(len(found), limit)], nil
+}
+
+// usersNamed returns the first whose names begin with something.
+func (s *Store) usersNamed(ctx context.Context, q directory.UserQuery, prefix string, limit int) ([]foundUser, error) {
+	l := listed(q)
+	l.terms = append(l.terms, l.prefix(l.name, prefix))
+	return s.readFound(ctx, l.text("u.id, "+l.name)+" LIMIT "+l.list(limit), l.args)
+}
+
+// domainsWith returns the domains, each with its backslash, that have accounts which
+// begin with something, from that of a name on. It goes from one to the next by the
+// index: domains are few.
+func (s *Store) domainsWith(ctx context.Context, after, account string) (domains []string, err error) {
+	var c conditions
+	domain, _, ok := strings.Cut(directory.FoldName(after), `\`)
+	if ok {
+		domain += `\`
+	}
+	from := c.list(domain)
+	with := "u.name_fold >= domain || " + c.list(account)
+	if end := prefixEnd(account); end != "" {
+		with += " AND u.name_fold < domain || " + c.list(end)
+	} else {
+		with += " AND u.name_fold < substr(domain, 1, length(domain) - 1) || ']'" // which follows the backslash
+	}
+	err = eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
+		var domain string
+		err := scan(&domain)
+		domains = append(domains, domain)
+		return err
+	}, "WITH RECURSIVE d (domain) AS (SELECT MIN("+s.d.domainOf+") FROM users WHERE account_fold <> '' AND "+s.d.domainOf+" >= "+from+
+		" UNION ALL SELECT (SELECT MIN("+s.d.domainOf+") FROM users WHERE account_fold <> '' AND "+s.d.domainOf+" > d.domain) FROM d WHERE d.domain IS NOT NULL)"+
+		" SELECT domain FROM d WHERE domain IS NOT NULL AND EXISTS (SELECT 1 FROM users u WHERE "+with+") ORDER BY domain", s.once(c.args)...)
+	return domains, err
+}
+
+func (s *Store) readFound(ctx context.Context, text string, args []any) (found []foundUser, err error) {
+	err = eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
+		var f foundUser
+		err := scan(&f.id, &f.name)
+		found = append(found, f)
+		return err
+	}, text, s.once(args)...)
+	return found, err
+}
+
+func (s *Store) usersByID(ctx context.Context, found []foundUser, users []directory.User) ([]directory.User, error) {
+	if len(found) == 0 {
+		return users, nil
+	}
+	list := make([]string, len(found))
+	for i, f := range found {
+		list[i] = strconv.FormatInt(f.id, 10)
+	}
+	return s.readUsers(ctx, "SELECT "+s.d.userColumns()+" FROM users u WHERE u.id IN ("+strings.Join(list, ", ")+") ORDER BY u.name_fold", nil, users)
+}

@@ -1,0 +1,631 @@
+package login_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/soapward/soapward/authn/oidc/oidctest"
+	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/gateway/config"
+	"github.com/soapward/soapward/gateway/health"
+	"github.com/soapward/soapward/gateway/login"
+)
+
+// providers is a gateway with two providers. %A% and %B% are their issuers.
+const providers = `
+listen: [{addr: "127.0.0.1:8443", tls: {cert: x, key: x}}]
+realms:
+  corp:     {kerberos: {realm: CORP.TEST, kdc: ["%KDC%"], keytab: gw.keytab}}
+  staff:    {internal: {}}
+  partners: {oidc: {issuer: "%A%", client_id: web, client_secret: {file: "%DIR%/secret"}, audiences: ["https://api.corp.test"]}}
+  vendors:  {create_users: false, oidc: {issuer: "%B%", client_id: web, client_secret: {file: "%DIR%/secret"}, audiences: ["https://api.corp.test"]}}
+services:
+  partners: {match: {path: /p}, upstream: {url: "http://127.0.0.1"}, login: [partners/oidc]}
+  vendors:  {match: {path: /v}, upstream: {url: "http://127.0.0.1"}, login: [vendors/oidc]}
+  either:   {match: {path: /e}, upstream: {url: "http://127.0.0.1"}, login: [partners/oidc, vendors/oidc]}
+  form:     {match: {path: /f}, upstream: {url: "http://127.0.0.1"}, login: [staff/form, partners/oidc]}
+  windows:  {match: {path: /w}, upstream: {url: "http://127.0.0.1"}, login: [corp/negotiate, partners/oidc]}
+`
+
+// federation is a world with two providers.
+type federation struct {
+	*world
+	a, b   *oidctest.Provider
+	config *config.Config
+	set    *login.Set
+}
+
+func newFederation(t *testing.T) *federation {
+	t.Helper()
+	f := &federation{world: newWorld(t), a: oidctest.New(t, oidctest.Options{}), b: oidctest.New(t, oidctest.Options{})}
+	if err := os.WriteFile(filepath.Join(f.dir, "secret"), []byte("web-secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.config = f.world.config(f.text(providers))
+	f.set = f.world.set(f.config, nil)
+	return f
+}
+
+func (f *federation) text(s string) string {
+	return strings.NewReplacer("%A%", f.a.Issuer, "%B%", f.b.Issuer).Replace(s)
+}
+
+func (f *federation) serve(service string) *httptest.Server {
+	f.t.Helper()
+	return f.world.serve(f.config, f.set, service)
+}
+
+// person is a browser in front of a service.
+type person struct {
+	*http.Client
+	t   *testing.T
+	url string
+}
+
+func newPerson(t *testing.T, srv *httptest.Server) *person {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &person{&http.Client{Transport: srv.Client().Transport, Jar: jar}, t, srv.URL}
+}
+
+// open opens a page as browsers do. It returns what is on the last one.
+func (p *person) open(target string, header ...string) (status int, body string, at *url.URL) {
+	p.t.Helper()
+	res := p.do(http.MethodGet, target, nil, header...)
+	_, body, _ = strings.Cut(answer(p.t, res), " ")
+	return res.StatusCode, body, res.Request.URL
+}
+
+func (p *person) do(method, target string, form url.Values, header ...string) *http.Response {
+	p.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = p.url + target
+	}
+	r, err := http.NewRequestWithContext(p.t.Context(), method, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", p.url)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := p.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return res
+}
+
+// stay has redirects returned, not followed.
+func (p *person) stay() *person {
+	c := *p.Client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &person{&c, p.t, p.url}
+}
+
+// step opens a page and returns where it leads.
+func (p *person) step(target string) string {
+	p.t.Helper()
+	res := p.stay().do(http.MethodGet, target, nil)
+	_ = answer(p.t, res)
+	to, err := res.Location()
+	if err != nil {
+		p.t.Fatalf("%s: %s leads nowhere", target, res.Status)
+	}
+	return to.String()
+}
+
+// tokenOn is the token of a page's form.
+func tokenOn(t *testing.T, page string) string {
+	t.Helper()
+	m := hidden.FindStringSubmatch(page)
+	if m == nil {
+		t.Fatalf("no token on the page: %s", page)
+	}
+	return m[1]
+}
+
+func TestProviderLogin(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	srv := f.serve("partners")
+	p := newPerson(t, srv)
+	f.a.SignIn("alice")
+	status, body, at := p.open("/reports?year=2026&q=%26")
+	if status != 200 || body != `partners\alice@example.com by oidc` || at.RequestURI() != "/reports?year=2026&q=%26" {
+		t.Fatalf("%d %s at %s", status, body, at)
+	}
+	u, err := f.store.User(t.Context(), `PARTNERS\Alice@example.com`)
+	if err != nil || u.Subject != login.Subject(f.a.Issuer, "sub-alice") || u.Realm != "partners" || u.DisplayName != "Alice Adams" || u.Email != "alice@example.com" || u.LastLogin.IsZero() {
+		t.Errorf("row %+v, %v", u, err)
+	}
+	asked := f.a.Requests(oidctest.PathToken)
+	if status, body, _ := p.open("/again"); status != 200 || body != `partners\alice@example.com by oidc` {
+		t.Errorf("again: %d %s", status, body)
+	}
+	if f.a.Requests(oidctest.PathToken) != asked {
+		t.Error("the provider was asked again")
+	}
+	if got := f.seen.reasons(); len(got) != 1 || got[0] != "accepted " {
+		t.Errorf("told of %q", got)
+	}
+	ss, err := f.store.SessionsOf(t.Context(), u.Name)
+	if err != nil || len(ss) != 1 || ss[0].Grant == nil || ss[0].Grant.Provider != "partners" || ss[0].Grant.Subject != "sub-alice" || ss[0].Grant.Due.IsZero() {
+		t.Errorf("sessions %+v, %v", ss, err)
+	}
+	// Programs and scripts are led nowhere.
+	for name, header := range map[string][]string{"script": {"Sec-Fetch-Mode", "cors", "Accept", "*/*"}, "program": {"Accept", "*/*"}} {
+		res := newPerson(t, srv).stay().do(http.MethodGet, "/x", nil, header...)
+		if body := answer(t, res); res.StatusCode != 401 || name == "script" && !strings.Contains(body, `"login":"/.soapward/login/partners"`) {
+			t.Errorf("%s: %s %s", name, res.Status, body)
+		}
+	}
+	res := newPerson(t, srv).stay().do(http.MethodPost, "/x", url.Values{})
+	_ = answer(t, res)
+	if to := res.Header.Get("Location"); res.StatusCode != 303 || to != "/.soapward/login/partners/oidc?return=%2F" {
+		t.Errorf("a post: %s to %q", res.Status, to)
+	}
+}
+
+// TestProviderPages: which page people see in front of several ways to log in.
+func TestProviderPages(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	const toA, toB = `href="/.soapward/login/partners/oidc?return=%2Fx"`, `href="/.soapward/login/vendors/oidc?return=%2Fx"`
+	for _, tt := range []struct {
+		service   string
+		status    int
+		location  string
+		on, notOn []string
+		refresh   string
+	}{
+		{service: "partners", status: 303, location: "/.soapward/login/partners/oidc?return=%2Fx"},
+		{service: "vendors", status: 303, location: "/.soapward/login/vendors/oidc?return=%2Fx"},
+		{service: "either", status: 401, on: []string{toA, toB, "Sign in with vendors"}, notOn: []string{"<form"}},
+		{service: "form", status: 303, location: "/.soapward/login/staff?return=%2Fx"},
+		{service: "windows", status: 401, on: []string{toA}, notOn: []string{toB, "<form"}, refresh: "0; url=/.soapward/login/partners/oidc?return=%2Fx"},
+	} {
+		p := newPerson(t, f.serve(tt.service)).stay()
+		res := p.do(http.MethodGet, "/x", nil)
+		body := answer(t, res)
+		if res.StatusCode != tt.status || res.Header.Get("Location") != tt.location || res.Header.Get("Refresh") != tt.refresh {
+			t.Errorf("%s: %s to %q, refresh %q", tt.service, res.Status, res.Header.Get("Location"), res.Header.Get("Refresh"))
+		}
+		for _, on := range tt.on {
+			if !strings.Contains(body, on) {
+				t.Errorf("%s: %s is not on the page: %s", tt.service, on, body)
+			}
+		}
+		for _, on := range tt.notOn {
+			if strings.Contains(body, on) {
+				t.Errorf("%s: %s is on the page", tt.service, on)
+			}
+		}
+		if tt.service == "windows" && !strings.Contains(strings.Join(res.Header.Values("WWW-Authenticate"), " "), "Negotiate") {
+			t.Errorf("%s: %v", tt.service, res.Header)
+		}
+	}
+	p := newPerson(t, f.serve("form"))
+	_, body, _ := p.open("/.soapward/login/staff?return=/x")
+	if !strings.Contains(body, toA) || !strings.Contains(body, `type="password"`) || strings.Contains(body, toB) {
+		t.Errorf("form: %s", body)
+	}
+	f.a.SignIn("alice")
+	if status, body, at := p.open("/.soapward/login/partners/oidc?return=/x"); status != 200 || body != `partners\alice@example.com by oidc` || at.Path != "/x" {
+		t.Errorf("by the link: %d %s at %s", status, body, at)
+	}
+	// Windows goes first.
+	srv := f.serve("windows")
+	if got := get(t, f.client(srv, f.kerberos("alice")), srv.URL); got != `200 CORP\alice by Kerberos` {
+		t.Errorf("by Kerberos: %s", got)
+	}
+	if got := get(t, f.client(srv, f.kerberos("alice")), srv.URL+"/.soapward/login/nobody/oidc"); !strings.HasPrefix(got, "404") {
+		t.Errorf("no such realm: %s", got)
+	}
+}
+
+// TestProviderTabs: two logins at a time in one browser, which end in any order.
+func TestProviderTabs(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	p := newPerson(t, f.serve("partners"))
+	f.a.SignIn("alice")
+	var back []string
+	for _, at := range []string{"/one", "/two"} {
+		back = append(back, p.step(p.step("/.soapward/login/partners/oidc?return="+at)))
+	}
+	for i, want := range []string{"/two", "/one"} {
+		if to := p.step(back[1-i]); to != p.url+want {
+			t.Errorf("tab %s ends at %s", want, to)
+		}
+	}
+	// A browser that began many keeps the last ones.
+	q := newPerson(t, f.serve("partners"))
+	var begun []string
+	for i := range 8 {
+		begun = append(begun, q.step(q.step(fmt.Sprintf("/.soapward/login/partners/oidc?return=/%d", i))))
+	}
+	base, _ := url.Parse(q.url)
+	if n := len(q.Jar.Cookies(base)); n > 5 {
+		t.Errorf("the browser keeps %d cookies", n)
+	}
+	if to := q.step(begun[7]); to != q.url+"/7" {
+		t.Errorf("the last one ends at %s", to)
+	}
+	if res := q.stay().do(http.MethodGet, begun[0], nil); res.StatusCode != 403 {
+		t.Errorf("the first one: %s", res.Status)
+	}
+}
+
+func TestProviderAway(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.a.Set(func(s *oidctest.Switches) { s.Down = true })
+	p := newPerson(t, f.serve("partners"))
+	if status, body, _ := p.open("/x"); status != 503 || !strings.Contains(body, "at the moment") || !strings.Contains(body, `href="/.soapward/login/partners/oidc?return=%2Fx"`) {
+		t.Errorf("away: %d %s", status, body)
+	}
+	if !strings.Contains(f.log.String(), "login cannot begin at the provider") {
+		t.Error("the log does not say so")
+	}
+	var names []string
+	for _, c := range f.set.Checks() {
+		if c.Kind == health.Provider {
+			err := c.Run(t.Context())
+			names = append(names, fmt.Sprintf("%s %t", c.Name, err == nil))
+		}
+	}
+	host := func(p *oidctest.Provider) string { return strings.TrimPrefix(p.Issuer, "http://") }
+	if got, want := strings.Join(names, ", "), fmt.Sprintf("realm partners: provider %s false, realm vendors: provider %s true", host(f.a), host(f.b)); got != want {
+		t.Errorf("health: %s, want %s", got, want)
+	}
+}
+
+// TestProviderUsers: who has which row, and who stays out.
+func TestProviderUsers(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	srv, ctx := f.serve("partners"), t.Context()
+	enter := func(srv *httptest.Server, prov *oidctest.Provider, user string) string {
+		t.Helper()
+		prov.SignIn(user)
+		status, body, _ := newPerson(t, srv).open("/x")
+		if status != 200 {
+			if !strings.Contains(body, "could not be used here") {
+				t.Errorf("%s: %d %s", user, status, body)
+			}
+			return fmt.Sprint(status)
+		}
+		return body
+	}
+	row := func(name string) *directory.User {
+		t.Helper()
+		u, err := f.store.User(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	expect := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	expect("first", enter(srv, f.a, "bob"), `partners\bob@example.com by oidc`)
+	bob := row(`partners\bob@example.com`)
+
+	// A new name at the provider is the same user, with roles; what is told is kept.
+	bob.Roles = []string{"auditor"}
+	if err := f.store.UpdateUser(ctx, bob); err != nil {
+		t.Fatal(err)
+	}
+	old := newPerson(t, srv)
+	if status, _, _ := old.open("/x"); status != 200 {
+		t.Fatal(status)
+	}
+	f.a.ChangeUser("bob", func(u *oidctest.User) {
+		u.Email, u.Name = "robert@example.com", "Robert Brown"
+		u.Claims = map[string]any{"phone_number": "+1 555 0199"}
+	})
+	expect("renamed", enter(srv, f.a, "bob"), `partners\robert@example.com by oidc`)
+	renamed := row(`partners\robert@example.com`)
+	if renamed.ID != bob.ID || renamed.DisplayName != "Robert Brown" || renamed.Phone != "+1 555 0199" || len(renamed.Roles) != 1 {
+		t.Errorf("row %+v", renamed)
+	}
+	if res := old.stay().do(http.MethodGet, "/x", nil); res.StatusCode == 200 {
+		t.Error("a session of the former name goes on")
+	}
+
+	// An operator's word counts.
+	renamed = row(renamed.Name)
+	renamed.State = directory.DisabledByOperator
+	if err := f.store.UpdateUser(ctx, renamed); err != nil {
+		t.Fatal(err)
+	}
+	expect("disabled", enter(srv, f.a, "bob"), "401")
+
+	// Only who is there, where none are made.
+	vendors := f.serve("vendors")
+	expect("not there", enter(vendors, f.b, "alice"), "401")
+	if err := f.store.CreateUser(ctx, &directory.User{Realm: "vendors", Name: `vendors\alice@example.com`}); err != nil {
+		t.Fatal(err)
+	}
+	expect("there", enter(vendors, f.b, "alice"), `vendors\alice@example.com by oidc`)
+	if u := row(`vendors\alice@example.com`); u.Subject != login.Subject(f.b.Issuer, "sub-alice") {
+		t.Errorf("not bound: %+v", u)
+	}
+	log := f.log.String()
+	for _, want := range []string{"account-disabled", "there is no such user", "create_users"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+}
+
+// TestProviderLogout: a session that ends here ends at the provider too.
+func TestProviderLogout(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	p := newPerson(t, f.serve("partners"))
+	f.a.SignIn("alice")
+	if status, _, _ := p.open("/x"); status != 200 {
+		t.Fatal(status)
+	}
+	_, page, _ := p.open("/.soapward/login/partners/out")
+	res := p.stay().do(http.MethodPost, "/.soapward/login/partners/out", url.Values{"csrf": {tokenOn(t, page)}})
+	body := answer(t, res)
+	_, to, ok := strings.Cut(res.Header.Get("Refresh"), "0; url=")
+	if !ok || res.StatusCode != 200 || !strings.Contains(body, "Sign out of partners too") {
+		t.Fatalf("%s, refresh %q: %s", res.Status, res.Header.Get("Refresh"), body)
+	}
+	u, err := url.Parse(to)
+	if err != nil || !strings.HasPrefix(to, f.a.Issuer+oidctest.PathEnd+"?") || u.Query().Get("id_token_hint") == "" ||
+		u.Query().Get("post_logout_redirect_uri") != p.url+"/.soapward/login/partners/done" {
+		t.Errorf("led to %s, %v", to, err)
+	}
+	if res := p.stay().do(http.MethodGet, "/x", nil); res.StatusCode != 303 {
+		t.Errorf("the session goes on: %s", res.Status)
+	}
+	if status, body, _ := p.open("/.soapward/login/partners/done"); status != 200 || !strings.Contains(body, "You are signed out.") {
+		t.Errorf("back from there: %d %s", status, body)
+	}
+	// Without the page's token nothing ends.
+	if res := p.stay().do(http.MethodPost, "/.soapward/login/partners/out", url.Values{}); res.StatusCode == 200 {
+		t.Errorf("without a token: %s", res.Status)
+	}
+}
+
+// TestProviderEndsSessions: a back-channel logout ends sessions at all nodes, at once.
+func TestProviderEndsSessions(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	srv := f.serve("partners")
+	other := f.world.serve(f.config, f.world.set(f.config, nil), "partners") // another node
+	f.a.SignIn("alice")
+	alice, again := newPerson(t, srv), newPerson(t, srv)
+	for _, p := range []*person{alice, again} {
+		if status, _, _ := p.open("/x"); status != 200 {
+			t.Fatal(status)
+		}
+	}
+	f.a.SignIn("bob")
+	bob := newPerson(t, srv)
+	if status, _, _ := bob.open("/x"); status != 200 {
+		t.Fatal(status)
+	}
+	in := func(p *person) bool {
+		res := p.stay().do(http.MethodGet, "/x", nil)
+		_ = answer(t, res)
+		return res.StatusCode == 200
+	}
+	ss, err := f.store.SessionsOf(t.Context(), `partners\alice@example.com`)
+	if err != nil || len(ss) != 2 {
+		t.Fatal(len(ss), err)
+	}
+	const at = "/.soapward/login/partners/backchannel"
+	logout := func(token string) int { return f.a.Logout(t.Context(), t, other.Client(), other.URL+at, token) }
+	for name, bad := range map[string]string{
+		"another client": f.a.LogoutToken("desk", "sub-alice", "", nil), "another provider": f.b.LogoutToken("web", "sub-alice", "", nil),
+		"an ID token": f.a.IDToken("web", "alice", ""), "nonsense": "x", "nothing": "",
+	} {
+		if got := logout(bad); got != 400 {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+	if !in(alice) || !in(again) || !in(bob) {
+		t.Fatal("a session ended")
+	}
+	// One session there, then all of the subject.
+	if got := logout(f.a.LogoutToken("web", "sub-alice", ss[0].Grant.SessionID, nil)); got != 200 || in(alice) == in(again) || !in(bob) {
+		t.Errorf("one session: %d, alice %t %t, bob %t", got, in(alice), in(again), in(bob))
+	}
+	if got := logout(f.a.LogoutToken("web", "sub-alice", "", nil)); got != 200 || in(alice) || in(again) || !in(bob) {
+		t.Errorf("the subject: %d, alice %t %t, bob %t", got, in(alice), in(again), in(bob))
+	}
+	res := bob.stay().do(http.MethodGet, at, nil)
+	if _ = answer(t, res); res.StatusCode != 405 {
+		t.Errorf("GET: %s", res.Status)
+	}
+}
+
+// age has the provider asked at the next request of each session of a user.
+func (f *federation) age(user string) {
+	f.t.Helper()
+	ss, err := f.store.SessionsOf(f.t.Context(), user)
+	if err != nil || len(ss) == 0 {
+		f.t.Fatal(len(ss), err)
+	}
+	for _, s := range ss {
+		g := *s.Grant
+		g.Due = time.Now().Add(-time.Second)
+		if err := f.store.PutGrant(f.t.Context(), s.ID, &g, nil); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func TestProviderRefresh(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	srv := f.serve("partners")
+	f.a.SignIn("alice")
+	const alice = `partners\alice@example.com`
+	p := newPerson(t, srv)
+	if status, _, _ := p.open("/x"); status != 200 {
+		t.Fatal(status)
+	}
+	status := func() int {
+		res := p.stay().do(http.MethodGet, "/x", nil)
+		_ = answer(t, res)
+		return res.StatusCode
+	}
+	for i := range 3 { // refresh tokens count once
+		asked := f.a.Requests(oidctest.PathToken)
+		f.age(alice)
+		if got := status(); got != 200 || f.a.Requests(oidctest.PathToken) != asked+1 {
+			t.Fatalf("refresh %d: %d, %d questions", i, got, f.a.Requests(oidctest.PathToken)-asked)
+		}
+	}
+	f.a.Set(func(s *oidctest.Switches) { s.Down = true })
+	f.age(alice)
+	if got := status(); got != 200 {
+		t.Errorf("while the provider is away: %d", got)
+	}
+	f.a.Reset()
+	// Whom an operator disables stays out, at once and at the provider's word.
+	u, err := f.store.User(t.Context(), alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.age(alice)
+	f.a.Revoke("alice")
+	if got := status(); got != 303 {
+		t.Errorf("the provider says no: %d", got)
+	}
+	if !strings.Contains(f.log.String(), "session ended") {
+		t.Error("the log does not say so")
+	}
+	if ss, err := f.store.SessionsOf(t.Context(), u.Name); err != nil || len(ss) != 0 {
+		t.Errorf("sessions %d, %v", len(ss), err)
+	}
+}
+
+// TestProviderTokens: programs come with access tokens, each for the provider that
+// gave it.
+func TestProviderTokens(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	if err := f.store.CreateUser(t.Context(), &directory.User{Realm: "vendors", Name: `vendors\bob@example.com`}); err != nil {
+		t.Fatal(err)
+	}
+	const api = "https://api.corp.test"
+	srv := f.serve("either")
+	call := func(srv *httptest.Server, token string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := srv.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, body, _ := strings.Cut(answer(t, res), " "); res.StatusCode == 200 {
+			return body
+		}
+		return fmt.Sprint(res.StatusCode, " ", res.Header.Get("WWW-Authenticate"))
+	}
+	mine := f.a.AccessToken(api, "alice", nil)
+	for range 2 {
+		if got := call(srv, mine); got != `partners\alice@example.com by oidc` {
+			t.Errorf("of one provider: %s", got)
+		}
+	}
+	if got := call(srv, f.b.AccessToken(api, "bob", nil)); got != `vendors\bob@example.com by oidc` {
+		t.Errorf("of the other: %s", got)
+	}
+	for name, token := range map[string]string{
+		"for another service": f.a.AccessToken("https://other", "alice", nil), "an ID token": f.a.IDToken("web", "alice", ""),
+		"not a user": f.b.AccessToken(api, "alice", nil), "nonsense": "a.b.c",
+		"another issuer": f.a.AccessToken(api, "alice", func(_, c map[string]any) { c["iss"] = f.b.Issuer }),
+	} {
+		if got := call(srv, token); !strings.HasPrefix(got, "401 Bearer") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := call(f.serve("vendors"), mine); !strings.HasPrefix(got, "401") {
+		t.Errorf("at a service of another provider: %s", got)
+	}
+	u, err := f.store.User(t.Context(), `partners\alice@example.com`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.State = directory.DisabledByOperator
+	if err := f.store.UpdateUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(srv, mine); !strings.HasPrefix(got, "401") {
+		t.Errorf("who was disabled: %s", got)
+	}
+	// No passwords, so no tokens, where others can read them.
+	h, err := f.set.Handler(spec(f.config, "partners"), whoami)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://gw.corp.test/x", nil)
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, nil))
+	r.Header.Set("Authorization", "Bearer "+f.a.AccessToken(api, "bob", nil))
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != 401 {
+		t.Errorf("over plain HTTP: %d", w.Code)
+	}
+}
+
+// TestProviderReload: what is known of a provider, and logins on their way, outlive a
+// reload.
+func TestProviderReload(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	p := newPerson(t, f.serve("partners"))
+	f.a.SignIn("alice")
+	to := p.step(p.step("/.soapward/login/partners/oidc?return=/x"))
+	next := f.world.set(f.world.config(f.text(strings.Replace(providers, "services:", "throttle: {window: 2h}\nservices:", 1))), f.set)
+	if next.Provider("partners") == f.set.Provider("partners") {
+		t.Error("a changed realm kept its provider") // the protection against guessing is part of it
+	}
+	same := f.world.set(f.config, f.set)
+	if same.Provider("partners") == nil || same.Provider("partners") != f.set.Provider("partners") || same.Provider("corp") != nil || same.Provider("none") != nil {
+		t.Error("providers are not kept")
+	}
+	srv := f.world.serve(f.config, next, "partners")
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _ := url.Parse(p.url)
+	q := newPerson(t, srv)
+	there, _ := url.Parse(q.url)
+	q.Jar.SetCookies(there, p.Jar.Cookies(base))
+	res := q.stay().do(http.MethodGet, u.RequestURI(), nil)
+	if _ = answer(t, res); res.StatusCode != 303 || res.Header.Get("Location") != "/x" {
+		t.Errorf("a login that began before: %s to %q", res.Status, res.Header.Get("Location"))
+	}
+}
