@@ -67,7 +67,7 @@ func (a *administration) newPages() http.Handler {
 		Parts: func() access.Parts { return a.made().access }, Logger: a.parts.log,
 		Observe: func(ctx context.Context, d *authn.Decision) { a.parts.login(a.made().store)(ctx, d) },
 		Provision: func(ctx context.Context, realm string, id *authn.Identity, t *oidc.Tokens) (*authn.Identity, error) {
-			return a.made().logins.Admit(ctx, realm, id, t)
+			return a.made().logins.Admit(ctx, realm, id, t.Subject)
 		},
 	})
 	calls := api.New(a.service)
