@@ -23,7 +23,6 @@ import (
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/health"
 	"github.com/soapward/soapward/gateway/listen"
-	"github.com/soapward/soapward/gateway/realm"
 )
 
 // Where the parts of the admin listener are.
@@ -67,6 +66,9 @@ func (a *administration) newPages() http.Handler {
 	who := access.New(access.Options{
 		Parts: func() access.Parts { return a.made().access }, Logger: a.parts.log,
 		Observe: func(ctx context.Context, d *authn.Decision) { a.parts.login(a.made().store)(ctx, d) },
+		Provision: func(ctx context.Context, realm string, id *authn.Identity, t *oidc.Tokens) (*authn.Identity, error) {
+			return a.made().logins.Admit(ctx, realm, id, t)
+		},
 	})
 	calls := api.New(a.service)
 	calls.Logger = a.parts.log
@@ -163,7 +165,7 @@ func (a *administration) keepVersion() {
 		defer gen.leave()
 		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 		defer cancel()
-		if err := a.service.KeepVersion(ctx); err != nil {
+		if err := admin.KeepVersion(ctx, a.service); err != nil {
 			a.parts.log.LogAttrs(ctx, slog.LevelWarn, "the configuration was not kept as a version", slog.String("cause", err.Error()))
 		}
 	})
@@ -184,29 +186,17 @@ func (p *composer) Recheck() {
 }
 
 // accessParts are what tells administrators from others.
-func (m *made) accessParts(c *config.Config) (access.Parts, error) {
+func (m *made) accessParts(c *config.Config) access.Parts {
 	parts := access.Parts{Config: c, Store: m.sharedStore(), Roles: m.inbound.Roles(), Providers: map[string]*oidc.Provider{}}
 	if c.Admin == nil {
-		return parts, nil
+		return parts
 	}
 	for _, name := range c.Admin.Login {
-		p, err := m.provider(c, name)
-		if err != nil {
-			return parts, err
-		}
-		parts.Providers[name] = p
-	}
-	return parts, nil
-}
-
-// provider returns that of a realm: the one that callers of services use, too.
-func (m *made) provider(c *config.Config, name string) (*oidc.Provider, error) {
-	if set, ok := any(m.logins).(interface{ Provider(string) *oidc.Provider }); ok {
-		if p := set.Provider(name); p != nil {
-			return p, nil
+		if p := m.logins.Provider(name); p != nil {
+			parts.Providers[name] = p
 		}
 	}
-	return realm.Provider(name, c.Realms[name], m.sharedStore(), nil)
+	return parts
 }
 
 // look makes the parts of a configuration beside those in force, and throws them
