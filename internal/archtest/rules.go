@@ -80,12 +80,8 @@ var ours = rules{
 		"./admin/api/wire":  {imports: []string{"./admin", "./authn", "./directory/provision"}},
 		"./admin/client":    {imports: []string{"./admin", "./admin/api/wire", "./authn", "./authz", "./directory/provision"}},
 		"./admin/admintest": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
-		"./console":         {imports: []string{"./admin", "./authn", "./authz", "./console/ui", "./directory/provision", "./gateway/health"}},
+		"./console":         {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
 		"./console/ui":      {standardOnly: true},
-		"./admin/api":    {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
-		"./admin/client": {imports: []string{"./admin", "./authn", "./authz", "./directory/provision"}},
-		"./console":      {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
-		"./console/ui":   {standardOnly: true},
 
 		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
