@@ -641,19 +641,24 @@ func TestAttackTestGuesses(t *testing.T) {
 	}
 }
 
-// browser signs in as root at the console.
+// browser is at the console. That of browse has signed in as root.
 type browser struct {
 	*governed
 	client *http.Client
 }
 
-func (g *governed) browse() *browser {
+func (g *governed) newBrowser() *browser {
 	g.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	b := &browser{g, &http.Client{Jar: jar}}
+	return &browser{g, &http.Client{Jar: jar}}
+}
+
+func (g *governed) browse() *browser {
+	g.t.Helper()
+	b := g.newBrowser()
 	_, page := b.get("/console/login/local")
 	b.post("/console/login/local", page, "user", "root", "password", rootPassword)
 	_, page = b.get("/console/login/local/setup")
