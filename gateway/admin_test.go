@@ -270,6 +270,9 @@ func TestApplyAndRollBack(t *testing.T) {
 	if info, err := os.Stat(extra.Path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
+	if d := g.changed(); d != nothingChanged {
+		t.Errorf("who looks at the files would reload once more: %v", d)
+	}
 	changes, err := g.service.Changes(ctx, admin.ChangeQuery{Action: "config."})
 	if err != nil || len(changes.Changes) != 1 {
 		t.Fatalf("%+v, %v", changes, err)
@@ -755,4 +758,50 @@ func TestConsolePages(t *testing.T) {
 	if res, _ := b.get("/console/users"); !strings.HasPrefix(res.Request.URL.Path, "/console/login") {
 		t.Errorf("after signing out: %s", res.Request.URL)
 	}
+}
+
+// A bug in what answers administrators ends one request, and the log tells which.
+func TestAttackAdminPanic(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	a := g.parts.(*composer).admin
+	a.pages = func() http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("MARKED cause") })
+	}
+	status, header, body := g.do("GET", "http://"+g.admin+"/console/", "")
+	_, ref, _ := strings.Cut(strings.TrimSpace(body), "reference ")
+	if status != 500 || strings.Contains(body, "MARKED") || ref == "" || !strings.Contains(grep(g.log.String(), "MARKED"), "ref="+ref) || header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %q, log\n%s", status, body, g.log)
+	}
+	if status, _, _ := g.do("GET", "http://"+g.admin+"/healthz", ""); status != 200 {
+		t.Errorf("afterwards %d", status)
+	}
+}
+
+// Who comes by a proxy that is trusted is written down with the own address, and
+// nobody makes one up.
+func TestAdminBehindProxy(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	text := strings.Replace(adminText(g.addr, g.admin, "trusted_proxies: [127.0.0.1]\n"), "admin: {", `admin: {url: "https://console.corp.test", networks: [127.0.0.1], `, 1)
+	ask := func(header ...string) int {
+		t.Helper()
+		status, _, _ := g.do("POST", "http://"+g.admin+"/admin/v1/token", `{"user": "root", "password": "wrong password"}`,
+			append(header, "Content-Type", "application/json")...)
+		return status
+	}
+	if status := ask("X-Forwarded-For", "203.0.113.7"); status != 403 {
+		t.Errorf("by a proxy that nobody trusts: %d", status)
+	}
+	g.write(g.file, text)
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if status := ask("X-Forwarded-For", "203.0.113.7"); status != 401 {
+		t.Errorf("by the proxy: %d", status)
+	}
+	eventually(t, "no login from there", func() bool {
+		page, err := g.service.Logins(g.as(admin.Viewer), admin.LoginQuery{Peer: "203.0.113.7"})
+		return err == nil && len(page.Logins) == 1
+	})
 }
