@@ -134,7 +134,7 @@ func newFake() *fake {
 		}
 		v.Files = f.files
 		if i > 0 {
-			v.Files = []admin.ConfigFile{{Path: f.files[0].Path, Text: strings.ReplaceAll(mainFile, "bits: 2048", "bits: 1024")}, f.files[1]}
+			v.Files = []admin.ConfigFile{{Path: f.files[0].Path, Text: strings.ReplaceAll(mainFile, ", ldaps://dc2.corp.example", "")}, f.files[1]}
 		}
 		f.versions = append(f.versions, v)
 	}

@@ -26,6 +26,10 @@ func site(f *fake, role admin.Role, log *testenv.Log) http.Handler {
 }
 
 func siteFor(f *fake, caller *admin.Caller, log *testenv.Log) http.Handler {
+	return siteOf(f, caller, log)
+}
+
+func siteOf(f console.Areas, caller *admin.Caller, log *testenv.Log) http.Handler {
 	h := console.New(console.Options{
 		Areas: f, CSRF: func(*http.Request) string { return token }, Logger: testLogger(log), Now: func() time.Time { return now },
 	})
@@ -95,7 +99,7 @@ func allPages() []struct{ path, want string } {
 	}
 	for _, name := range hostile {
 		q := url.Values{"name": {name}}.Encode()
-		pages = append(pages, struct{ path, want string }{"/console/user?" + q, "<h1><bdi>" + html.EscapeString(name)})
+		pages = append(pages, struct{ path, want string }{"/console/user?" + q, "<h1><bdi>" + strings.ReplaceAll(name, "\u202e", `\u202e`)})
 	}
 	return pages
 }
@@ -258,9 +262,9 @@ func attributes(n *html.Node) map[string]string {
 	return m
 }
 
-// TestMethods: what changes something is not done by a link, and pages cannot be
-// posted to.
-func TestMethods(t *testing.T) {
+// TestAttackConsoleByLink: what changes something is not done by a link that an
+// administrator is made to follow.
+func TestAttackConsoleByLink(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	h := site(f, admin.Administrator, nil)
@@ -274,6 +278,12 @@ func TestMethods(t *testing.T) {
 			t.Errorf("GET %s did %s", action, got)
 		}
 	}
+}
+
+// TestMethods: pages cannot be posted to, and others are not there.
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	h := site(newFake(), admin.Administrator, nil)
 	for _, path := range []string{"/console/", "/console/users", "/console/logins", "/console/account", "/console/roles"} {
 		if w := post(t, h, path, url.Values{}); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 			t.Errorf("POST %s: got %d, Allow %q", path, w.Code, w.Header().Get("Allow"))
@@ -350,8 +360,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestNotices: an address chooses a text of ours, and a number.
-func TestNotices(t *testing.T) {
+// TestAttackConsoleNotice: an address chooses a text of ours, and a number, but
+// says nothing of its own.
+func TestAttackConsoleNotice(t *testing.T) {
 	t.Parallel()
 	h := site(newFake(), admin.Administrator, nil)
 	for _, tt := range []struct{ q, want string }{

@@ -186,7 +186,9 @@ func (m *made) accessParts(c *config.Config) access.Parts {
 		return parts
 	}
 	for _, name := range c.Admin.Login {
-		parts.Providers[name] = m.logins.Provider(name)
+		if p := m.logins.Provider(name); p != nil {
+			parts.Providers[name] = p
+		}
 	}
 	return parts
 }
