@@ -74,17 +74,11 @@ func (a *administration) newPages() http.Handler {
 	calls.Logger = a.parts.log
 	mux := http.NewServeMux()
 	mux.Handle(staticPrefix, ui.Static())
-	mux.Handle(consolePrefix, who.Wrap(newConsole(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
+	mux.Handle(consolePrefix, who.Wrap(console.New(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
 	mux.Handle(api.Prefix, who.Wrap(calls))
 	mux.Handle(api.DocumentPath, calls)
 	mux.Handle("/{$}", http.RedirectHandler(consolePrefix, http.StatusFound))
 	return mux
-}
-
-// newConsole makes the pages when somebody comes first.
-func newConsole(o console.Options) http.Handler {
-	pages := sync.OnceValue(func() http.Handler { return console.New(o) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { pages().ServeHTTP(w, r) })
 }
 
 // Admin answers on the admin listener: what an Observer does there, and, where
