@@ -66,6 +66,9 @@ func (a *administration) newPages() http.Handler {
 	who := access.New(access.Options{
 		Parts: func() access.Parts { return a.made().access }, Logger: a.parts.log,
 		Observe: func(ctx context.Context, d *authn.Decision) { a.parts.login(a.made().store)(ctx, d) },
+		Provision: func(ctx context.Context, realm string, id *authn.Identity, t *oidc.Tokens) (*authn.Identity, error) {
+			return a.made().logins.Admit(ctx, realm, id, t)
+		},
 	})
 	calls := api.New(a.service)
 	calls.Logger = a.parts.log
@@ -162,7 +165,7 @@ func (a *administration) keepVersion() {
 		defer gen.leave()
 		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 		defer cancel()
-		if err := a.service.KeepVersion(ctx); err != nil {
+		if err := admin.KeepVersion(ctx, a.service); err != nil {
 			a.parts.log.LogAttrs(ctx, slog.LevelWarn, "the configuration was not kept as a version", slog.String("cause", err.Error()))
 		}
 	})

@@ -210,14 +210,10 @@ func (p *composer) delegation(s *keptStore) func(context.Context, delegation.Dec
 	if s == nil {
 		return p.Delegation
 	}
-	counts, ok := any(s.record).(interface{ DoubleHop() })
-	if !ok {
-		return p.Delegation
-	}
 	return func(ctx context.Context, d delegation.Decision) {
 		p.Delegation(ctx, d)
 		if d.Err != nil && errors.Is(d.Err, delegation.ErrDoubleHop) {
-			counts.DoubleHop()
+			s.record.DoubleHop()
 		}
 	}
 }

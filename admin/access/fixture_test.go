@@ -155,7 +155,7 @@ func (w *world) provision(ctx context.Context, realm string, id *authn.Identity,
 	if err != nil {
 		u = &directory.User{Name: id.String(), Realm: realm, Subject: realm + " " + t.Subject}
 		if err := w.store.CreateUser(ctx, u); err != nil {
-			return nil, err
+			return nil, &authn.RefusedError{Mechanism: mechOIDC, Reason: authn.ReasonUnknownUser, User: id.String(), Err: err}
 		}
 	}
 	if u.State != directory.Active || u.Realm != realm {
@@ -528,10 +528,10 @@ func (s *site) program(method, path, bearer string, body any) *answer {
 }
 
 // token exchanges something, and returns the token.
-func (s *site) token(body map[string]string) tokenAnswer {
+func (s *site) token(body map[string]string) given {
 	s.t.Helper()
 	a := s.program(http.MethodPost, tokenPath, "", body).expect(200)
-	var got tokenAnswer
+	var got given
 	if err := json.Unmarshal([]byte(a.text), &got); err != nil {
 		s.t.Fatal(err)
 	}
@@ -566,4 +566,12 @@ func record(w *world, r *http.Request) *httptest.ResponseRecorder {
 	rw := httptest.NewRecorder()
 	w.handler().ServeHTTP(rw, r)
 	return rw
+}
+
+// given is a token that was exchanged.
+type given struct {
+	Token   string
+	Expires time.Time
+	Name    string
+	Role    admin.Role
 }

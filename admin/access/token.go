@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/admin/api/wire"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
@@ -36,64 +37,16 @@ const (
 	seenEvery    = time.Minute
 )
 
-// secretText is a secret in a body.
-type secretText struct{ authn.Secret }
-
-// UnmarshalJSON takes a string. Its error does not have what was there instead.
-func (s *secretText) UnmarshalJSON(b []byte) error {
-	var text string
-	if err := json.Unmarshal(b, &text); err != nil {
-		return errors.New("a secret is a string")
-	}
-	s.Secret = authn.NewSecret(text)
-	return nil
-}
-
-// tokenRequest is exchanged for a token: an ID token, or a password with its code.
-type tokenRequest struct {
-	Provider string     `json:"provider"`
-	IDToken  secretText `json:"id_token"`
-	Nonce    string     `json:"nonce"`
-
-	User     string     `json:"user"`
-	Password secretText `json:"password"`
-	Code     secretText `json:"code"`
-}
-
-type tokenAnswer struct {
-	Token   string     `json:"token"`
-	Expires time.Time  `json:"expires"`
-	Name    string     `json:"name"`
-	Role    admin.Role `json:"role"`
-}
-
-// Kinds of admin.Error that are not about an area.
-const (
-	unauthenticated admin.Kind = "unauthenticated"
-	malformed       admin.Kind = "malformed"
-)
-
-// wayProvider is a provider, as a program without a secret needs it.
-type wayProvider struct {
-	Name     string   `json:"name"`
-	Issuer   string   `json:"issuer"`
-	ClientID string   `json:"client_id"`
-	Scopes   []string `json:"scopes,omitempty"`
-}
-
 // ways tells the command line how administrators log in.
 func (a *Access) ways(w http.ResponseWriter, _ *http.Request, c *core) {
-	answer := struct {
-		Providers []wayProvider `json:"providers"`
-		Local     bool          `json:"local"`
-	}{Providers: []wayProvider{}, Local: !c.admin.Local.Disabled}
+	answer := wire.Providers{Providers: []wire.Provider{}, Local: !c.admin.Local.Disabled}
 	for _, name := range c.names() {
 		realm := c.Config.Realms[name]
 		if realm == nil || realm.OIDC == nil {
 			continue
 		}
 		o := realm.OIDC
-		answer.Providers = append(answer.Providers, wayProvider{
+		answer.Providers = append(answer.Providers, wire.Provider{
 			Name: name, Issuer: o.Issuer.String(), ClientID: cmp.Or(o.DesktopClientID, o.ClientID), Scopes: o.Scopes,
 		})
 	}
@@ -113,9 +66,9 @@ func (c *core) names() []string {
 
 // giveToken exchanges what proves a login for a token.
 func (a *Access) giveToken(w http.ResponseWriter, r *http.Request, c *core) {
-	var q tokenRequest
+	var q wire.TokenRequest
 	if err := readTokenRequest(w, r, &q); err != nil {
-		a.apiError(w, r, http.StatusBadRequest, &admin.Error{Kind: malformed, Text: err.Error()})
+		a.apiError(w, r, http.StatusBadRequest, &admin.Error{Kind: wire.Malformed, Text: err.Error()})
 		return
 	}
 	id, grant, err := c.exchange(r, &q)
@@ -134,7 +87,7 @@ func (a *Access) giveToken(w http.ResponseWriter, r *http.Request, c *core) {
 		var expires time.Time
 		if text, expires, err = c.newToken(r, id, grant); err == nil {
 			a.decided(r, mechToken, user, id, nil)
-			writeJSON(w, http.StatusOK, tokenAnswer{Token: text, Expires: expires, Name: id.String(), Role: role})
+			writeJSON(w, http.StatusOK, wire.Token{Token: wire.Password{Secret: authn.NewSecret(text)}, Expires: expires, Name: id.String(), Role: role})
 			return
 		}
 	}
@@ -146,7 +99,7 @@ func (a *Access) giveToken(w http.ResponseWriter, r *http.Request, c *core) {
 }
 
 // readTokenRequest reads the body. Its errors may be told.
-func readTokenRequest(w http.ResponseWriter, r *http.Request, q *tokenRequest) error {
+func readTokenRequest(w http.ResponseWriter, r *http.Request, q *wire.TokenRequest) error {
 	// A page of another site cannot send JSON without asking first (CORS).
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return errors.New("the body must be application/json")
@@ -167,7 +120,7 @@ func readTokenRequest(w http.ResponseWriter, r *http.Request, q *tokenRequest) e
 
 // exchange returns who proved a login. The identity may be known also with an
 // error.
-func (c *core) exchange(r *http.Request, q *tokenRequest) (*authn.Identity, *directory.Grant, error) {
+func (c *core) exchange(r *http.Request, q *wire.TokenRequest) (*authn.Identity, *directory.Grant, error) {
 	if q.User != "" {
 		id, err := c.exchangePassword(r, q)
 		return id, nil, err
@@ -200,7 +153,7 @@ func (c *core) exchange(r *http.Request, q *tokenRequest) (*authn.Identity, *dir
 
 // exchangePassword judges password and code in one. Who has no code is told
 // nothing else than who has no password.
-func (c *core) exchangePassword(r *http.Request, q *tokenRequest) (*authn.Identity, error) {
+func (c *core) exchangePassword(r *http.Request, q *wire.TokenRequest) (*authn.Identity, error) {
 	if c.admin.Local.Disabled {
 		return nil, &authn.RefusedError{Mechanism: mechToken, Reason: authn.ReasonPolicy, User: q.User, Err: errors.New("admin.local.disabled")}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/admin/api/wire"
 	"github.com/soapward/soapward/authn"
 )
 
@@ -165,7 +166,7 @@ func safe(method string) bool {
 func (a *Access) apiRefused(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	status, text := judged(w, err, "")
-	e := &admin.Error{Kind: unauthenticated}
+	e := &admin.Error{Kind: wire.Unauthenticated}
 	switch {
 	case status == http.StatusTooManyRequests:
 		e.Text = text

@@ -21,7 +21,9 @@ func full() *directory.User {
 		Realm: "corp", Name: `CORP\Jürgen Groß`, SID: "S-1-5-21-1-2-3-1104", UPN: "juergen@corp.test",
 		DN: "CN=Jürgen Groß,OU=Ä \"quoted\",DC=corp,DC=test", DisplayName: "Jürgen Groß <&>\u2028", Email: "j.gross@corp.test",
 		Phone: "+49 170 1234567", Password: directory.NewPasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"),
-		NTHash:     directory.NewNTHash([]byte("16 bytes of hash")),
+		NTHash:       directory.NewNTHash([]byte("16 bytes of hash")),
+		SecondFactor: authn.NewSecret("JBSWY3DPEHPK3PXP"), RecoveryCodes: []string{"hash of one", "hash \" of another"},
+		Subject:    "https://id.example.com/\x1fsub-ü",
 		LocalAdmin: true, State: directory.DisabledByDirectory,
 		Groups: []authn.Group{{SID: "S-1-1-0"}, {Name: `CORP\Büro "Nord"`}, {SID: "S-1-5-21-1-2-3-513", Name: `CORP\Domain Users`}},
 		Roles:  []string{"payroll", "über"}, Created: start, Refreshed: start.Add(time.Hour), LastLogin: start.Add(2 * time.Hour),
@@ -48,7 +50,11 @@ func sameUser(t *testing.T, got, want *directory.User) {
 		t.Errorf("NT hash %q, want %q", g.NTHash.Reveal(), w.NTHash.Reveal())
 	}
 	g.Password, w.Password = directory.PasswordHash{}, directory.PasswordHash{}
+	if g.SecondFactor.Reveal() != w.SecondFactor.Reveal() {
+		t.Errorf("second factor %q, want %q", g.SecondFactor.Reveal(), w.SecondFactor.Reveal())
+	}
 	g.NTHash, w.NTHash = directory.NTHash{}, directory.NTHash{}
+	g.SecondFactor, w.SecondFactor = authn.Secret{}, authn.Secret{}
 	if !reflect.DeepEqual(g, w) {
 		t.Errorf("user\n got %+v\nwant %+v", g, w)
 	}
@@ -191,7 +197,7 @@ func userDeleted(t *testing.T, a, b Store) {
 	if err := a.UpdateUser(t.Context(), first); !errors.Is(err, directory.ErrNotFound) {
 		t.Errorf("changed after: %v", err)
 	}
-	again := &directory.User{Name: first.Name, SID: first.SID}
+	again := &directory.User{Name: first.Name, SID: first.SID, Subject: first.Subject}
 	must(t, a.CreateUser(t.Context(), again))
 	if again.ID == first.ID {
 		t.Error("the number of a deleted user is given again")
@@ -382,6 +388,11 @@ func valuesRefused(t *testing.T, a, _ Store) {
 		{"long display name", directory.User{Name: "a", DisplayName: long}},
 		{"long e-mail", directory.User{Name: "a", Email: long}},
 		{"long phone", directory.User{Name: "a", Phone: long}},
+		{"long subject", directory.User{Name: "a", Subject: long}},
+		{"NUL in the subject", directory.User{Name: "a", Subject: "a\x00"}},
+		{"long second factor", directory.User{Name: "a", SecondFactor: authn.NewSecret(long)}},
+		{"long recovery code", directory.User{Name: "a", RecoveryCodes: []string{long}}},
+		{"100,000 recovery codes", directory.User{Name: "a", RecoveryCodes: make([]string, 100_000)}},
 		{"long hash", directory.User{Name: "a", Password: directory.NewPasswordHash(long)}},
 		{"unknown state", directory.User{Name: "a", State: 77}},
 		{"long group", directory.User{Name: "a", Groups: []authn.Group{{Name: long}}}},

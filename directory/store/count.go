@@ -168,6 +168,15 @@ func (s *Store) CountUsers(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
+// countUsers notes for SQLite that there are more users, or fewer.
+func (s *Store) countUsers(ctx context.Context, tx querier, more int) error {
+	if s.turn == nil || more == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE user_total SET n = n + $1", more)
+	return err
+}
+
 // CountGranted returns how many users each role was granted by an operator.
 func (s *Store) CountGranted(ctx context.Context) (of map[string]int64, err error) {
 	err = s.reading(ctx, "count roles", func(ctx context.Context) error {

@@ -77,6 +77,9 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 		if err := s.setMemberships(ctx, tx, id, u); err != nil {
 			return err
 		}
+		if err := s.countUsers(ctx, tx, 1); err != nil {
+			return err
+		}
 		return s.tell(ctx, tx, Users)
 	})
 	if err != nil {
@@ -157,6 +160,9 @@ func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 			return err
 		}
 		if _, err = tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $1", id); err != nil {
+			return err
+		}
+		if err := s.countUsers(ctx, tx, -1); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, Users)

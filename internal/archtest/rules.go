@@ -73,7 +73,7 @@ var ours = rules{
 			"./authn/...", "./authz", "./directory/...", "./gateway/config", "./gateway/health", "./gateway/realm", "./internal/atomicfile",
 		}},
 		"./admin/access": {imports: []string{
-			"./admin", "./authn", "./authn/oidc", "./authn/password", "./authn/session", "./authn/throttle", "./authn/totp", "./authz",
+			"./admin", "./admin/api/wire", "./authn", "./authn/oidc", "./authn/password", "./authn/session", "./authn/throttle", "./authn/totp", "./authz",
 			"./console/ui", "./directory/...", "./gateway/config",
 		}},
 		"./admin/api":       {imports: []string{"./admin", "./admin/api/wire", "./authn", "./authz", "./directory/provision"}},
@@ -84,8 +84,6 @@ var ours = rules{
 			"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health",
 		}},
 		"./console/ui": {standardOnly: true},
-		"./console":         {imports: []string{"./admin", "./authn", "./authn/throttle", "./authz", "./console/ui", "./directory", "./directory/provision", "./gateway/health"}},
-		"./console/ui":      {standardOnly: true},
 
 		"./authz":                     {standardOnly: true, imports: []string{"./authn", "./directory"}},
 		"./authz/integrated":          {standardOnly: true, imports: []string{"./authn", "./authz", "./authz/integrated/security", "./soap/...", "./soapserver"}},
@@ -189,7 +187,6 @@ var ours = rules{
 		{module: "github.com/jackc/pgx/v5", packages: []string{"./directory/store"}},
 		{module: "github.com/coreos/go-oidc/v3", packages: []string{"./authn/oidc"}},
 		{module: "github.com/go-jose/go-jose/v4", packages: []string{"./authn/hook", "./authn/oidc", "./gateway/identity", "./internal/jwt"}},
-		{module: "golang.org/x/net/html", tests: []string{"./console"}},
 		{module: "golang.org/x/oauth2", packages: []string{"./authn/oidc"}},
 		{module: "github.com/santhosh-tekuri/jsonschema/v6", tests: []string{"./admin/api"}},
 		{module: "rsc.io/qr", packages: []string{"./admin/access"}},

@@ -2,7 +2,7 @@
 CREATE INDEX users_state ON users (state, name_fold) WHERE state <> 0;
 CREATE INDEX users_realm ON users (realm COLLATE "C", name_fold);
 CREATE INDEX users_local ON users (name_fold) WHERE local_admin;
-CREATE INDEX users_account ON users (account_fold, name_fold) WHERE account_fold <> '';
+CREATE INDEX users_domain ON users (substr(name_fold, 1, strpos(name_fold, '\'))) WHERE account_fold <> '';
 CREATE INDEX users_display ON users (display_fold, name_fold) WHERE display_fold <> '';
 CREATE INDEX users_email ON users (email_fold, name_fold) WHERE email_fold <> '';
 CREATE INDEX user_roles_role ON user_roles (role, name_fold);
