@@ -207,11 +207,11 @@ func TestAdminister(t *testing.T) {
 		{[]string{"user", "disable", "carol"}, 0, []string{"carol is disabled"}},
 		{[]string{"user", "enable", "carol"}, 0, []string{"carol is active"}},
 		{[]string{"user", "passwd", "carol", "--password-file", pw}, 1, []string{"soapward: "}},
-		{[]string{"user", "roles", "carol", "--add", "gwviewers"}, 0, []string{"carol"}},
+		{[]string{"user", "roles", "carol", "--grant", "gwviewers"}, 0, []string{"carol"}},
 		{[]string{"user", "sessions", "carol"}, 0, []string{"no sessions"}},
 		{[]string{"user", "unblock"}, 0, []string{"nobody is blocked"}},
 		{[]string{"user", "disable", "nobody"}, 1, []string{"there is no user nobody", "try: soapward user list"}},
-		{[]string{"user", "delete", "carol", "--yes"}, 0, []string{"carol was deleted"}},
+		{[]string{"user", "delete", "carol"}, 0, []string{"carol was deleted"}},
 		{[]string{"user", "import", "x.csv"}, 1, nil},
 		{[]string{"audit", "changes", "--target", "carol"}, 0, []string{"user.disable", `it\alice@example.com`, "state"}},
 		{[]string{"audit", "logins"}, 0, []string{"accepted", `it\alice@example.com`}},
@@ -279,7 +279,7 @@ func TestAdminister(t *testing.T) {
 	}
 
 	// Ended elsewhere, a token is renewed in silence.
-	o.must("session", "end", "--user", `it\alice@example.com`)
+	o.must("session", "end", "--user", `it\alice@example.com`, "--server", o.server)
 	o.must("whoami")
 	if again := o.kept(); again.Token.Reveal() == first.Token.Reveal() || again.Refresh.Reveal() == first.Refresh.Reveal() {
 		t.Error("the token was not renewed")
