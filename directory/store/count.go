@@ -14,7 +14,7 @@ import (
 // countSpans are the times by which counts are summed up, the longest first. Each
 // divides the one before. Three months by five minutes would be too many rows for a
 // page.
-var countSpans = []time.Duration{24 * time.Hour, time.Hour, directory.CountStep}
+var countSpans = []time.Duration{24 * time.Hour, 6 * time.Hour, time.Hour, directory.CountStep}
 
 // countRow is a row of counts.
 type countRow struct {

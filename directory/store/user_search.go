@@ -150,8 +150,11 @@ func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search st
 	l := listed(q)
 	part := l.text("u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
 	var terms []string
-	for _, column := range []string{"name_fold", "account_fold", "display_fold", "email_fold"} {
+	for _, column := range []string{"name_fold", "account_fold"} {
 		terms = append(terms, l.prefix(column, search))
+	}
+	for _, column := range []string{"display_fold", "email_fold"} {
+		terms = append(terms, l.prefix(column, clean(search, maxSearched)))
 	}
 	return s.readFound(ctx, "SELECT name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
 }
@@ -179,7 +182,7 @@ func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, searc
 	}
 	for _, column := range []string{"display_fold", "email_fold"} {
 		l := listed(q)
-		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, search)) // as the index says it
+		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, clean(search, maxSearched))) // as the index says it
 		// All of them, before they are sorted: in the order of names, they could be
 		// the last of millions. An index has all that is asked for.
 		all := "SELECT " + l.name + " AS name_fold FROM " + l.from + l.where() + " LIMIT " + s.d.noLimit + " OFFSET 0"
