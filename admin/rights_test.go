@@ -27,7 +27,8 @@ var rights = map[string]admin.Role{
 	"Synchronise": admin.Operator,
 
 	"Files": admin.Viewer, "Versions": admin.Viewer, "Version": admin.Viewer,
-	"CheckFiles": admin.Administrator, "ApplyFiles": admin.Administrator, "RollBack": admin.Administrator,
+	"CheckFiles": admin.Viewer, // but see TestAttackCheckOpensFiles of package gateway
+	"ApplyFiles": admin.Administrator, "RollBack": admin.Administrator,
 }
 
 // Each method looks at who asks before it looks at anything else.
@@ -59,11 +60,6 @@ func check(t *testing.T, s *admin.Service, m reflect.Method, ctx context.Context
 	for i := 2; i < m.Type.NumIn(); i++ {
 		args = append(args, reflect.Zero(m.Type.In(i)))
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			t.Logf("%s as %s: %v", m.Name, who, r)
-		}
-	}()
 	out := m.Func.Call(args)
 	err, _ := out[len(out)-1].Interface().(error)
 	var e *admin.Error

@@ -386,8 +386,8 @@ func (s *Service) RollBack(ctx context.Context, id int64, comment string) (*Conf
 
 // KeepVersion keeps the configuration in force as a version, unless it is the
 // newest of this node: for those who change files by hand. The gateway calls it
-// after each reload.
-func (s *Service) KeepVersion(ctx context.Context) error {
+// after each reload, and nobody else need; it asks for no role.
+func KeepVersion(ctx context.Context, s *Service) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	st, err := s.store()

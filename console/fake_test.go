@@ -134,7 +134,7 @@ func newFake() *fake {
 		}
 		v.Files = f.files
 		if i > 0 {
-			v.Files = []admin.ConfigFile{{Path: f.files[0].Path, Text: strings.ReplaceAll(mainFile, "bits: 2048", "bits: 1024")}, f.files[1]}
+			v.Files = []admin.ConfigFile{{Path: f.files[0].Path, Text: strings.ReplaceAll(mainFile, ", ldaps://dc2.corp.example", "")}, f.files[1]}
 		}
 		f.versions = append(f.versions, v)
 	}
@@ -611,6 +611,9 @@ func (f *fake) ApplyFiles(ctx context.Context, set admin.ConfigSet, comment stri
 	}
 	if set.Digest != "digest-now" {
 		return nil, &admin.Error{Kind: admin.Conflict, Text: "the files were changed meanwhile", Remedy: "look at what is in place now"}
+	}
+	if strings.Contains(set.Files[0].Text, "locks-out") && !set.Force {
+		return nil, &admin.Error{Kind: admin.Refused, Text: "it would keep you out: you have no role any more", Remedy: "apply it with force if that is meant"}
 	}
 	if c, _ := f.CheckFiles(ctx, set); !c.OK {
 		return nil, &admin.Error{Kind: admin.Invalid, Text: "the configuration is wrong"}

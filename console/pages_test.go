@@ -26,6 +26,10 @@ func site(f *fake, role admin.Role, log *testenv.Log) http.Handler {
 }
 
 func siteFor(f *fake, caller *admin.Caller, log *testenv.Log) http.Handler {
+	return siteOf(f, caller, log)
+}
+
+func siteOf(f console.Areas, caller *admin.Caller, log *testenv.Log) http.Handler {
 	h := console.New(console.Options{
 		Areas: f, CSRF: func(*http.Request) string { return token }, Logger: testLogger(log), Now: func() time.Time { return now },
 	})
@@ -95,7 +99,7 @@ func allPages() []struct{ path, want string } {
 	}
 	for _, name := range hostile {
 		q := url.Values{"name": {name}}.Encode()
-		pages = append(pages, struct{ path, want string }{"/console/user?" + q, "<h1><bdi>" + html.EscapeString(name)})
+		pages = append(pages, struct{ path, want string }{"/console/user?" + q, "<h1><bdi>" + strings.ReplaceAll(name, "\u202e", `\u202e`)})
 	}
 	return pages
 }
@@ -140,7 +144,7 @@ func TestPages(t *testing.T) {
 
 // formRole says which role a form takes, by its action.
 var formRole = map[string]admin.Role{
-	"/console/login/out": admin.NoRole, "/console/user/state": admin.Operator, "/console/sessions/end": admin.Operator, "/console/blocks/lift": admin.Operator,
+	"/console/logout": admin.NoRole, "/console/user/state": admin.Operator, "/console/sessions/end": admin.Operator, "/console/blocks/lift": admin.Operator,
 	"/console/realm/test": admin.Operator, "/console/realm/sync": admin.Operator, "/console/users/add": admin.Administrator, "/console/user/edit": admin.Administrator,
 	"/console/user/password": admin.Administrator, "/console/user/second-factor": admin.Administrator, "/console/user/delete": admin.Administrator,
 	"/console/providers/passwords": admin.Administrator, "/console/configuration/roll-back": admin.Administrator,
@@ -258,14 +262,14 @@ func attributes(n *html.Node) map[string]string {
 	return m
 }
 
-// TestMethods: what changes something is not done by a link, and pages cannot be
-// posted to.
-func TestMethods(t *testing.T) {
+// TestAttackConsoleByLink: what changes something is not done by a link that an
+// administrator is made to follow.
+func TestAttackConsoleByLink(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	h := site(f, admin.Administrator, nil)
 	for action := range formRole {
-		if action == "/console/login/out" || action == "/console/configuration" {
+		if action == "/console/logout" || action == "/console/configuration" {
 			continue
 		}
 		f.called()
@@ -274,6 +278,12 @@ func TestMethods(t *testing.T) {
 			t.Errorf("GET %s did %s", action, got)
 		}
 	}
+}
+
+// TestMethods: pages cannot be posted to, and others are not there.
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	h := site(newFake(), admin.Administrator, nil)
 	for _, path := range []string{"/console/", "/console/users", "/console/logins", "/console/account", "/console/roles"} {
 		if w := post(t, h, path, url.Values{}); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 			t.Errorf("POST %s: got %d, Allow %q", path, w.Code, w.Header().Get("Allow"))
@@ -350,8 +360,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestNotices: an address chooses a text of ours, and a number.
-func TestNotices(t *testing.T) {
+// TestAttackConsoleNotice: an address chooses a text of ours, and a number, but
+// says nothing of its own.
+func TestAttackConsoleNotice(t *testing.T) {
 	t.Parallel()
 	h := site(newFake(), admin.Administrator, nil)
 	for _, tt := range []struct{ q, want string }{

@@ -23,7 +23,6 @@ import (
 	"github.com/soapward/soapward/gateway/config"
 	"github.com/soapward/soapward/gateway/health"
 	"github.com/soapward/soapward/gateway/listen"
-	"github.com/soapward/soapward/gateway/realm"
 )
 
 // Where the parts of the admin listener are.
@@ -75,17 +74,11 @@ func (a *administration) newPages() http.Handler {
 	calls.Logger = a.parts.log
 	mux := http.NewServeMux()
 	mux.Handle(staticPrefix, ui.Static())
-	mux.Handle(consolePrefix, who.Wrap(newConsole(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
+	mux.Handle(consolePrefix, who.Wrap(console.New(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
 	mux.Handle(api.Prefix, who.Wrap(calls))
 	mux.Handle(api.DocumentPath, calls)
 	mux.Handle("/{$}", http.RedirectHandler(consolePrefix, http.StatusFound))
 	return mux
-}
-
-// newConsole makes the pages when somebody comes first.
-func newConsole(o console.Options) http.Handler {
-	pages := sync.OnceValue(func() http.Handler { return console.New(o) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { pages().ServeHTTP(w, r) })
 }
 
 // Admin answers on the admin listener: what an Observer does there, and, where
@@ -166,7 +159,7 @@ func (a *administration) keepVersion() {
 		defer gen.leave()
 		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 		defer cancel()
-		if err := a.service.KeepVersion(ctx); err != nil {
+		if err := admin.KeepVersion(ctx, a.service); err != nil {
 			a.parts.log.LogAttrs(ctx, slog.LevelWarn, "the configuration was not kept as a version", slog.String("cause", err.Error()))
 		}
 	})
@@ -187,29 +180,17 @@ func (p *composer) Recheck() {
 }
 
 // accessParts are what tells administrators from others.
-func (m *made) accessParts(c *config.Config) (access.Parts, error) {
+func (m *made) accessParts(c *config.Config) access.Parts {
 	parts := access.Parts{Config: c, Store: m.sharedStore(), Roles: m.inbound.Roles(), Providers: map[string]*oidc.Provider{}}
 	if c.Admin == nil {
-		return parts, nil
+		return parts
 	}
 	for _, name := range c.Admin.Login {
-		p, err := m.provider(c, name)
-		if err != nil {
-			return parts, err
-		}
-		parts.Providers[name] = p
-	}
-	return parts, nil
-}
-
-// provider returns that of a realm: the one that callers of services use, too.
-func (m *made) provider(c *config.Config, name string) (*oidc.Provider, error) {
-	if set, ok := any(m.logins).(interface{ Provider(string) *oidc.Provider }); ok {
-		if p := set.Provider(name); p != nil {
-			return p, nil
+		if p := m.logins.Provider(name); p != nil {
+			parts.Providers[name] = p
 		}
 	}
-	return realm.Provider(name, c.Realms[name], m.sharedStore(), nil)
+	return parts
 }
 
 // look makes the parts of a configuration beside those in force, and throws them

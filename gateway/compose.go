@@ -133,9 +133,7 @@ func (p *composer) make(ctx context.Context, c *config.Config, previous *generat
 		return nil, err
 	}
 	m.inbound, m.operations = in, operationsOf(publishers)
-	if m.access, err = m.accessParts(c); err != nil {
-		return nil, err
-	}
+	m.access = m.accessParts(c)
 	g := &generation{
 		config: c, proxies: proxiesOf(c), inbound: in, checks: m.checks, own: m,
 		background: m.logins.Run, inForce: func() {
@@ -212,14 +210,10 @@ func (p *composer) delegation(s *keptStore) func(context.Context, delegation.Dec
 	if s == nil {
 		return p.Delegation
 	}
-	counts, ok := any(s.record).(interface{ DoubleHop() })
-	if !ok {
-		return p.Delegation
-	}
 	return func(ctx context.Context, d delegation.Decision) {
 		p.Delegation(ctx, d)
 		if d.Err != nil && errors.Is(d.Err, delegation.ErrDoubleHop) {
-			counts.DoubleHop()
+			s.record.DoubleHop()
 		}
 	}
 }

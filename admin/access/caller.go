@@ -75,6 +75,7 @@ func (c *core) caller(id *authn.Identity, role admin.Role, peer string) *admin.C
 	by := &admin.Caller{Name: id.String(), Role: role, Local: id.Mechanism == mechLocal, Peer: peer, Login: LocalName}
 	if !by.Local {
 		by.Login, _ = c.providerOf(id)
+		by.Identity = id
 	}
 	return by
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/admin/api/wire"
+	"github.com/soapward/soapward/admin/client"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/directory/store"
@@ -22,6 +24,9 @@ type areas struct {
 	admin.Blocks
 	admin.Audit
 
+	// follow is client.Client.Follow, nil at a store.
+	follow func(context.Context, admin.LoginQuery, func(admin.Login) error) error
+
 	// passwords are the rules for new ones, so that nobody types one twice in vain.
 	// Nil where they are not known here.
 	passwords *password.Policy
@@ -30,6 +35,15 @@ type areas struct {
 // areas returns those that the flags name. close must be called after. This is the
 // one place that knows where they are.
 func (f *userFlags) areas(cmd *cobra.Command) (_ areas, close func() error, err error) {
+	if remote, err := f.remote(cmd); err != nil {
+		return areas{}, nil, err
+	} else if remote {
+		c, err := f.client(cmd)
+		if err != nil {
+			return areas{}, nil, err
+		}
+		return areas{Users: c, Sessions: c, Blocks: c, Audit: c, follow: c.Follow}, func() error { return nil }, nil
+	}
 	s, err := f.open(cmd)
 	if err != nil {
 		return areas{}, nil, err
@@ -41,6 +55,16 @@ func (f *userFlags) areas(cmd *cobra.Command) (_ areas, close func() error, err 
 	})
 	policy := &password.Policy{MinLength: f.passwords.MinLength}
 	return areas{Users: service, Sessions: service, Blocks: service, Audit: service, passwords: policy}, s.Close, nil
+}
+
+// remote reports whether the flags name a gateway. A store that is named goes
+// before one of the environment.
+func (f *userFlags) remote(cmd *cobra.Command) (bool, error) {
+	here := f.store != "" || cmd.Flags().Changed("config")
+	if here && f.server != "" {
+		return false, usagef(cmd, "--server, -c and --store exclude each other")
+	}
+	return !here && f.named() != "", nil
 }
 
 // with calls do with the areas, as whoever sits at this machine.
@@ -55,6 +79,13 @@ func (f *userFlags) with(cmd *cobra.Command, do func(context.Context, areas) err
 
 // withStore calls do with the store, for what no area has.
 func (f *userFlags) withStore(cmd *cobra.Command, do func(context.Context, *store.Store) error) (err error) {
+	remote, err := f.remote(cmd)
+	if err != nil {
+		return err
+	}
+	if remote {
+		return usagef(cmd, "%s works on a store, not at a gateway: name it with -c FILE or --store STORE", cmd.CommandPath())
+	}
 	s, err := f.open(cmd)
 	if err != nil {
 		return err
@@ -78,9 +109,16 @@ func asOperator(ctx context.Context) context.Context {
 func forReader(err error) error {
 	var e *admin.Error
 	var told *remedyError
+	var way *client.TransportError
 	switch {
-	case !errors.As(err, &e) || errors.As(err, &told):
+	case errors.As(err, &told):
 		return err
+	case errors.As(err, &way):
+		return transportError(way)
+	case !errors.As(err, &e):
+		return err
+	case e.Kind == wire.Unauthenticated:
+		return withRemedy(err, "soapward login")
 	case e.Kind == admin.Unavailable && e.Err != nil: // who sits at this machine may know the cause
 		return e.Err
 	case e.Remedy != "":

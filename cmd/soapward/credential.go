@@ -223,8 +223,19 @@ func readPassword(cmd *cobra.Command, user, file, variable, flag string) (authn.
 	return authn.NewSecret(s), nil
 }
 
+// hasTerminal reports whether standard input is one.
+func hasTerminal(cmd *cobra.Command) bool {
+	in, isFile := cmd.InOrStdin().(*os.File)
+	return isFile && term.IsTerminal(int(in.Fd()))
+}
+
 // ask reads a password from the terminal, until the command is interrupted.
 func ask(cmd *cobra.Command, user, variable, flag string) (string, error) {
+	return askFor(cmd, "Password of "+user+": ", variable, flag)
+}
+
+// askFor reads what nobody is to see from the terminal.
+func askFor(cmd *cobra.Command, prompt, variable, flag string) (string, error) {
 	in, isFile := cmd.InOrStdin().(*os.File)
 	if !isFile || !term.IsTerminal(int(in.Fd())) {
 		return "", withRemedy(errors.New("no password: standard input is not a terminal"),
@@ -235,7 +246,7 @@ func ask(cmd *cobra.Command, user, variable, flag string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read password: %w", err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Password of %s: ", user)
+	fmt.Fprint(cmd.ErrOrStderr(), oneLine(prompt))
 	defer fmt.Fprintln(cmd.ErrOrStderr())
 	type answer struct {
 		password []byte

@@ -42,6 +42,9 @@ what is wrong with its configuration, and what it means. join makes the computer
 account that logins are verified with, user manages users with a password of
 their own, sync follows Active Directory.
 
+login logs in to a gateway that runs, as an administrator: user, session, audit,
+sync, config, realm and status then work there.
+
 doctor finds out why logins fail, token says what is in a login token, call calls
 a service from the shell, generate makes Go code, client and server, from WSDL,
 and demo shows logins of every kind, a call as the caller, and a double hop.`,
@@ -70,6 +73,11 @@ and demo shows logins of every kind, a call as the caller, and a double hop.`,
   soapward user add carol --store sqlite:users.db
   soapward user logins --store sqlite:users.db --since 24h --outcome refused
 
+  # the same at a gateway that runs, and how it is
+  soapward login --server https://gw-admin.corp.test
+  soapward user list --server https://gw-admin.corp.test
+  soapward status
+
   # why do logins to this service fail, as its clients see it, and by its keytab?
   soapward doctor https://host.corp.test/Service.svc
   soapward doctor --keytab gw01.keytab
@@ -88,18 +96,26 @@ and demo shows logins of every kind, a call as the caller, and a double hop.`,
 		return &usageError{err: err, path: cmd.CommandPath()}
 	})
 	root.AddCommand(
+		newAuditCommand(),
 		newCallCommand(),
 		newCheckCommand(buildGateway),
+		newConfigCommand(),
 		newDemoCommand(demo.Start),
 		newDoctorCommand(joinNetwork{}),
 		newGenerateCommand(),
 		newJoinCommand(joinNetwork{}),
+		newLoginCommand(),
+		newLogoutCommand(),
 		newManCommand(),
+		newRealmCommand(),
 		newServeCommand(),
+		newSessionCommand(),
+		newStatusCommand(),
 		newSyncCommand(),
 		newTokenCommand(),
 		newUserCommand(),
 		newVersionCommand(),
+		newWhoamiCommand(),
 	)
 	return root
 }
@@ -134,11 +150,16 @@ func wantJSON(cmd *cobra.Command) bool {
 // printJSON writes v, indented, and a newline. What would steer a terminal is
 // escaped, also where JSON need not be (RFC 8259 7): DEL, C1 controls, and what
 // turns the direction of writing round.
-func printJSON(w io.Writer, v any) error {
+func printJSON(w io.Writer, v any) error { return printIndented(w, v, "  ") }
+
+// printJSONLine is printJSON on one line, for what goes on.
+func printJSONLine(w io.Writer, v any) error { return printIndented(w, v, "") }
+
+func printIndented(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
+	e.SetIndent("", indent)
 	if err := e.Encode(v); err != nil {
 		return err
 	}
@@ -264,7 +285,7 @@ func printError(w io.Writer, err error, asJSON bool) {
 
 // packagePrefixes are what our packages begin their errors with. Somebody at a
 // shell has no use for them.
-var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|authclient|authn|config|directory|gateway|ldap|listen|password|provision|publish|store): )+`)
+var packagePrefixes = regexp.MustCompile(`(^|\n|: )(?:(?:wsdl|gen|admin|authclient|authn|client|config|directory|gateway|ldap|listen|oidc|password|provision|publish|store): )+`)
 
 func withoutPackages(s string) string { return packagePrefixes.ReplaceAllString(s, "$1") }
 

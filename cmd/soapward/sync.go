@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/provision"
@@ -25,6 +27,7 @@ import (
 const defaultConfig = "soapward.yaml"
 
 type syncFlags struct {
+	serverFlags
 	config string
 	realm  string
 	dryRun bool
@@ -50,12 +53,17 @@ where it was, and then does the rest.
 If more than 50 users and more than 20 % of them are not in the directory, none
 of these is disabled, because the configuration is likely wrong, and the exit
 code is 1. --force disables them. Users whom the directory or the store has an
-error for are listed with it, and do not change the exit code.`,
+error for are listed with it, and do not change the exit code.
+
+With --server, or ` + serverVariable + `, a gateway does it, with the rights of whoever logged
+in with soapward login.`,
 		Example: `  soapward sync --dry-run
-  soapward sync -c /etc/soapward/soapward.yaml --realm corp --json`,
+  soapward sync -c /etc/soapward/soapward.yaml --realm corp --json
+  soapward sync --server https://gw-admin.corp.test`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	f.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVarP(&f.config, "config", "c", defaultConfig, "configuration `FILE`")
 	fl.StringVar(&f.realm, "realm", "", "only the realm `NAME` (default: each one with ad)")
@@ -65,6 +73,15 @@ error for are listed with it, and do not change the exit code.`,
 }
 
 func (f *syncFlags) run(cmd *cobra.Command) error {
+	here := cmd.Flags().Changed("config")
+	switch {
+	case here && f.server != "":
+		return usagef(cmd, "--server and -c exclude each other")
+	case !here && f.named() != "" && (f.dryRun || f.force):
+		return usagef(cmd, "--dry-run and --force are not for a gateway: run it there, with -c FILE")
+	case !here && f.named() != "":
+		return f.runAtServer(cmd)
+	}
 	c, err := config.Load(f.config)
 	if errors.Is(err, os.ErrNotExist) {
 		return withRemedy(err, "name the configuration with -c FILE")
@@ -93,6 +110,45 @@ func (f *syncFlags) run(cmd *cobra.Command) error {
 		}
 		if err != nil {
 			return errors.Join(printSync(cmd, reports), err)
+		}
+	}
+	return printSync(cmd, reports)
+}
+
+// runAtServer has a gateway do it.
+func (f *syncFlags) runAtServer(cmd *cobra.Command) error {
+	c, err := f.client(cmd)
+	if err != nil {
+		return err
+	}
+	names := []string{f.realm}
+	if f.realm == "" {
+		realms, err := c.Realms(cmd.Context())
+		if err != nil {
+			return forReader(err)
+		}
+		names = nil
+		for _, r := range realms {
+			if r.Sync != nil {
+				names = append(names, r.Name)
+			}
+		}
+		if len(names) == 0 {
+			return withRemedy(errors.New(c.URL+" has no realm with ad"), "only realms of Active Directory have the job; users of others are refreshed at their logins")
+		}
+	}
+	reports := []syncReport{}
+	for _, name := range names {
+		bar := newProgress(cmd.ErrOrStderr())
+		sum, err := c.Synchronise(cmd.Context(), name, func(p admin.SyncProgress) {
+			bar.show(syncProgress(&provision.Summary{Realm: name, Seen: int(p.Done), Total: int(p.Total)}))
+		})
+		bar.clear()
+		if sum != nil {
+			reports = append(reports, syncReport{Summary: *sum, Domains: []string{}, Seconds: sum.Took.Seconds()})
+		}
+		if err != nil {
+			return errors.Join(printSync(cmd, reports), forReader(err))
 		}
 	}
 	return printSync(cmd, reports)
@@ -234,7 +290,7 @@ func (r *syncReport) text(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "%s: %s, %s in %.1f s\n", r.Realm, how, count(r.Seen, "user", "users"), r.Seconds)
 	if r.Seen == 0 {
-		fmt.Fprintf(b, "  The store has no users of %s yet: each is made at the first login.\n", oneLine(strings.Join(r.Domains, ", ")))
+		fmt.Fprintf(b, "  The store has no users of %s yet: each is made at the first login.\n", oneLine(cmp.Or(strings.Join(r.Domains, ", "), r.Realm)))
 		return
 	}
 	gone := "not in the directory, disabled now"

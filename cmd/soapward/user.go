@@ -22,6 +22,7 @@ import (
 
 // userFlags are the flags of all commands for users.
 type userFlags struct {
+	serverFlags
 	store      string
 	configFile string
 
@@ -43,20 +44,22 @@ their next request.
 The store is that of the configuration FILE, or STORE: sqlite:FILE, which the
 gateways on a machine share, or a PostgreSQL, as
 postgres://USER@HOST/DATABASE?sslmode=verify-full. The password of STORE comes
-from PGPASSWORD or ~/.pgpass, never from an argument.`,
+from PGPASSWORD or ~/.pgpass, never from an argument.
+
+With --server, or ` + serverVariable + `, the commands do the same at a gateway, with the
+rights of whoever logged in with soapward login.`,
 		Example: `  soapward user add carol
   soapward user list -c /etc/soapward/soapward.yaml
   soapward user disable --store sqlite:/var/lib/soapward/soapward.db 'CORP\alice'
   soapward user unblock --store postgres://soapward@db.corp.test/soapward?sslmode=verify-full 192.0.2.7
-  soapward user import --store sqlite:soapward.db users.csv`,
+  soapward user import --store sqlite:soapward.db users.csv
+  soapward user list --server https://gw-admin.corp.test`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		SuggestionsMinimumDistance: 2,
 	}
-	fl := cmd.PersistentFlags()
-	fl.StringVarP(&f.configFile, "config", "c", defaultConfig, "configuration `FILE`, whose store it is")
-	fl.StringVar(&f.store, "store", "", "another `STORE`: sqlite:FILE or postgres://...")
+	f.where(cmd)
 	cmd.AddCommand(
 		newUserAddCommand(f),
 		newUserAuditCommand(f),

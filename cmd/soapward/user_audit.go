@@ -16,8 +16,9 @@ import (
 
 type auditFlags struct {
 	*userFlags
-	q     admin.ChangeQuery
-	since string
+	q      admin.ChangeQuery
+	since  string
+	follow bool
 }
 
 func newUserAuditCommand(uf *userFlags) *cobra.Command {
@@ -42,6 +43,7 @@ were done to users.`,
 	fl.StringVar(&f.q.Target, "target", "", "only what was done to `NAME`")
 	fl.StringVar(&f.since, "since", "", "only what was done in the last `AGE`, such as 24h or 7d")
 	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` changes, 10000 at most")
+	fl.BoolVarP(&f.follow, "follow", "f", false, "show changes as they come, until it is interrupted")
 	return cmd
 }
 
@@ -57,6 +59,9 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 		f.q.Since = time.Now().Add(-age)
 	}
 	return f.with(cmd, func(ctx context.Context, a areas) error {
+		if f.follow {
+			return f.followChanges(ctx, cmd, a)
+		}
 		changes, _, err := pages(f.q.Limit, func(after string, limit int) ([]admin.Change, string, error) {
 			q := f.q
 			q.After, q.Limit = after, limit
@@ -82,6 +87,37 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 		p.Records(4, []string{"TIME", "ACTION", "OF", "BY", "FROM", "REF", "CHANGE"}, rowsOf(changes, func(c *admin.Change) []string {
 			return []string{localTime(c.Time), c.Action, c.Target, c.Actor, c.Peer, c.Ref, difference(c.Before, c.After)}
 		}))
+		return p.Err
+	})
+}
+
+// followChanges shows changes as they come: a line each, or a line of JSON.
+func (f *auditFlags) followChanges(ctx context.Context, cmd *cobra.Command, a areas) error {
+	q := f.q
+	q.Since, q.Limit = time.Time{}, mostOfPage
+	newest, err := a.Changes(ctx, admin.ChangeQuery{Limit: 1})
+	if err != nil {
+		return err
+	}
+	last := int64(0)
+	if len(newest.Changes) > 0 {
+		last = newest.Changes[0].ID
+	}
+	p := printer(cmd)
+	return follow(ctx, func() ([]admin.Change, error) {
+		page, err := a.Changes(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		fresh := slices.DeleteFunc(page.Changes, func(c admin.Change) bool { return c.ID <= last })
+		slices.Reverse(fresh)
+		return fresh, nil
+	}, func(c *admin.Change) error {
+		last = max(last, c.ID)
+		if wantJSON(cmd) {
+			return printJSONLine(cmd.OutOrStdout(), c)
+		}
+		p.Line(oneLine(strings.Join(strings.Fields(localTime(c.Time)+" "+c.Action+" "+c.Target+" by "+c.Actor+" "+c.Peer+" "+c.Ref+" "+difference(c.Before, c.After)), " ")))
 		return p.Err
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,8 +118,9 @@ func listSessions(ctx context.Context, cmd *cobra.Command, a areas, name string)
 
 type loginsFlags struct {
 	*userFlags
-	q     admin.LoginQuery
-	since string
+	q      admin.LoginQuery
+	since  string
+	follow bool
 }
 
 func newUserLoginsCommand(uf *userFlags) *cobra.Command {
@@ -127,7 +129,9 @@ func newUserLoginsCommand(uf *userFlags) *cobra.Command {
 		Use:   "logins [flags]",
 		Short: "Show who logged in, who was refused, and why",
 		Long: `Show the history of logins, the newest first. The reference is the one that the
-client was given and that the gateway's log has.`,
+client was given and that the gateway's log has.
+
+--follow goes on, and shows logins as they come, the newest last.`,
 		Example: `  soapward user logins --since 24h --outcome refused
   soapward user logins --user 'CORP\alice'`,
 		Args: noArgs,
@@ -139,6 +143,7 @@ client was given and that the gateway's log has.`,
 	fl.StringVar(&f.q.Outcome, "outcome", "", "only those that were `OUTCOME`: accepted, refused, blocked or unavailable")
 	fl.StringVar(&f.since, "since", "", "only those of the last `AGE`, such as 24h or 7d")
 	fl.IntVar(&f.q.Limit, "limit", 100, "at most `N` logins, 10000 at most")
+	fl.BoolVarP(&f.follow, "follow", "f", false, "show logins as they come, until it is interrupted")
 	completeWords(cmd, "outcome", string(directory.Accepted), string(directory.Refused), string(directory.Blocked), string(directory.Unavailable))
 	return cmd
 }
@@ -156,6 +161,59 @@ type loginJSON struct {
 	Reason    string    `json:"reason,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
 	Ref       string    `json:"ref"`
+}
+
+func asLoginJSON(l *admin.Login) loginJSON {
+	return loginJSON{l.Time, l.Outcome, l.User, l.SID, l.Realm, l.Mechanism, l.Peer, l.UserAgent, l.Reason, l.Detail, l.Ref}
+}
+
+// reasonOf is why a login was refused.
+func reasonOf(l *admin.Login) string {
+	reason := withoutPackages(l.Detail)
+	switch {
+	case reason == "":
+		return l.Reason
+	case l.Reason != "":
+		return l.Reason + ": " + reason
+	}
+	return reason
+}
+
+// followLogins shows logins as they come: a line each, or a line of JSON.
+func (f *loginsFlags) followLogins(ctx context.Context, cmd *cobra.Command, a areas) error {
+	q := f.q
+	q.Since, q.Limit = time.Time{}, mostOfPage
+	newest, err := a.Logins(ctx, admin.LoginQuery{Limit: 1})
+	if err != nil {
+		return err
+	}
+	q.NewerID = 1 // before which there is none; zero would ask for all
+	if len(newest.Logins) > 0 {
+		q.NewerID = newest.Logins[0].ID
+	}
+	p := printer(cmd)
+	show := func(l *admin.Login) error {
+		q.NewerID = max(q.NewerID, l.ID)
+		if wantJSON(cmd) {
+			return printJSONLine(cmd.OutOrStdout(), asLoginJSON(l))
+		}
+		p.Line(oneLine(strings.Join(strings.Fields(localTime(l.Time)+" "+l.Outcome+" "+l.User+" "+l.Mechanism+" "+l.Peer+" "+l.Ref+" "+reasonOf(l)), " ")))
+		return p.Err
+	}
+	if a.follow != nil { // the server says it at once
+		for {
+			if err := a.follow(ctx, q, func(l admin.Login) error { return show(&l) }); err != nil {
+				return err
+			}
+		}
+	}
+	return follow(ctx, func() ([]admin.Login, error) {
+		page, err := a.Logins(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return page.Logins, nil
+	}, show)
 }
 
 func (f *loginsFlags) run(cmd *cobra.Command) error {
@@ -182,6 +240,9 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 		f.q.Since = time.Now().Add(-age)
 	}
 	return f.with(cmd, func(ctx context.Context, a areas) error {
+		if f.follow {
+			return f.followLogins(ctx, cmd, a)
+		}
 		logins, _, err := pages(f.q.Limit, func(after string, limit int) ([]admin.Login, string, error) {
 			q := f.q
 			q.After, q.Limit = after, limit
@@ -197,9 +258,7 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 		if wantJSON(cmd) {
 			list := []loginJSON{}
 			for _, l := range logins {
-				list = append(list, loginJSON{
-					l.Time, l.Outcome, l.User, l.SID, l.Realm, l.Mechanism, l.Peer, l.UserAgent, l.Reason, l.Detail, l.Ref,
-				})
+				list = append(list, asLoginJSON(&l))
 			}
 			return printJSON(cmd.OutOrStdout(), struct {
 				Logins []loginJSON `json:"logins"`
@@ -211,14 +270,7 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 			return p.Err
 		}
 		p.Records(3, []string{"TIME", "OUTCOME", "USER", "BY", "FROM", "REF", "REASON"}, rowsOf(logins, func(l *admin.Login) []string {
-			reason := withoutPackages(l.Detail)
-			switch {
-			case reason == "":
-				reason = l.Reason
-			case l.Reason != "":
-				reason = l.Reason + ": " + reason
-			}
-			return []string{localTime(l.Time), l.Outcome, l.User, l.Mechanism, l.Peer, l.Ref, reason}
+			return []string{localTime(l.Time), l.Outcome, l.User, l.Mechanism, l.Peer, l.Ref, reasonOf(l)}
 		}))
 		return p.Err
 	})

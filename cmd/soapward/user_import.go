@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 )
@@ -79,6 +82,9 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 			done, err = s.Import(ctx, f.users(store.ReadCSV(file, filepath.Base(name))), func(d store.Imported) {
 				bar.show(share(d.Created+d.Existed, total))
 			})
+			if done.Created > 0 { // also what was interrupted
+				err = errors.Join(err, recordImport(context.WithoutCancel(ctx), s, filepath.Base(name), done))
+			}
 			if err != nil {
 				return withRemedy(fmt.Errorf("after %s: %w", count(done.Created+done.Existed, "user", "users"), err), "run it again: it goes on where it was")
 			}
@@ -104,6 +110,21 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 		p.Line(count(done.Created, "user was added", "users were added") + ", " + count(done.Existed, "existed", "existed"))
 	}
 	return p.Err
+}
+
+// recordImport puts an import into the audit record. It is one change, whatever the
+// number of its users, each of whom the file has.
+func recordImport(ctx context.Context, s *store.Store, file string, done store.Imported) error {
+	after, err := json.Marshal(struct {
+		Created int `json:"created"`
+		Existed int `json:"existed"`
+	}{done.Created, done.Existed})
+	if err != nil {
+		return err
+	}
+	return s.Audited(ctx, &directory.Change{
+		Ref: authn.Ref(ctx), Actor: admin.FromContext(ctx).Name, Action: "user.import", Target: file, After: string(after),
+	}, func(context.Context) error { return nil })
 }
 
 // share is how far an import has come, with a bar of 20 characters.

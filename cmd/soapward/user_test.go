@@ -169,3 +169,32 @@ func TestUserNTHash(t *testing.T) {
 		}
 	}
 }
+
+// A second factor that was lost is forgotten, and its user has to log in anew.
+func TestUserResetSecondFactor(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "users.db")
+	s, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: path, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if err := s.CreateUser(t.Context(), &directory.User{Name: "dora", LocalAdmin: true, SecondFactor: authn.NewSecret("JVAVES2FIRKE6VCQ"), RecoveryCodes: []string{"MARKED"}}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	if err := s.PutSession(t.Context(), &directory.Session{ID: directory.SessionID{1}, User: "dora", Created: now, Seen: now, Expires: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := userCommand(t, "user", "reset-second-factor", "DORA", "--store", "sqlite:"+path)
+	if code != 0 || out != "dora sets up a new second factor at the next login\n" {
+		t.Fatalf("%d, %q, %s", code, out, errs)
+	}
+	u, err := s.User(t.Context(), "dora")
+	if err != nil || !u.SecondFactor.IsEmpty() || len(u.RecoveryCodes) > 0 {
+		t.Errorf("a second factor is there: %v, codes %d, %v", !u.SecondFactor.IsEmpty(), len(u.RecoveryCodes), err)
+	}
+	if left, err := s.SessionsOf(t.Context(), "dora"); err != nil || len(left) > 0 {
+		t.Errorf("%d sessions are left, %v", len(left), err)
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -18,11 +20,13 @@ import (
 //	plural N ONE MANY
 //	q K V ...        a query string, without what is empty
 //	icon NAME
+//	show NAME        with what cannot be seen, or turns text round, made visible
+//	bare VALUE       without the brackets of a list
 //	join LIST, lower TEXT, short N TEXT, json RAW
 func Funcs() template.FuncMap {
 	return template.FuncMap{
 		"ago": ago, "at": at, "n": Number, "plural": plural, "q": query,
-		"icon": icon, "join": strings.Join, "lower": strings.ToLower, "short": short, "json": indented,
+		"show": show, "bare": bare, "icon": icon, "join": strings.Join, "lower": strings.ToLower, "short": short, "json": indented,
 	}
 }
 
@@ -78,7 +82,15 @@ func Relative(d time.Duration) string {
 
 // Number writes a whole number with commas.
 func Number(v any) string {
-	s := fmt.Sprint(v)
+	var s string
+	switch v := v.(type) {
+	case int64:
+		s = strconv.FormatInt(v, 10)
+	case int:
+		s = strconv.Itoa(v)
+	default:
+		s = fmt.Sprint(v)
+	}
 	sign := ""
 	if strings.HasPrefix(s, "-") {
 		sign, s = "-", s[1:]
@@ -104,6 +116,36 @@ func query(pairs ...any) template.URL {
 		}
 	}
 	return template.URL(v.Encode()) // that escapes everything
+}
+
+// show makes a name visible that somebody else chose: without it, two that differ
+// look the same, and one can show another file, user or domain than it is.
+func show(v any) string {
+	s := fmt.Sprint(v)
+	if !strings.ContainsFunc(s, invisible) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if invisible(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func invisible(r rune) bool {
+	return r != ' ' && !unicode.IsGraphic(r) || unicode.IsSpace(r) && r != ' ' || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+func bare(v any) string {
+	s := fmt.Sprint(v)
+	if in, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(in, "]") {
+		return strings.ReplaceAll(in[:len(in)-1], " ", ", ")
+	}
+	return s
 }
 
 func short(limit int, s string) string {

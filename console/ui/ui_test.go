@@ -59,7 +59,9 @@ func TestRenderFails(t *testing.T) {
 	}
 }
 
-func TestPolicy(t *testing.T) {
+// TestAttackConsolePolicy: the address of a provider adds nothing else to the policy
+// of a page.
+func TestAttackConsolePolicy(t *testing.T) {
 	t.Parallel()
 	p := parse(`{{define "main"}}{{end}}`)
 	p.FormAction = []string{
@@ -124,6 +126,11 @@ func TestFuncs(t *testing.T) {
 		{`{{plural .Data "user" "users"}}`, 1, "1 user"},
 		{`{{plural .Data "user" "users"}}`, 2000, "2,000 users"},
 		{`<a href="/u?{{q "name" .Data "after" "" "limit" 0}}">`, `CORP\a&b="'<`, `<a href="/u?name=CORP%5Ca%26b%3D%22%27%3C">`},
+		{`{{show .Data}}`, "CORP\\\u202egnp.exe\u200b", `CORP\\u202egnp.exe\u200b`},
+		{`{{show .Data}}`, "Ольга Çelik 李 👩", "Ольга Çelik 李 👩"},
+		{`{{show .Data}}`, "a\x00\n\u00a0b", `a\u0000\u000a\u00a0b`},
+		{`{{bare .Data}}`, []string{"a", "b"}, "a, b"},
+		{`{{bare .Data}}`, true, "true"},
 		{`{{short 4 .Data}}`, "äöüßx", "äöü…"},
 		{`{{ago .Data $.Now}}`, now.Add(-3 * time.Minute), `<time datetime="2026-11-26T12:57:00Z" title="2026-11-26 12:57:00 UTC">3 min ago</time>`},
 		{`{{ago .Data $.Now}}`, now.Add(26 * time.Hour), `<time datetime="2026-11-27T15:00:00Z" title="2026-11-27 15:00:00 UTC">in 26 h</time>`},

@@ -18,12 +18,16 @@ import (
 type Store interface {
 	User(ctx context.Context, name string) (*directory.User, error)
 	UserBySID(ctx context.Context, sid authn.SID) (*directory.User, error)
+	UserBySubject(ctx context.Context, subject string) (*directory.User, error)
 	UserByID(ctx context.Context, id int64) (*directory.User, error)
 	CreateUser(ctx context.Context, u *directory.User) error
 	UpdateUser(ctx context.Context, u *directory.User) error
 	TouchLogin(ctx context.Context, id int64, at time.Time) error
 	DeleteUser(ctx context.Context, id int64) error
 	Users(ctx context.Context, q directory.UserQuery) ([]directory.User, error)
+	UpdateUsers(ctx context.Context, users []*directory.User) error
+	CountUsers(ctx context.Context) (int64, error)
+	CountGranted(ctx context.Context) (map[string]int64, error)
 
 	PutSession(ctx context.Context, s *directory.Session) error
 	Session(ctx context.Context, id directory.SessionID) (*directory.Session, error)
@@ -31,6 +35,10 @@ type Store interface {
 	DeleteSession(ctx context.Context, id directory.SessionID) error
 	SessionsOf(ctx context.Context, user string) ([]directory.Session, error)
 	DeleteSessionsOf(ctx context.Context, user string) (int, error)
+	Sessions(ctx context.Context, now time.Time, q directory.SessionQuery) ([]directory.Session, error)
+	ClaimGrant(ctx context.Context, id directory.SessionID, now, until time.Time) (bool, error)
+	PutGrant(ctx context.Context, id directory.SessionID, g *directory.Grant, data []byte) error
+	DeleteSessionsOfGrant(ctx context.Context, provider, subject, sessionID string) (int, error)
 
 	AddFailure(ctx context.Context, at, since time.Time, keys ...string) ([]int, error)
 	ForgetFailures(ctx context.Context, key string) error
@@ -41,6 +49,15 @@ type Store interface {
 
 	AddLogin(ctx context.Context, l *directory.Login) error
 	Logins(ctx context.Context, q directory.LoginQuery) ([]directory.Login, error)
+	LoginsPart(ctx context.Context, q directory.LoginQuery) ([]directory.Login, *directory.LoginQuery, error)
+
+	Audited(ctx context.Context, c *directory.Change, do func(context.Context) error) error
+	Changes(ctx context.Context, q directory.ChangeQuery) ([]directory.Change, error)
+	AddCounts(ctx context.Context, counts []directory.Count) error
+	Counts(ctx context.Context, q directory.CountQuery) ([]directory.Count, error)
+	AddConfig(ctx context.Context, v *directory.ConfigVersion) error
+	Configs(ctx context.Context, before int64, limit int) ([]directory.ConfigVersion, error)
+	Config(ctx context.Context, id int64) (*directory.ConfigVersion, error)
 
 	Note(ctx context.Context, key string) (string, error)
 	SetNote(ctx context.Context, key, value string) error
@@ -62,8 +79,10 @@ func Run(t *testing.T, open Open) {
 		f    func(t *testing.T, a, b Store)
 	}{
 		{"user round trip", userRoundTrip},
+		{"user of long values", userLong},
 		{"user names", userNames},
 		{"user SID", userSID},
+		{"user subject", userSubject},
 		{"user conflicts", userConflicts},
 		{"user renamed", userRenamed},
 		{"user deleted", userDeleted},
@@ -71,10 +90,17 @@ func Run(t *testing.T, open Open) {
 		{"user last login", userLastLogin},
 		{"users paged", usersPaged},
 		{"users asked for", usersAskedFor},
+		{"users searched for", usersSearchedFor},
+		{"users searched for by pages", usersSearchedPaged},
+		{"users counted", usersCounted},
 		{"users changed from two handles", usersChangedAtOnce},
 		{"values refused", valuesRefused},
 		{"sessions", sessions},
 		{"sessions of a user", sessionsOfUser},
+		{"sessions listed", sessionsListed},
+		{"grants", grants},
+		{"grants claimed from two handles", grantsClaimedAtOnce},
+		{"sessions of a grant", sessionsOfGrant},
 		{"failures", failures},
 		{"failures from two handles", failuresAtOnce},
 		{"failures of clocks that differ", failuresOfClocks},
@@ -84,6 +110,19 @@ func Run(t *testing.T, open Open) {
 		{"logins", logins},
 		{"logins paged", loginsPaged},
 		{"logins of any text", loginsOfAnyText},
+		{"logins asked for by more", loginsByMore},
+		{"logins in parts", loginsInParts},
+		{"logins followed", loginsFollowed},
+		{"audited", audited},
+		{"audited, undone", auditedUndone},
+		{"audited, every write", auditedEveryWrite},
+		{"audited in audited", auditedNested},
+		{"audited from two handles", auditedAtOnce},
+		{"changes", changes},
+		{"counts", counts},
+		{"counts from two handles", countsAtOnce},
+		{"counts of any times", countsOfAnyTimes},
+		{"configurations", configs},
 		{"notes", notes},
 		{"pruned", pruned},
 		{"context ended", contextEnded},

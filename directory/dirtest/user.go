@@ -1,8 +1,10 @@
 package dirtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,7 +23,9 @@ func full() *directory.User {
 		Realm: "corp", Name: `CORP\Jürgen Groß`, SID: "S-1-5-21-1-2-3-1104", UPN: "juergen@corp.test",
 		DN: "CN=Jürgen Groß,OU=Ä \"quoted\",DC=corp,DC=test", DisplayName: "Jürgen Groß <&>\u2028", Email: "j.gross@corp.test",
 		Phone: "+49 170 1234567", Password: directory.NewPasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"),
-		NTHash:     directory.NewNTHash([]byte("16 bytes of hash")),
+		NTHash:       directory.NewNTHash([]byte("16 bytes of hash")),
+		SecondFactor: authn.NewSecret("JBSWY3DPEHPK3PXP"), RecoveryCodes: []string{"hash of one", "hash \" of another"},
+		Subject:    "https://id.example.com/\x1fsub-ü",
 		LocalAdmin: true, State: directory.DisabledByDirectory,
 		Groups: []authn.Group{{SID: "S-1-1-0"}, {Name: `CORP\Büro "Nord"`}, {SID: "S-1-5-21-1-2-3-513", Name: `CORP\Domain Users`}},
 		Roles:  []string{"payroll", "über"}, Created: start, Refreshed: start.Add(time.Hour), LastLogin: start.Add(2 * time.Hour),
@@ -48,7 +52,11 @@ func sameUser(t *testing.T, got, want *directory.User) {
 		t.Errorf("NT hash %q, want %q", g.NTHash.Reveal(), w.NTHash.Reveal())
 	}
 	g.Password, w.Password = directory.PasswordHash{}, directory.PasswordHash{}
+	if g.SecondFactor.Reveal() != w.SecondFactor.Reveal() {
+		t.Errorf("second factor %q, want %q", g.SecondFactor.Reveal(), w.SecondFactor.Reveal())
+	}
 	g.NTHash, w.NTHash = directory.NTHash{}, directory.NTHash{}
+	g.SecondFactor, w.SecondFactor = authn.Secret{}, authn.Secret{}
 	if !reflect.DeepEqual(g, w) {
 		t.Errorf("user\n got %+v\nwant %+v", g, w)
 	}
@@ -83,6 +91,45 @@ func userRoundTrip(t *testing.T, a, b Store) {
 		must(t, err)
 		sameUser(t, got, u)
 	}
+}
+
+// userLong: what may be kept can be, whatever the bounds of an index are.
+func userLong(t *testing.T, a, b Store) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	text := func(most int) string { // that does not compress, and grows when it is folded
+		var s strings.Builder
+		for s.Len() < most-4 {
+			s.WriteRune([]rune{'Ⱥ', 'Ⱦ', rune('A' + rnd.IntN(26)), rune(0x10000 + rnd.IntN(0x10000))}[rnd.IntN(4)])
+		}
+		return s.String()
+	}
+	u := &directory.User{Name: text(512), Realm: text(1024), DisplayName: text(1024), Email: text(1024), Subject: text(1024), Roles: []string{text(512)}}
+	must(t, a.CreateUser(t.Context(), u))
+	got, err := b.User(t.Context(), u.Name)
+	must(t, err)
+	sameUser(t, got, u)
+	for _, q := range []directory.UserQuery{
+		{Search: u.Name}, {Search: u.DisplayName}, {Search: u.Email}, {Realm: u.Realm}, {Role: u.Roles[0]}, {Search: u.DisplayName, Realm: u.Realm, Role: u.Roles[0]},
+	} {
+		users, err := b.Users(t.Context(), q)
+		must(t, err)
+		if len(users) != 1 {
+			t.Errorf("%.60v: %d users", q, len(users))
+		}
+	}
+	g := newGrant(text(1024), text(1024), text(1024))
+	s := newSession("long", text(1024), start)
+	s.Grant = g
+	must(t, a.PutSession(t.Context(), s))
+	n, err := b.DeleteSessionsOfGrant(t.Context(), g.Provider, g.Subject, g.SessionID)
+	must(t, err)
+	if n != 1 {
+		t.Errorf("%d sessions ended", n)
+	}
+	must(t, a.Audited(t.Context(), &directory.Change{Action: text(512), Actor: text(1024), Target: text(1024)}, func(ctx context.Context) error {
+		return a.AddLogin(ctx, &directory.Login{Time: start, User: text(1024), Ref: text(1024), Mechanism: text(1024), Reason: authn.Reason(text(1024)), Peer: text(1024), Outcome: directory.Outcome(text(1024))})
+	}))
+	must(t, a.AddCounts(t.Context(), []directory.Count{{Time: start, Kind: directory.CountKind(text(1024)), Mechanism: text(1024), Outcome: directory.Outcome(text(1024)), N: 1}}))
 }
 
 func userNames(t *testing.T, a, b Store) {
@@ -191,7 +238,7 @@ func userDeleted(t *testing.T, a, b Store) {
 	if err := a.UpdateUser(t.Context(), first); !errors.Is(err, directory.ErrNotFound) {
 		t.Errorf("changed after: %v", err)
 	}
-	again := &directory.User{Name: first.Name, SID: first.SID}
+	again := &directory.User{Name: first.Name, SID: first.SID, Subject: first.Subject}
 	must(t, a.CreateUser(t.Context(), again))
 	if again.ID == first.ID {
 		t.Error("the number of a deleted user is given again")
@@ -382,6 +429,11 @@ func valuesRefused(t *testing.T, a, _ Store) {
 		{"long display name", directory.User{Name: "a", DisplayName: long}},
 		{"long e-mail", directory.User{Name: "a", Email: long}},
 		{"long phone", directory.User{Name: "a", Phone: long}},
+		{"long subject", directory.User{Name: "a", Subject: long}},
+		{"NUL in the subject", directory.User{Name: "a", Subject: "a\x00"}},
+		{"long second factor", directory.User{Name: "a", SecondFactor: authn.NewSecret(long)}},
+		{"long recovery code", directory.User{Name: "a", RecoveryCodes: []string{long}}},
+		{"100,000 recovery codes", directory.User{Name: "a", RecoveryCodes: make([]string, 100_000)}},
 		{"long hash", directory.User{Name: "a", Password: directory.NewPasswordHash(long)}},
 		{"unknown state", directory.User{Name: "a", State: 77}},
 		{"long group", directory.User{Name: "a", Groups: []authn.Group{{Name: long}}}},

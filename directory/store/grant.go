@@ -54,9 +54,11 @@ func (r *grantRow) grant() *directory.Grant {
 	return &r.g
 }
 
-// noSessions are the users of rows that are no sessions of anybody: what ended
+// ofUsers leaves out rows that are no sessions of anybody: what ended
 // (authn/session), and sign-ins of administrators that have begun (admin/access).
-var noSessions = []string{"\x1fended", "\x1fpending"}
+// Those have a user with a control character in front, as nobody has. The index for
+// lists has none of them, of which there may be millions.
+const ofUsers = "user_fold >= ' '"
 
 // Sessions returns live sessions, the newest first, without their data and what is
 // sealed of their grants.
@@ -68,10 +70,8 @@ func (s *Store) Sessions(ctx context.Context, now time.Time, q directory.Session
 		}
 		c.add("user_fold = %s", directory.FoldName(q.User))
 	}
+	c.terms = append(c.terms, ofUsers)
 	c.add("expires > %s AND (idle <= 0 OR seen + idle > %s)", micros(now))
-	for _, user := range noSessions {
-		c.add("user_fold <> %s", user)
-	}
 	if !q.AfterTime.IsZero() {
 		c.terms = append(c.terms, "(created, id) < ("+c.list(micros(q.AfterTime), q.After[:])+")")
 	}
@@ -91,29 +91,32 @@ func (s *Store) Sessions(ctx context.Context, now time.Time, q directory.Session
 }
 
 // ClaimGrant lets one of all nodes ask the provider of a session whose grant is
-// due: it sets Grant.Busy to until, unless somebody else has it and is not late.
+// due: it sets Grant.Busy to until, unless somebody else has it and is not late. A
+// zero Due is never.
 func (s *Store) ClaimGrant(ctx context.Context, id directory.SessionID, now, until time.Time) (mine bool, err error) {
 	n, err := s.exec(ctx, "claim grant", mayUndo, `UPDATE sessions SET grant_busy = $1
-		WHERE id = $2 AND grant_provider <> '' AND grant_due <= $3 AND grant_busy <= $3`, micros(until), id[:], micros(now))
+		WHERE id = $2 AND grant_provider <> '' AND grant_due <= $3 AND grant_due <> $4 AND grant_busy <= $3`,
+		micros(until), id[:], micros(now), micros(time.Time{}))
 	return n > 0, err
 }
 
 // PutGrant changes grant and data of a session that is still there, and frees the
-// grant: Busy of g is not kept. Nil data leaves the data as it is. The error is
-// directory.ErrNotFound if the session is gone; it stays so.
+// grant: Busy of g is not kept. A nil g takes the grant away, nil data leaves the
+// data as it is. The error is directory.ErrNotFound if the session is gone; it stays
+// so.
 func (s *Store) PutGrant(ctx context.Context, id directory.SessionID, g *directory.Grant, data []byte) error {
-	if g == nil {
-		return s.fail("put grant", invalid("no grant"))
-	}
-	if err := checkGrant(g); err != nil {
-		return s.fail("put grant", err)
+	if g != nil {
+		if err := checkGrant(g); err != nil {
+			return s.fail("put grant", err)
+		}
+		free := *g
+		free.Busy = time.Time{}
+		g = &free
 	}
 	if len(data) > maxData {
 		return s.fail("put grant", invalid("session has %d bytes of data, at most %d may be", len(data), maxData))
 	}
-	free := *g
-	free.Busy = time.Time{}
-	args := append(grantValues(&free), id[:])
+	args := append(grantValues(g), id[:])
 	text := "UPDATE sessions SET grant_provider = $1, grant_subject = $2, grant_session = $3, grant_sealed = $4, grant_due = $5, grant_busy = $6"
 	if data != nil {
 		text += ", data = $8"

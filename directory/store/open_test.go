@@ -34,7 +34,7 @@ func raw(t testing.TB, c store.Config) *sql.DB {
 	return db
 }
 
-func execRaw(t *testing.T, c store.Config, text string) {
+func execRaw(t testing.TB, c store.Config, text string) {
 	t.Helper()
 	if _, err := raw(t, c).ExecContext(t.Context(), text); err != nil {
 		t.Fatal(err)

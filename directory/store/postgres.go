@@ -20,9 +20,11 @@ var postgresDialect = dialect{
 	name: "postgres",
 	groupsOf: `(SELECT COALESCE(json_agg(json_build_array(g.sid, g.name)), '[]')::text
 		FROM user_groups m JOIN group_names g ON g.id = m.group_id WHERE m.user_id = u.id)`,
-	rolesOf: `(SELECT COALESCE(json_agg(r.role), '[]')::text FROM user_roles r WHERE r.user_id = u.id)`,
-	pairs:   `SELECT e ->> 0 AS sid, e ->> 1 AS name FROM json_array_elements($1::json) e`,
-	names:   `SELECT e AS name FROM json_array_elements_text($1::json) e`,
+	rolesOf:  `(SELECT COALESCE(json_agg(r.role), '[]')::text FROM user_roles r WHERE r.user_id = u.id)`,
+	pairs:    `SELECT e ->> 0 AS sid, e ->> 1 AS name FROM json_array_elements($1::json) e`,
+	names:    `SELECT e AS name FROM json_array_elements_text($1::json) e`,
+	domainOf: `substr(name_fold, 1, strpos(name_fold, '\'))`,
+	noLimit:  "ALL",
 	taken: func(err error) bool {
 		var e *pgconn.PgError
 		return errors.As(err, &e) && e.Code == "23505" // unique_violation

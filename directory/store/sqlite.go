@@ -23,9 +23,11 @@ var sqliteDialect = dialect{
 	keepPrepared: true,
 	groupsOf: `(SELECT json_group_array(json_array(g.sid, g.name))
 		FROM user_groups m JOIN group_names g ON g.id = m.group_id WHERE m.user_id = u.id)`,
-	rolesOf: `(SELECT json_group_array(r.role) FROM user_roles r WHERE r.user_id = u.id)`,
-	pairs:   `SELECT value ->> 0 AS sid, value ->> 1 AS name FROM json_each($1)`,
-	names:   `SELECT value AS name FROM json_each($1)`,
+	rolesOf:  `(SELECT json_group_array(r.role) FROM user_roles r WHERE r.user_id = u.id)`,
+	pairs:    `SELECT value ->> 0 AS sid, value ->> 1 AS name FROM json_each($1)`,
+	names:    `SELECT value AS name FROM json_each($1)`,
+	domainOf: `substr(name_fold, 1, instr(name_fold, '\'))`,
+	noLimit:  "-1",
 	taken: func(err error) bool {
 		var e *sqlite.Error
 		return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)

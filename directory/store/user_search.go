@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 const (
 	// userPart is how many users are looked at, in the order of their names, for
 	// those that a search is for: where they are many, a page is among them.
-	userPart = 2000
+	userPart = 1000
 
 	// userParts is how many are looked at where other filters leave few.
 	userParts = 30_000
@@ -36,8 +37,8 @@ func (s *Store) Users(ctx context.Context, q directory.UserQuery) ([]directory.U
 			users, err = s.searchUsers(ctx, q, search, limit, users)
 			return err
 		}
-		l := listed(q, params{})
-		users, err = s.readUsers(ctx, l.text(s.d.userColumns(), "")+" LIMIT "+l.limit(limit), l.args, users)
+		l := listed(q)
+		users, err = s.readUsers(ctx, l.text(s.d.userColumns())+" LIMIT "+l.limit(limit), l.args, users)
 		return err
 	})
 	if err != nil {
@@ -64,9 +65,8 @@ type userList struct {
 	from, name string
 }
 
-// listed adds the arguments to p.
-func listed(q directory.UserQuery, p params) *userList {
-	l := &userList{conditions: conditions{params: p}, from: "users u", name: "u.name_fold"}
+func listed(q directory.UserQuery) *userList {
+	l := &userList{from: "users u", name: "u.name_fold"}
 	if q.Role != "" {
 		l.from, l.name = "user_roles r JOIN users u ON u.id = r.user_id", "r.name_fold"
 		l.add("r.role = %s", q.Role)
@@ -95,13 +95,9 @@ func listed(q directory.UserQuery, p params) *userList {
 	return l
 }
 
-// text is a query in the order of names. order, if not empty, is another way to say
-// that order, which no index has.
-func (l *userList) text(columns, order string) string {
-	if order == "" {
-		order = l.name
-	}
-	return "SELECT " + columns + " FROM " + l.from + l.where() + " ORDER BY " + order
+// text is a query in the order of names.
+func (l *userList) text(columns string) string {
+	return "SELECT " + columns + " FROM " + l.from + l.where() + " ORDER BY " + l.name
 }
 
 // searchUsers returns those whose name, account, display name or e-mail begins with
@@ -113,34 +109,34 @@ func (s *Store) searchUsers(ctx context.Context, q directory.UserQuery, search s
 	if q.Role != "" || q.Local || q.State != nil && *q.State != directory.Active {
 		most = userParts
 	}
-	var ids []int64
+	var found []string
 	for size, seen := userPart, 0; seen < most; size *= 2 {
 		edge, more, err := s.userEdge(ctx, q, size)
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.usersAmong(ctx, q, search, size, limit-len(ids))
+		among, err := s.usersAmong(ctx, q, search, size, limit-len(found))
 		if err != nil {
 			return nil, err
 		}
-		if ids = append(ids, found...); len(ids) == limit || !more {
-			return s.usersByID(ctx, ids, users)
+		if found = append(found, among...); len(found) == limit || !more {
+			return s.usersNow(ctx, found, users)
 		}
 		seen += size
 		q.After = edge
 	}
-	found, err := s.usersBeginning(ctx, q, search, limit-len(ids))
+	rest, err := s.usersBeginning(ctx, q, search, limit-len(found))
 	if err != nil {
 		return nil, err
 	}
-	return s.usersByID(ctx, append(ids, found...), users)
+	return s.usersNow(ctx, append(found, rest...), users)
 }
 
 // userEdge returns the name of the last of the next so many users, and whether
 // there are as many.
 func (s *Store) userEdge(ctx context.Context, q directory.UserQuery, size int) (name string, more bool, err error) {
-	l := listed(q, params{})
-	text := l.text(l.name, "") + " LIMIT 1 OFFSET " + l.list(size-1)
+	l := listed(q)
+	text := l.text(l.name) + " LIMIT 1 OFFSET " + l.list(size-1)
 	err = s.reader(ctx).QueryRowContext(ctx, text, s.once(l.args)...).Scan(&name)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
@@ -148,59 +144,112 @@ func (s *Store) userEdge(ctx context.Context, q directory.UserQuery, size int) (
 	return name, err == nil, err
 }
 
-// searched are the columns of a search, and what their indexes are for.
-var searched = []struct{ column, indexed string }{
-	{"account_fold", "account_fold <> ''"}, {"display_fold", "display_fold <> ''"}, {"email_fold", "email_fold <> ''"},
-}
-
-// usersAmong returns who of the next so many users a search is for.
-func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search string, size, limit int) (ids []int64, err error) {
-	l := listed(q, params{})
-	part := l.text("u.id, u.name_fold, u.account_fold, u.display_fold, u.email_fold", "") + " LIMIT " + l.list(size)
-	terms := []string{l.prefix("name_fold", search)}
-	for _, f := range searched {
-		terms = append(terms, l.prefix(f.column, search))
+// usersAmong returns who of the next so many users a search is for, by folded names,
+// as those that follow do.
+func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search string, size, limit int) ([]string, error) {
+	l := listed(q)
+	part := l.text("u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
+	var terms []string
+	for _, column := range []string{"name_fold", "account_fold"} {
+		terms = append(terms, l.prefix(column, search))
 	}
-	return s.readIDs(ctx, "SELECT id FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+	for _, column := range []string{"display_fold", "email_fold"} {
+		terms = append(terms, l.prefix(column, clean(search, maxSearched)))
+	}
+	return s.readFound(ctx, "SELECT name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
 }
 
 // usersBeginning returns the first of all that a search is for.
-func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, search string, limit int) ([]int64, error) {
-	var all params
-	var parts []string
-	add := func(l *userList, order string) {
-		part := l.text("u.id, u.name_fold", order) + " LIMIT " + l.list(limit)
-		parts = append(parts, "SELECT * FROM ("+part+") AS part"+strconv.Itoa(len(parts)))
-		all = l.params
+func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, search string, limit int) ([]string, error) {
+	found, err := s.usersNamed(ctx, q, search, limit)
+	if err != nil {
+		return nil, err
 	}
-	l := listed(q, params{})
-	l.terms = append(l.terms, l.prefix(l.name, search))
-	add(l, "")
-	for _, f := range searched {
-		l := listed(q, all)
-		l.terms = append(l.terms, "u."+f.indexed, l.prefix("u."+f.column, search))
-		add(l, l.name+" || ''")
+	domains, err := s.domainsWith(ctx, q.After, search)
+	if err != nil {
+		return nil, err
 	}
-	return s.readIDs(ctx, "SELECT id FROM ("+strings.Join(parts, " UNION ")+") AS parts ORDER BY name_fold LIMIT "+all.list(limit), all.args)
+	accounts := 0
+	for _, domain := range domains { // in the order of names, as who is in them
+		more, err := s.usersNamed(ctx, q, domain+search, limit-accounts)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+		if accounts += len(more); accounts == limit {
+			break
+		}
+	}
+	for _, column := range []string{"display_fold", "email_fold"} {
+		l := listed(q)
+		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, clean(search, maxSearched))) // as the index says it
+		// All of them, before they are sorted: in the order of names, they could be
+		// the last of millions. An index has all that is asked for.
+		all := "SELECT " + l.name + " AS name_fold FROM " + l.from + l.where() + " LIMIT " + s.d.noLimit + " OFFSET 0"
+		more, err := s.readFound(ctx, "SELECT name_fold FROM ("+all+") AS part ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	return found[:min(len(found), limit)], nil
 }
 
-func (s *Store) readIDs(ctx context.Context, text string, args []any) (ids []int64, err error) {
+// usersNamed returns the first whose names begin with something.
+func (s *Store) usersNamed(ctx context.Context, q directory.UserQuery, prefix string, limit int) ([]string, error) {
+	l := listed(q)
+	l.terms = append(l.terms, l.prefix(l.name, prefix))
+	return s.readFound(ctx, l.text(l.name)+" LIMIT "+l.list(limit), l.args)
+}
+
+// domainsWith returns the domains, each with its backslash, that have accounts which
+// begin with something, from that of a name on. It goes from one to the next by the
+// index: domains are few.
+func (s *Store) domainsWith(ctx context.Context, after, account string) (domains []string, err error) {
+	var c conditions
+	domain, _, ok := strings.Cut(directory.FoldName(after), `\`)
+	if ok {
+		domain += `\`
+	}
+	from := c.list(domain)
+	with := "u.name_fold >= domain || " + c.list(account)
+	if end := prefixEnd(account); end != "" {
+		with += " AND u.name_fold < domain || " + c.list(end)
+	} else {
+		with += " AND u.name_fold < substr(domain, 1, length(domain) - 1) || ']'" // which follows the backslash
+	}
 	err = eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
+		var domain string
+		err := scan(&domain)
+		domains = append(domains, domain)
+		return err
+	}, "WITH RECURSIVE d (domain) AS (SELECT MIN("+s.d.domainOf+") FROM users WHERE account_fold <> '' AND "+s.d.domainOf+" >= "+from+
+		" UNION ALL SELECT (SELECT MIN("+s.d.domainOf+") FROM users WHERE account_fold <> '' AND "+s.d.domainOf+" > d.domain) FROM d WHERE d.domain IS NOT NULL)"+
+		" SELECT domain FROM d WHERE domain IS NOT NULL AND EXISTS (SELECT 1 FROM users u WHERE "+with+") ORDER BY domain", s.once(c.args)...)
+	return domains, err
+}
+
+func (s *Store) readFound(ctx context.Context, text string, args []any) (names []string, err error) {
+	err = eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, name)
 		return err
 	}, text, s.once(args)...)
-	return ids, err
+	return names, err
 }
 
-func (s *Store) usersByID(ctx context.Context, ids []int64, users []directory.User) ([]directory.User, error) {
-	if len(ids) == 0 {
-		return users, nil
+// usersNow reads users by their folded names.
+func (s *Store) usersNow(ctx context.Context, names []string, users []directory.User) ([]directory.User, error) {
+	for part := range slices.Chunk(names, 1000) { // databases bound how many arguments there are
+		var p params
+		var err error
+		text := "SELECT " + s.d.userColumns() + " FROM users u WHERE u.name_fold IN (" + p.list(anys(nil, part)...) + ") ORDER BY u.name_fold"
+		if users, err = s.readUsers(ctx, text, p.args, users); err != nil {
+			return nil, err
+		}
 	}
-	list := make([]string, len(ids))
-	for i, id := range ids {
-		list[i] = strconv.FormatInt(id, 10)
-	}
-	return s.readUsers(ctx, "SELECT "+s.d.userColumns()+" FROM users u WHERE u.id IN ("+strings.Join(list, ", ")+") ORDER BY u.name_fold", nil, users)
+	return users, nil
 }

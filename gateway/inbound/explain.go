@@ -7,6 +7,7 @@ import (
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
+	"github.com/soapward/soapward/gateway/config"
 )
 
 // Explain says which policy is in force for a request, and how it decides for
@@ -37,7 +38,20 @@ func (h *Handler) Explain(ctx context.Context, method string, u *url.URL, operat
 	if err != nil {
 		return authz.ExplainPath(r, err)
 	}
-	return policy.Explain(ctx, r, anybody)
+	asked := *r // as it is known in front of the login
+	if s.messages != nil && !s.messages.early {
+		asked.Operation = ""
+	}
+	set, _ := s.policy.Setting(&asked, settingLogin).([]config.Login)
+	nobody := len(set) == 1 && set[0].Method == config.None
+	if nobody && !anybody {
+		r.Identity = nil // whatever he sends, nobody looks at it
+	}
+	e := policy.Explain(ctx, r, anybody)
+	if e.Result == authz.Allowed && !anybody && r.Identity == nil && !nobody && !s.policy.AllowsAnonymous(&asked) {
+		e.Result, e.Why = authz.Denied, "a login is needed before it is known which operation it is, and for some it is"
+	}
+	return e
 }
 
 // forPeople returns the policy of a service without the settings that are not for

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -220,15 +221,17 @@ func plain(w http.ResponseWriter, _ *http.Request, status int, ref string) {
 func (s *Set) deny(spec *Spec, c *chain) func(http.ResponseWriter, *http.Request, int, string) {
 	write := spec.Deny
 	switch {
-	case c.form != nil && write == nil:
-		write = c.form.Deny
 	case c.form != nil:
 		write = func(w http.ResponseWriter, r *http.Request, status int, ref string) {
-			if form.ForBrowser(r) {
+			scheme, _, _ := authn.Authorization(r)
+			switch token := strings.EqualFold(scheme, "Bearer"); { // which no browser sends by itself
+			case !token && (form.ForBrowser(r) || spec.Deny == nil):
 				c.form.Deny(w, r, status, ref)
-				return
+			case spec.Deny == nil:
+				plain(w, r, status, ref)
+			default:
+				spec.Deny(w, r, status, ref)
 			}
-			spec.Deny(w, r, status, ref)
 		}
 	case write == nil:
 		write = plain

@@ -50,7 +50,7 @@ func (s *Set) Provider(name string) *oidc.Provider {
 func (s *Set) Admit(ctx context.Context, name string, id *authn.Identity, subject string) (*authn.Identity, error) {
 	r := s.realms[name]
 	if r == nil || r.provider == nil {
-		return nil, fmt.Errorf("login: the realm %s has no provider", name)
+		return nil, fmt.Errorf("login: there is no provider %q any more: %w", name, authn.ErrUnavailable)
 	}
 	return r.admit(ctx, id, subject, true)
 }

@@ -175,6 +175,7 @@ var ours = rules{
 		{module: "golang.org/x/crypto/argon2", packages: []string{"./authn/password"}},
 		{module: "golang.org/x/text/unicode/norm", packages: []string{"./authn/throttle"}},
 		{module: "golang.org/x/text/secure/precis", packages: []string{"./authn/password"}},
+		{module: "golang.org/x/net/html", tests: []string{"./console"}},
 		{module: "golang.org/x/term", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/spf13/cobra", packages: []string{"./cmd/soapward"}},
 		{module: "github.com/rogpeppe/go-internal", tests: []string{"./cmd/soapward"}},

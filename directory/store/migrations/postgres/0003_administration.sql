@@ -21,7 +21,7 @@ ALTER TABLE sessions
 	ADD COLUMN grant_sealed   BYTEA,
 	ADD COLUMN grant_due      BIGINT NOT NULL DEFAULT 0,
 	ADD COLUMN grant_busy     BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX sessions_created ON sessions (created, id);
+CREATE INDEX sessions_created ON sessions (created, id) WHERE user_fold >= ' ';
 CREATE INDEX sessions_user_created ON sessions (user_fold, created, id);
 DROP INDEX sessions_user;
 CREATE INDEX sessions_grant_subject ON sessions (grant_provider, grant_subject) WHERE grant_provider <> '';
@@ -47,8 +47,8 @@ CREATE INDEX changes_target ON changes (target_fold, at, id);
 CREATE INDEX changes_area ON changes (area, at, id);
 CREATE INDEX changes_action ON changes (action, at, id);
 
--- How often something happened, by five minutes, and the same again by hour and
--- by day.
+-- How often something happened, by five minutes, and the same again by hour, by
+-- six hours and by day.
 CREATE TABLE counts (
 	span      INTEGER NOT NULL, -- seconds
 	at        BIGINT NOT NULL,  -- when they began

@@ -1,0 +1,135 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/internal/testenv"
+)
+
+func TestExport(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.logins = 2500
+	h := site(f, admin.Viewer, nil)
+
+	w := get(t, h, "/console/logins.csv")
+	rows, err := csv.NewReader(w.Body).ReadAll()
+	if err != nil || len(rows) != 2501 || rows[1][0] != "2500" || rows[2500][0] != "1" {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="logins.csv"` {
+		t.Errorf("Content-Disposition %q", got)
+	}
+
+	d := json.NewDecoder(get(t, h, "/console/logins.jsonl?outcome=refused&after=3&newer=7").Body)
+	n := 0
+	for ; ; n++ {
+		var l admin.Login
+		if err := d.Decode(&l); err == io.EOF {
+			break
+		} else if err != nil || l.Outcome != "refused" || l.Ref == "" {
+			t.Fatalf("%+v, %v", l, err)
+		}
+	}
+	if n < 500 {
+		t.Errorf("%d lines", n)
+	}
+
+	rows, err = csv.NewReader(get(t, h, "/console/changes.csv?action=user.").Body).ReadAll()
+	if err != nil || len(rows) != 4 || rows[0][8] != "ref" {
+		t.Errorf("%q, %v", rows, err)
+	}
+	if got := strings.Count(get(t, h, "/console/changes.jsonl").Body.String(), "\n"); got != 6 {
+		t.Errorf("%d lines", got)
+	}
+
+	for _, bad := range []string{"/console/logins.csv?since=x", "/console/changes.jsonl?since=x"} {
+		if w := get(t, h, bad); w.Code != http.StatusUnprocessableEntity || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+			t.Errorf("%s: got %d %s", bad, w.Code, w.Header())
+		}
+	}
+	if w := post(t, h, "/console/logins.csv", nil); w.Code != http.StatusNotFound && w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: got %d", w.Code)
+	}
+	if w := get(t, site(newFake(), admin.NoRole, nil), "/console/logins.csv"); w.Code != http.StatusForbidden {
+		t.Errorf("without a role: got %d", w.Code)
+	}
+}
+
+// TestExportCutOff: nobody takes a part of the record for all of it.
+func TestExportCutOff(t *testing.T) {
+	t.Parallel()
+	f, log := newFake(), new(testenv.Log)
+	f.logins = 5000
+	h := site(f, admin.Viewer, log)
+	calls := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(writes{w, func() {
+			if calls++; calls == 2 {
+				f.mu.Lock()
+				f.down = true
+				f.mu.Unlock()
+			}
+		}}, r)
+	}))
+	defer s.Close()
+	resp, err := http.Get(s.URL + "/console/logins.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil || len(b) == 0 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if !strings.Contains(log.String(), "export cut off") || !strings.Contains(log.String(), "5f0c3a9b11") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+type writes struct {
+	http.ResponseWriter
+	before func()
+}
+
+func (w writes) Write(b []byte) (int, error) {
+	w.before()
+	return w.ResponseWriter.Write(b)
+}
+
+func (w writes) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// TestAttackSpreadsheetFormula: a user name that a spreadsheet would run is text.
+func TestAttackSpreadsheetFormula(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	rows, err := csv.NewReader(get(t, site(f, admin.Viewer, nil), "/console/logins.csv?user=%3Dcmd%7C%27+%2FC+calc%27%21A0").Body).ReadAll()
+	if err != nil || len(rows) < 2 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for _, r := range rows[1:] {
+		if r[3] != "'"+hostile[4] {
+			t.Errorf("user %q", r[3])
+		}
+	}
+	for _, path := range []string{"/console/logins.csv", "/console/changes.csv"} {
+		rows, err := csv.NewReader(get(t, site(f, admin.Viewer, nil), path).Body).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			for _, cell := range r {
+				if cell != "" && strings.ContainsAny(cell[:1], "=+-@|%\t ") {
+					t.Errorf("%s: cell %q", path, cell)
+				}
+			}
+		}
+	}
+}
