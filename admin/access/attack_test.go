@@ -436,7 +436,7 @@ func TestAttackAdminCodeReplay(t *testing.T) {
 	if in.Load() != 1 {
 		t.Errorf("one code let %d in", in.Load())
 	}
-	if tryOf(code) == tryOf(code) { // a throttle.Limiter gives equal tries at one time one verdict
+	if first, second := tryOf(code), tryOf(code); first == second { // a throttle.Limiter gives equal tries at one time one verdict
 		t.Error("two tries of a code may share a verdict")
 	}
 }
