@@ -94,7 +94,7 @@ func TestAttackOIDCState(t *testing.T) {
 		"huge":                   {answer(func(q url.Values) { q.Set("x", strings.Repeat("x", 16<<10)) }), authn.ReasonMalformed},
 		"broken":                 {func(_ *oidc.Login, r *http.Request) { r.URL.RawQuery += "&%zz" }, authn.ReasonMalformed},
 		"posted":                 {func(_ *oidc.Login, r *http.Request) { r.Method = http.MethodPost }, authn.ReasonMalformed},
-		"login without state":    {func(l *oidc.Login, _ *http.Request) { l.State = "" }, authn.ReasonLoginMixedUp},
+		"login without state":    {func(l *oidc.Login, r *http.Request) { l.State, r.URL.RawQuery = "", "code=x&iss="+url.QueryEscape(w.Issuer) }, authn.ReasonLoginMixedUp},
 		"login without nonce":    {func(l *oidc.Login, _ *http.Request) { l.Nonce = "" }, authn.ReasonLoginMixedUp},
 		"login without verifier": {func(l *oidc.Login, _ *http.Request) { l.Verifier = "" }, authn.ReasonLoginMixedUp},
 		"another nonce":          {func(l *oidc.Login, _ *http.Request) { l.Nonce = "x" }, authn.ReasonLoginMixedUp},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -170,7 +169,7 @@ func (p *Provider) code(d *document, l *Login, r *http.Request) (string, error) 
 			return "", malformed("%d times %s", len(q[name]), name)
 		}
 	}
-	if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(l.State)) != 1 {
+	if !l.knows(r) {
 		return "", p.refuse(authn.ReasonLoginMixedUp, "another login was begun in the same browser, or somebody sent the user a link", "the state is not that of the login")
 	}
 	// RFC 9207 2.4: that the answer is of the provider that was asked.

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,7 @@ import (
 )
 
 const (
+	loopbackPath    = "/callback"
 	maxUserCode     = 64
 	maxDeviceLife   = 30 * time.Minute
 	maxPollInterval = time.Minute
@@ -42,16 +44,18 @@ const pageDone = `<!doctype html>
 <body><h1>%[1]s</h1><p>You can close this window and go back to the command line.</p></body></html>
 `
 
-// Loopback logs in with the system's browser, which is led back to a random port
-// and path on this machine (RFC 8252 7.3). It takes one answer, and ends with ctx.
+// Loopback logs in with the system's browser, which is led back to a random port on
+// this machine, http://127.0.0.1:PORT/callback: providers compare all but the port
+// with what is registered (RFC 8252 7.3). What does not know the state of the login
+// does not end it. It takes one answer, and ends with ctx.
 func (n *Native) Loopback(ctx context.Context) (id authn.Secret, t *Tokens, err error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return id, nil, fmt.Errorf("oidc: a port for the browser to come back to: %w", err)
 	}
-	host, path := listener.Addr().String(), "/"+random()
-	at, l, err := n.Provider.Begin(ctx, "http://"+host+path, "")
+	host := listener.Addr().String()
+	at, l, err := n.Provider.Begin(ctx, "http://"+host+loopbackPath, "")
 	if err != nil {
 		_ = listener.Close()
 		return id, nil, err
@@ -67,7 +71,7 @@ func (n *Native) Loopback(ctx context.Context) (id authn.Secret, t *Tokens, err 
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			// A page that has the name of its host resolved to this machine sends
 			// another host.
-			if r.URL.Path != path || r.Host != host || r.Method != http.MethodGet {
+			if r.URL.Path != loopbackPath || r.Host != host || r.Method != http.MethodGet || !l.knows(r) {
 				http.NotFound(w, r)
 				return
 			}
@@ -113,6 +117,11 @@ func (n *Native) Loopback(ctx context.Context) (id authn.Secret, t *Tokens, err 
 		}
 		return r.e.tokens.IDToken, r.e.tokens, nil
 	}
+}
+
+// knows reports whether a request has the state of the login.
+func (l *Login) knows(r *http.Request) bool {
+	return subtle.ConstantTimeCompare([]byte(r.URL.Query().Get("state")), []byte(l.State)) == 1
 }
 
 func (n *Native) show(url, code string) {

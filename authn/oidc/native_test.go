@@ -73,33 +73,34 @@ func TestAttackOIDCLoopback(t *testing.T) {
 		do   func(t *testing.T, at, back string)
 		want error
 	}{
-		{"others look around", func(t *testing.T, _, back string) {
+		{"others look around", func(t *testing.T, at, back string) {
 			u, _ := url.Parse(back)
-			for _, path := range []string{"/", "/callback", u.Path + "/", u.Path[:20]} {
-				if status, _, _, err := visit(http.DefaultClient, "http://"+u.Host+path+"?code=x&state=y"); err != nil || status != 404 {
+			state := stateOf(at)
+			for _, path := range []string{"/?code=x&state=" + state, "/callback/?code=x&state=" + state, "/callback?code=x&state=y", "/callback?error=x", "/callback"} {
+				if status, _, _, err := visit(http.DefaultClient, "http://"+u.Host+path); err != nil || status != 404 {
 					t.Errorf("%s: %d, %v; want 404", path, status, err)
 				}
 			}
-			req, _ := http.NewRequest(http.MethodGet, back, nil)
+			req, _ := http.NewRequest(http.MethodGet, back+"?code=x&state="+state, nil)
 			req.Host = "evil.example"
 			if res, err := http.DefaultClient.Do(req); err != nil || res.StatusCode != 404 {
 				t.Errorf("another host: %v, %v", res, err)
 			}
-			if res, err := http.PostForm(back, nil); err != nil || res.StatusCode != 404 {
+			if res, err := http.PostForm(back+"?code=x&state="+state, nil); err != nil || res.StatusCode != 404 {
 				t.Errorf("posted: %v, %v", res, err)
 			}
 		}, nil},
-		{"an answer with another state", func(_ *testing.T, _, back string) {
-			_, _, _, _ = visit(http.DefaultClient, back+"?code=x&state=y")
-		}, authn.ErrBadCredentials},
 		{"two answers", func(t *testing.T, at, back string) {
-			_, page, _, _ := visit(http.DefaultClient, back+"?error=x&state=<script>")
+			_, page, _, _ := visit(http.DefaultClient, back+"?error=%3Cscript%3E&iss="+url.QueryEscape(w.Issuer)+"&state="+stateOf(at))
 			if !strings.Contains(page, "The login failed") || strings.Contains(page, "<script>") {
 				t.Errorf("page %s", page)
 			}
 			if status, _, _, err := visit(w.Client(), at); err == nil && status != http.StatusGone {
 				t.Errorf("the second answer was taken: %d", status)
 			}
+		}, authn.ErrBadCredentials},
+		{"of another issuer", func(_ *testing.T, at, back string) {
+			_, _, _, _ = visit(http.DefaultClient, back+"?code=x&iss=https://evil.example&state="+stateOf(at))
 		}, authn.ErrBadCredentials},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,7 +111,7 @@ func TestAttackOIDCLoopback(t *testing.T) {
 					return err
 				}
 				back := u.Query().Get("redirect_uri")
-				if !strings.HasPrefix(back, "http://127.0.0.1:") {
+				if !strings.HasPrefix(back, "http://127.0.0.1:") || !strings.HasSuffix(back, "/callback") {
 					t.Errorf("it listens at %s", back)
 				}
 				go func() {
@@ -127,6 +128,11 @@ func TestAttackOIDCLoopback(t *testing.T) {
 			}
 		})
 	}
+}
+
+func stateOf(at string) string {
+	u, _ := url.Parse(at)
+	return u.Query().Get("state")
 }
 
 // Nothing listens any more once nobody waits.

@@ -40,7 +40,7 @@ store: {driver: postgres, dsn: %DSN%}
 realms:
   partners: {oidc: {issuer: "%ISSUER%", client_id: web, client_secret: {file: secret}, ca_file: gw.pem, audiences: ["https://api.corp.test"]}}
 %REALMS%roles:
-  admins: {claims: {groups: [admins]}}
+  admins: {claims: [{name: groups, value: admins}]}
 services:
   pay:
     match: {path: /pay}
