@@ -35,6 +35,7 @@ const provider = new Provider(config.issuer, {
 		},
 	],
 	jwks: { keys: [key('rsa', { modulusLength: 2048 }, { alg: 'RS256', kid: 'rsa' }), key('ec', { namedCurve: 'P-256' }, { alg: 'ES256', kid: 'ec' })] },
+	fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options), // its own refuses this machine
 	cookies: { keys: [randomBytes(16).toString('hex')] },
 	findAccount: (ctx, sub) => claimsOf(sub) && { accountId: sub, claims: () => claimsOf(sub) },
 	claims: {
@@ -79,7 +80,7 @@ for (const event of ['authorization.error', 'grant.error', 'end_session.error', 
 	provider.on(event, (ctx, err) => emit(event, { ...named(ctx), error: String(err?.error_description ?? err?.message) }))
 }
 provider.on('backchannel.success', (ctx, client, sub) => emit('backchannel.success', { client: client.clientId, sub }))
-provider.on('backchannel.error', (ctx, err, client, sub) => emit('backchannel.error', { client: client.clientId, sub, error: err.message }))
+provider.on('backchannel.error', (ctx, err, client, sub) => emit('backchannel.error', { client: client.clientId, sub, error: [err.message, err.cause?.message].filter(Boolean).join(': ') }))
 
 // It ends with the test, whose end closes its input.
 process.stdin.on('end', () => process.exit(0)).resume()
