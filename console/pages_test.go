@@ -25,7 +25,9 @@ func site(f *fake, role admin.Role, log *testenv.Log) http.Handler {
 	return siteFor(f, &admin.Caller{Name: `it\erin@example.com`, Role: role, Login: "it", Peer: "10.9.1.5"}, log)
 }
 
-func siteFor(f *fake, caller *admin.Caller, log *testenv.Log) http.Handler { return siteOf(f, caller, log) }
+func siteFor(f *fake, caller *admin.Caller, log *testenv.Log) http.Handler {
+	return siteOf(f, caller, log)
+}
 
 func siteOf(f console.Areas, caller *admin.Caller, log *testenv.Log) http.Handler {
 	h := console.New(console.Options{

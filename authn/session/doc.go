@@ -5,6 +5,8 @@
 //     from acting in a user's name.
 //   - [Store] is where sessions are kept. Package directory/store has one that
 //     several nodes share; [Memory] is for one process.
+//   - [Granter] says whether a session that an external provider vouches for may go
+//     on; Manager.StartGranted begins one.
 //   - [Key] seals sessions into cookies, for those who want no row for each.
 //
 // A service lists the Manager first and starts a session where somebody proved

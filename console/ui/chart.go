@@ -1,8 +1,9 @@
 package ui
 
 import (
-	"fmt"
+	"html/template"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -112,6 +113,45 @@ func NewChart(label, nothing string, times []time.Time, step time.Duration, seri
 	return c
 }
 
+// SVG is the picture. With a hundred columns a template would take most of the
+// time of a page.
+func (c *Chart) SVG() template.HTML {
+	var b strings.Builder
+	width, height := strconv.Itoa(c.Width), strconv.Itoa(c.Height)
+	write := func(parts ...string) {
+		for _, p := range parts {
+			b.WriteString(p)
+		}
+	}
+	write(`<svg viewBox="0 0 `, width, ` `, height, `" role="img" aria-label="`, template.HTMLEscapeString(c.Summary), `" preserveAspectRatio="none">`)
+	for _, l := range c.Lines {
+		write(`<line x1="0" x2="`, width, `" y1="`, l.Y, `" y2="`, l.Y, `" class="`, template.HTMLEscapeString(l.Class), `"/>`)
+	}
+	for _, col := range c.Columns {
+		title := template.HTMLEscapeString(col.Title)
+		write(`<g data-title="`, title, `"><title>`, title, `</title><rect class="hit" x="`, col.X, `" y="0" width="`, c.Slot, `" height="`, height, `"/>`)
+		for _, r := range col.Bars {
+			write(`<rect class="`, template.HTMLEscapeString(r.Class), `" x="`, r.X, `" y="`, r.Y, `" width="`, c.Bar, `" height="`, r.H, `"/>`)
+		}
+		write(`</g>`)
+	}
+	write(`</svg>`)
+	return template.HTML(b.String()) // escaped above
+}
+
+// TableRows are the numbers, as rows of a table.
+func (c *Chart) TableRows() template.HTML {
+	var b strings.Builder
+	for _, r := range c.Rows {
+		b.WriteString("\n<tr><th scope=\"row\">" + string(at(r.Time)) + "</th>")
+		for _, v := range r.Values {
+			b.WriteString("<td>" + Number(v) + "</td>")
+		}
+		b.WriteString("</tr>")
+	}
+	return template.HTML(b.String()) // of times and digits
+}
+
 // known leaves out series without numbers, and makes the legend.
 func (c *Chart) known(all []Series) (some []Series) {
 	place := map[string]int{}
@@ -197,4 +237,4 @@ func nice(n int64) int64 {
 	return n
 }
 
-func pos(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") }
+func pos(v float64) string { return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") }

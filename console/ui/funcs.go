@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -81,7 +82,15 @@ func Relative(d time.Duration) string {
 
 // Number writes a whole number with commas.
 func Number(v any) string {
-	s := fmt.Sprint(v)
+	var s string
+	switch v := v.(type) {
+	case int64:
+		s = strconv.FormatInt(v, 10)
+	case int:
+		s = strconv.Itoa(v)
+	default:
+		s = fmt.Sprint(v)
+	}
 	sign := ""
 	if strings.HasPrefix(s, "-") {
 		sign, s = "-", s[1:]

@@ -79,6 +79,7 @@ func Run(t *testing.T, open Open) {
 		f    func(t *testing.T, a, b Store)
 	}{
 		{"user round trip", userRoundTrip},
+		{"user of long values", userLong},
 		{"user names", userNames},
 		{"user SID", userSID},
 		{"user subject", userSubject},

@@ -1,8 +1,10 @@
 package dirtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -89,6 +91,45 @@ func userRoundTrip(t *testing.T, a, b Store) {
 		must(t, err)
 		sameUser(t, got, u)
 	}
+}
+
+// userLong: what may be kept can be, whatever the bounds of an index are.
+func userLong(t *testing.T, a, b Store) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	text := func(most int) string { // that does not compress, and grows when it is folded
+		var s strings.Builder
+		for s.Len() < most-4 {
+			s.WriteRune([]rune{'Ⱥ', 'Ⱦ', rune('A' + rnd.IntN(26)), rune(0x10000 + rnd.IntN(0x10000))}[rnd.IntN(4)])
+		}
+		return s.String()
+	}
+	u := &directory.User{Name: text(512), Realm: text(1024), DisplayName: text(1024), Email: text(1024), Subject: text(1024), Roles: []string{text(512)}}
+	must(t, a.CreateUser(t.Context(), u))
+	got, err := b.User(t.Context(), u.Name)
+	must(t, err)
+	sameUser(t, got, u)
+	for _, q := range []directory.UserQuery{
+		{Search: u.Name}, {Search: u.DisplayName}, {Search: u.Email}, {Realm: u.Realm}, {Role: u.Roles[0]}, {Search: u.DisplayName, Realm: u.Realm, Role: u.Roles[0]},
+	} {
+		users, err := b.Users(t.Context(), q)
+		must(t, err)
+		if len(users) != 1 {
+			t.Errorf("%.60v: %d users", q, len(users))
+		}
+	}
+	g := newGrant(text(1024), text(1024), text(1024))
+	s := newSession("long", text(1024), start)
+	s.Grant = g
+	must(t, a.PutSession(t.Context(), s))
+	n, err := b.DeleteSessionsOfGrant(t.Context(), g.Provider, g.Subject, g.SessionID)
+	must(t, err)
+	if n != 1 {
+		t.Errorf("%d sessions ended", n)
+	}
+	must(t, a.Audited(t.Context(), &directory.Change{Action: text(512), Actor: text(1024), Target: text(1024)}, func(ctx context.Context) error {
+		return a.AddLogin(ctx, &directory.Login{Time: start, User: text(1024), Ref: text(1024), Mechanism: text(1024), Reason: authn.Reason(text(1024)), Peer: text(1024), Outcome: directory.Outcome(text(1024))})
+	}))
+	must(t, a.AddCounts(t.Context(), []directory.Count{{Time: start, Kind: directory.CountKind(text(1024)), Mechanism: text(1024), Outcome: directory.Outcome(text(1024)), N: 1}}))
 }
 
 func userNames(t *testing.T, a, b Store) {

@@ -14,7 +14,7 @@ import (
 // countSpans are the times by which counts are summed up, the longest first. Each
 // divides the one before. Three months by five minutes would be too many rows for a
 // page.
-var countSpans = []time.Duration{24 * time.Hour, time.Hour, directory.CountStep}
+var countSpans = []time.Duration{24 * time.Hour, 6 * time.Hour, time.Hour, directory.CountStep}
 
 // countRow is a row of counts.
 type countRow struct {
@@ -166,6 +166,15 @@ func (s *Store) CountUsers(ctx context.Context) (n int64, err error) {
 		return err
 	})
 	return n, err
+}
+
+// countUsers notes for SQLite that there are more users, or fewer.
+func (s *Store) countUsers(ctx context.Context, tx querier, more int) error {
+	if s.turn == nil || more == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE user_total SET n = n + $1", more)
+	return err
 }
 
 // CountGranted returns how many users each role was granted by an operator.

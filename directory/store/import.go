@@ -210,6 +210,9 @@ func (im *importer) insert(ctx context.Context, tx *sql.Tx) (created int, err er
 	if err := groups.flush(ctx); err != nil {
 		return 0, err
 	}
+	if err := im.s.countUsers(ctx, tx, created); err != nil {
+		return 0, err
+	}
 	return created, roles.flush(ctx)
 }
 

@@ -66,6 +66,9 @@ func TestImport(t *testing.T) {
 			if want := (store.Imported{Created: 500, Existed: 5000}); err != nil || done != want {
 				t.Fatalf("again: %+v, %v; want %+v", done, err, want)
 			}
+			if n, err := s.CountUsers(t.Context()); err != nil || n != 5500 {
+				t.Errorf("%d users, %v", n, err)
+			}
 			for i := range manyUsers(5500, nil) {
 				if i.Name != `CORP\user0005499` && i.Name != `CORP\user0000000` {
 					continue

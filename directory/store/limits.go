@@ -22,6 +22,10 @@ const (
 	maxGroups = 10_000 // of a user
 	maxRoles  = 1000
 	maxCodes  = 100 // recovery codes of a user
+
+	// maxSearched is how much of a display name and an e-mail can be searched for: an
+	// entry of an index has its bounds.
+	maxSearched = 256
 )
 
 // checkText refuses what a database cannot keep, or should not.

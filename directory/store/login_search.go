@@ -14,9 +14,12 @@ import (
 
 const (
 	// loginPart is how many logins of the one index that is used are looked at for
-	// what else a query says. Later parts of one call grow to loginParts.
-	loginPart  = 3000
+	// what else a query says. Where all of them are wanted, it grows to loginParts.
+	loginPart  = 1000
 	loginParts = 50_000
+
+	// partTime is after how long LoginsPart looks at no more.
+	partTime = 10 * time.Millisecond
 
 	// followPatience is how long a login that is followed waits for one whose
 	// number is less and that is not there yet.
@@ -83,12 +86,12 @@ func (r *loginRange) where(c *conditions) (order string) {
 	return " ORDER BY " + r.filter.column + " DESC, at DESC, id DESC"
 }
 
-// searchLogins returns a page, and how to go on, nil at the end. most is how many
-// parts it looks at; zero means as many as it takes.
-func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, most int) (all []directory.Login, next *directory.LoginQuery, err error) {
+// searchLogins returns a page, and how to go on, nil at the end. It looks at a part
+// at least, and then at as many as it takes, or until there was enough of it.
+func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, enough func() bool) (all []directory.Login, next *directory.LoginQuery, err error) {
 	filters, limit := loginFilters(q), pageSize(q.Limit)
 	if q.NewerID > 0 {
-		return s.newerLogins(ctx, q, filters, most)
+		return s.newerLogins(ctx, q, filters, enough)
 	}
 	r := rangeOf(q)
 	if len(filters) == 1 {
@@ -99,7 +102,7 @@ func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, most i
 			return nil, nil, err
 		}
 	}
-	for size, part := loginPart, 1; ; size, part = min(2*size, loginParts), part+1 {
+	for size := loginPart; ; size = min(2*size, loginParts) {
 		whole, edge := r, false
 		if len(filters) > 1 { // not all that are read fit
 			if edge, err = s.cut(ctx, &r, size); err != nil {
@@ -119,7 +122,7 @@ func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, most i
 			return all, &q, nil
 		case !edge:
 			return all, nil, nil
-		case part == most:
+		case enough():
 			q.Before, q.BeforeID = timeOf(whole.before), whole.beforeID
 			return all, &q, nil
 		}
@@ -183,9 +186,9 @@ func (s *Store) loginsIn(ctx context.Context, r loginRange, filters []loginFilte
 // a number may be seen before one that is less: what was given the number before has
 // not ended. Those after a gap wait for it for a moment, so that nobody who follows
 // misses one.
-func (s *Store) newerLogins(ctx context.Context, q directory.LoginQuery, filters []loginFilter, most int) (all []directory.Login, next *directory.LoginQuery, err error) {
+func (s *Store) newerLogins(ctx context.Context, q directory.LoginQuery, filters []loginFilter, enough func() bool) (all []directory.Login, next *directory.LoginQuery, err error) {
 	limit := pageSize(q.Limit)
-	for part := 1; ; part++ {
+	for {
 		last, more, err := s.settled(ctx, q.NewerID)
 		if err != nil || last == q.NewerID {
 			return all, nil, err
@@ -216,7 +219,7 @@ func (s *Store) newerLogins(ctx context.Context, q directory.LoginQuery, filters
 		if !more {
 			return all, nil, nil
 		}
-		if part == most {
+		if enough() {
 			return all, &q, nil
 		}
 	}

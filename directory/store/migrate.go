@@ -9,8 +9,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-
-	"github.com/soapward/soapward/directory"
 )
 
 //go:embed migrations
@@ -102,12 +100,14 @@ func (s *Store) migrate(ctx context.Context) error {
 // fillFolded fills in the columns in which users are searched for. What is ASCII,
 // which is most of it, the database does at once.
 func (s *Store) fillFolded(ctx context.Context, tx *sql.Tx) error {
-	lower := func(column string) string { return "lower(trim(" + column + "))" } // of ASCII alone
+	lower := func(column string) string { return fmt.Sprintf("substr(lower(trim(%s)), 1, %d)", column, maxSearched) } // of ASCII alone
 	account := `substr(name_fold, instr(name_fold, '\') + 1)`
 	hasDomain := `instr(name_fold, '\') > 0`
 	other := "length(CAST(display_name AS BLOB)) <> length(display_name) OR length(CAST(email AS BLOB)) <> length(email)"
 	if s.turn == nil {
-		lower = func(column string) string { return "lower(btrim(" + column + `) COLLATE "C")` }
+		lower = func(column string) string {
+			return fmt.Sprintf(`left(lower(btrim(%s) COLLATE "C"), %d)`, column, maxSearched)
+		}
 		account = `substr(name_fold, strpos(name_fold, '\') + 1)`
 		hasDomain = `strpos(name_fold, '\') > 0`
 		other = "octet_length(display_name) <> length(display_name) OR octet_length(email) <> length(email)"
@@ -139,7 +139,7 @@ func (s *Store) fillFolded(ctx context.Context, tx *sql.Tx) error {
 		for _, r := range rows {
 			last = r.id
 			if _, err := q.ExecContext(ctx, "UPDATE users SET display_fold = $1, email_fold = $2 WHERE id = $3",
-				directory.FoldName(r.display), directory.FoldName(r.email), r.id); err != nil {
+				searchFold(r.display), searchFold(r.email), r.id); err != nil {
 				return err
 			}
 		}

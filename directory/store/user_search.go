@@ -14,7 +14,7 @@ import (
 const (
 	// userPart is how many users are looked at, in the order of their names, for
 	// those that a search is for: where they are many, a page is among them.
-	userPart = 2000
+	userPart = 1000
 
 	// userParts is how many are looked at where other filters leave few.
 	userParts = 30_000
@@ -109,7 +109,7 @@ func (s *Store) searchUsers(ctx context.Context, q directory.UserQuery, search s
 	if q.Role != "" || q.Local || q.State != nil && *q.State != directory.Active {
 		most = userParts
 	}
-	var found []foundUser
+	var found []string
 	for size, seen := userPart, 0; seen < most; size *= 2 {
 		edge, more, err := s.userEdge(ctx, q, size)
 		if err != nil {
@@ -120,7 +120,7 @@ func (s *Store) searchUsers(ctx context.Context, q directory.UserQuery, search s
 			return nil, err
 		}
 		if found = append(found, among...); len(found) == limit || !more {
-			return s.usersByID(ctx, found, users)
+			return s.usersNow(ctx, found, users)
 		}
 		seen += size
 		q.After = edge
@@ -129,7 +129,7 @@ func (s *Store) searchUsers(ctx context.Context, q directory.UserQuery, search s
 	if err != nil {
 		return nil, err
 	}
-	return s.usersByID(ctx, append(found, rest...), users)
+	return s.usersNow(ctx, append(found, rest...), users)
 }
 
 // userEdge returns the name of the last of the next so many users, and whether
@@ -144,25 +144,23 @@ func (s *Store) userEdge(ctx context.Context, q directory.UserQuery, size int) (
 	return name, err == nil, err
 }
 
-// A foundUser is one that a search is for.
-type foundUser struct {
-	id   int64
-	name string // folded
-}
-
-// usersAmong returns who of the next so many users a search is for.
-func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search string, size, limit int) ([]foundUser, error) {
+// usersAmong returns who of the next so many users a search is for, by folded names,
+// as those that follow do.
+func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search string, size, limit int) ([]string, error) {
 	l := listed(q)
-	part := l.text("u.id, u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
+	part := l.text("u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
 	var terms []string
-	for _, column := range []string{"name_fold", "account_fold", "display_fold", "email_fold"} {
+	for _, column := range []string{"name_fold", "account_fold"} {
 		terms = append(terms, l.prefix(column, search))
 	}
-	return s.readFound(ctx, "SELECT id, name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+	for _, column := range []string{"display_fold", "email_fold"} {
+		terms = append(terms, l.prefix(column, clean(search, maxSearched)))
+	}
+	return s.readFound(ctx, "SELECT name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
 }
 
 // usersBeginning returns the first of all that a search is for.
-func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, search string, limit int) ([]foundUser, error) {
+func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, search string, limit int) ([]string, error) {
 	found, err := s.usersNamed(ctx, q, search, limit)
 	if err != nil {
 		return nil, err
@@ -184,26 +182,26 @@ func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, searc
 	}
 	for _, column := range []string{"display_fold", "email_fold"} {
 		l := listed(q)
-		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, search)) // as the index says it
+		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, clean(search, maxSearched))) // as the index says it
 		// All of them, before they are sorted: in the order of names, they could be
-		// the last of millions.
-		all := "SELECT u.id, " + l.name + " AS name_fold FROM " + l.from + l.where() + " LIMIT " + s.d.noLimit + " OFFSET 0"
-		more, err := s.readFound(ctx, "SELECT id, name_fold FROM ("+all+") AS part ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+		// the last of millions. An index has all that is asked for.
+		all := "SELECT " + l.name + " AS name_fold FROM " + l.from + l.where() + " LIMIT " + s.d.noLimit + " OFFSET 0"
+		more, err := s.readFound(ctx, "SELECT name_fold FROM ("+all+") AS part ORDER BY name_fold LIMIT "+l.list(limit), l.args)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, more...)
 	}
-	slices.SortFunc(found, func(a, b foundUser) int { return strings.Compare(a.name, b.name) })
+	slices.Sort(found)
 	found = slices.Compact(found)
 	return found[:min(len(found), limit)], nil
 }
 
 // usersNamed returns the first whose names begin with something.
-func (s *Store) usersNamed(ctx context.Context, q directory.UserQuery, prefix string, limit int) ([]foundUser, error) {
+func (s *Store) usersNamed(ctx context.Context, q directory.UserQuery, prefix string, limit int) ([]string, error) {
 	l := listed(q)
 	l.terms = append(l.terms, l.prefix(l.name, prefix))
-	return s.readFound(ctx, l.text("u.id, "+l.name)+" LIMIT "+l.list(limit), l.args)
+	return s.readFound(ctx, l.text(l.name)+" LIMIT "+l.list(limit), l.args)
 }
 
 // domainsWith returns the domains, each with its backslash, that have accounts which
@@ -233,23 +231,25 @@ func (s *Store) domainsWith(ctx context.Context, after, account string) (domains
 	return domains, err
 }
 
-func (s *Store) readFound(ctx context.Context, text string, args []any) (found []foundUser, err error) {
+func (s *Store) readFound(ctx context.Context, text string, args []any) (names []string, err error) {
 	err = eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
-		var f foundUser
-		err := scan(&f.id, &f.name)
-		found = append(found, f)
+		var name string
+		err := scan(&name)
+		names = append(names, name)
 		return err
 	}, text, s.once(args)...)
-	return found, err
+	return names, err
 }
 
-func (s *Store) usersByID(ctx context.Context, found []foundUser, users []directory.User) ([]directory.User, error) {
-	if len(found) == 0 {
-		return users, nil
+// usersNow reads users by their folded names.
+func (s *Store) usersNow(ctx context.Context, names []string, users []directory.User) ([]directory.User, error) {
+	for part := range slices.Chunk(names, 1000) { // databases bound how many arguments there are
+		var p params
+		var err error
+		text := "SELECT " + s.d.userColumns() + " FROM users u WHERE u.name_fold IN (" + p.list(anys(nil, part)...) + ") ORDER BY u.name_fold"
+		if users, err = s.readUsers(ctx, text, p.args, users); err != nil {
+			return nil, err
+		}
 	}
-	list := make([]string, len(found))
-	for i, f := range found {
-		list[i] = strconv.FormatInt(f.id, 10)
-	}
-	return s.readUsers(ctx, "SELECT "+s.d.userColumns()+" FROM users u WHERE u.id IN ("+strings.Join(list, ", ")+") ORDER BY u.name_fold", nil, users)
+	return users, nil
 }

@@ -19,7 +19,7 @@ func userValues(u *directory.User) []any {
 		u.Realm, u.Name, directory.FoldName(u.Name), orNull(string(u.SID)), u.UPN, u.DN, u.DisplayName, u.Email, u.Phone,
 		u.Password.Reveal(), u.LocalAdmin, int64(u.State), micros(u.Refreshed), u.NTHash.Reveal(),
 		orNull(u.Subject), u.SecondFactor.Reveal(), codesText(u.RecoveryCodes),
-		accountFold(directory.FoldName(u.Name)), directory.FoldName(u.DisplayName), directory.FoldName(u.Email),
+		accountFold(directory.FoldName(u.Name)), searchFold(u.DisplayName), searchFold(u.Email),
 	}
 }
 
@@ -28,6 +28,9 @@ func accountFold(name string) string {
 	_, account, _ := strings.Cut(name, `\`)
 	return account
 }
+
+// searchFold is a text as it is searched for.
+func searchFold(text string) string { return clean(directory.FoldName(text), maxSearched) }
 
 // codesText is empty for none.
 func codesText(codes []string) string {
@@ -75,6 +78,9 @@ func (s *Store) CreateUser(ctx context.Context, u *directory.User) error {
 			return err
 		}
 		if err := s.setMemberships(ctx, tx, id, u); err != nil {
+			return err
+		}
+		if err := s.countUsers(ctx, tx, 1); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, Users)
@@ -157,6 +163,9 @@ func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 			return err
 		}
 		if _, err = tx.ExecContext(ctx, "DELETE FROM user_groups WHERE user_id = $1", id); err != nil {
+			return err
+		}
+		if err := s.countUsers(ctx, tx, -1); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, Users)

@@ -4,7 +4,8 @@
 //   - New makes a Set of a configuration: its realms, with what verifies logins,
 //     their users, and the protection against guessing.
 //   - Set.Handler puts something behind the logins of a Spec.
-//   - Set.Pages are the login forms; Set.Run, Set.Checks and Set.Close are for the
+//   - Set.Pages are the login forms, and what belongs to logins at OpenID Connect
+//     providers, which Set.Provider returns; Set.Run, Set.Checks and Set.Close are for the
 //     program around.
 //
 // A Set takes over from the one before what did not change, so that a reload ends

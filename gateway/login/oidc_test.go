@@ -155,6 +155,9 @@ func TestProviderLogin(t *testing.T) {
 	if err != nil || u.Subject != login.Subject(f.a.Issuer, "sub-alice") || u.Realm != "partners" || u.DisplayName != "Alice Adams" || u.Email != "alice@example.com" || u.LastLogin.IsZero() {
 		t.Errorf("row %+v, %v", u, err)
 	}
+	if base, _ := url.Parse(p.url); len(p.Jar.Cookies(base)) != 1 {
+		t.Errorf("the browser keeps %v", p.Jar.Cookies(base))
+	}
 	asked := f.a.Requests(oidctest.PathToken)
 	if status, body, _ := p.open("/again"); status != 200 || body != `partners\alice@example.com by oidc` {
 		t.Errorf("again: %d %s", status, body)
@@ -294,6 +297,29 @@ func TestProviderAway(t *testing.T) {
 	host := func(p *oidctest.Provider) string { return strings.TrimPrefix(p.Issuer, "http://") }
 	if got, want := strings.Join(names, ", "), fmt.Sprintf("realm partners: provider %s false, realm vendors: provider %s true", host(f.a), host(f.b)); got != want {
 		t.Errorf("health: %s, want %s", got, want)
+	}
+}
+
+// TestProviderBlocked: whoever brings forged answers is not heard any more.
+func TestProviderBlocked(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.config = f.world.config(f.text(strings.Replace(providers, "services:", "throttle: {address: [{failures: 2, block: 1h}]}\nservices:", 1)))
+	f.set = f.world.set(f.config, nil)
+	srv := f.serve("partners")
+	f.a.SignIn("alice")
+	f.a.Set(func(s *oidctest.Switches) {
+		s.Sign = func(_ *oidctest.Provider, signed string) []byte { return oidctest.Foreign(signed) }
+	})
+	var got []int
+	for range 2 {
+		status, _, _ := newPerson(t, srv).open("/x")
+		got = append(got, status)
+	}
+	f.a.Reset()
+	status, body, _ := newPerson(t, srv).open("/x")
+	if got = append(got, status); fmt.Sprint(got) != "[401 429 429]" && fmt.Sprint(got) != "[401 401 429]" || !strings.Contains(body, "Too many failed") {
+		t.Errorf("%v: %s", got, body)
 	}
 }
 

@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -22,11 +23,13 @@ import (
 	"github.com/soapward/soapward/authn/password/form"
 	"github.com/soapward/soapward/authn/session"
 	"github.com/soapward/soapward/internal/adtest"
+	"github.com/soapward/soapward/internal/e2e/peers"
+	"github.com/soapward/soapward/internal/pgtest"
 )
 
 func TestMain(m *testing.M) {
 	code := adtest.Main(m)
-	if err := endShared(); err != nil {
+	if err := errors.Join(endShared(), pgtest.Stop(), peers.RemoveSoapward()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

@@ -47,8 +47,8 @@ CREATE INDEX changes_target ON changes (target_fold, at, id);
 CREATE INDEX changes_area ON changes (area, at, id);
 CREATE INDEX changes_action ON changes (action, at, id);
 
--- How often something happened, by five minutes, and the same again by hour and
--- by day.
+-- How often something happened, by five minutes, and the same again by hour, by
+-- six hours and by day.
 CREATE TABLE counts (
 	span      INTEGER NOT NULL, -- seconds
 	at        BIGINT NOT NULL,  -- when they began
