@@ -769,3 +769,16 @@ func TestAttackAdminPlainHTTP(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackRealmOfConsole: sessions of a realm at services have the name of the
+// console's, and are some of it: with other limits, and of users who never came here.
+func TestAttackRealmOfConsole(t *testing.T) {
+	t.Parallel()
+	for _, cookie := range []string{CookieName, CookieName + "-form", loginCookie, pendingCookie} {
+		name := strings.TrimPrefix(cookie, "soapward-")
+		_, err := config.Parse("c.yaml", []byte("realms: {"+name+": {internal: {}}}\nstore: {driver: sqlite, dsn: s.db}\n"))
+		if err == nil || !strings.Contains(err.Error(), "realms."+name+": the console has the cookies") {
+			t.Errorf("a realm %s has the console's cookie %s: %v", name, cookie, err)
+		}
+	}
+}
