@@ -82,19 +82,21 @@ func TestAttackOIDCState(t *testing.T) {
 		change func(l *oidc.Login, r *http.Request)
 		want   authn.Reason
 	}{
-		"no state":               {answer(func(q url.Values) { q.Del("state") }), authn.ReasonLoginMixedUp},
-		"empty state":            {answer(func(q url.Values) { q.Set("state", "") }), authn.ReasonLoginMixedUp},
-		"another state":          {answer(func(q url.Values) { q.Set("state", "x") }), authn.ReasonLoginMixedUp},
-		"state cut off":          {answer(func(q url.Values) { q.Set("state", q.Get("state")[:42]) }), authn.ReasonLoginMixedUp},
-		"two states":             {answer(func(q url.Values) { q.Add("state", q.Get("state")) }), authn.ReasonMalformed},
-		"two codes":              {answer(func(q url.Values) { q.Add("code", "x") }), authn.ReasonMalformed},
-		"no code":                {answer(func(q url.Values) { q.Del("code") }), authn.ReasonMalformed},
-		"error without state":    {answer(func(q url.Values) { q.Set("error", "access_denied"); q.Del("state") }), authn.ReasonLoginMixedUp},
-		"error and code":         {answer(func(q url.Values) { q.Set("error", "access_denied") }), authn.ReasonProviderRefused},
-		"huge":                   {answer(func(q url.Values) { q.Set("x", strings.Repeat("x", 16<<10)) }), authn.ReasonMalformed},
-		"broken":                 {func(_ *oidc.Login, r *http.Request) { r.URL.RawQuery += "&%zz" }, authn.ReasonMalformed},
-		"posted":                 {func(_ *oidc.Login, r *http.Request) { r.Method = http.MethodPost }, authn.ReasonMalformed},
-		"login without state":    {func(l *oidc.Login, r *http.Request) { l.State, r.URL.RawQuery = "", "code=x&iss="+url.QueryEscape(w.Issuer) }, authn.ReasonLoginMixedUp},
+		"no state":            {answer(func(q url.Values) { q.Del("state") }), authn.ReasonLoginMixedUp},
+		"empty state":         {answer(func(q url.Values) { q.Set("state", "") }), authn.ReasonLoginMixedUp},
+		"another state":       {answer(func(q url.Values) { q.Set("state", "x") }), authn.ReasonLoginMixedUp},
+		"state cut off":       {answer(func(q url.Values) { q.Set("state", q.Get("state")[:42]) }), authn.ReasonLoginMixedUp},
+		"two states":          {answer(func(q url.Values) { q.Add("state", q.Get("state")) }), authn.ReasonMalformed},
+		"two codes":           {answer(func(q url.Values) { q.Add("code", "x") }), authn.ReasonMalformed},
+		"no code":             {answer(func(q url.Values) { q.Del("code") }), authn.ReasonMalformed},
+		"error without state": {answer(func(q url.Values) { q.Set("error", "access_denied"); q.Del("state") }), authn.ReasonLoginMixedUp},
+		"error and code":      {answer(func(q url.Values) { q.Set("error", "access_denied") }), authn.ReasonProviderRefused},
+		"huge":                {answer(func(q url.Values) { q.Set("x", strings.Repeat("x", 16<<10)) }), authn.ReasonMalformed},
+		"broken":              {func(_ *oidc.Login, r *http.Request) { r.URL.RawQuery += "&%zz" }, authn.ReasonMalformed},
+		"posted":              {func(_ *oidc.Login, r *http.Request) { r.Method = http.MethodPost }, authn.ReasonMalformed},
+		"login without state": {func(l *oidc.Login, r *http.Request) {
+			l.State, r.URL.RawQuery = "", "code=x&iss="+url.QueryEscape(w.Issuer)
+		}, authn.ReasonLoginMixedUp},
 		"login without nonce":    {func(l *oidc.Login, _ *http.Request) { l.Nonce = "" }, authn.ReasonLoginMixedUp},
 		"login without verifier": {func(l *oidc.Login, _ *http.Request) { l.Verifier = "" }, authn.ReasonLoginMixedUp},
 		"another nonce":          {func(l *oidc.Login, _ *http.Request) { l.Nonce = "x" }, authn.ReasonLoginMixedUp},
@@ -316,13 +318,14 @@ func TestAttackOIDCUserinfo(t *testing.T) {
 func TestAttackOIDCManyClaims(t *testing.T) {
 	t.Parallel()
 	w := setup(t, nil, nil)
-	many, nested := map[string]any{}, map[string]any{}
+	many, nested, numbers := map[string]any{}, map[string]any{}, map[string]any{}
 	for i := range 201 {
 		many[fmt.Sprint("c", i)], nested[fmt.Sprint("c", i)] = "x", "x"
+		numbers[fmt.Sprint("n", i)] = i
 	}
 	long := make([]string, 2001)
 	for name, more := range map[string]map[string]any{
-		"many": many, "nested": {"o": nested}, "long list": {"groups": long}, "long value": {"x": strings.Repeat("x", 4097)},
+		"many": many, "many numbers": numbers, "nested": {"o": nested}, "long list": {"groups": long}, "long value": {"x": strings.Repeat("x", 4097)},
 	} {
 		w.Set(func(s *oidctest.Switches) { s.Claims = func(c map[string]any) { maps.Copy(c, more) } })
 		id, _, err := w.login(t)
@@ -458,7 +461,11 @@ func TestAttackOIDCBearer(t *testing.T) {
 		"signature of another":        {cut(change(nil)) + "." + last(w.AccessToken(api, "bob", nil)), authn.ReasonIntegrity},
 		"opaque":                      {"abc", authn.ReasonMalformed},
 		"empty":                       {"", authn.ReasonMalformed},
-		"huge":                        {claim("x", strings.Repeat("x", 16<<10)), authn.ReasonMalformed},
+		"huge": {change(func(_, c map[string]any) {
+			for i := range 5 {
+				c[fmt.Sprint("x", i)] = strings.Repeat("x", 4000)
+			}
+		}), authn.ReasonMalformed},
 	} {
 		id, err := ask(w.us.Bearer(), tt.token)
 		t.Log(name, err)
