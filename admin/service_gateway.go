@@ -322,6 +322,9 @@ func (s *Service) Realms(ctx context.Context) ([]Realm, error) {
 		one := Realm{Name: name, Source: c.Position(realm)}
 		one.Methods, one.Tests = waysOf(realm)
 		one.Details = detailsOf(realm)
+		if realm.OIDC != nil {
+			one.Details = append(one.Details, redirectsOf(c, name)...)
+		}
 		for _, check := range checks {
 			if strings.HasPrefix(check.Name, "realm "+name+": ") {
 				one.Checks = append(one.Checks, check)
@@ -357,6 +360,14 @@ func waysOf(r *config.Realm) (methods []string, tests []TestKind) {
 		}
 	}
 	return methods, tests
+}
+
+// redirectsOf are the addresses that have to be registered at a provider.
+func redirectsOf(c *config.Config, name string) (out []Detail) {
+	if c.Admin != nil && c.Admin.URL.URL != nil && slices.Contains(c.Admin.Login, name) {
+		out = append(out, Detail{"redirect URI of the console", c.Admin.URL.JoinPath("console", "login", name, "callback").String()})
+	}
+	return append(out, Detail{"redirect URI of services", "https://HOST/.soapward/login/" + name + "/callback, for each of their hosts"})
 }
 
 func detailsOf(r *config.Realm) (out []Detail) {

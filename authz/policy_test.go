@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -336,5 +338,38 @@ func TestGlob(t *testing.T) {
 		if got := m.matchPath(path); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
+	}
+}
+
+// What is listed of an element is what is in force there.
+func TestElements(t *testing.T) {
+	t.Parallel()
+	net := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	p, err := NewPolicy(PolicyConfig{Root: &Element{
+		Name: "gateway", Settings: map[string]Setting{"login": {Value: "basic", Source: "1"}}, Networks: net,
+		Elements: []*Element{{
+			Name: "service", Match: Match{Path: "/a/"}, Allow: []Rule{{Roles: []string{Any}, Source: "2"}},
+			Elements: []*Element{{Name: "part", Match: Match{Path: "/a/b"}, Settings: map[string]Setting{"login": {Value: "none"}}, Source: "3"}},
+		}, {Name: "other", Match: Match{Path: "/b/"}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range p.Elements() {
+		text := e.Name + " " + e.Match
+		for _, s := range e.Settings {
+			text += fmt.Sprintf(" %s=%v inherited=%v from %s", s.Name, s.Value, s.Inherited, s.Source)
+		}
+		got = append(got, fmt.Sprintf("%s rules=%d", text, len(e.Rules)))
+	}
+	want := []string{
+		"gateway every request login=basic inherited=false from 1 networks=[10.0.0.0/8] inherited=false from  rules=0",
+		"service path /a/ login=basic inherited=true from 1 networks=[10.0.0.0/8] inherited=true from  rules=1",
+		"part path /a/b login=none inherited=false from 3 networks=[10.0.0.0/8] inherited=true from  rules=1",
+		"other path /b/ login=basic inherited=true from 1 networks=[10.0.0.0/8] inherited=true from  rules=0",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -21,6 +21,7 @@ type configurationData struct {
 	Checked  *admin.ConfigCheck
 	Edited   bool // what is shown was typed, and is not in place
 	Conflict bool
+	Refused  bool // it can be applied by force
 	Latest   *admin.ConfigVersion
 }
 
@@ -63,7 +64,7 @@ func editedFiles(set []admin.ConfigFile, problems []admin.ConfigProblem) (files 
 func (c *console) configurationPage(r *http.Request, set *admin.ConfigSet, check *admin.ConfigCheck, failed error) *answer {
 	d := configurationData{
 		viewer: viewerOf(r), Digest: set.Digest, Comment: r.PostForm.Get("comment"),
-		Checked: check, Edited: r.Method == http.MethodPost, Conflict: isKind(failed, admin.Conflict),
+		Checked: check, Edited: r.Method == http.MethodPost, Conflict: isKind(failed, admin.Conflict), Refused: isKind(failed, admin.Refused),
 	}
 	var problems []admin.ConfigProblem
 	if check != nil {
@@ -96,6 +97,7 @@ func (c *console) changeConfiguration(r *http.Request) (*answer, error) {
 		return nil, err
 	}
 	if r.PostForm.Get("do") == "apply" {
+		set.Force = r.PostForm.Get("force") != ""
 		v, err := c.areas.ApplyFiles(r.Context(), *set, strings.TrimSpace(r.PostForm.Get("comment")))
 		if err == nil {
 			return toVersion(v, "applied"), nil

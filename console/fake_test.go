@@ -612,6 +612,9 @@ func (f *fake) ApplyFiles(ctx context.Context, set admin.ConfigSet, comment stri
 	if set.Digest != "digest-now" {
 		return nil, &admin.Error{Kind: admin.Conflict, Text: "the files were changed meanwhile", Remedy: "look at what is in place now"}
 	}
+	if strings.Contains(set.Files[0].Text, "locks-out") && !set.Force {
+		return nil, &admin.Error{Kind: admin.Refused, Text: "it would keep you out: you have no role any more", Remedy: "apply it with force if that is meant"}
+	}
 	if c, _ := f.CheckFiles(ctx, set); !c.OK {
 		return nil, &admin.Error{Kind: admin.Invalid, Text: "the configuration is wrong"}
 	}

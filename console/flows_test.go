@@ -160,6 +160,7 @@ func TestConfiguration(t *testing.T) {
 	wrong := func(s string) string {
 		return strings.Replace(s, "roles:\n  payroll", "nonsense: 1\nroles:\n  payroll", 1)
 	}
+	locks := func(s string) string { return s + "locks-out: 1\n" }
 	for _, tt := range []struct {
 		name       string
 		role       admin.Role
@@ -177,17 +178,24 @@ func TestConfiguration(t *testing.T) {
 		{"apply", admin.Administrator, "digest-now", "apply", better, 303, nil, nil},
 		{"apply what is wrong", admin.Administrator, "digest-now", "apply", wrong, 422, []string{"The configuration is wrong.", "<b>24</b>", "nonsense: 1"}, []string{`value="apply"`}},
 		{"apply too late", admin.Administrator, "digest-old", "apply", better, 409, []string{"The files were changed meanwhile.", "client_id: better", "What you typed is below", `name="digest" value="digest-old"`}, nil},
+		{"apply what keeps out", admin.Administrator, "digest-now", "apply", locks, 422, []string{"It would keep you out", `name="force"`, "locks-out: 1", `value="apply"`}, nil},
+		{"apply it all the same", admin.Administrator, "digest-now", "apply&force", locks, 303, nil, nil},
 		{"apply as a viewer", admin.Operator, "digest-now", "apply", better, 403, []string{"This needs the role administrator."}, []string{`value="apply"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake()
-			w := post(t, site(f, tt.role, nil), "/console/configuration", configForm(f, tt.digest, tt.do, tt.change))
+			do, force := strings.CutSuffix(tt.do, "&force")
+			form := configForm(f, tt.digest, do, tt.change)
+			if force {
+				form.Set("force", "1")
+			}
+			w := post(t, site(f, tt.role, nil), "/console/configuration", form)
 			body, called := w.Body.String(), f.called()
 			if w.Code != tt.status {
 				t.Errorf("got %d, want %d: %s", w.Code, tt.status, body)
 			}
-			if tt.do == "apply" && !strings.Contains(called, "ApplyFiles "+tt.digest+" CHG-1") {
+			if do == "apply" && !strings.Contains(called, "ApplyFiles "+tt.digest+" CHG-1") {
 				t.Errorf("calls %s", called)
 			}
 			for _, want := range tt.has {
@@ -274,6 +282,19 @@ func TestSync(t *testing.T) {
 	log := new(testenv.Log)
 	if w := post(t, site(f, admin.Operator, log), "/console/realm/sync", form); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("down: got %d", w.Code)
+	}
+}
+
+// TestManyBlocks: an attack does not make the page useless.
+func TestManyBlocks(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	for range 5000 {
+		f.blocks = append(f.blocks, f.blocks[1])
+	}
+	w := get(t, site(f, admin.Operator, nil), "/console/blocks")
+	if got := strings.Count(w.Body.String(), `scope="row"`); got != 1000 || !strings.Contains(w.Body.String(), "4,003 more are not shown.") {
+		t.Errorf("%d rows", got)
 	}
 }
 

@@ -144,7 +144,7 @@ func TestPages(t *testing.T) {
 
 // formRole says which role a form takes, by its action.
 var formRole = map[string]admin.Role{
-	"/console/login/out": admin.NoRole, "/console/user/state": admin.Operator, "/console/sessions/end": admin.Operator, "/console/blocks/lift": admin.Operator,
+	"/console/logout": admin.NoRole, "/console/user/state": admin.Operator, "/console/sessions/end": admin.Operator, "/console/blocks/lift": admin.Operator,
 	"/console/realm/test": admin.Operator, "/console/realm/sync": admin.Operator, "/console/users/add": admin.Administrator, "/console/user/edit": admin.Administrator,
 	"/console/user/password": admin.Administrator, "/console/user/second-factor": admin.Administrator, "/console/user/delete": admin.Administrator,
 	"/console/providers/passwords": admin.Administrator, "/console/configuration/roll-back": admin.Administrator,
@@ -269,7 +269,7 @@ func TestAttackConsoleByLink(t *testing.T) {
 	f := newFake()
 	h := site(f, admin.Administrator, nil)
 	for action := range formRole {
-		if action == "/console/login/out" || action == "/console/configuration" {
+		if action == "/console/logout" || action == "/console/configuration" {
 			continue
 		}
 		f.called()

@@ -67,24 +67,18 @@ func (a *administration) newPages() http.Handler {
 		Parts: func() access.Parts { return a.made().access }, Logger: a.parts.log,
 		Observe: func(ctx context.Context, d *authn.Decision) { a.parts.login(a.made().store)(ctx, d) },
 		Provision: func(ctx context.Context, realm string, id *authn.Identity, t *oidc.Tokens) (*authn.Identity, error) {
-			return a.made().logins.Admit(ctx, realm, id, t)
+			return a.made().logins.Admit(ctx, realm, id, t.Subject)
 		},
 	})
 	calls := api.New(a.service)
 	calls.Logger = a.parts.log
 	mux := http.NewServeMux()
 	mux.Handle(staticPrefix, ui.Static())
-	mux.Handle(consolePrefix, who.Wrap(newConsole(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
+	mux.Handle(consolePrefix, who.Wrap(console.New(console.Options{Areas: a.service, CSRF: who.CSRF, Logger: a.parts.log})))
 	mux.Handle(api.Prefix, who.Wrap(calls))
 	mux.Handle(api.DocumentPath, calls)
 	mux.Handle("/{$}", http.RedirectHandler(consolePrefix, http.StatusFound))
 	return mux
-}
-
-// newConsole makes the pages when somebody comes first.
-func newConsole(o console.Options) http.Handler {
-	pages := sync.OnceValue(func() http.Handler { return console.New(o) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { pages().ServeHTTP(w, r) })
 }
 
 // Admin answers on the admin listener: what an Observer does there, and, where

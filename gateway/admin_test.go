@@ -7,10 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -182,18 +186,24 @@ func TestAdminWithoutStore(t *testing.T) {
 	}
 }
 
+// Whatever answers, it cannot be made to read more.
 func TestAttackAdminBody(t *testing.T) {
 	t.Parallel()
 	g := govern(t)
-	bearer := "Bearer " + g.token()
+	g.parts.(*composer).admin.pages = func() http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, err := io.Copy(io.Discard, r.Body)
+			_, _ = fmt.Fprint(w, n, err)
+		})
+	}
 	for _, tt := range []struct {
 		path string
-		size int
-	}{{"/admin/v1/users", maxAdminBody}, {"/admin/v1/config/check", maxConfigBody}} {
-		body := `{"files": [{"path": "` + strings.Repeat("x", tt.size) + `"}]}`
-		status, _, text := g.do("POST", "http://"+g.admin+tt.path, body, "Content-Type", "application/json", "Authorization", bearer)
-		if status != 413 && status != 400 {
-			t.Errorf("%s: %d %s", tt.path, status, text)
+		most int
+	}{{"/admin/v1/users", 1 << 20}, {"/console/users/add", 1 << 20}, {"/admin/v1/config/check", 2 << 20}, {"/console/configuration", 2 << 20}} {
+		for size, want := range map[int]string{tt.most: fmt.Sprint(tt.most, " <nil>"), tt.most + 1: fmt.Sprint(tt.most, " http: request body too large")} {
+			if _, _, got := g.do("POST", "http://"+g.admin+tt.path, strings.Repeat("x", size)); got != want {
+				t.Errorf("%s, %d bytes: %s, want %s", tt.path, size, got, want)
+			}
 		}
 	}
 }
@@ -265,6 +275,9 @@ func TestApplyAndRollBack(t *testing.T) {
 	}
 	if info, err := os.Stat(extra.Path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if d := g.changed(); d != nothingChanged {
+		t.Errorf("who looks at the files would reload once more: %v", d)
 	}
 	changes, err := g.service.Changes(ctx, admin.ChangeQuery{Action: "config."})
 	if err != nil || len(changes.Changes) != 1 {
@@ -635,4 +648,166 @@ func TestAttackTestGuesses(t *testing.T) {
 	if err != nil || res.OK {
 		t.Errorf("%+v, %v", res, err)
 	}
+}
+
+// browser is at the console. That of browse has signed in as root.
+type browser struct {
+	*governed
+	client *http.Client
+}
+
+func (g *governed) newBrowser() *browser {
+	g.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return &browser{g, &http.Client{Jar: jar}}
+}
+
+func (g *governed) browse() *browser {
+	g.t.Helper()
+	b := g.newBrowser()
+	_, page := b.get("/console/login/local")
+	b.post("/console/login/local", page, "user", "root", "password", rootPassword)
+	_, page = b.get("/console/login/local/setup")
+	if res, text := b.post("/console/login/local/setup", page, "skip", "yes"); res.StatusCode != 200 || res.Request.URL.Path != "/console/" {
+		g.t.Fatalf("signing in ends at %s: %s\n%s", res.Request.URL, res.Status, text)
+	}
+	return b
+}
+
+func (b *browser) get(path string) (*http.Response, string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), "GET", "http://"+b.admin+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html")
+	return b.send(req)
+}
+
+var hidden = regexp.MustCompile(`name="csrf" value="([^"]*)"`)
+
+// post sends a form with the token of a page.
+func (b *browser) post(path, page string, values ...string) (*http.Response, string) {
+	b.t.Helper()
+	form := url.Values{}
+	if m := hidden.FindStringSubmatch(page); m != nil {
+		form.Set("csrf", m[1])
+	}
+	for i := 0; i+1 < len(values); i += 2 {
+		form.Set(values[i], values[i+1])
+	}
+	req, err := http.NewRequestWithContext(b.t.Context(), "POST", "http://"+b.admin+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "text/html")
+	req.Header.Set("Origin", "http://"+b.admin)
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	return b.send(req)
+}
+
+func (b *browser) send(req *http.Request) (*http.Response, string) {
+	b.t.Helper()
+	res, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return res, string(text)
+}
+
+var links = regexp.MustCompile(`(?:href|src)="(/console/[^"#]*)"`)
+
+// Everything that pages of the console lead to is there, and signing out ends the
+// session.
+func TestConsolePages(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	b := g.browse()
+	_, home := b.get("/console/")
+	todo, seen := []string{"/console/"}, map[string]bool{"/console/": true}
+	for len(todo) > 0 && len(seen) < 200 {
+		path := html.UnescapeString(todo[0])
+		todo = todo[1:]
+		res, text := b.get(path)
+		if res.StatusCode != 200 && res.StatusCode != 405 { // what only takes forms
+			t.Errorf("%s: %s\n%.300s", path, res.Status, text)
+		}
+		if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors 'none'") && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+		for _, m := range links.FindAllStringSubmatch(text, -1) {
+			if !seen[m[1]] {
+				seen[m[1]] = true
+				todo = append(todo, m[1])
+			}
+		}
+	}
+	if len(seen) < 15 || strings.Contains(g.log.String(), "a request of an administrator failed") {
+		t.Errorf("%d pages: %v\n%s", len(seen), seen, grep(g.log.String(), "failed"))
+	}
+	out := regexp.MustCompile(`action="(/console/log[^"]*)"`).FindStringSubmatch(home)
+	if out == nil {
+		t.Fatalf("no way to sign out in\n%s", home)
+	}
+	if res, text := b.post(out[1], home); res.StatusCode != 200 {
+		t.Errorf("signing out at %s: %s\n%.300s", out[1], res.Status, text)
+	}
+	if res, _ := b.get("/console/users"); !strings.HasPrefix(res.Request.URL.Path, "/console/login") {
+		t.Errorf("after signing out: %s", res.Request.URL)
+	}
+}
+
+// A bug in what answers administrators ends one request, and the log tells which.
+func TestAttackAdminPanic(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	a := g.parts.(*composer).admin
+	a.pages = func() http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("MARKED cause") })
+	}
+	status, header, body := g.do("GET", "http://"+g.admin+"/console/", "")
+	_, ref, _ := strings.Cut(strings.TrimSpace(body), "reference ")
+	if status != 500 || strings.Contains(body, "MARKED") || ref == "" || !strings.Contains(grep(g.log.String(), "MARKED"), "ref="+ref) || header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %q, log\n%s", status, body, g.log)
+	}
+	if status, _, _ := g.do("GET", "http://"+g.admin+"/healthz", ""); status != 200 {
+		t.Errorf("afterwards %d", status)
+	}
+}
+
+// Who comes by a proxy that is trusted is written down with the own address, and
+// nobody makes one up.
+func TestAdminBehindProxy(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	text := strings.Replace(adminText(g.addr, g.admin, "trusted_proxies: [127.0.0.1]\n"), "admin: {", `admin: {url: "https://console.corp.test", networks: [127.0.0.1], `, 1)
+	ask := func(header ...string) int {
+		t.Helper()
+		status, _, _ := g.do("POST", "http://"+g.admin+"/admin/v1/token", `{"user": "root", "password": "wrong password"}`,
+			append(header, "Content-Type", "application/json")...)
+		return status
+	}
+	if status := ask("X-Forwarded-For", "203.0.113.7"); status != 403 {
+		t.Errorf("by a proxy that nobody trusts: %d", status)
+	}
+	g.write(g.file, text)
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if status := ask("X-Forwarded-For", "203.0.113.7"); status != 401 {
+		t.Errorf("by the proxy: %d", status)
+	}
+	eventually(t, "no login from there", func() bool {
+		page, err := g.service.Logins(g.as(admin.Viewer), admin.LoginQuery{Peer: "203.0.113.7"})
+		return err == nil && len(page.Logins) == 1
+	})
 }

@@ -396,3 +396,30 @@ func (s *syncing) Synchronise(ctx context.Context, _ string, progress func(admin
 	s.run(ctx, progress)
 	return nil, ctx.Err()
 }
+
+// A server's limits for requests and answers do not end a stream that lives.
+func TestStreamOutlivesDeadlines(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 100)
+	fake := &admintest.Fake{Answer: func(_ context.Context, _ string, args []any) (any, error) {
+		asked <- struct{}{}
+		return &admin.LoginPage{}, nil
+	}}
+	a, _ := serve(fake)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
+		a.ServeHTTP(w, r.WithContext(admin.NewContext(r.Context(), alice)))
+	}))
+	s.Config.WriteTimeout = time.Second
+	s.Start()
+	defer s.Close()
+	r, err := http.Get(s.URL + Prefix + "logins/follow?newer_id=7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // looks, one a second
+		<-asked
+	}
+	_ = r.Body.Close()
+	s.CloseClientConnections()
+}

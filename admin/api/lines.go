@@ -25,6 +25,9 @@ const writeTime = 30 * time.Second
 const flushSize = 32 << 10
 
 func (c *call) lines() *lines {
+	// What is behind the request may come at any time, and a limit for it would
+	// count as the client's leaving. A server that has none says so.
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
 	return &lines{c: c, media: c.e.media[0], beat: time.NewTicker(wire.Heartbeat), rc: http.NewResponseController(c.w)}
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/soapward/soapward/admin/api/wire"
 )
 
+//go:generate go test -run ^TestDocuments$ -update .
+
 // Document returns the OpenAPI 3.1 document of the API. It must not be changed.
 var Document = sync.OnceValue(func() []byte {
 	var b bytes.Buffer

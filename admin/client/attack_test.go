@@ -289,10 +289,15 @@ func TestStreams(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	fake := &admintest.Fake{}
-	fake.Answer = func(context.Context, string, []any) (any, error) {
+	fake.Answer = func(_ context.Context, _ string, args []any) (any, error) {
+		q := admintest.Fill[admin.LoginQuery]()
+		q.Ref, q.Since, q.Until, q.After, q.Limit = "", time.Time{}, time.Time{}, "", 1000
+		if got := args[0]; got != q {
+			t.Errorf("asked %+v, want %+v", got, q)
+		}
 		return &admin.LoginPage{Logins: []admin.Login{{ID: 7, User: "x"}}}, nil
 	}
-	err = gateway(t, fake).Follow(t.Context(), admin.LoginQuery{NewerID: 3}, func(l admin.Login) error {
+	err = gateway(t, fake).Follow(t.Context(), admintest.Fill[admin.LoginQuery](), func(l admin.Login) error {
 		if l.ID != 7 || l.User != "x" {
 			t.Errorf("got %+v", l)
 		}

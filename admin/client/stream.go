@@ -94,9 +94,10 @@ func (c *Client) Synchronise(ctx context.Context, realm string, progress func(ad
 // Follow calls each with logins as they come, those after q.NewerID, or from now
 // on. It returns when the server ends it, which it does now and then, so that
 // whoever wants more comes again with the last ID; the error of each; or, when
-// ctx ends, that of ctx.
+// ctx ends, that of ctx. What q says of pages and times does not count.
 func (c *Client) Follow(ctx context.Context, q admin.LoginQuery, each func(admin.Login) error) error {
-	return c.stream(ctx, request{method: http.MethodGet, path: "/logins/follow", query: query(q)}, func(line []byte) error {
+	what := query(admin.LoginQuery{User: q.User, Peer: q.Peer, Outcome: q.Outcome, Mechanism: q.Mechanism, Reason: q.Reason, NewerID: q.NewerID})
+	return c.stream(ctx, request{method: http.MethodGet, path: "/logins/follow", query: what}, func(line []byte) error {
 		var l admin.Login
 		if err := json.Unmarshal(line, &l); err != nil {
 			return c.fail(fmt.Errorf("%w: %w", ErrAnswer, err))

@@ -27,7 +27,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(withDC{m}, map[string]func(){"soapward": main})
+	testscript.Main(withDC{m}, map[string]func(){"soapward": main, "xdg-open": fakeBrowser})
 }
 
 // withDC runs the tests and stops the domain controller that they started.

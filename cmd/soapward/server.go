@@ -60,10 +60,13 @@ func (f *serverFlags) find(cmd *cobra.Command, tokens *tokenFile) (string, error
 // checkServer returns the URL of a gateway in its simplest form.
 func checkServer(cmd *cobra.Command, server string) (string, error) {
 	at, err := client.CheckURL(server)
-	if errors.Is(err, client.ErrURL) {
+	switch {
+	case errors.Is(err, client.ErrURL):
 		return "", usagef(cmd, "--server: %w", err)
+	case err != nil:
+		return "", withRemedy(err, "use https://, or go to the machine itself")
 	}
-	return at, forReader(err)
+	return at, nil
 }
 
 // client returns a client of the gateway, as whoever is logged in there.
@@ -260,14 +263,12 @@ func transportError(e *client.TransportError) error {
 	var header tls.RecordHeaderError
 	again := "soapward login --server " + shellWord(e.Server) + " --ca-file FILE"
 	switch {
-	case errors.Is(e.Err, client.ErrPlain):
-		return withRemedy(fmt.Errorf("%s: %w", e.Server, e.Err), "use https://, or go to the machine itself")
 	case errors.As(e.Err, &unknown):
 		return withRemedy(fmt.Errorf("%s has a certificate of somebody who is not known here: %w", e.Server, e.Err),
 			"get the certificate of that authority from whoever runs the gateway, and: "+again)
 	case errors.As(e.Err, &name), errors.As(e.Err, &invalid):
 		return withRemedy(fmt.Errorf("the certificate of %s is not good: %w", e.Server, e.Err), "look whether the address is right; whoever runs the gateway renews its certificate")
-	case errors.As(e.Err, &header):
+	case errors.As(e.Err, &header), errors.Is(e.Err, http.ErrSchemeMismatch):
 		return withRemedy(fmt.Errorf("%s does not speak TLS: %w", e.Server, e.Err), "look whether the port is that of the admin listener")
 	case client.Unreachable(e.Err):
 		return withRemedy(fmt.Errorf("no connection to %s: %w", e.Server, e.Err), "look at the address, and whether the gateway runs and listens there (admin.addr, admin.networks)")

@@ -75,6 +75,7 @@
 	// Editors: numbers of lines, as many as there are.
 	const editors = root => $$(".editor", root).forEach(e => {
 		const area = e.querySelector("textarea"), gutter = e.querySelector("pre");
+		if (!area) return; // a version that is only read
 		let lines = area.value.split("\n").length;
 		area.addEventListener("input", () => {
 			const n = area.value.split("\n").length;

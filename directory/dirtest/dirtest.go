@@ -135,6 +135,21 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
+// together calls add so often, many times in a transaction, which is faster.
+func together(t *testing.T, s Store, n int, add func(ctx context.Context, i int) error) {
+	t.Helper()
+	for from := 0; from < n; from += 200 {
+		must(t, s.Audited(t.Context(), &directory.Change{Action: "test"}, func(ctx context.Context) error {
+			for i := from; i < min(from+200, n); i++ {
+				if err := add(ctx, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

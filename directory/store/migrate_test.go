@@ -148,9 +148,11 @@ func indexes(tb testing.TB, c store.Config) (n int) {
 	if c.Driver == "postgres" {
 		text = "SELECT COUNT(*) FROM pg_index WHERE indrelid = 'logins'::regclass AND indisvalid"
 	}
-	if err := raw(tb, c).QueryRowContext(tb.Context(), text).Scan(&n); err != nil {
+	db := raw(tb, c)
+	if err := db.QueryRowContext(tb.Context(), text).Scan(&n); err != nil {
 		tb.Fatal(err)
 	}
+	_ = db.Close() // it is asked often
 	return n
 }
 

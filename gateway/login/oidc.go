@@ -43,6 +43,18 @@ func (s *Set) Provider(name string) *oidc.Provider {
 	return nil
 }
 
+// Admit returns whom the provider of a realm vouches for, by a subject of it, as a
+// user of the realm: as at a login at a service, a row is made at the first one, and
+// brought up to date. The error wraps authn.ErrBadCredentials for who must not log
+// in. It is for logins that do not go through the Set, such as administrators'.
+func (s *Set) Admit(ctx context.Context, name string, id *authn.Identity, subject string) (*authn.Identity, error) {
+	r := s.realms[name]
+	if r == nil || r.provider == nil {
+		return nil, fmt.Errorf("login: there is no provider %q any more: %w", name, authn.ErrUnavailable)
+	}
+	return r.admit(ctx, id, subject, true)
+}
+
 // provides is what a Set has for logins at the provider of a realm.
 type provides struct {
 	set      *Set

@@ -105,6 +105,19 @@ func TestAttackAdminStranger(t *testing.T) {
 			}
 		}
 	}
+	// The name in admin.url is ours, for who comes from here; no other is.
+	named, _, _ := observer(t, "access_log: {file: off}\nadmin: {addr: \"0.0.0.0:9180\", url: \"https://gw-admin.corp.test\"}", Options{})
+	for _, tt := range []struct {
+		peer, host string
+		want       int
+	}{
+		{here, "gw-admin.corp.test", 200}, {here, "GW-admin.corp.test:9180", 200}, {here, "127.0.0.1:9180", 200},
+		{here, "evil.test", 403}, {here, "gw-admin.corp.test.evil.test", 403}, {here, "x.gw-admin.corp.test", 403}, {"192.0.2.1:1", "gw-admin.corp.test", 403},
+	} {
+		if w := ask(named, "/healthz", tt.peer, host(tt.host)); w.Code != tt.want {
+			t.Errorf("admin.url, from %s for %s: %d, want %d", tt.peer, tt.host, w.Code, tt.want)
+		}
+	}
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
 		if w := ask(alone, "/metrics", here, func(r *http.Request) { r.Method = method }); w.Code != http.StatusMethodNotAllowed {
 			t.Errorf("%s: %d", method, w.Code)
