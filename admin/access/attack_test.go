@@ -696,7 +696,11 @@ func TestAttackAdminSecretsInLog(t *testing.T) {
 	cookie := valueOf(b, "__Host-"+CookieName)
 	b = s.browser()
 	b.password("admin", secretPassword).expect(303)
-	b.second(codes[0][:18] + "A").expect(401)
+	wrong := "A"
+	if strings.HasSuffix(codes[0], wrong) {
+		wrong = "B"
+	}
+	b.second(codes[0][:len(codes[0])-1] + wrong).expect(401)
 	b.second(codes[0]).expect(303)
 	idToken := "Marked-id-token of alice@example.com 1"
 	token := s.token(map[string]string{"provider": "it", "id_token": idToken, "nonce": "nonce"})
