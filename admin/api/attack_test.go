@@ -176,7 +176,7 @@ func TestAttackAdminAPISecrets(t *testing.T) {
 // exports the record.
 func TestAttackFormulaInExport(t *testing.T) {
 	t.Parallel()
-	names := []string{`=cmd|' /C calc'!A0`, "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", `"=1`, "a,b\r\nc", "|x", "%1"}
+	names := []string{`=cmd|' /C calc'!A0`, "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", `"=1`, "a,b\r\nc", "|x", "%1", " =1", "\u00a0+1", "\ufeff=1", "\u200b@x", "＝1", "＋1", "\x00=1"}
 	fake := &admintest.Fake{Answer: func(context.Context, string, []any) (any, error) {
 		p := &admin.LoginPage{}
 		for _, n := range names {
@@ -195,7 +195,7 @@ func TestAttackFormulaInExport(t *testing.T) {
 	}
 	for _, row := range rows[1:] {
 		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(cell[0])) {
+			if strings.IndexAny(strings.TrimLeft(cell, " \t\r\n\u00a0\u200b\ufeff\x00"), "=+-@|%＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {
 				t.Errorf("%s is %q", rows[0][i], cell)
 			}
 		}
