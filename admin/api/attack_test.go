@@ -423,3 +423,37 @@ func TestStreamOutlivesDeadlines(t *testing.T) {
 	_ = r.Body.Close()
 	s.CloseClientConnections()
 }
+
+// 38g. A viewer opens streams without end. Others have theirs.
+func TestAttackManyStreams(t *testing.T) {
+	t.Parallel()
+	began, hold := make(chan struct{}, 2*maxStreams), make(chan struct{})
+	fake := &admintest.Fake{Answer: func(context.Context, string, []any) (any, error) {
+		began <- struct{}{}
+		<-hold
+		return &admin.LoginPage{}, nil
+	}}
+	a, _ := serve(fake)
+	vera := &admin.Caller{Name: "vera", Role: admin.Viewer}
+	var wait sync.WaitGroup
+	for range maxStreams {
+		wait.Go(func() { do(t, a, vera, "GET", Prefix+"logins/export", "") })
+		<-began
+	}
+	for _, path := range []string{"logins/export", "logins/follow"} {
+		if r := do(t, a, vera, "GET", Prefix+path, ""); r.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("one more, %s: %d", path, r.StatusCode)
+		}
+	}
+	wait.Go(func() {
+		if r := do(t, a, alice, "GET", Prefix+"logins/export", ""); r.StatusCode != http.StatusOK {
+			t.Errorf("somebody else: %d", r.StatusCode)
+		}
+	})
+	<-began
+	close(hold)
+	wait.Wait()
+	if r := do(t, a, vera, "GET", Prefix+"logins/export", ""); r.StatusCode != http.StatusOK {
+		t.Errorf("when they are over: %d", r.StatusCode)
+	}
+}
