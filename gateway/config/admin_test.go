@@ -16,7 +16,7 @@ realms:
   it: {oidc: {issuer: "https://id.example", client_id: gw}}
   staff: {internal: {}}
   local: {internal: {}}
-roles: {payroll: {groups: ["S-1-5-21-1-2-3-513"]}}
+roles: {payroll: {groups: ["S-1-5-21-1-2-3-513"]}, all: {groups: [Everyone]}}
 store: {driver: sqlite, dsn: s.db}
 `
 
@@ -92,6 +92,7 @@ func TestAdminWarnings(t *testing.T) {
 		{"all well", `url: "https://gw.test", login: [it], roles: {administrator: [payroll]}`, nil},
 		{"nobody is administrator", `url: "https://gw.test", login: [it], roles: {viewer: [any]}`, []string{"admin.roles: nobody whom a provider knows is administrator"}},
 		{"everybody is", `url: "https://gw.test", login: [it], roles: {administrator: [any]}`, []string{"admin.roles.administrator: everybody whom a provider knows"}},
+		{"everybody is, by Windows", `url: "https://gw.test", login: [it], roles: {operator: ['NT AUTHORITY\Authenticated Users'], administrator: [all]}`, []string{"admin.roles.operator: everybody whom a provider knows", "admin.roles.administrator: everybody whom a provider knows"}},
 		{"provider alone", `url: "https://gw.test", login: [it], roles: {administrator: [payroll]}, local: {disabled: true}`, []string{"admin.local.disabled: while the provider does not work"}},
 		{"neither", `local: {disabled: true}`, []string{"admin.local.disabled: there is no provider either", "realms.it.oidc: nobody signs in there"}},
 		{"roles for nobody", `roles: {viewer: [payroll]}`, []string{"admin.roles.viewer: local administrators have all roles", "realms.it.oidc: nobody signs in there"}},

@@ -107,7 +107,7 @@ func (w *warner) admin() {
 		w.add("admin.roles", "name roles or groups in admin.roles.administrator", "nobody whom a provider knows is administrator: only local administrators change anything")
 	}
 	for _, list := range a.Roles.lists() {
-		if len(a.Login) > 0 && list.key != "viewer" && slices.Contains(list.names, "any") {
+		if len(a.Login) > 0 && list.key != "viewer" && slices.ContainsFunc(list.names, w.everybody) {
 			w.add("admin.roles."+list.key, "name a role of those who are meant", "everybody whom a provider knows is %s", list.key)
 		}
 		if len(a.Login) == 0 && len(list.names) > 0 {
@@ -120,6 +120,20 @@ func (w *warner) admin() {
 	case a.Local.Disabled && len(a.Login) > 0:
 		w.add("admin.local.disabled", "take it out, and keep one local administrator's password in a safe", "while the provider does not work nobody can sign in")
 	}
+}
+
+// everybody reports whether whoever a provider knows has a role: by its built-in
+// name, or by a group of Windows in which everybody is who is somebody.
+func (w *warner) everybody(role string) bool {
+	is := func(group string) bool {
+		switch strings.ToLower(strings.TrimSpace(group)) {
+		case "everyone", "authenticated users", `nt authority\authenticated users`, "s-1-1-0", "s-1-5-11":
+			return true
+		}
+		return false
+	}
+	r := w.c.Roles[role]
+	return role == "any" || is(role) || r != nil && slices.ContainsFunc(r.Groups, is)
 }
 
 // usesOIDC reports whether somebody signs in at the provider of a realm.
