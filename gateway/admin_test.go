@@ -244,6 +244,59 @@ func TestAdminBodyTime(t *testing.T) {
 	}
 }
 
+// Who follows logins does not hold up the end, sees that it is over, and while he
+// does, reloads end what they have replaced as soon as he leaves.
+func TestFollowersAndTheEnd(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	bearer := "Bearer " + g.token()
+	follow := func() *http.Response {
+		t.Helper()
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+g.admin+"/admin/v1/logins/follow", nil)
+		req.Header.Set("Authorization", bearer)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatal(res, err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res
+	}
+	first := follow()
+	old := g.current.Load()
+	for range 20 {
+		if err := g.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-old.drained:
+		t.Error("a generation with a follower was ended")
+	default:
+	}
+	g.reloading.Lock()
+	closed := g.lastClosed
+	g.reloading.Unlock()
+	_ = first.Body.Close()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Fatal("generations stay when their follower has left")
+	}
+	last := follow()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, last.Body)
+		ended <- err
+	}()
+	begun := time.Now()
+	g.stop()
+	<-g.done
+	if took := time.Since(begun); g.err != nil || took > closeTimeout {
+		t.Errorf("the end took %s: %v", took, g.err)
+	}
+	<-ended
+}
+
 func TestConfigRights(t *testing.T) {
 	t.Parallel()
 	g := govern(t)
