@@ -286,15 +286,18 @@ func (p *plan) write() (undo func() error, err error) {
 	undo = func() error {
 		var errs []error
 		for _, path := range slices.Backward(done) {
+			var err error
 			if text, was := p.before[path]; was {
-				errs = append(errs, atomicfile.Write(path, []byte(text)))
-			} else {
-				errs = append(errs, atomicfile.Remove(path))
+				err = atomicfile.Write(path, []byte(text))
+			} else if err = atomicfile.Remove(path); errors.Is(err, fs.ErrNotExist) {
+				err = nil // it was not made
 			}
+			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
 	}
 	for i, s := range todo {
+		done = append(done, s.path) // also if it fails: that may be said of what has happened
 		if s.staged != nil {
 			err = s.staged.Commit()
 		} else {
@@ -308,7 +311,6 @@ func (p *plan) write() (undo func() error, err error) {
 			}
 			return nil, errors.Join(notWritten(s.path, err), undo())
 		}
-		done = append(done, s.path)
 	}
 	return undo, nil
 }

@@ -81,7 +81,7 @@ func TestAttackAdminAPIRequests(t *testing.T) {
 		{"another alphabet", "POST", "users", `{"name":"x"}`, []string{"Content-Type", json + "; charset=utf-16"}, 415, "application/json"},
 		{"depth", "POST", "users", strings.Repeat("[", 100_000), nil, 400, "not JSON"},
 		{"too much", "POST", "users", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413, "1048576"},
-		{"too much of a configuration", "POST", "config/check", `{"digest":"` + strings.Repeat("x", maxConfigBody) + `"}`, nil, 413, "2097152"},
+		{"too much of a configuration", "POST", "config/check", `{"digest":"` + strings.Repeat("x", maxConfigBody) + `"}`, nil, 413, "8388608"},
 		{"an unknown parameter", "GET", "users?limit=3&is=1", "", nil, 400, `no parameter \"is\"`},
 		{"a parameter twice", "GET", "users?limit=3&limit=4", "", nil, 400, "more than once"},
 		{"a parameter of another type", "GET", "users?limit=x", "", nil, 400, "limit must be a whole number"},

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// adminLocal stands for local administrators where others have the name of a
+// realm: access.LocalName.
+const adminLocal = "local"
+
 // checkAdmin looks at how administrators sign in, and at who may do what.
 func (d *decoder) checkAdmin(c *Config) {
 	a := c.Admin
@@ -21,6 +25,8 @@ func (d *decoder) checkAdmin(c *Config) {
 			d.failAt(&a.Login[i], "%s: the page of local administrators is there: give the realm another name", at)
 		case r.OIDC == nil:
 			d.failAt(&a.Login[i], "%s: administrators sign in at providers: want oidc in realms.%s", at, name)
+		case name == adminLocal:
+			d.failAt(&a.Login[i], "%s: %s is how local administrators sign in: give the realm another name", at, name)
 		case slices.Contains(a.Login[:i], name):
 			d.failAt(&a.Login[i], "%s: %s is there twice", at, name)
 		}
