@@ -18,6 +18,11 @@ const (
 
 	// userParts is how many are looked at where other filters leave few.
 	userParts = 30_000
+
+	// userFew is up to how many that a search is for are read and sorted in one realm,
+	// before the next userWalk of it are looked at for a page of more.
+	userFew  = 10_000
+	userWalk = 7000
 )
 
 // Users returns a page of users in the order of their folded names, with groups
@@ -100,42 +105,79 @@ func (l *userList) text(columns string) string {
 	return "SELECT " + columns + " FROM " + l.from + l.where() + " ORDER BY " + l.name
 }
 
+// A userSearch is a query, and what it searches for.
+type userSearch struct {
+	directory.UserQuery
+	text string // folded
+
+	// only is the realm, if there is one: empty for users who are of none.
+	only *string
+}
+
+func (q *userSearch) listed() *userList {
+	l := listed(q.UserQuery)
+	if q.only != nil && *q.only == "" {
+		l.add("u.realm = %s", "")
+	}
+	return l
+}
+
+// of returns the search in one realm.
+func (q userSearch) of(realm string) *userSearch {
+	q.Realm, q.only = realm, &realm
+	return &q
+}
+
 // searchUsers returns those whose name, account, display name or e-mail begins with
 // a folded text. Either they are many: then a page of them is among the next users
 // in the order of names. Or they are few enough for all to be found by what they
 // begin with, and sorted.
-func (s *Store) searchUsers(ctx context.Context, q directory.UserQuery, search string, limit int, users []directory.User) ([]directory.User, error) {
+func (s *Store) searchUsers(ctx context.Context, query directory.UserQuery, search string, limit int, users []directory.User) ([]directory.User, error) {
+	q := &userSearch{UserQuery: query, text: search}
 	most := userPart
 	if q.Role != "" || q.Local || q.State != nil && *q.State != directory.Active {
 		most = userParts
 	}
-	var found []string
+	found, more, err := s.walkUsers(ctx, q, limit, most)
+	if err != nil {
+		return nil, err
+	}
+	if more {
+		rest, err := s.usersBeginning(ctx, q, limit-len(found))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, rest...)
+	}
+	return s.usersNow(ctx, found, users)
+}
+
+// walkUsers looks at the next users in the order of names, about so many, for those
+// that a search is for. If more, there are not enough of them yet, and the search is
+// then that in the rest.
+func (s *Store) walkUsers(ctx context.Context, q *userSearch, limit, most int) (found []string, more bool, err error) {
 	for size, seen := userPart, 0; seen < most; size *= 2 {
 		edge, more, err := s.userEdge(ctx, q, size)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		among, err := s.usersAmong(ctx, q, search, size, limit-len(found))
+		among, err := s.usersAmong(ctx, q, size, limit-len(found))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if found = append(found, among...); len(found) == limit || !more {
-			return s.usersNow(ctx, found, users)
+			return found, false, nil
 		}
 		seen += size
 		q.After = edge
 	}
-	rest, err := s.usersBeginning(ctx, q, search, limit-len(found))
-	if err != nil {
-		return nil, err
-	}
-	return s.usersNow(ctx, append(found, rest...), users)
+	return found, true, nil
 }
 
 // userEdge returns the name of the last of the next so many users, and whether
 // there are as many.
-func (s *Store) userEdge(ctx context.Context, q directory.UserQuery, size int) (name string, more bool, err error) {
-	l := listed(q)
+func (s *Store) userEdge(ctx context.Context, q *userSearch, size int) (name string, more bool, err error) {
+	l := q.listed()
 	text := l.text(l.name) + " LIMIT 1 OFFSET " + l.list(size-1)
 	err = s.reader(ctx).QueryRowContext(ctx, text, s.once(l.args)...).Scan(&name)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -146,32 +188,35 @@ func (s *Store) userEdge(ctx context.Context, q directory.UserQuery, size int) (
 
 // usersAmong returns who of the next so many users a search is for, by folded names,
 // as those that follow do.
-func (s *Store) usersAmong(ctx context.Context, q directory.UserQuery, search string, size, limit int) ([]string, error) {
-	l := listed(q)
+func (s *Store) usersAmong(ctx context.Context, q *userSearch, size, limit int) ([]string, error) {
+	l := q.listed()
 	part := l.text("u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
 	var terms []string
 	for _, column := range []string{"name_fold", "account_fold"} {
-		terms = append(terms, l.prefix(column, search))
+		terms = append(terms, l.prefix(column, q.text))
 	}
-	for _, column := range []string{"display_fold", "email_fold"} {
-		terms = append(terms, l.prefix(column, clean(search, maxSearched)))
+	for _, column := range searchedColumns {
+		terms = append(terms, l.prefix(column, clean(q.text, maxSearched)))
 	}
 	return s.readFound(ctx, "SELECT name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
 }
 
+// searchedColumns are those that are not in the order of names.
+var searchedColumns = []string{"display_fold", "email_fold"}
+
 // usersBeginning returns the first of all that a search is for.
-func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, search string, limit int) ([]string, error) {
-	found, err := s.usersNamed(ctx, q, search, limit)
+func (s *Store) usersBeginning(ctx context.Context, q *userSearch, limit int) ([]string, error) {
+	found, err := s.usersNamed(ctx, q, q.text, limit)
 	if err != nil {
 		return nil, err
 	}
-	domains, err := s.domainsWith(ctx, q.After, search)
+	domains, err := s.domainsWith(ctx, q.After, q.text)
 	if err != nil {
 		return nil, err
 	}
 	accounts := 0
 	for _, domain := range domains { // in the order of names, as who is in them
-		more, err := s.usersNamed(ctx, q, domain+search, limit-accounts)
+		more, err := s.usersNamed(ctx, q, domain+q.text, limit-accounts)
 		if err != nil {
 			return nil, err
 		}
@@ -180,26 +225,73 @@ func (s *Store) usersBeginning(ctx context.Context, q directory.UserQuery, searc
 			break
 		}
 	}
-	for _, column := range []string{"display_fold", "email_fold"} {
-		l := listed(q)
-		l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, clean(search, maxSearched))) // as the index says it
-		// All of them, before they are sorted: in the order of names, they could be
-		// the last of millions. An index has all that is asked for.
-		all := "SELECT " + l.name + " AS name_fold FROM " + l.from + l.where() + " LIMIT " + s.d.noLimit + " OFFSET 0"
-		more, err := s.readFound(ctx, "SELECT name_fold FROM ("+all+") AS part ORDER BY name_fold LIMIT "+l.list(limit), l.args)
-		if err != nil {
+	realms := []string{q.Realm}
+	if q.Realm == "" {
+		if realms, err = s.realms(ctx); err != nil {
 			return nil, err
 		}
-		found = append(found, more...)
+	}
+	for _, realm := range realms {
+		for _, column := range searchedColumns {
+			more, err := s.usersBy(ctx, q.of(realm), column, limit)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, more...)
+		}
 	}
 	slices.Sort(found)
 	found = slices.Compact(found)
 	return found[:min(len(found), limit)], nil
 }
 
+// usersBy returns the first users of a realm with a column that begins as a search
+// says. Few are read and sorted. Many are among the next users in the order of
+// names, unless they all come late in it.
+func (s *Store) usersBy(ctx context.Context, q *userSearch, column string, limit int) ([]string, error) {
+	found, all, err := s.usersSorted(ctx, q, column, limit, userFew)
+	if err != nil || all {
+		return found, err
+	}
+	found, more, err := s.walkUsers(ctx, q, limit, userWalk)
+	if err != nil || !more {
+		return found, err
+	}
+	rest, _, err := s.usersSorted(ctx, q, column, limit-len(found), 0)
+	return append(found, rest...), err
+}
+
+// usersSorted reads all that there are by an index, which has all that is asked
+// for, and returns the first of them in the order of names. If there are more than
+// most, unless that is zero, it returns nothing that is of use.
+func (s *Store) usersSorted(ctx context.Context, q *userSearch, column string, limit, most int) (found []string, all bool, err error) {
+	l := q.listed()
+	l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, clean(q.text, maxSearched))) // as the index says it
+	end := " LIMIT " + s.d.noLimit + " OFFSET 0" // in the order of names, they could be the last of millions
+	if most > 0 {
+		end = " ORDER BY u." + column + " LIMIT " + l.list(most+1)
+	}
+	n := 0
+	err = eachRow(ctx, s.reader(ctx), func(scan func(...any) error) error {
+		var name string
+		err := scan(&name, &n)
+		found = append(found, name)
+		return err
+	}, "WITH part AS (SELECT "+l.name+" AS name_fold FROM "+l.from+l.where()+end+") SELECT name_fold, (SELECT COUNT(*) FROM part) FROM part ORDER BY name_fold LIMIT "+l.list(limit),
+		s.once(l.args)...)
+	return found, most == 0 || n <= most, err
+}
+
+// realms returns those that users are of, from one to the next by the index.
+func (s *Store) realms(ctx context.Context) (all []string, err error) {
+	return s.readFound(ctx, `WITH RECURSIVE r (realm) AS (SELECT MIN(realm) FROM users
+		UNION ALL SELECT (SELECT MIN(realm) FROM users WHERE realm > r.realm) FROM r WHERE r.realm IS NOT NULL)
+		SELECT realm FROM r WHERE realm IS NOT NULL`, nil)
+}
+
 // usersNamed returns the first whose names begin with something.
-func (s *Store) usersNamed(ctx context.Context, q directory.UserQuery, prefix string, limit int) ([]string, error) {
-	l := listed(q)
+func (s *Store) usersNamed(ctx context.Context, q *userSearch, prefix string, limit int) ([]string, error) {
+	l := q.listed()
 	l.terms = append(l.terms, l.prefix(l.name, prefix))
 	return s.readFound(ctx, l.text(l.name)+" LIMIT "+l.list(limit), l.args)
 }
