@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/soapward/soapward/directory"
 )
@@ -21,35 +23,56 @@ const (
 
 	// userFew is up to how many that a search is for are read and sorted in one realm,
 	// before the next userWalk of it are looked at for a page of more.
-	userFew  = 10_000
+	userFew  = 2000
 	userWalk = 7000
+
+	// userTime is after how long UsersPart looks at no more.
+	userTime = 15 * time.Millisecond
 )
 
 // Users returns a page of users in the order of their folded names, with groups
 // and roles. The next page is that after the name of the last one; who was added
-// or renamed meanwhile is in it if his name comes later.
+// or renamed meanwhile is in it if his name comes later. Where few users are all
+// that a query says, it looks at as many as it takes: programs that show pages use
+// UsersPart.
 func (s *Store) Users(ctx context.Context, q directory.UserQuery) ([]directory.User, error) {
+	users, _, err := s.usersUntil(ctx, q, func() bool { return false })
+	return users, err
+}
+
+// UsersPart is Users for a page that comes quickly: it looks at users for some
+// milliseconds, and returns those that fit. The query goes on after next, also where
+// there are fewer than Limit, or none. It is empty if there are no more.
+func (s *Store) UsersPart(ctx context.Context, q directory.UserQuery) (part []directory.User, next string, err error) {
+	began := time.Now()
+	return s.usersUntil(ctx, q, func() bool { return time.Since(began) > userTime })
+}
+
+func (s *Store) usersUntil(ctx context.Context, q directory.UserQuery, enough func() bool) (users []directory.User, next string, err error) {
 	for _, text := range []string{q.After, q.Prefix, q.Search, q.Realm, q.Role} {
 		if err := checkText("text asked for", text, maxText); err != nil {
-			return nil, s.fail("users", err)
+			return nil, "", s.fail("users", err)
 		}
 	}
 	limit := pageSize(q.Limit)
-	var users []directory.User
-	err := s.reading(ctx, "users", func(ctx context.Context) (err error) {
-		users = make([]directory.User, 0, min(limit, 1000))
-		if search := directory.FoldName(q.Search); search != "" {
-			users, err = s.searchUsers(ctx, q, search, limit, users)
+	err = s.reading(ctx, "users", func(ctx context.Context) (err error) {
+		users, next = make([]directory.User, 0, min(limit, 1000)), ""
+		search := directory.FoldName(q.Search)
+		if search != "" || q.Role != "" && (q.Realm != "" || q.State != nil || q.Local || q.Domain) {
+			users, next, err = s.searchUsers(ctx, &userSearch{UserQuery: q, text: search}, limit, users, enough)
 			return err
 		}
 		l := listed(q)
 		users, err = s.readUsers(ctx, l.text(s.d.userColumns())+" LIMIT "+l.limit(limit), l.args, users)
+		if len(users) == limit {
+			next = users[limit-1].Name
+		}
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return users, nil
+	return users, next, nil
 }
 
 func (s *Store) readUsers(ctx context.Context, text string, args []any, users []directory.User) ([]directory.User, error) {
@@ -86,7 +109,7 @@ func listed(q directory.UserQuery) *userList {
 		l.add("u.realm = %s", q.Realm)
 	}
 	if q.Domain {
-		l.terms = append(l.terms, `replace(u.name_fold, '\', '') <> u.name_fold`)
+		l.terms = append(l.terms, ofDomain("u.name_fold"))
 	}
 	if q.State != nil {
 		l.terms = append(l.terms, "u.state = "+strconv.Itoa(int(*q.State)))
@@ -100,6 +123,9 @@ func listed(q directory.UserQuery) *userList {
 	return l
 }
 
+// ofDomain demands that a name has a domain.
+func ofDomain(column string) string { return "replace(" + column + `, '\', '') <> ` + column }
+
 // text is a query in the order of names.
 func (l *userList) text(columns string) string {
 	return "SELECT " + columns + " FROM " + l.from + l.where() + " ORDER BY " + l.name
@@ -108,7 +134,7 @@ func (l *userList) text(columns string) string {
 // A userSearch is a query, and what it searches for.
 type userSearch struct {
 	directory.UserQuery
-	text string // folded
+	text string // folded; empty for all
 
 	// only is the realm, if there is one: empty for users who are of none.
 	only *string
@@ -122,6 +148,18 @@ func (q *userSearch) listed() *userList {
 	return l
 }
 
+// walked returns those that are looked at, in the order of names, for those that
+// fit: all with a role, or else those that all but the text is true of. What remains
+// to be true of them usersAmong sees to.
+func (q *userSearch) walked() *userList {
+	if q.Role == "" {
+		return q.listed()
+	}
+	return listed(directory.UserQuery{Role: q.Role, After: q.After, Prefix: q.Prefix})
+}
+
+const walkedColumns = "u.name_fold, u.account_fold, u.display_fold, u.email_fold, u.realm, u.state, u.local_admin"
+
 // of returns the search in one realm.
 func (q userSearch) of(realm string) *userSearch {
 	q.Realm, q.only = realm, &realm
@@ -131,53 +169,75 @@ func (q userSearch) of(realm string) *userSearch {
 // searchUsers returns those whose name, account, display name or e-mail begins with
 // a folded text. Either they are many: then a page of them is among the next users
 // in the order of names. Or they are few enough for all to be found by what they
-// begin with, and sorted.
-func (s *Store) searchUsers(ctx context.Context, query directory.UserQuery, search string, limit int, users []directory.User) ([]directory.User, error) {
-	q := &userSearch{UserQuery: query, text: search}
+// begin with, and sorted. next is as in UsersPart.
+func (s *Store) searchUsers(ctx context.Context, q *userSearch, limit int, users []directory.User, enough func() bool) (all []directory.User, next string, err error) {
 	most := userPart
-	if q.Role != "" || q.Local || q.State != nil && *q.State != directory.Active {
+	switch {
+	case q.Role != "":
+		most = math.MaxInt
+	case q.Local || q.State != nil && *q.State != directory.Active:
 		most = userParts
 	}
-	found, more, err := s.walkUsers(ctx, q, limit, most)
+	found, how, err := s.walkUsers(ctx, q, limit, most, enough)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if more {
+	switch {
+	case how == walkBroken:
+		next = q.After
+	case how == walkEnded:
 		rest, err := s.usersBeginning(ctx, q, limit-len(found))
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		found = append(found, rest...)
 	}
-	return s.usersNow(ctx, found, users)
+	if len(found) == limit {
+		next = found[limit-1]
+	}
+	all, err = s.usersNow(ctx, found, users)
+	return all, next, err
 }
 
+// How a walk ended.
+type walkEnd int
+
+const (
+	walkDone   walkEnd = iota // there are enough, or no more
+	walkEnded                 // after as many as were to be looked at
+	walkBroken                // after it took long enough
+)
+
 // walkUsers looks at the next users in the order of names, about so many, for those
-// that a search is for. If more, there are not enough of them yet, and the search is
-// then that in the rest.
-func (s *Store) walkUsers(ctx context.Context, q *userSearch, limit, most int) (found []string, more bool, err error) {
-	for size, seen := userPart, 0; seen < most; size *= 2 {
+// that a search is for. Unless it is done, the search is then that in the rest.
+func (s *Store) walkUsers(ctx context.Context, q *userSearch, limit, most int, enough func() bool) (found []string, end walkEnd, err error) {
+	for size, seen := userPart, 0; seen < most; size = min(2*size, 4*userPart) {
 		edge, more, err := s.userEdge(ctx, q, size)
 		if err != nil {
-			return nil, false, err
+			return nil, walkDone, err
 		}
 		among, err := s.usersAmong(ctx, q, size, limit-len(found))
 		if err != nil {
-			return nil, false, err
+			return nil, walkDone, err
 		}
 		if found = append(found, among...); len(found) == limit || !more {
-			return found, false, nil
+			return found, walkDone, nil
 		}
 		seen += size
-		q.After = edge
+		if q.After = edge; enough() {
+			return found, walkBroken, nil
+		}
 	}
-	return found, true, nil
+	return found, walkEnded, nil
 }
 
 // userEdge returns the name of the last of the next so many users, and whether
 // there are as many.
 func (s *Store) userEdge(ctx context.Context, q *userSearch, size int) (name string, more bool, err error) {
-	l := q.listed()
+	l := q.walked()
+	if q.Role != "" {
+		l.from = "user_roles r" // the index has all
+	}
 	text := l.text(l.name) + " LIMIT 1 OFFSET " + l.list(size-1)
 	err = s.reader(ctx).QueryRowContext(ctx, text, s.once(l.args)...).Scan(&name)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -189,16 +249,34 @@ func (s *Store) userEdge(ctx context.Context, q *userSearch, size int) (name str
 // usersAmong returns who of the next so many users a search is for, by folded names,
 // as those that follow do.
 func (s *Store) usersAmong(ctx context.Context, q *userSearch, size, limit int) ([]string, error) {
-	l := q.listed()
-	part := l.text("u.name_fold, u.account_fold, u.display_fold, u.email_fold") + " LIMIT " + l.list(size)
-	var terms []string
-	for _, column := range []string{"name_fold", "account_fold"} {
-		terms = append(terms, l.prefix(column, q.text))
+	l := q.walked()
+	part := l.text(walkedColumns) + " LIMIT " + l.list(size)
+	fit := []string{"true"}
+	if q.text != "" {
+		var terms []string
+		for _, column := range []string{"name_fold", "account_fold"} {
+			terms = append(terms, l.prefix(column, q.text))
+		}
+		for _, column := range searchedColumns {
+			terms = append(terms, l.prefix(column, clean(q.text, maxSearched)))
+		}
+		fit = append(fit, "("+strings.Join(terms, " OR ")+")")
 	}
-	for _, column := range searchedColumns {
-		terms = append(terms, l.prefix(column, clean(q.text, maxSearched)))
+	if q.Role != "" { // see walked
+		if q.Realm != "" {
+			fit = append(fit, "realm = "+l.list(q.Realm))
+		}
+		if q.Domain {
+			fit = append(fit, ofDomain("name_fold"))
+		}
+		if q.State != nil {
+			fit = append(fit, "state = "+strconv.Itoa(int(*q.State)))
+		}
+		if q.Local {
+			fit = append(fit, "local_admin")
+		}
 	}
-	return s.readFound(ctx, "SELECT name_fold FROM ("+part+") AS part WHERE "+strings.Join(terms, " OR ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
+	return s.readFound(ctx, "SELECT name_fold FROM ("+part+") AS part WHERE "+strings.Join(fit, " AND ")+" ORDER BY name_fold LIMIT "+l.list(limit), l.args)
 }
 
 // searchedColumns are those that are not in the order of names.
@@ -253,8 +331,8 @@ func (s *Store) usersBy(ctx context.Context, q *userSearch, column string, limit
 	if err != nil || all {
 		return found, err
 	}
-	found, more, err := s.walkUsers(ctx, q, limit, userWalk)
-	if err != nil || !more {
+	found, how, err := s.walkUsers(ctx, q, limit, userWalk, func() bool { return false })
+	if err != nil || how == walkDone {
 		return found, err
 	}
 	rest, _, err := s.usersSorted(ctx, q, column, limit-len(found), 0)
@@ -267,7 +345,7 @@ func (s *Store) usersBy(ctx context.Context, q *userSearch, column string, limit
 func (s *Store) usersSorted(ctx context.Context, q *userSearch, column string, limit, most int) (found []string, all bool, err error) {
 	l := q.listed()
 	l.terms = append(l.terms, "u."+column+" <> ''", l.prefix("u."+column, clean(q.text, maxSearched))) // as the index says it
-	end := " LIMIT " + s.d.noLimit + " OFFSET 0" // in the order of names, they could be the last of millions
+	end := " LIMIT " + s.d.noLimit + " OFFSET 0"                                                       // in the order of names, they could be the last of millions
 	if most > 0 {
 		end = " ORDER BY u." + column + " LIMIT " + l.list(most+1)
 	}

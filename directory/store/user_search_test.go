@@ -29,6 +29,9 @@ func TestSearchAmongMany(t *testing.T) {
 		if i%1000 == 998 {
 			u.State = directory.DisabledByOperator
 		}
+		if i%5 < 2 {
+			u.Roles = []string{"r"}
+		}
 		all = append(all, u)
 	}
 	slices.SortFunc(all, func(a, b directory.User) int {
@@ -60,6 +63,10 @@ func TestSearchAmongMany(t *testing.T) {
 				{Search: "anna", Realm: "corp"},
 				{Search: "person 3599"},
 				{Search: "z"},
+				{Search: "person", Role: "r"},
+				{Role: "r", Realm: "lab"},
+				{Role: "r", Realm: "none"},
+				{Role: "r", State: &disabled},
 			} {
 				for _, q.Limit = range []int{7, 300} {
 					var want []string
@@ -69,7 +76,7 @@ func TestSearchAmongMany(t *testing.T) {
 						text := strings.ToLower(q.Search)
 						begins := func(s string) bool { return strings.HasPrefix(strings.ToLower(s), text) }
 						if len(want) < q.Limit && (begins(u.Name) || begins(account) || begins(u.DisplayName) || begins(u.Email)) &&
-							directory.FoldName(u.Name) > directory.FoldName(q.After) && (q.Realm == "" || q.Realm == u.Realm) && (q.State == nil || *q.State == u.State) {
+							directory.FoldName(u.Name) > directory.FoldName(q.After) && (q.Realm == "" || q.Realm == u.Realm) && (q.State == nil || *q.State == u.State) && (q.Role == "" || len(u.Roles) > 0) {
 							want = append(want, u.Name)
 						}
 					}
@@ -83,6 +90,28 @@ func TestSearchAmongMany(t *testing.T) {
 					}
 					if !slices.Equal(got, want) {
 						t.Errorf("%+v: %d users, want %d: %.200v, want %.200v", q, len(got), len(want), got, want)
+					}
+					// A page may end before, and goes on then.
+					got = nil
+					calls := 0
+					for part := q; len(got) < q.Limit && calls <= n/1000; calls++ {
+						users, next, err := s.UsersPart(t.Context(), part)
+						if err != nil {
+							t.Fatal(err)
+						}
+						for _, u := range users {
+							got = append(got, u.Name)
+						}
+						if next == "" {
+							break
+						}
+						if next <= directory.FoldName(part.After) {
+							t.Fatalf("%+v: goes on after %q", part, next)
+						}
+						part.After = next
+					}
+					if got = got[:min(len(got), q.Limit)]; !slices.Equal(got, want) {
+						t.Errorf("%+v: %d users in %d parts, want %d: %.200v, want %.200v", q, len(got), calls, len(want), got, want)
 					}
 				}
 			}
