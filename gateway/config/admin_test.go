@@ -29,6 +29,7 @@ func TestAdminErrors(t *testing.T) {
 		{"all well", url + `login: [it], roles: {viewer: [any], operator: ['CORP\Helpdesk', "S-1-5-32-544"], administrator: [payroll, "CN=Admins,DC=x"]}`, ""},
 		{"on this machine", `url: "http://localhost:9180/", login: [it]`, ""},
 		{"unknown realm", url + `login: [ti]`, `c.yaml:8:65: admin.login[0]: there is no realm "ti": did you mean "it"?`},
+		{"as login of a service", url + `login: [it/oidc]`, `admin.login[0]: want the realm alone, it`},
 		{"realm without provider", url + `login: [staff]`, `admin.login[0]: administrators sign in at providers: want oidc in realms.staff`},
 		{"twice", url + `login: [it, it]`, `admin.login[1]: it is there twice`},
 		{"name of a page", url + `login: [local]`, `admin.login[0]: the page of local administrators is there`},

@@ -19,6 +19,8 @@ func (d *decoder) checkAdmin(c *Config) {
 	for i, name := range a.Login {
 		at := index("admin.login", i)
 		switch r := c.Realms[name]; {
+		case r == nil && strings.HasSuffix(name, "/oidc"):
+			d.failAt(&a.Login[i], "%s: want the realm alone, %s", at, clip(strings.TrimSuffix(name, "/oidc")))
 		case r == nil:
 			d.failAt(&a.Login[i], "%s: there is no realm %q%s", at, clip(name), meant(name, slices.Sorted(maps.Keys(c.Realms))))
 		case name == "local":
