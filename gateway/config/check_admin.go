@@ -23,8 +23,6 @@ func (d *decoder) checkAdmin(c *Config) {
 			d.failAt(&a.Login[i], "%s: want the realm alone, %s", at, clip(strings.TrimSuffix(name, "/oidc")))
 		case r == nil:
 			d.failAt(&a.Login[i], "%s: there is no realm %q%s", at, clip(name), meant(name, slices.Sorted(maps.Keys(c.Realms))))
-		case name == "local":
-			d.failAt(&a.Login[i], "%s: the page of local administrators is there: give the realm another name", at)
 		case r.OIDC == nil:
 			d.failAt(&a.Login[i], "%s: administrators sign in at providers: want oidc in realms.%s", at, name)
 		case name == adminLocal:
