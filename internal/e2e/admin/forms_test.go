@@ -199,6 +199,16 @@ func testForms(t *testing.T, o *office) {
 		return nil
 	})
 
+	// While there is a provider, nobody but local administrators gets a password.
+	b.Open(o.at("/user/password?name=CORP%5Calice"))
+	b.Fill("#password", "a long password for alice")
+	b.Fill("#again", "a long password for alice")
+	b.Submit("main button.primary")
+	if !b.Has("#problem") {
+		t.Errorf("a password for alice: at %s: %s", b.URL(), b.Text("main"))
+	}
+	o.look(t, "user-password-problem")
+
 	// What is looked for.
 	for _, tt := range []struct{ page, field, text, button, want string }{
 		{"/users", "#search", "CORP\\al", "form[role=search] button", `CORP\alice`},
