@@ -12,7 +12,7 @@ func TestAttackCutOff(t *testing.T) {
 	t.Parallel()
 	const base = `
 realms: {it: {oidc: {issuer: "https://id.example", client_id: gw}}, ot: {oidc: {issuer: "https://ot.example", client_id: gw}}, staff: {internal: {}}}
-roles: {chiefs: {claims: [{name: groups, value: chiefs}]}, others: {users: ['it\bob']}}
+roles: {chiefs: {claims: [{name: groups, value: chiefs, realm: it}]}, others: {users: ['it\bob']}}
 store: {driver: sqlite, dsn: s.db}
 `
 	parse := func(admin string) *config.Config {
@@ -30,6 +30,7 @@ store: {driver: sqlite, dsn: s.db}
 	}
 	local := &Caller{Name: "root", Role: Administrator, Local: true, Login: "local", Peer: "10.1.1.1"}
 	byProvider := &Caller{Name: `it\alice`, Role: Administrator, Login: "it", Peer: "10.1.1.1", Identity: chief()}
+	byToken := &Caller{Name: `it\alice`, Role: Administrator, Login: "command line", Peer: "10.1.1.1", Identity: chief()}
 	for _, tt := range []struct {
 		name, admin string
 		caller      *Caller
@@ -40,6 +41,8 @@ store: {driver: sqlite, dsn: s.db}
 		{"another provider beside", listener + `networks: [10.0.0.0/8], login: [ot, it], roles: {administrator: [chiefs]}}`, byProvider, ""},
 		{"no listener", "", local, "no admin listener"},
 		{"another provider", listener + `networks: [10.0.0.0/8], login: [ot], roles: {administrator: [chiefs]}}`, byProvider, "admin.login does not have it"},
+		{"another provider, on the command line", listener + `networks: [10.0.0.0/8], login: [ot], roles: {administrator: [chiefs]}}`, byToken, "admin.login does not have it"},
+		{"nobody, on the command line", listener + `networks: [10.0.0.0/8], login: [it]}`, byToken, "has nobody"},
 		{"the same, for a local one", listener + `networks: [10.0.0.0/8], login: [ot], roles: {administrator: [chiefs]}}`, local, ""},
 		{"nobody", listener + `networks: [10.0.0.0/8], login: [it]}`, byProvider, "has nobody"},
 		{"a role that he has not, but was granted", listener + `networks: [10.0.0.0/8], login: [it], roles: {administrator: [others]}}`, byProvider, "none of the roles"},

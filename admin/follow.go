@@ -6,13 +6,7 @@ import (
 	"time"
 )
 
-const (
-	followPage = 1000
-
-	// followMark is after how long what has a smaller number than the newest login
-	// is there, if it ever will be: a store waits for it for less.
-	followMark = 10 * time.Second
-)
+const followPage = 1000
 
 // A Follower returns logins as they come, each once, the oldest first. NewFollower
 // makes it. One goroutine at a time may use it.
@@ -20,12 +14,6 @@ type Follower struct {
 	audit Audit
 	q     LoginQuery
 	begun bool
-
-	// mark is the newest login of anybody at a time. What is asked for need not be
-	// looked for again before it: else who follows somebody who rarely comes would
-	// have all that came since read each time.
-	mark   int64
-	marked time.Time // zero: there is none
 }
 
 // NewFollower returns one of the logins that q asks for after q.NewerID, or, if that
@@ -36,36 +24,38 @@ func NewFollower(a Audit, q LoginQuery) *Follower {
 	return &Follower{audit: a, q: q}
 }
 
-// Next returns what came, which may be nothing, and whether there is more already.
+// Next returns what came, which may be nothing, and whether there may be more
+// already.
 func (f *Follower) Next(ctx context.Context) (logins []Login, more bool, err error) {
-	now := time.Now()
-	if f.marked.IsZero() {
-		newest, err := f.audit.Logins(ctx, LoginQuery{Limit: 1})
+	first := false
+	if f.q.NewerID == 0 {
+		newest, err := f.audit.Logins(ctx, LoginQuery{Limit: 1}) // whoever it is of
 		if err != nil {
 			return nil, false, err
 		}
-		f.mark, f.marked = 0, now
-		if len(newest.Logins) > 0 {
-			f.mark = newest.Logins[0].ID
+		// Where there was none at all, the first ones are behind no other.
+		first = f.begun
+		f.begun = true
+		if len(newest.Logins) == 0 {
+			return nil, false, nil
+		}
+		if id := newest.Logins[0].ID; !first {
+			f.q.NewerID = id
+		} else {
+			defer func() { f.q.NewerID = max(f.q.NewerID, id) }()
 		}
 	}
-	if !f.begun && f.q.NewerID == 0 {
-		f.q.NewerID = f.mark
-	}
-	f.begun = true
 	page, err := f.audit.Logins(ctx, f.q)
 	if err != nil {
 		return nil, false, err
 	}
 	logins = page.Logins
-	if f.q.NewerID == 0 { // there was none at all, so that all are new; the newest come first
+	if first {
 		slices.Reverse(logins)
 	}
 	for i := range logins {
 		f.q.NewerID = max(f.q.NewerID, logins[i].ID)
 	}
-	if more = len(logins) == f.q.Limit; !more && now.Sub(f.marked) >= followMark {
-		f.q.NewerID, f.marked = max(f.q.NewerID, f.mark), time.Time{}
-	}
-	return logins, more, nil
+	f.q.NewerID = max(f.q.NewerID, page.NewerID)
+	return logins, page.NewerID > 0 || len(logins) == f.q.Limit, nil
 }

@@ -529,6 +529,20 @@ func TestAttackCheckOpensFiles(t *testing.T) {
 	}
 }
 
+// 37g. A viewer has a difference made of a million lines, each many times as long as
+// what was sent.
+func TestAttackCheckFloods(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	set := g.files("")
+	set.Files[0].Text += strings.Repeat("\n", 900_000)
+	_, err := g.service.CheckFiles(g.as(admin.Viewer), set)
+	var e *admin.Error
+	if !errors.As(err, &e) || e.Kind != admin.Invalid || !strings.Contains(e.Text, "too many lines") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Many apply at once: each sees what it began with, or is told that it is not so
 // any more.
 func TestApplyAtOnce(t *testing.T) {

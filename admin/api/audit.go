@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/soapward/soapward/admin"
 )
@@ -51,7 +52,7 @@ const (
 var auditRows = []endpoint{
 	ask(endpoint{
 		area: areaAudit, method: http.MethodGet, path: "/logins", role: admin.Viewer,
-		summary: "List logins and refusals", more: "The newest first; with `newer_id` those that came since, the oldest first.",
+		summary: "List logins and refusals", more: "The newest first; with `newer_id` those that came since, the oldest first. A page may have fewer than `limit`, or none, and more come after it: go on while there is `next`, or `newer_id`.",
 		errors: []admin.Kind{admin.Invalid},
 	}, func(c *call, q admin.LoginQuery) (*admin.LoginPage, error) { return c.Logins(c.r.Context(), q) }),
 	stream[followQuery, admin.Login](endpoint{
@@ -90,13 +91,14 @@ func follow(c *call, f followQuery) error {
 				return err
 			}
 		}
-		if more {
-			continue
-		}
 		if !c.begun {
 			if err := l.heartbeat(); err != nil { // so that the client knows that it begins
 				return err
 			}
+		}
+		now := look.C
+		if more {
+			now = already
 		}
 		select {
 		case <-ctx.Done():
@@ -107,10 +109,17 @@ func follow(c *call, f followQuery) error {
 			if err := l.heartbeat(); err != nil {
 				return err
 			}
-		case <-look.C:
+		case <-now:
 		}
 	}
 }
+
+// already is a time that has come.
+var already = func() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}()
 
 // export writes logins page by page.
 func export(c *call, q exportQuery) error {
@@ -192,11 +201,14 @@ func csvRow(n *admin.Login) []string {
 	return row
 }
 
-// cell is a text that no spreadsheet takes for a formula. Users choose what they
-// log in as.
+// cell is a text that no spreadsheet takes for a formula, behind what it does not
+// show, or in wide letters, neither. Users choose what they log in as.
 func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(s[0])) {
+	s = strings.ReplaceAll(s, "\x00", "")
+	shown := strings.TrimLeft(s, " \t\r\n\v\f\u00a0\u200b\ufeff")
+	first, _ := utf8.DecodeRuneInString(shown)
+	if shown != "" && (shown != s || strings.ContainsRune("=+-@|%＝＋－＠", first)) {
 		return "'" + s
 	}
-	return strings.ReplaceAll(s, "\x00", "")
+	return s
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -217,7 +218,7 @@ func TestAdminister(t *testing.T) {
 		{[]string{"audit", "logins"}, 0, []string{"accepted", `it\alice@example.com`}},
 		{[]string{"session", "list"}, 0, []string{`it\alice@example.com`, "soapward/"}},
 		{[]string{"realm", "list"}, 0, []string{"staff", "it", "provider"}},
-		{[]string{"realm", "test", "it", "--kind", "provider"}, 0, []string{"+ "}},
+		{[]string{"realm", "test", "it", "--kind", "provider"}, 0, []string{"+ ", "authorization endpoint  http"}},
 		{[]string{"realm", "test", "staff", "--kind", "internal", "-u", "root", "--password-file", pw}, 1, []string{"! ", "internal of realm staff failed"}},
 		{[]string{"realm", "test", "nothing"}, 1, []string{"soapward realm list"}},
 		{[]string{"sync"}, 1, []string{"has no realm with ad"}},
@@ -537,4 +538,36 @@ func TestTokenFileLocked(t *testing.T) {
 		t.Error("the lock was taken twice")
 	}
 	unlock()
+}
+
+// 38h. A gateway that somebody else runs names the client of another one: the ID token
+// that it gets is good there. The user is told before he logs in.
+func TestAttackLoginPassedOn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.must("login", "--server", o.server)
+	client := "desktop"
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"kind": "unavailable", "error": "not now"}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"local": true, "providers": []any{map[string]any{"name": "it", "issuer": o.provider.Issuer, "client_id": client}}})
+	}))
+	t.Cleanup(evil.Close)
+	const warning = "warning: "
+	_, _, errs := o.run("login", "--server", evil.URL)
+	want := warning + evil.URL + " takes logins of the same client (desktop at " + o.provider.Issuer + ") as " + o.server + ": "
+	if at, asked := strings.Index(errs, want), strings.Index(errs, "Log in at it"); at < 0 || asked < at {
+		t.Errorf("no warning before the login: %s", errs)
+	}
+	client = "another"
+	if _, _, errs := o.run("login", "--server", evil.URL); strings.Contains(errs, warning) {
+		t.Errorf("another client: %s", errs)
+	}
+	if _, _, errs := o.run("login", "--server", o.server); strings.Contains(errs, warning) {
+		t.Errorf("the same gateway: %s", errs)
+	}
 }
