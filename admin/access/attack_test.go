@@ -405,6 +405,35 @@ func TestAttackAdminCodes(t *testing.T) {
 	}
 }
 
+// TestAttackAdminCodesAtOnce: so many codes are tried at the same time, from as many
+// addresses, that most are judged before anybody is blocked. A right one behind too
+// many wrong ones is of no use.
+func TestAttackAdminCodesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u, secret := w.local("admin")
+	s := w.site()
+	count := func(n int) {
+		t.Helper()
+		for range n { // as those that are judged at the same time count
+			if _, err := w.store.AddFailure(t.Context(), w.clock(), w.clock().Add(-wrongCodesIn), codeKey(u)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	count(maxWrongCodes - 1)
+	for range 3 { // right ones are not counted
+		s.browser().signInLocal("admin", w.code(secret))
+		w.later(time.Minute)
+	}
+	count(1)
+	b := s.browser()
+	b.password("admin", secretPassword).expect(303)
+	b.second(w.code(secret)).expect(429)
+	w.later(wrongCodesIn + time.Minute)
+	s.browser().signInLocal("admin", w.code(secret))
+}
+
 // TestAttackAdminCodeReplay: a code counts once, also at the same time.
 func TestAttackAdminCodeReplay(t *testing.T) {
 	t.Parallel()
@@ -770,6 +799,19 @@ func TestAttackAdminPlainHTTP(t *testing.T) {
 		}
 		if rw.Code != tt.status || cookie != tt.cookie || tt.status == 403 && strings.Contains(rw.Body.String(), `type="password"`) {
 			t.Errorf("%s: %d, cookie %q, want %d, %q", tt.name, rw.Code, cookie, tt.status, tt.cookie)
+		}
+	}
+}
+
+// TestAttackRealmOfConsole: sessions of a realm at services have the name of the
+// console's, and are some of it: with other limits, and of users who never came here.
+func TestAttackRealmOfConsole(t *testing.T) {
+	t.Parallel()
+	for _, cookie := range []string{CookieName, CookieName + "-form", loginCookie, pendingCookie} {
+		name := strings.TrimPrefix(cookie, "soapward-")
+		_, err := config.Parse("c.yaml", []byte("realms: {"+name+": {internal: {}}}\nstore: {driver: sqlite, dsn: s.db}\n"))
+		if err == nil || !strings.Contains(err.Error(), "realms."+name+": the console has the cookies") {
+			t.Errorf("a realm %s has the console's cookie %s: %v", name, cookie, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/soapward/soapward/admin"
 )
@@ -51,7 +52,7 @@ const (
 var auditRows = []endpoint{
 	ask(endpoint{
 		area: areaAudit, method: http.MethodGet, path: "/logins", role: admin.Viewer,
-		summary: "List logins and refusals", more: "The newest first; with `newer_id` those that came since, the oldest first.",
+		summary: "List logins and refusals", more: "The newest first; with `newer_id` those that came since, the oldest first. A page may have fewer than `limit`, or none, and more come after it: go on while there is `next`, or `newer_id`.",
 		errors: []admin.Kind{admin.Invalid},
 	}, func(c *call, q admin.LoginQuery) (*admin.LoginPage, error) { return c.Logins(c.r.Context(), q) }),
 	stream[followQuery, admin.Login](endpoint{
@@ -101,7 +102,7 @@ func follow(c *call, f followQuery) error {
 			}
 			q.NewerID = max(q.NewerID, page.Logins[i].ID)
 		}
-		if len(page.Logins) == q.Limit {
+		if q.NewerID = max(q.NewerID, page.NewerID); page.NewerID > 0 || len(page.Logins) == q.Limit {
 			continue
 		}
 		if !c.begun {
@@ -203,11 +204,14 @@ func csvRow(n *admin.Login) []string {
 	return row
 }
 
-// cell is a text that no spreadsheet takes for a formula. Users choose what they
-// log in as.
+// cell is a text that no spreadsheet takes for a formula, behind what it does not
+// show, or in wide letters, neither. Users choose what they log in as.
 func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(s[0])) {
+	s = strings.ReplaceAll(s, "\x00", "")
+	shown := strings.TrimLeft(s, " \t\r\n\v\f\u00a0\u200b\ufeff")
+	first, _ := utf8.DecodeRuneInString(shown)
+	if shown != "" && (shown != s || strings.ContainsRune("=+-@|%＝＋－＠", first)) {
 		return "'" + s
 	}
-	return strings.ReplaceAll(s, "\x00", "")
+	return s
 }
