@@ -426,7 +426,7 @@ func TestAttackTokenRenewedTwice(t *testing.T) {
 	// One who is no administrator any more is told so.
 	o.provider.Revoke("alice")
 	o.change(func(l *serverLogin) { l.Expires = time.Now().Add(-time.Minute) })
-	if code, _, errs := o.run("whoami"); code != 1 || !strings.Contains(errs, "is over: it says no") || !strings.Contains(errs, "soapward login") {
+	if code, _, errs := o.run("whoami"); code != 1 || !strings.Contains(errs, "is over: the provider it says no") || !strings.Contains(errs, "soapward login") {
 		t.Errorf("a revoked login: %d, %s", code, errs)
 	}
 }

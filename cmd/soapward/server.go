@@ -199,7 +199,7 @@ func (r *renewer) renew(ctx context.Context, l *serverLogin, save func() error) 
 	_, t, err := p.Refresh(ctx, &oidc.Tokens{Refresh: l.Refresh.Secret, Subject: l.Subject})
 	if t == nil {
 		if errors.Is(err, authn.ErrBadCredentials) {
-			return notLoggedIn(r.server, over+": "+l.Provider.Name+" says no")
+			return notLoggedIn(r.server, over+": the provider "+l.Provider.Name+" says no")
 		}
 		return providerError(l.Provider.Name, err)
 	}

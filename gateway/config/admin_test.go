@@ -52,11 +52,6 @@ func TestAdminErrors(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "admin.login wants a store") {
 		t.Errorf("without a store: %v", err)
 	}
-	// A realm of this name once had no page to sign in at.
-	_, err = Parse("c.yaml", []byte(strings.Replace(adminRealms, " it:", " local:", 1)+`admin: {addr: ":1", url: "https://x.test", login: [local]}`))
-	if err == nil || !strings.Contains(err.Error(), "admin.login[0]: local is how local administrators sign in: give the realm another name") {
-		t.Errorf("a realm of the name of local administrators: %v", err)
-	}
 }
 
 // 29x. Where several providers know administrators, a claim is of one of them: the
