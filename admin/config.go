@@ -30,7 +30,9 @@ type Configuration interface {
 	RollBack(ctx context.Context, id int64, comment string) (*ConfigVersion, error)
 }
 
-// A ConfigSet is a configuration as text.
+// A ConfigSet is a configuration as text, with all of its files: one in place that
+// is not in it is removed if a pattern of include would still find it. A new file
+// stands where others of the configuration are, or where an include in force looks.
 type ConfigSet struct {
 	Files  []ConfigFile `json:"files"`  // the main one first
 	Digest string       `json:"digest"` // of the files in place

@@ -22,6 +22,7 @@ import (
 const (
 	maxFiles     = 100
 	maxSetSize   = 1 << 20
+	maxSetLines  = 100_000 // each is many bytes of a difference
 	maxPathBytes = 1024
 )
 
@@ -98,10 +99,13 @@ func (s *Service) plan(r Running, old *ConfigSet, set ConfigSet) (*plan, error) 
 	if len(set.Files) > maxFiles {
 		return nil, invalid("files", "these are too many files", fmt.Sprintf("at most %d", maxFiles))
 	}
-	size := 0
+	size, lines := 0, 0
 	seen := map[string]bool{}
 	for _, f := range set.Files {
-		switch size += len(f.Text); {
+		size, lines = size+len(f.Text), lines+strings.Count(f.Text, "\n")
+		switch {
+		case lines > maxSetLines:
+			return nil, invalid("files", "the files together have too many lines", fmt.Sprintf("at most %d", maxSetLines))
 		case size > maxSetSize:
 			return nil, invalid("files", "the files together are too large", fmt.Sprintf("at most %d KiB", maxSetSize>>10))
 		case seen[f.Path]:
@@ -282,15 +286,18 @@ func (p *plan) write() (undo func() error, err error) {
 	undo = func() error {
 		var errs []error
 		for _, path := range slices.Backward(done) {
+			var err error
 			if text, was := p.before[path]; was {
-				errs = append(errs, atomicfile.Write(path, []byte(text)))
-			} else {
-				errs = append(errs, atomicfile.Remove(path))
+				err = atomicfile.Write(path, []byte(text))
+			} else if err = atomicfile.Remove(path); errors.Is(err, fs.ErrNotExist) {
+				err = nil // it was not made
 			}
+			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
 	}
 	for i, s := range todo {
+		done = append(done, s.path) // also if it fails: that may be said of what has happened
 		if s.staged != nil {
 			err = s.staged.Commit()
 		} else {
@@ -304,7 +311,6 @@ func (p *plan) write() (undo func() error, err error) {
 			}
 			return nil, errors.Join(notWritten(s.path, err), undo())
 		}
-		done = append(done, s.path)
 	}
 	return undo, nil
 }

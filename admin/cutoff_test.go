@@ -12,7 +12,7 @@ func TestAttackCutOff(t *testing.T) {
 	t.Parallel()
 	const base = `
 realms: {it: {oidc: {issuer: "https://id.example", client_id: gw}}, ot: {oidc: {issuer: "https://ot.example", client_id: gw}}, staff: {internal: {}}}
-roles: {chiefs: {claims: [{name: groups, value: chiefs}]}, others: {users: ['it\bob']}}
+roles: {chiefs: {claims: [{name: groups, value: chiefs, realm: it}]}, others: {users: ['it\bob']}}
 store: {driver: sqlite, dsn: s.db}
 `
 	parse := func(admin string) *config.Config {

@@ -116,7 +116,7 @@ type RoleInfo struct {
 	Groups  []string `json:"groups,omitempty"`
 	Users   []string `json:"users,omitempty"`
 	Roles   []string `json:"roles,omitempty"`
-	Claims  []string `json:"claims,omitempty"` // name=value
+	Claims  []string `json:"claims,omitempty"` // name=value, or name=value of REALM
 	UsedBy  []string `json:"used_by,omitempty"`
 	Granted int64    `json:"granted"` // users whom an operator granted it
 	Source  string   `json:"source,omitempty"`

@@ -2,12 +2,15 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"github.com/soapward/soapward/directory/store"
 )
 
 // Bounds of a page.
@@ -27,6 +30,19 @@ func pageSize(limit int) (int, error) {
 		return 0, invalid("limit", fmt.Sprintf("%d at once cannot be asked for", limit), fmt.Sprintf("1 to %d", maxPage))
 	}
 	return limit, nil
+}
+
+// listing is how each list begins, for who may see it: its store, and the size of a
+// page.
+func (s *Service) listing(ctx context.Context, limit int) (st *store.Store, size int, err error) {
+	if _, err := need(ctx, Viewer); err != nil {
+		return nil, 0, err
+	}
+	if st, err = s.store(); err != nil {
+		return nil, 0, err
+	}
+	size, err = pageSize(limit)
+	return st, size, err
 }
 
 // A place is where a page ends: the last row of it. Nothing is trusted that comes

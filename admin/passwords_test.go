@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,6 +193,56 @@ func TestClearPasswords(t *testing.T) {
 			all := records(t, st)
 			if len(all) != 2 || all[1].Before != `{"passwords":802}` {
 				t.Errorf("%+v, want two records, the first of 802 passwords", all)
+			}
+		})
+	}
+}
+
+// Somebody who changes one of those of a batch meanwhile does not make it the last.
+func TestClearPasswordsWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			st := openStore(t, d.make(t))
+			users := make([]directory.User, 1100)
+			for i := range users {
+				users[i] = directory.User{Name: fmt.Sprintf("user%04d", i), Password: directory.NewPasswordHash(markedHash)}
+			}
+			if _, err := st.Import(t.Context(), func(yield func(*directory.User, error) bool) {
+				for i := range users {
+					if !yield(&users[i], nil) {
+						return
+					}
+				}
+			}, nil); err != nil {
+				t.Fatal(err)
+			}
+			writing, ended := make(chan struct{}), make(chan error)
+			var once sync.Once
+			go func() {
+				ended <- st.Audited(t.Context(), &directory.Change{Action: "x"}, func(ctx context.Context) error {
+					u, err := st.User(ctx, "user0100")
+					if err != nil {
+						return err
+					}
+					u.LocalAdmin = true
+					if err := st.UpdateUser(ctx, u); err != nil {
+						return err
+					}
+					once.Do(func() { close(writing) })
+					// Until the other one waits for this; if it is sooner, no harm is done.
+					<-time.After(300 * time.Millisecond)
+					return nil
+				})
+			}()
+			<-writing
+			n, err := newService(st, withProvider()).ClearPasswords(as(t, "alice", admin.Administrator))
+			if e := <-ended; e != nil {
+				t.Fatal(e)
+			}
+			if left, e := st.CountPasswords(t.Context()); n != 1099 || err != nil || e != nil || left != 0 {
+				t.Errorf("%d were taken (%v), %d are left (%v)", n, err, left, e)
 			}
 		})
 	}

@@ -16,14 +16,7 @@ var outcomes = []string{
 
 // Logins implements Audit.
 func (s *Service) Logins(ctx context.Context, q LoginQuery) (*LoginPage, error) {
-	if _, err := need(ctx, Viewer); err != nil {
-		return nil, err
-	}
-	st, err := s.store()
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageSize(q.Limit)
+	st, size, err := s.listing(ctx, q.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +65,7 @@ func (s *Service) Logins(ctx context.Context, q LoginQuery) (*LoginPage, error) 
 
 // Changes implements Audit.
 func (s *Service) Changes(ctx context.Context, q ChangeQuery) (*ChangePage, error) {
-	if _, err := need(ctx, Viewer); err != nil {
-		return nil, err
-	}
-	st, err := s.store()
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageSize(q.Limit)
+	st, size, err := s.listing(ctx, q.Limit)
 	if err != nil {
 		return nil, err
 	}

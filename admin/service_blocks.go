@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/directory"
@@ -33,6 +34,18 @@ func (s *Service) ListBlocks(ctx context.Context) ([]Block, error) {
 	return blocks, nil
 }
 
+// IsSignInKey reports whether a block, or a count of failures, is of sign-ins of
+// local administrators, as package admin/access has them. Whoever may lift those as
+// often as he likes guesses passwords and second factors of administrators.
+func IsSignInKey(key string) bool {
+	for _, begin := range []string{`user console\`, `user console code\`, "console address ", "second factor of "} {
+		if strings.HasPrefix(key, begin) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unblock implements Blocks. A user is meant at all addresses, and a name without a
 // domain in each domain; an address may be any of the network that an IPv6 client
 // is counted by.
@@ -55,12 +68,21 @@ func (s *Service) Unblock(ctx context.Context, who string) ([]string, error) {
 	}
 	keys := []string{who} // failures may be counted where no block is
 	if addr, err := netip.ParseAddr(who); err == nil {
-		keys = append(keys, throttle.AddressKey(addr))
+		keys = append(keys, throttle.AddressKey(addr), "console "+throttle.AddressKey(addr))
 	}
 	for _, b := range rows {
 		if throttle.KeyIsOf(b.Key, who) {
 			keys = append(keys, b.Key)
 		}
+	}
+	if c.Role < Administrator {
+		blocked := func(key string) bool {
+			return IsSignInKey(key) && slices.ContainsFunc(rows, func(b directory.Block) bool { return b.Key == key })
+		}
+		if slices.ContainsFunc(keys, blocked) {
+			none = &Error{Kind: Forbidden, Text: "sign-ins of local administrators are unblocked by administrators", Remedy: "have an administrator do it; or soapward unblock at the machine"}
+		}
+		keys = slices.DeleteFunc(keys, IsSignInKey)
 	}
 	var lifted []string
 	err = s.audited(ctx, st, c, actionUnblock, who, func(ctx context.Context, change *directory.Change) error {

@@ -243,7 +243,11 @@ func (s *Service) Roles(ctx context.Context) ([]RoleInfo, error) {
 			UsedBy: used[directory.FoldName(name)], Source: c.Position(role),
 		}
 		for _, claim := range role.Claims {
-			one.Claims = append(one.Claims, claim.Name+"="+claim.Value)
+			text := claim.Name + "=" + claim.Value
+			if claim.Realm != "" {
+				text += " of " + claim.Realm
+			}
+			one.Claims = append(one.Claims, text)
 		}
 		out = append(out, one)
 	}

@@ -148,7 +148,7 @@ func (s *Service) ClearPasswords(ctx context.Context) (done int, err error) {
 		done, err = batch(ctx)
 		return err
 	})
-	for n := done; err == nil && n == clearBatch; done += n {
+	for n := done; err == nil && n > 0; done += n { // a batch has fewer where others wrote meanwhile, and is not the last for that
 		n, err = batch(ctx)
 	}
 	return done, failed(what, err)

@@ -27,14 +27,7 @@ func isUser(name string) bool { return !strings.ContainsFunc(name, unicode.IsCon
 
 // ListSessions implements Sessions.
 func (s *Service) ListSessions(ctx context.Context, q SessionQuery) (*SessionPage, error) {
-	if _, err := need(ctx, Viewer); err != nil {
-		return nil, err
-	}
-	st, err := s.store()
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageSize(q.Limit)
+	st, size, err := s.listing(ctx, q.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -33,14 +33,7 @@ func userOf(u *directory.User) *User {
 
 // ListUsers implements Users.
 func (s *Service) ListUsers(ctx context.Context, q UserQuery) (*UserPage, error) {
-	if _, err := need(ctx, Viewer); err != nil {
-		return nil, err
-	}
-	st, err := s.store()
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageSize(q.Limit)
+	st, size, err := s.listing(ctx, q.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -195,6 +195,40 @@ func TestAttackSessionBroughtBack(t *testing.T) {
 	}
 }
 
+// 37f. An operator who has an administrator's password lifts the blocks of the second
+// factor, or of guesses at the password, whenever there is one.
+func TestAttackUnblockedGuesses(t *testing.T) {
+	t.Parallel()
+	st := openSQLite(t)
+	s, now := newService(st, withLocal()), time.Now()
+	own := []string{`user console\root at 192.0.2.7`, `user console code\root at 192.0.2.7`, "console address 192.0.2.7", "second factor of root"}
+	for _, key := range append(own, "address 192.0.2.7") {
+		if err := st.SetBlock(t.Context(), directory.Block{Key: key, Failures: 3, From: now, Until: now.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	op := as(t, "op", admin.Operator)
+	for _, who := range append(own, "root", `console code\root`) {
+		_, err := s.Unblock(op, who)
+		wantKind(t, who, err, admin.Forbidden)
+	}
+	if got, err := s.Unblock(op, "192.0.2.7"); err != nil || !slices.Equal(got, []string{"address 192.0.2.7"}) {
+		t.Errorf("an address: %q, %v", got, err)
+	}
+	if blocks, err := st.Blocks(t.Context(), now); err != nil || len(blocks) != len(own) {
+		t.Errorf("%+v, %v; want the %d of administrators", blocks, err, len(own))
+	}
+	boss := as(t, "boss", admin.Administrator)
+	for _, who := range []string{"root", "192.0.2.7", "second factor of root"} {
+		if _, err := s.Unblock(boss, who); err != nil {
+			t.Errorf("an administrator, %s: %v", who, err)
+		}
+	}
+	if blocks, err := st.Blocks(t.Context(), now); err != nil || len(blocks) != 0 {
+		t.Errorf("%+v, %v; want none", blocks, err)
+	}
+}
+
 func TestUnblock(t *testing.T) {
 	t.Parallel()
 	st := openSQLite(t)

@@ -272,6 +272,11 @@ func (rs *Roles) newMember(id *authn.Identity) *member {
 				grant(wanted[v])
 			}
 		}
+		if len(rs.claimsOf) > 0 {
+			for _, v := range values {
+				grant(rs.claimsOf[DomainClaim{m.domain, name, v}])
+			}
+		}
 	}
 	return m
 }

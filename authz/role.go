@@ -42,6 +42,10 @@ type Role struct {
 	// do.
 	Claims map[string][]string
 
+	// ClaimsOf are claims that count of identities of one domain only: where there
+	// are several providers, each of which could say what another one does.
+	ClaimsOf []DomainClaim
+
 	// Roles are roles whose members belong to this one as well. Circles are
 	// allowed: all in them have the same members.
 	Roles []string
@@ -50,6 +54,9 @@ type Role struct {
 	// explanations. It may be empty.
 	Source string
 }
+
+// A DomainClaim is a claim of identities of a domain, such as those of a provider.
+type DomainClaim struct{ Domain, Name, Value string }
 
 // Config is what Roles are made of. They keep the map, which must not change
 // afterwards.
@@ -89,6 +96,8 @@ type Roles struct {
 	users  map[string][]int32
 	claims map[string]map[string][]int32
 
+	claimsOf map[DomainClaim][]int32 // with folded domains
+
 	grants  [][]int32   // by role: itself, and the roles that its members belong to as well
 	lookups [][]pending // by role: what may have to be resolved, of the roles in it too
 	byRef   bool        // some group is written by name
@@ -110,7 +119,7 @@ func NewRoles(c Config) (*Roles, error) {
 		config: c, resolver: c.Resolver, lifetime: cmp.Or(c.Lifetime, defaultLifetime),
 		calls: make(chan struct{}, maxResolverCalls), askedCalls: make(chan struct{}, maxAskedCalls),
 		byName: map[string]int32{}, groups: map[string][]int32{}, users: map[string][]int32{},
-		claims: map[string]map[string][]int32{},
+		claims: map[string]map[string][]int32{}, claimsOf: map[DomainClaim][]int32{},
 	}
 	var errs []error
 	rs.names = slices.Sorted(maps.Keys(c.Roles))
@@ -192,6 +201,12 @@ func (rs *Roles) addRole(i int32, r Role, shared map[string]*lookup) (own []pend
 		for _, v := range values {
 			rs.claims[name][v] = append(rs.claims[name][v], i)
 		}
+	}
+	for _, c := range r.ClaimsOf {
+		if c.Domain = directory.FoldName(c.Domain); c.Domain == "" {
+			return nil, nil, errors.New("an entry of claims has no domain")
+		}
+		rs.claimsOf[c] = append(rs.claimsOf[c], i)
 	}
 	for _, name := range r.Roles {
 		j, ok := rs.byName[directory.FoldName(name)]

@@ -579,3 +579,34 @@ func TestGrantedRoles(t *testing.T) {
 		t.Error("a granted role stands for a group in a rule")
 	}
 }
+
+// 29x. A claim that counts of one provider is said by another one.
+func TestAttackClaimOfAnotherProvider(t *testing.T) {
+	t.Parallel()
+	rs, err := NewRoles(Config{Roles: map[string]Role{
+		"chiefs": {ClaimsOf: []DomainClaim{{"It", "groups", "gw"}}},
+		"above":  {Roles: []string{"chiefs"}},
+		"either": {Claims: map[string][]string{"groups": {"gw"}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		domain string
+		claims authn.Claims
+		want   string
+	}{
+		{"it", authn.Claims{"groups": {"x", "gw"}}, "[above chiefs either]"},
+		{"IT", authn.Claims{"groups": {"gw"}}, "[above chiefs either]"},
+		{"partners", authn.Claims{"groups": {"gw"}, "it": {"gw"}, "It groups": {"gw"}, "\x00it\x00groups": {"gw"}}, "[either]"},
+		{"", authn.Claims{"groups": {"gw"}}, "[either]"},
+		{"it", authn.Claims{"groups": {"GW"}, "Groups": {"gw"}}, "[]"},
+	} {
+		if got, err := rs.Of(t.Context(), &authn.Identity{Account: "eve", Domain: tt.domain, Claims: tt.claims}); err != nil || fmt.Sprint(got) != tt.want {
+			t.Errorf("%s, %v: %v, %v, want %s", tt.domain, tt.claims, got, err, tt.want)
+		}
+	}
+	if _, err := NewRoles(Config{Roles: map[string]Role{"x": {ClaimsOf: []DomainClaim{{"", "groups", "gw"}}}}}); err == nil {
+		t.Error("a claim of no domain")
+	}
+}

@@ -285,6 +285,19 @@ func TestSync(t *testing.T) {
 	}
 }
 
+// TestManyBlocks: an attack does not make the page useless.
+func TestManyBlocks(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	for range 5000 {
+		f.blocks = append(f.blocks, f.blocks[1])
+	}
+	w := get(t, site(f, admin.Operator, nil), "/console/blocks")
+	if got := strings.Count(w.Body.String(), `scope="row"`); got != 1000 || !strings.Contains(w.Body.String(), "4,003 more are not shown.") {
+		t.Errorf("%d rows", got)
+	}
+}
+
 // TestFollow: the address of what is newer leads on.
 func TestFollow(t *testing.T) {
 	t.Parallel()

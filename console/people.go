@@ -68,14 +68,20 @@ func back(p url.Values, list, what string, n int) *answer {
 type blocksData struct {
 	viewer
 	Blocks []admin.Block
+	More   int // that are not shown
 }
+
+// maxBlocks bounds the page: whoever guesses from many addresses makes many.
+const maxBlocks = 1000
 
 func (c *console) blocks(r *http.Request) (*answer, error) {
 	all, err := c.areas.ListBlocks(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return &answer{page: "blocks", title: "Blocks", nav: ui.NavBlocks, data: blocksData{viewerOf(r), all}}, nil
+	d := blocksData{viewerOf(r), all, max(len(all)-maxBlocks, 0)}
+	d.Blocks = all[:len(all)-d.More]
+	return &answer{page: "blocks", title: "Blocks", nav: ui.NavBlocks, data: d}, nil
 }
 
 func (c *console) unblock(r *http.Request) (*answer, error) {

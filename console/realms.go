@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/authn"
@@ -153,8 +154,14 @@ func passwordsPage(r *http.Request, failed error) *answer {
 	return &answer{page: "passwords", title: "Clear passwords", nav: ui.NavProviders, data: passwordsData{viewerOf(r)}, failed: failed}
 }
 
+// clearTime bounds the taking of all passwords.
+const clearTime = time.Hour
+
 func (c *console) clearPasswords(r *http.Request) (*answer, error) {
-	n, err := c.areas.ClearPasswords(r.Context())
+	// There may be millions, and a browser, or a proxy before us, does not wait.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), clearTime)
+	defer cancel()
+	n, err := c.areas.ClearPasswords(ctx)
 	if err != nil {
 		return passwordsPage(r, err), nil
 	}

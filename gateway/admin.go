@@ -32,10 +32,10 @@ const (
 )
 
 // Bounds of requests of administrators. A configuration may be larger than all
-// else.
+// else: 1 MiB, of which forms and JSON make some times as much.
 const (
 	maxAdminBody   = 1 << 20
-	maxConfigBody  = 2 << 20
+	maxConfigBody  = 8 << 20
 	adminBodyTime  = 30 * time.Second // for a body to arrive
 	buildTestLimit = buildTimeout
 )
@@ -48,10 +48,12 @@ type administration struct {
 	service *admin.Service
 	pages   func() http.Handler // made when somebody comes first
 	keeping sync.WaitGroup      // who keeps versions of the configuration
+
+	bodyTime time.Duration // adminBodyTime, but in tests
 }
 
 func newAdministration(g *Gateway, p *composer) *administration {
-	a := &administration{gateway: g, parts: p}
+	a := &administration{gateway: g, parts: p, bodyTime: adminBodyTime}
 	a.service = admin.New(admin.Options{Store: a.store, Config: g.Config, Running: asRunning{a}, Logger: g.log})
 	a.pages = sync.OnceValue(a.newPages)
 	return a
@@ -119,7 +121,7 @@ func (a *administration) serve(status http.Handler, w http.ResponseWriter, r *ht
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if r.Body != nil && r.Body != http.NoBody {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(adminBodyTime)) // a test's may have none
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.bodyTime)) // a test's may have none
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r.URL.Path))
 	}
 	defer func() {

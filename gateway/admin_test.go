@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/authn"
@@ -199,13 +200,101 @@ func TestAttackAdminBody(t *testing.T) {
 	for _, tt := range []struct {
 		path string
 		most int
-	}{{"/admin/v1/users", 1 << 20}, {"/console/users/add", 1 << 20}, {"/admin/v1/config/check", 2 << 20}, {"/console/configuration", 2 << 20}} {
+	}{{"/admin/v1/users", 1 << 20}, {"/console/users/add", 1 << 20}, {"/admin/v1/config/check", 8 << 20}, {"/console/configuration", 8 << 20}} {
 		for size, want := range map[int]string{tt.most: fmt.Sprint(tt.most, " <nil>"), tt.most + 1: fmt.Sprint(tt.most, " http: request body too large")} {
 			if _, _, got := g.do("POST", "http://"+g.admin+tt.path, strings.Repeat("x", size)); got != want {
 				t.Errorf("%s, %d bytes: %s, want %s", tt.path, size, got, want)
 			}
 		}
 	}
+}
+
+// A body has to arrive in time, and what is done with it may take longer.
+func TestAdminBodyTime(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	a := g.parts.(*composer).admin
+	a.bodyTime = 200 * time.Millisecond
+	a.pages = func() http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.Copy(io.Discard, r.Body)
+			if err == nil {
+				select {
+				case <-r.Context().Done():
+				case <-time.After(3 * a.bodyTime):
+				}
+			}
+			_, _ = fmt.Fprint(w, errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err())
+		})
+	}
+	if _, _, got := g.do("POST", "http://"+g.admin+"/console/realms/passwords", "token=x"); got != "false <nil>" {
+		t.Errorf("a long request: %s", got)
+	}
+	body, w := io.Pipe()
+	defer func() { _ = w.Close() }()
+	go func() { _, _ = w.Write([]byte("x")) }()
+	req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+g.admin+"/admin/v1/users", body)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if b, _ := io.ReadAll(res.Body); !strings.HasPrefix(string(b), "true ") {
+		t.Errorf("a body that does not end: %s", b)
+	}
+}
+
+// Who follows logins does not hold up the end, sees that it is over, and while he
+// does, reloads end what they have replaced as soon as he leaves.
+func TestFollowersAndTheEnd(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	bearer := "Bearer " + g.token()
+	follow := func() *http.Response {
+		t.Helper()
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+g.admin+"/admin/v1/logins/follow", nil)
+		req.Header.Set("Authorization", bearer)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatal(res, err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res
+	}
+	first := follow()
+	old := g.current.Load()
+	for range 20 {
+		if err := g.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-old.drained:
+		t.Error("a generation with a follower was ended")
+	default:
+	}
+	g.reloading.Lock()
+	closed := g.lastClosed
+	g.reloading.Unlock()
+	_ = first.Body.Close()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Fatal("generations stay when their follower has left")
+	}
+	last := follow()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, last.Body)
+		ended <- err
+	}()
+	begun := time.Now()
+	g.stop()
+	<-g.done
+	if took := time.Since(begun); g.err != nil || took > closeTimeout {
+		t.Errorf("the end took %s: %v", took, g.err)
+	}
+	<-ended
 }
 
 func TestConfigRights(t *testing.T) {
@@ -437,6 +526,20 @@ func TestAttackCheckOpensFiles(t *testing.T) {
 	check, err = g.service.CheckFiles(g.as(admin.Administrator), set)
 	if err != nil || check.OK || !strings.Contains(check.Problems[0].Text, "/etc/shadow") || check.Problems[0].Line == 0 {
 		t.Errorf("as an administrator: %+v, %v", check, err)
+	}
+}
+
+// 37g. A viewer has a difference made of a million lines, each many times as long as
+// what was sent.
+func TestAttackCheckFloods(t *testing.T) {
+	t.Parallel()
+	g := govern(t)
+	set := g.files("")
+	set.Files[0].Text += strings.Repeat("\n", 900_000)
+	_, err := g.service.CheckFiles(g.as(admin.Viewer), set)
+	var e *admin.Error
+	if !errors.As(err, &e) || e.Kind != admin.Invalid || !strings.Contains(e.Text, "too many lines") {
+		t.Errorf("%v", err)
 	}
 }
 

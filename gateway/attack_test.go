@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/admin/access"
 	"github.com/soapward/soapward/internal/testenv"
 )
 
@@ -191,5 +192,43 @@ roles: {nobody: {users: ['CORP\nobody']}}
 		if _, _, got := send(t, addr, text); strings.Contains(got, "paid") || tt.direct == "got" && !strings.Contains(got, "got") {
 			t.Errorf("%s: through the gateway: %s", tt.name, got)
 		}
+	}
+}
+
+// 35i. The console is on a port of the same machine, so that browsers send its cookies
+// to services and take those that they set: a server behind one gets to see, and to
+// plant, no session of an administrator.
+func TestAttackConsoleCookies(t *testing.T) {
+	t.Parallel()
+	names := []string{access.CookieName, access.CookieName + "-code", access.CookieName + "-login", access.CookieName + "-form"}
+	for _, n := range names {
+		names = append(names, "__Host-"+n)
+	}
+	seen := make(chan string, 1)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- strings.Join(r.Header["Cookie"], "; ")
+		for _, n := range append(names, "mine") {
+			w.Header().Add("Set-Cookie", n+"=planted; Path=/; Secure")
+			w.Header().Add("Set-Cookie", "="+n+"=planted; Path=/")
+		}
+	}))
+	t.Cleanup(backend.Close)
+	addr, _ := wholeAt(t, `
+listen: [{addr: "%ADDR%"}]
+services: {hr: {match: {path: /}, login: [none], upstream: {url: "`+backend.URL+`"}}}
+`, nil)
+	cookies := "mine=1"
+	for _, n := range names {
+		cookies += "; " + n + "=stolen"
+	}
+	status, header, _ := send(t, addr, "GET / HTTP/1.1\r\nHost: gw\r\nCookie: "+cookies+"\r\nCookie: "+names[0]+"=stolen\r\nConnection: close\r\n\r\n")
+	if status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	if got := <-seen; got != "mine=1" {
+		t.Errorf("the server behind sees %q", got)
+	}
+	if got := strings.Join(header["Set-Cookie"], "\n"); strings.Contains(got, "soapward") || !strings.Contains(got, "mine=planted") {
+		t.Errorf("it sets\n%s", got)
 	}
 }

@@ -329,7 +329,7 @@ func TestAttackAdminLockedOut(t *testing.T) {
 	for i := range 22 {
 		_, _ = service.Password(refusing{}).VerifyPassword(ctx, []string{"admin", fmt.Sprint("user", i)}[min(i/3, 1)], randomText())
 	}
-	for _, key := range []string{throttle.AddressKey(addrOf("192.0.2.7")), `user \\admin at 192.0.2.7`} {
+	for _, key := range []string{throttle.AddressKey(addrOf("192.0.2.7")), "user admin at 192.0.2.7"} {
 		if b, err := w.store.BlockOf(t.Context(), w.clock(), key); err != nil || b == nil {
 			blocks, _ := w.store.Blocks(t.Context(), w.clock())
 			t.Fatalf("the service has no block of %s: %v, %v", key, err, blocks)
@@ -405,6 +405,35 @@ func TestAttackAdminCodes(t *testing.T) {
 	}
 }
 
+// TestAttackAdminCodesAtOnce: so many codes are tried at the same time, from as many
+// addresses, that most are judged before anybody is blocked. A right one behind too
+// many wrong ones is of no use.
+func TestAttackAdminCodesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u, secret := w.local("admin")
+	s := w.site()
+	count := func(n int) {
+		t.Helper()
+		for range n { // as those that are judged at the same time count
+			if _, err := w.store.AddFailure(t.Context(), w.clock(), w.clock().Add(-wrongCodesIn), codeKey(u)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	count(maxWrongCodes - 1)
+	for range 3 { // right ones are not counted
+		s.browser().signInLocal("admin", w.code(secret))
+		w.later(time.Minute)
+	}
+	count(1)
+	b := s.browser()
+	b.password("admin", secretPassword).expect(303)
+	b.second(w.code(secret)).expect(429)
+	w.later(wrongCodesIn + time.Minute)
+	s.browser().signInLocal("admin", w.code(secret))
+}
+
 // TestAttackAdminCodeReplay: a code counts once, also at the same time.
 func TestAttackAdminCodeReplay(t *testing.T) {
 	t.Parallel()
@@ -435,6 +464,9 @@ func TestAttackAdminCodeReplay(t *testing.T) {
 	wait.Wait()
 	if in.Load() != 1 {
 		t.Errorf("one code let %d in", in.Load())
+	}
+	if first, second := tryOf(code), tryOf(code); first == second { // a throttle.Limiter gives equal tries at one time one verdict
+		t.Error("two tries of a code may share a verdict")
 	}
 }
 
@@ -598,6 +630,7 @@ func TestAttackAdminIDTokenTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.site()
+	s.browser().signIn(w.it, "alice@example.com").expect(303) // so that there is a user
 	status := make([]int, 6)
 	var wait sync.WaitGroup
 	for i := range status {
@@ -652,7 +685,7 @@ func TestAttackAdminStoreRead(t *testing.T) {
 			t.Fatalf("%d and %d rows, %v", len(rows), len(pendingRows), err)
 		}
 		for _, r := range append(rows, pendingRows...) {
-			if strings.Contains(fmt.Sprintf("%+v %s", r, r.Data), strings.TrimPrefix(have, tokenPrefix)) {
+			if text := fmt.Sprintf("%+v %s %s", r, r.Data, r.ID[:]); strings.Contains(text, strings.TrimPrefix(have, tokenPrefix)[:32]) {
 				t.Errorf("the store has %q", have)
 			}
 		}
@@ -692,7 +725,11 @@ func TestAttackAdminSecretsInLog(t *testing.T) {
 	cookie := valueOf(b, "__Host-"+CookieName)
 	b = s.browser()
 	b.password("admin", secretPassword).expect(303)
-	b.second(codes[0][:18] + "A").expect(401)
+	wrong := "A"
+	if strings.HasSuffix(codes[0], wrong) {
+		wrong = "B"
+	}
+	b.second(codes[0][:len(codes[0])-1] + wrong).expect(401)
 	b.second(codes[0]).expect(303)
 	idToken := "Marked-id-token of alice@example.com 1"
 	token := s.token(map[string]string{"provider": "it", "id_token": idToken, "nonce": "nonce"})
@@ -762,6 +799,19 @@ func TestAttackAdminPlainHTTP(t *testing.T) {
 		}
 		if rw.Code != tt.status || cookie != tt.cookie || tt.status == 403 && strings.Contains(rw.Body.String(), `type="password"`) {
 			t.Errorf("%s: %d, cookie %q, want %d, %q", tt.name, rw.Code, cookie, tt.status, tt.cookie)
+		}
+	}
+}
+
+// TestAttackRealmOfConsole: sessions of a realm at services have the name of the
+// console's, and are some of it: with other limits, and of users who never came here.
+func TestAttackRealmOfConsole(t *testing.T) {
+	t.Parallel()
+	for _, cookie := range []string{CookieName, CookieName + "-form", loginCookie, pendingCookie} {
+		name := strings.TrimPrefix(cookie, "soapward-")
+		_, err := config.Parse("c.yaml", []byte("realms: {"+name+": {internal: {}}}\nstore: {driver: sqlite, dsn: s.db}\n"))
+		if err == nil || !strings.Contains(err.Error(), "realms."+name+": the console has the cookies") {
+			t.Errorf("a realm %s has the console's cookie %s: %v", name, cookie, err)
 		}
 	}
 }

@@ -93,6 +93,14 @@ func (c *core) providerOf(id *authn.Identity) (string, provider) {
 	return id.Domain, nil
 }
 
+// issuer is that of a realm's provider, empty if there is none.
+func (c *core) issuer(realm string) string {
+	if r := c.Config.Realms[realm]; r != nil && r.OIDC != nil {
+		return r.OIDC.Issuer.String()
+	}
+	return ""
+}
+
 // check says whether the user of a session or a token may go on.
 func (c *core) check(ctx context.Context, id *authn.Identity) (*authn.Identity, error) {
 	users := &seenUsers{Store: c.Store}
@@ -118,6 +126,10 @@ func (c *core) check(ctx context.Context, id *authn.Identity) (*authn.Identity, 
 		name, p := c.providerOf(id)
 		if p == nil {
 			return refuse(authn.ReasonPolicy, "the provider "+name+" is not in admin.login any more")
+		}
+		// A realm may have got another provider, which has not named this user.
+		if iss := id.Claims["iss"]; len(iss) != 1 || iss[0] != c.issuer(name) {
+			return refuse(authn.ReasonPolicy, fmt.Sprintf("the login was at the issuer %.200q, and %s has another one now", iss, name))
 		}
 	}
 	return checked, nil

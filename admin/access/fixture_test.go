@@ -454,8 +454,10 @@ func (p *fakeProvider) identity(account string) *authn.Identity {
 	if p.domain != "" {
 		domain = p.domain
 	}
+	claims := authn.Claims{"iss": {"https://id.example.com"}}
+	maps.Copy(claims, p.claims)
 	return &authn.Identity{
-		Account: account, Domain: domain, Mechanism: mechOIDC, AuthTime: time.Now().Add(-time.Hour), Claims: maps.Clone(p.claims),
+		Account: account, Domain: domain, Mechanism: mechOIDC, AuthTime: time.Now().Add(-time.Hour), Claims: claims,
 		Groups: []authn.Group{{Name: `CORP\Staff`}}, // which no provider has
 		Roles:  []string{"gwadmins"},                // nor that
 	}

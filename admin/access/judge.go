@@ -84,20 +84,31 @@ func (j *codeJudge) VerifyPassword(ctx context.Context, user, secret string) (*a
 		return nil, &authn.BlockedError{Mechanism: mechLocal, User: u.Name, Key: b.Key, Block: b.Until.Sub(b.From), Left: b.Until.Sub(now)}
 	}
 	err = j.judge(ctx, u, code)
-	if err == nil {
-		return u.Identity(), nil
-	}
-	if !errors.Is(err, authn.ErrBadCredentials) {
+	if err != nil && !errors.Is(err, authn.ErrBadCredentials) {
 		return nil, err
 	}
-	counts, cerr := c.Store.AddFailure(ctx, now, now.Add(-wrongCodesIn), codeKey(u))
-	if cerr == nil && len(counts) == 1 && counts[0] >= maxWrongCodes {
+	// Many may be judged at the same time, before the first of them is counted. A
+	// right one is of use only if not too many were counted before it: one that is as
+	// old as those that are forgotten asks for that, and does not count.
+	since := now.Add(-wrongCodesIn)
+	at := now
+	if err == nil {
+		at = since
+	}
+	counts, cerr := c.Store.AddFailure(ctx, at, since, codeKey(u))
+	many := cerr == nil && len(counts) == 1 && counts[0] >= maxWrongCodes
+	if many {
 		cerr = c.Store.SetBlock(ctx, directory.Block{Key: codeKey(u), Failures: counts[0], From: now, Until: now.Add(wrongCodesIn)})
 	}
-	if cerr != nil {
-		return nil, fmt.Errorf("access: count a wrong code: %w", cerr)
+	switch {
+	case cerr != nil:
+		return nil, fmt.Errorf("access: count a code: %w", cerr)
+	case err != nil:
+		return nil, err
+	case many:
+		return nil, &authn.BlockedError{Mechanism: mechLocal, User: u.Name, Key: codeKey(u), Block: wrongCodesIn, Left: wrongCodesIn}
 	}
-	return nil, err
+	return u.Identity(), nil
 }
 
 func (j *codeJudge) judge(ctx context.Context, u *directory.User, code string) error {

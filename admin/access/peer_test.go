@@ -22,16 +22,26 @@ func newPeer(t *testing.T) (*site, *oidctest.Provider) {
 	t.Helper()
 	w := newWorld(t, func(c *config.Config) { c.Admin.Login = []string{"it"} })
 	p := oidctest.New(t, oidctest.Options{Now: w.clock})
+	w.access.testOnlyProviders = nil
+	w.point(p)
+	return w.site(), p
+}
+
+// point has the realm it have a provider, from now on.
+func (w *world) point(p *oidctest.Provider) {
+	w.t.Helper()
 	provider, err := oidc.New(oidc.Config{
 		Name: "it", Issuer: p.Issuer, ClientID: "web", ClientSecret: authn.NewSecret("web-secret"), DesktopClientID: "desktop",
 		Timeout: time.Second, Logger: w.access.log, Now: w.clock,
 	})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w.access.testOnlyProviders = nil
-	w.parts.Providers = map[string]*oidc.Provider{"it": provider}
-	return w.site(), p
+	w.change(func(c *config.Config) {
+		c.Realms = maps.Clone(c.Realms)
+		c.Realms["it"] = &config.Realm{OIDC: &config.Provider{Issuer: config.URL{URL: mustURL(p.Issuer)}, ClientID: "web", DesktopClientID: "desktop"}}
+		w.parts.Providers = map[string]*oidc.Provider{"it": provider}
+	})
 }
 
 // through signs in at the provider: a browser is led there and back.
@@ -304,4 +314,56 @@ func withPath(cs []*http.Cookie) []*http.Cookie {
 		c.Path, c.Secure = "/", true
 	}
 	return cs
+}
+
+// TestAttackAdminProviderReplaced: a realm got another provider. It names users as
+// the one before did, and is shown nothing of theirs; sessions and tokens end.
+func TestAttackAdminProviderReplaced(t *testing.T) {
+	t.Parallel()
+	s, p := newPeer(t)
+	b := s.browser()
+	b.through(p, "alice").expect(303, home)
+	due := s.browser()
+	due.through(p, "alice").expect(303, home)
+	token := s.token(map[string]string{"provider": "it", "id_token": p.IDToken("desktop", "alice", "n-1"), "nonce": "n-1"})
+	s.program(http.MethodGet, "/admin/v1/me", token.Token, nil).expect(200)
+
+	evil := oidctest.New(t, oidctest.Options{Now: s.clock})
+	s.point(evil)
+	b.get(home).expect(303, loginPath)
+	s.program(http.MethodGet, "/admin/v1/me", token.Token, nil).expect(401)
+	s.later(6 * time.Minute)
+	due.get(home).expect(303, loginPath)
+	if n := evil.Requests(oidctest.PathToken); n != 0 {
+		t.Errorf("the new provider was shown a refresh token of the other one, %d times", n)
+	}
+	s.point(p)
+	for _, b := range []*browser{b, due} {
+		b.get(home).expect(303, loginPath) // they are over
+	}
+}
+
+// A refresh token that was used up is replaced, also if nobody can say who it is.
+func TestPeerRefreshKept(t *testing.T) {
+	t.Parallel()
+	s, p := newPeer(t)
+	p.Set(func(s *oidctest.Switches) {
+		s.NoIDTokenAgain = true // userinfo is asked
+		s.Serve = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != oidctest.PathUserinfo {
+				return false
+			}
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return true
+		}
+	})
+	b := s.browser()
+	b.through(p, "alice").expect(303, home)
+	for range 3 {
+		s.later(6 * time.Minute)
+		b.get(home).expect(200)
+	}
+	if n := p.Requests(oidctest.PathToken); n != 4 {
+		t.Errorf("the token endpoint was asked %d times, want 4", n)
+	}
 }

@@ -21,6 +21,9 @@ const (
 	// askFor bounds what a browser waits for that is only nice to have.
 	askFor = 2 * time.Second
 
+	// askSoon is when the provider is asked again who somebody is who may go on.
+	askSoon = time.Minute
+
 	maxLogoutToken = 64 << 10
 )
 
@@ -200,15 +203,23 @@ func (g granter) Refresh(ctx context.Context, old *session.Grant) (*authn.Identi
 		}
 	}
 	id, t, err := p.Refresh(ctx, tokensOf(old))
-	if err != nil {
+	if err == nil && id != nil { // else nothing is new
+		id, err = c.provision(ctx, old.Provider, id, t)
+	}
+	switch {
+	case err == nil:
+		return id, grantOf(old.Provider, t), nil
+	case t == nil || !errors.Is(err, authn.ErrUnavailable):
 		return nil, nil, fmt.Errorf("access: provider %s: %w", old.Provider, err)
 	}
-	if id != nil { // else nothing is new
-		if id, err = c.provision(ctx, old.Provider, id, t); err != nil {
-			return nil, nil, err
-		}
+	// The token that said that the user may go on is used up: the next one is kept.
+	g.a.log.WarnContext(ctx, "a session goes on, but it is not known as who now",
+		"ref", authn.Ref(ctx), "provider", old.Provider, "cause", err.Error())
+	next := grantOf(old.Provider, t)
+	if !next.Due.IsZero() {
+		next.Due = g.a.now().Add(askSoon)
 	}
-	return id, grantOf(old.Provider, t), nil
+	return nil, next, nil
 }
 
 // backchannel ends sessions that a provider says are over.

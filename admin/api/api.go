@@ -47,8 +47,9 @@ type Areas interface {
 type API struct {
 	Logger *slog.Logger // nil means slog.Default()
 
-	areas Areas
-	mux   http.ServeMux
+	areas   Areas
+	mux     http.ServeMux
+	streams streams
 }
 
 var _ http.Handler = (*API)(nil)
@@ -145,6 +146,14 @@ type refKey struct{}
 
 // answer serves one endpoint.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, e *endpoint) {
+	if e.media != nil {
+		leave, ok := a.streams.enter(admin.FromContext(r.Context()).Name)
+		if !ok {
+			a.refuse(w, r, &admin.Error{Kind: admin.Unavailable, Text: "you have as many streams and exports open as may be", Remedy: "close one"})
+			return
+		}
+		defer leave()
+	}
 	c := &call{Areas: a.areas, w: w, r: r, e: e}
 	if err := e.serve(c); err != nil {
 		if c.begun {

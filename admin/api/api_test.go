@@ -361,3 +361,21 @@ func TestEmptyAnswers(t *testing.T) {
 		t.Errorf("%s, %v; what was given became %+v", b, err, shared)
 	}
 }
+
+// The taking of all passwords goes on when the client has left, and ends at last.
+func TestClearPasswordsWithoutClient(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(t.Context())
+	a, _ := serve(&admintest.Fake{Answer: func(ctx context.Context, _ string, _ []any) (any, error) {
+		leave()
+		if _, bounded := ctx.Deadline(); !bounded || ctx.Err() != nil {
+			t.Errorf("bounded: %v, %v", bounded, ctx.Err())
+		}
+		return nil, nil
+	}})
+	r := httptest.NewRequestWithContext(admin.NewContext(ctx, &admin.Caller{Name: "root", Role: admin.Administrator}), "POST", Prefix+"passwords/clear", nil)
+	w := httptest.NewRecorder()
+	if a.ServeHTTP(w, r); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -81,7 +81,7 @@ func TestAttackAdminAPIRequests(t *testing.T) {
 		{"another alphabet", "POST", "users", `{"name":"x"}`, []string{"Content-Type", json + "; charset=utf-16"}, 415, "application/json"},
 		{"depth", "POST", "users", strings.Repeat("[", 100_000), nil, 400, "not JSON"},
 		{"too much", "POST", "users", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413, "1048576"},
-		{"too much of a configuration", "POST", "config/check", `{"digest":"` + strings.Repeat("x", maxConfigBody) + `"}`, nil, 413, "2097152"},
+		{"too much of a configuration", "POST", "config/check", `{"digest":"` + strings.Repeat("x", maxConfigBody) + `"}`, nil, 413, "8388608"},
 		{"an unknown parameter", "GET", "users?limit=3&is=1", "", nil, 400, `no parameter \"is\"`},
 		{"a parameter twice", "GET", "users?limit=3&limit=4", "", nil, 400, "more than once"},
 		{"a parameter of another type", "GET", "users?limit=x", "", nil, 400, "limit must be a whole number"},
@@ -176,7 +176,7 @@ func TestAttackAdminAPISecrets(t *testing.T) {
 // exports the record.
 func TestAttackFormulaInExport(t *testing.T) {
 	t.Parallel()
-	names := []string{`=cmd|' /C calc'!A0`, "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", `"=1`, "a,b\r\nc", "|x", "%1"}
+	names := []string{`=cmd|' /C calc'!A0`, "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", `"=1`, "a,b\r\nc", "|x", "%1", " =1", "\u00a0+1", "\ufeff=1", "\u200b@x", "＝1", "＋1", "\x00=1"}
 	fake := &admintest.Fake{Answer: func(context.Context, string, []any) (any, error) {
 		p := &admin.LoginPage{}
 		for _, n := range names {
@@ -195,7 +195,7 @@ func TestAttackFormulaInExport(t *testing.T) {
 	}
 	for _, row := range rows[1:] {
 		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(cell[0])) {
+			if strings.IndexAny(strings.TrimLeft(cell, " \t\r\n\u00a0\u200b\ufeff\x00"), "=+-@|%＝＋－＠") == 0 || strings.IndexAny(cell, "\t\r\n") == 0 {
 				t.Errorf("%s is %q", rows[0][i], cell)
 			}
 		}
@@ -422,4 +422,38 @@ func TestStreamOutlivesDeadlines(t *testing.T) {
 	}
 	_ = r.Body.Close()
 	s.CloseClientConnections()
+}
+
+// 38g. A viewer opens streams without end. Others have theirs.
+func TestAttackManyStreams(t *testing.T) {
+	t.Parallel()
+	began, hold := make(chan struct{}, 2*maxStreams), make(chan struct{})
+	fake := &admintest.Fake{Answer: func(context.Context, string, []any) (any, error) {
+		began <- struct{}{}
+		<-hold
+		return &admin.LoginPage{}, nil
+	}}
+	a, _ := serve(fake)
+	vera := &admin.Caller{Name: "vera", Role: admin.Viewer}
+	var wait sync.WaitGroup
+	for range maxStreams {
+		wait.Go(func() { do(t, a, vera, "GET", Prefix+"logins/export", "") })
+		<-began
+	}
+	for _, path := range []string{"logins/export", "logins/follow"} {
+		if r := do(t, a, vera, "GET", Prefix+path, ""); r.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("one more, %s: %d", path, r.StatusCode)
+		}
+	}
+	wait.Go(func() {
+		if r := do(t, a, alice, "GET", Prefix+"logins/export", ""); r.StatusCode != http.StatusOK {
+			t.Errorf("somebody else: %d", r.StatusCode)
+		}
+	})
+	<-began
+	close(hold)
+	wait.Wait()
+	if r := do(t, a, vera, "GET", Prefix+"logins/export", ""); r.StatusCode != http.StatusOK {
+		t.Errorf("when they are over: %d", r.StatusCode)
+	}
 }

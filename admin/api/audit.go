@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/soapward/soapward/admin"
 )
@@ -203,11 +204,14 @@ func csvRow(n *admin.Login) []string {
 	return row
 }
 
-// cell is a text that no spreadsheet takes for a formula. Users choose what they
-// log in as.
+// cell is a text that no spreadsheet takes for a formula, behind what it does not
+// show, or in wide letters, neither. Users choose what they log in as.
 func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(s[0])) {
+	s = strings.ReplaceAll(s, "\x00", "")
+	shown := strings.TrimLeft(s, " \t\r\n\v\f\u00a0\u200b\ufeff")
+	first, _ := utf8.DecodeRuneInString(shown)
+	if shown != "" && (shown != s || strings.ContainsRune("=+-@|%＝＋－＠", first)) {
 		return "'" + s
 	}
-	return strings.ReplaceAll(s, "\x00", "")
+	return s
 }

@@ -22,7 +22,7 @@ import (
 // Bounds of a body, in bytes.
 const (
 	maxBody       = 1 << 20
-	maxConfigBody = 2 << 20
+	maxConfigBody = 8 << 20 // 1 MiB of files, of which JSON makes up to six times as much
 )
 
 func malformed(format string, args ...any) error {

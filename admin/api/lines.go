@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/soapward/soapward/admin/api/wire"
@@ -16,6 +17,37 @@ type lines struct {
 	beat  *time.Ticker // when a line is due
 	rc    *http.ResponseController
 	buf   []byte
+}
+
+// maxStreams bounds the streams of a caller at a time: each of them asks the store
+// again and again.
+const maxStreams = 16
+
+// streams counts those of each caller. Its zero value is ready; it is safe for
+// concurrent use.
+type streams struct {
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// enter reports whether a caller may have one more, until leave is called.
+func (s *streams) enter(who string) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who] >= maxStreams {
+		return nil, false
+	}
+	if s.open == nil {
+		s.open = map[string]int{}
+	}
+	s.open[who]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[who]--; s.open[who] == 0 {
+			delete(s.open, who)
+		}
+	}, true
 }
 
 // writeTime is how long a client may take for a piece.

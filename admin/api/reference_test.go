@@ -29,7 +29,7 @@ curl -H "Authorization: Bearer $TOKEN" https://gw-admin.corp.test/admin/v1/users
 The token is a session like another: it is listed, it ends, and every node knows it. What it may do is the role of its administrator: a ` + "`viewer`" + ` sees everything but secrets, an ` + "`operator`" + ` keeps things running, an ` + "`administrator`" + ` changes users and the configuration.
 
 ## Requests
-- A body is one JSON value, ` + "`application/json`" + `, of at most 1 MiB (configuration: 2 MiB). Each field and parameter that is not listed is refused, with its name.
+- A body is one JSON value, ` + "`application/json`" + `, of at most 1 MiB (configuration: 8 MiB). Each field and parameter that is not listed is refused, with its name.
 - Names in paths are escaped: ` + "`CORP\\alice`" + ` is ` + "`CORP%5Calice`" + `, a slash is ` + "`%2F`" + `. The names ` + "`.`" + ` and ` + "`..`" + ` are ` + "`%2E`" + ` and ` + "`%2E%2E`" + `.
 - Passwords are in bodies only. They are in no log and in no answer.
 - Times are as in RFC 3339, durations such as ` + "`24h`" + `.

@@ -35,8 +35,8 @@ func TestRoles(t *testing.T) {
 		if err := s.CreateUser(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
-		target, body := sample(t, e)
-		target = Prefix + braces.ReplaceAllString(e.path[1:], "17")
+		_, body := sample(t, e)
+		target := Prefix + braces.ReplaceAllString(e.path[1:], "17")
 		if e.method == http.MethodPatch {
 			body = `{"disabled":true}`
 		}

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/admin/api/wire"
@@ -119,13 +121,19 @@ var userRows = []endpoint{
 	}),
 	ask(endpoint{
 		area: areaUsers, method: http.MethodPost, path: "/passwords/clear", role: admin.Administrator,
-		summary: "Take the passwords of all but local administrators",
-		errors:  []admin.Kind{admin.Refused},
+		summary: "Take the passwords of all but local administrators", more: "It may take minutes, and goes on if the client leaves.",
+		errors: []admin.Kind{admin.Refused},
 	}, func(c *call, _ none) (*wire.Cleared, error) {
-		n, err := c.ClearPasswords(c.r.Context())
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), clearTime)
+		defer cancel()
+		n, err := c.ClearPasswords(ctx)
 		return &wire.Cleared{Cleared: n}, err
 	}),
 }
+
+// clearTime bounds the taking of all passwords. It is begun to be ended: who left,
+// or a proxy that did not wait, does not leave the half of them.
+const clearTime = time.Hour
 
 // page is the part of a list that is asked for.
 type page struct {

@@ -145,7 +145,7 @@ func ended(e *wire.Ended, err error) (int, error) {
 
 // ClearPasswords implements admin.Users.
 func (c *Client) ClearPasswords(ctx context.Context) (int, error) {
-	out, err := exchange[wire.Cleared](ctx, c, request{method: http.MethodPost, path: "/passwords/clear"})
+	out, err := exchange[wire.Cleared](ctx, c, request{method: http.MethodPost, path: "/passwords/clear", head: maxClear})
 	if err != nil {
 		return 0, err
 	}

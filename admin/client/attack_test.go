@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/soapward/soapward/admin"
@@ -37,6 +38,44 @@ func answers(status int, media, body string) http.HandlerFunc {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
+}
+
+// roundTrip is an http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A server that does not answer is left, with an error that says why and not that
+// somebody cancelled it; what takes long by itself has its time.
+func TestAdminServerSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := client.Client{URL: "https://gw.test", HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}}
+		for _, tt := range []struct {
+			name string
+			do   func(context.Context) error
+			want time.Duration
+		}{
+			{"a list", func(ctx context.Context) error { _, err := c.ListBlocks(ctx); return err }, 3 * time.Minute},
+			{"a stream", func(ctx context.Context) error { return c.Follow(ctx, admin.LoginQuery{}, nil) }, 3 * time.Minute},
+			{"all passwords", func(ctx context.Context) error { _, err := c.ClearPasswords(ctx); return err }, time.Hour},
+		} {
+			begun := time.Now()
+			err := tt.do(t.Context())
+			var lost *client.TransportError
+			if !errors.As(err, &lost) || errors.Is(err, context.Canceled) || time.Since(begun) != tt.want {
+				t.Errorf("%s: %v after %s, want a TransportError after %s", tt.name, err, time.Since(begun), tt.want)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := tt.do(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s that somebody cancelled: %v", tt.name, err)
+			}
+		}
+	})
 }
 
 // A server that answers with something else than a gateway does is told from one

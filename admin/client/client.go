@@ -9,6 +9,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,7 @@ const (
 	maxError  = 64 << 10
 	maxLine   = 1 << 20
 	maxHead   = 3 * time.Minute // until an answer begins
+	maxClear  = time.Hour       // that of ClearPasswords, of which there may be millions
 	maxQuiet  = 4 * wire.Heartbeat
 )
 
@@ -112,6 +114,7 @@ type request struct {
 	query        url.Values
 	body         any
 	header       http.Header
+	head         time.Duration // until the answer begins; zero means maxHead
 }
 
 // Call sends a request that this package has no method for, and decodes the
@@ -122,9 +125,9 @@ func (c *Client) Call(ctx context.Context, method, path string, body, out any) e
 
 // do sends a request and decodes the answer into out, if it is not nil.
 func (c *Client) do(ctx context.Context, q request, out any) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r, err := c.send(ctx, q, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, err := c.send(ctx, q, func() { cancel(errQuiet) })
 	if err != nil {
 		return err
 	}
@@ -160,7 +163,7 @@ func (c *Client) fail(err error) error {
 }
 
 // send sends a request, once more with a new token if the first was refused. The
-// answer is one of success. cancel ends it if it does not begin.
+// answer is one of success. cancel ends it, with errQuiet, if it does not begin.
 func (c *Client) send(ctx context.Context, q request, cancel func()) (*http.Response, error) {
 	server, err := CheckURL(c.URL)
 	if err != nil {
@@ -183,10 +186,13 @@ func (c *Client) send(ctx context.Context, q request, cancel func()) (*http.Resp
 				return nil, err
 			}
 		}
-		timer := time.AfterFunc(maxHead, cancel)
+		timer := time.AfterFunc(cmp.Or(q.head, maxHead), cancel)
 		r, err := c.once(ctx, server, q, body, token)
 		timer.Stop()
-		if err != nil {
+		switch {
+		case err != nil && errors.Is(context.Cause(ctx), errQuiet):
+			return nil, c.fail(errQuiet)
+		case err != nil:
 			return nil, err
 		}
 		if r.StatusCode >= 200 && r.StatusCode < 300 {

@@ -17,7 +17,8 @@ import (
 	"github.com/soapward/soapward/directory/provision"
 )
 
-// errQuiet ends a stream that has no line for longer than one is due.
+// errQuiet ends an answer that does not begin, and a stream that has no line for
+// longer than one is due.
 var errQuiet = errors.New("nothing came for too long")
 
 // stream sends a request whose answer is lines, and calls each with one, until

@@ -128,6 +128,36 @@ func TestAttackOIDCLoopback(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an answer while another one is looked at", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t, nil, nil)
+		asked, goOn := make(chan struct{}, 2), make(chan struct{})
+		w.Set(func(s *oidctest.Switches) {
+			s.Serve = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == oidctest.PathToken {
+					asked <- struct{}{}
+					<-goOn
+				}
+				return false
+			}
+		})
+		n := &oidc.Native{Provider: w.program(t), OpenBrowser: func(at string) error {
+			u, err := url.Parse(at)
+			go func() { _, _, _, _ = visit(w.Client(), at) }()
+			go func() {
+				defer close(goOn)
+				<-asked
+				hasty := &http.Client{Timeout: 2 * time.Second}
+				if status, _, _, err := visit(hasty, u.Query().Get("redirect_uri")+"?code=x&iss="+url.QueryEscape(w.Issuer)+"&state="+stateOf(at)); status != http.StatusGone {
+					t.Errorf("the second answer was taken: %d, %v", status, err)
+				}
+			}()
+			return err
+		}}
+		if _, tokens, err := n.Loopback(t.Context()); err != nil || tokens.Subject != "sub-alice" {
+			t.Errorf("%+v, %v", tokens, err)
+		}
+	})
 }
 
 func stateOf(at string) string {

@@ -47,7 +47,8 @@ func TestStores(t *testing.T) {
 			expect(t, "after the block", b.try("192.0.2.7", "alice", "right"), "ok")
 			expect(t, "the count began again", a.wrong("192.0.2.7", "alice", 4), "no no no 30s")
 
-			// Guesses at both nodes at once: the rule, and one more for the other.
+			// Guesses at both nodes at once: the rule, and as much again for the other,
+			// which may count three more while the first one's block is being written.
 			before := a.authority.count() + b.authority.count()
 			var wg sync.WaitGroup
 			for i := range 50 {
@@ -56,8 +57,8 @@ func TestStores(t *testing.T) {
 				}
 			}
 			wg.Wait()
-			if judged := a.authority.count() + b.authority.count() - before; judged < 3 || judged > 4 {
-				t.Errorf("of 100 guesses at two nodes %d were judged, want 3, or 4 if both were at one", judged)
+			if judged := a.authority.count() + b.authority.count() - before; judged < 3 || judged > 6 {
+				t.Errorf("of 100 guesses at two nodes %d were judged, want 3 up to 6", judged)
 			}
 			bs, err := s.Blocks(context.Background(), clock.Now())
 			if err != nil || len(bs) != 2 {

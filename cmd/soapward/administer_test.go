@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -537,4 +538,36 @@ func TestTokenFileLocked(t *testing.T) {
 		t.Error("the lock was taken twice")
 	}
 	unlock()
+}
+
+// 38h. A gateway that somebody else runs names the client of another one: the ID token
+// that it gets is good there. The user is told before he logs in.
+func TestAttackLoginPassedOn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.must("login", "--server", o.server)
+	client := "desktop"
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"kind": "unavailable", "error": "not now"}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"local": true, "providers": []any{map[string]any{"name": "it", "issuer": o.provider.Issuer, "client_id": client}}})
+	}))
+	t.Cleanup(evil.Close)
+	const warning = "warning: "
+	_, _, errs := o.run("login", "--server", evil.URL)
+	want := warning + evil.URL + " takes logins of the same client (desktop at " + o.provider.Issuer + ") as " + o.server + ": "
+	if at, asked := strings.Index(errs, want), strings.Index(errs, "Log in at it"); at < 0 || asked < at {
+		t.Errorf("no warning before the login: %s", errs)
+	}
+	client = "another"
+	if _, _, errs := o.run("login", "--server", evil.URL); strings.Contains(errs, warning) {
+		t.Errorf("another client: %s", errs)
+	}
+	if _, _, errs := o.run("login", "--server", o.server); strings.Contains(errs, warning) {
+		t.Errorf("the same gateway: %s", errs)
+	}
 }

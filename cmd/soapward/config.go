@@ -316,14 +316,18 @@ func printDiff(p *terminal.Printer, diff []admin.FileDiff) error {
 
 func newConfigApplyCommand(f *serverFlags) *cobra.Command {
 	var comment, digest string
+	var force bool
 	cmd := &cobra.Command{
-		Use:   "apply [PATH=]FILE... [--comment TEXT] [--digest DIGEST]",
+		Use:   "apply [PATH=]FILE... [--comment TEXT] [--digest DIGEST] [--force]",
 		Short: "Put files into force at a gateway",
 		Long: `Write files at the gateway and put them into force, if nothing is wrong with them.
 Otherwise all stays as it was. It is refused if the gateway may not write them.
 
 DIGEST is that of the configuration that you changed, as config show --json has
-it: with it, the change is refused if somebody else was faster.`,
+it: with it, the change is refused if somebody else was faster.
+
+A configuration that would keep you out, as an administrator, is refused without
+--force.`,
 		Example: `  soapward config apply soapward.yaml --comment 'payroll moves'
   soapward config apply /etc/soapward/conf.d/hr.yaml=hr.yaml`,
 		Args: atLeastOne("FILE"),
@@ -340,11 +344,13 @@ it: with it, the change is refused if somebody else was faster.`,
 			if digest != "" {
 				set.Digest = digest
 			}
+			set.Force = force
 			v, err := c.ApplyFiles(cmd.Context(), *set, comment)
 			return printVersion(cmd, v, "is in force", err)
 		}),
 	}
 	cmd.Flags().StringVar(&comment, "comment", "", "what the change is for, for the record")
+	cmd.Flags().BoolVar(&force, "force", false, "apply it although it keeps you out")
 	cmd.Flags().StringVar(&digest, "digest", "", "refuse the change unless `DIGEST` is what is in place")
 	return cmd
 }

@@ -126,7 +126,7 @@ func TestFirstCall(t *testing.T) {
 	dir := t.TempDir()
 	env := append(os.Environ(),
 		"GOPROXY="+moduleProxy(t)+",file://"+filepath.Join(strings.TrimSpace(string(cache)), "cache", "download")+",off",
-		"GOMODCACHE="+filepath.Join(t.TempDir(), "mod"), "GOFLAGS=-modcacherw -ldflags=-w", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "NO_COLOR=1")
+		"GOMODCACHE="+filepath.Join(t.TempDir(), "mod"), "GOFLAGS=-modcacherw -trimpath -ldflags=-w", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "NO_COLOR=1")
 	shell := func(dir, script string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", "set -e\n"+script)
 		cmd.Dir, cmd.Env = dir, env

@@ -121,7 +121,7 @@ func (f *adminLoginFlags) run(cmd *cobra.Command) error {
 		q, err = f.asLocal(cmd, server, ways)
 		l.Local = true
 	} else {
-		q, err = f.atProvider(ctx, cmd, server, ways, l, h)
+		q, err = f.atProvider(ctx, cmd, server, ways, l, h, all)
 	}
 	if err != nil {
 		return err
@@ -165,10 +165,14 @@ func (f *adminLoginFlags) asLocal(cmd *cobra.Command, server string, ways *wire.
 }
 
 // atProvider logs in at a provider, and notes in l what a new token takes later.
-func (f *adminLoginFlags) atProvider(ctx context.Context, cmd *cobra.Command, server string, ways *wire.Providers, l *serverLogin, h *http.Client) (*wire.TokenRequest, error) {
+func (f *adminLoginFlags) atProvider(ctx context.Context, cmd *cobra.Command, server string, ways *wire.Providers, l *serverLogin, h *http.Client, all *tokenSet) (*wire.TokenRequest, error) {
 	chosen, err := f.choose(cmd, server, ways)
 	if err != nil {
 		return nil, err
+	}
+	if others := all.sharing(server, chosen); len(others) > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s takes logins of the same client (%s at %s) as %s: whoever runs one of them can use your login at the other.\n  have a client of its own for each: desktop_client_id\n\n",
+			server, oneLine(chosen.ClientID), oneLine(chosen.Issuer), strings.Join(others, ", "))
 	}
 	p, err := provider(chosen, h)
 	if err != nil {

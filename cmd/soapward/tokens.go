@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/soapward/soapward/admin/api/wire"
@@ -54,6 +56,18 @@ func ownTokens() (*tokenFile, error) {
 		return nil, withRemedy(fmt.Errorf("no place for the logins: %w", err), "set XDG_CONFIG_HOME or HOME")
 	}
 	return &tokenFile{filepath.Join(dir, "soapward", "tokens.json")}, nil
+}
+
+// sharing returns the other gateways for which a login at a provider is good. An ID
+// token says for which client it is, and not for which gateway: who is given it can
+// pass it on.
+func (s *tokenSet) sharing(server string, p *wire.Provider) (others []string) {
+	for _, other := range slices.Sorted(maps.Keys(s.Servers)) {
+		if l := s.Servers[other]; other != server && l.Provider != nil && l.Provider.Issuer == p.Issuer && l.Provider.ClientID == p.ClientID {
+			others = append(others, other)
+		}
+	}
+	return others
 }
 
 // read returns what is in the file; without one, nothing. A file that others can

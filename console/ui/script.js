@@ -1,6 +1,11 @@
 // What makes pages quicker. Each page works without it.
 "use strict";
 (() => {
+	// Nobody is here: a page that renews itself would keep a session from ending.
+	let active = Date.now();
+	["pointerdown", "pointermove", "keydown", "wheel"].forEach(e => addEventListener(e, () => { active = Date.now(); }, { passive: true }));
+	const away = () => Date.now() - active > 15 * 60_000;
+
 	const $$ = (css, root = document) => [...root.querySelectorAll(css)];
 
 	// Times: the reader's own, for whoever points at one.
@@ -132,7 +137,7 @@
 		const every = Math.max(1, +refresh.dataset.refresh) * 1000;
 		let busy = false, when = Date.now();
 		const look = async () => {
-			if (document.hidden || busy || Date.now() - when < every - 50) return;
+			if (document.hidden || away() || busy || Date.now() - when < every - 50) return;
 			busy = true;
 			try {
 				const doc = await load(location.href);
@@ -164,7 +169,8 @@
 		document.querySelector("main").append(said);
 		let timer, busy = false, next = rows.dataset.follow;
 		const look = async () => {
-			if (document.hidden || busy) return;
+			if (away()) b.click(); // stops
+			if (document.hidden || away() || busy) return;
 			busy = true;
 			try {
 				const doc = await load(next);

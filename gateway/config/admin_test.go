@@ -15,7 +15,8 @@ const adminRealms = `
 realms:
   it: {oidc: {issuer: "https://id.example", client_id: gw}}
   staff: {internal: {}}
-roles: {payroll: {groups: ["S-1-5-21-1-2-3-513"]}}
+  local: {internal: {}}
+roles: {payroll: {groups: ["S-1-5-21-1-2-3-513"]}, all: {groups: [Everyone]}}
 store: {driver: sqlite, dsn: s.db}
 `
 
@@ -27,11 +28,12 @@ func TestAdminErrors(t *testing.T) {
 	}{
 		{"all well", url + `login: [it], roles: {viewer: [any], operator: ['CORP\Helpdesk', "S-1-5-32-544"], administrator: [payroll, "CN=Admins,DC=x"]}`, ""},
 		{"on this machine", `url: "http://localhost:9180/", login: [it]`, ""},
-		{"unknown realm", url + `login: [ti]`, `c.yaml:7:65: admin.login[0]: there is no realm "ti": did you mean "it"?`},
+		{"unknown realm", url + `login: [ti]`, `c.yaml:8:65: admin.login[0]: there is no realm "ti": did you mean "it"?`},
 		{"realm without provider", url + `login: [staff]`, `admin.login[0]: administrators sign in at providers: want oidc in realms.staff`},
 		{"twice", url + `login: [it, it]`, `admin.login[1]: it is there twice`},
+		{"name of a page", url + `login: [local]`, `admin.login[0]: the page of local administrators is there`},
 		{"no url", `login: [it]`, `admin.login wants admin.url`},
-		{"plain", `url: "http://gw.test"`, `c.yaml:7:38: admin.url: want https`},
+		{"plain", `url: "http://gw.test"`, `c.yaml:8:38: admin.url: want https`},
 		{"a path", `url: "https://gw.test/console/"`, `admin.url: want scheme and host alone`},
 		{"a query", `url: "https://gw.test?x"`, `admin.url: want scheme and host alone`},
 		{"unknown role", url + `login: [it], roles: {operator: [payrol]}`, `admin.roles.operator[0]: there is no role "payrol": did you mean "payroll"?`},
@@ -49,6 +51,41 @@ func TestAdminErrors(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "admin.login wants a store") {
 		t.Errorf("without a store: %v", err)
 	}
+	// A realm of this name once had no page to sign in at.
+	_, err = Parse("c.yaml", []byte(strings.Replace(adminRealms, " it:", " local:", 1)+`admin: {addr: ":1", url: "https://x.test", login: [local]}`))
+	if err == nil || !strings.Contains(err.Error(), "admin.login[0]: local is how local administrators sign in: give the realm another name") {
+		t.Errorf("a realm of the name of local administrators: %v", err)
+	}
+}
+
+// 29x. Where several providers know administrators, a claim is of one of them: the
+// other one could make administrators of its own users.
+func TestAttackAdminClaimsUnbound(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, roles, login, want string }{
+		{"one provider", `chiefs: {claims: [{name: groups, value: gw}]}`, "[it]", ""},
+		{"bound", `chiefs: {claims: [{name: groups, value: gw, realm: it}]}`, "[it, partners]", ""},
+		{"of others", "chiefs: {users: ['it\\bob']}\n  staff: {claims: [{name: groups, value: gw}]}", "[it, partners]", ""},
+		{"either provider", `chiefs: {claims: [{name: groups, value: gw}]}`, "[it, partners]", `roles.chiefs.claims[0]: the role is one of administrators, and each of the providers it, partners could say`},
+		{"in a role of it", "chiefs: {roles: [inner]}\n  inner: {roles: [chiefs], claims: [{name: a, value: b, realm: it}, {name: groups, value: gw}]}", "[it, partners]", `roles.inner.claims[1]: the role is one`},
+		{"unknown realm", `chiefs: {claims: [{name: groups, value: gw, realm: ti}]}`, "[it]", `roles.chiefs.claims[0].realm: there is no realm "ti": did you mean "it"?`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse("c.yaml", []byte(`
+realms:
+  it: {oidc: {issuer: "https://id.example", client_id: gw}}
+  partners: {oidc: {issuer: "https://partners.example", client_id: gw}}
+store: {driver: sqlite, dsn: s.db}
+roles:
+  `+tt.roles+`
+admin: {addr: "127.0.0.1:9180", url: "https://gw.test", login: `+tt.login+`, roles: {administrator: [chiefs]}}
+`))
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
 }
 
 func TestAdminWarnings(t *testing.T) {
@@ -60,6 +97,7 @@ func TestAdminWarnings(t *testing.T) {
 		{"all well", `url: "https://gw.test", login: [it], roles: {administrator: [payroll]}`, nil},
 		{"nobody is administrator", `url: "https://gw.test", login: [it], roles: {viewer: [any]}`, []string{"admin.roles: nobody whom a provider knows is administrator"}},
 		{"everybody is", `url: "https://gw.test", login: [it], roles: {administrator: [any]}`, []string{"admin.roles.administrator: everybody whom a provider knows"}},
+		{"everybody is, by Windows", `url: "https://gw.test", login: [it], roles: {operator: ['NT AUTHORITY\Authenticated Users'], administrator: [all]}`, []string{"admin.roles.operator: everybody whom a provider knows", "admin.roles.administrator: everybody whom a provider knows"}},
 		{"provider alone", `url: "https://gw.test", login: [it], roles: {administrator: [payroll]}, local: {disabled: true}`, []string{"admin.local.disabled: while the provider does not work"}},
 		{"neither", `local: {disabled: true}`, []string{"admin.local.disabled: there is no provider either", "realms.it.oidc: nobody signs in there"}},
 		{"roles for nobody", `roles: {viewer: [payroll]}`, []string{"admin.roles.viewer: local administrators have all roles", "realms.it.oidc: nobody signs in there"}},

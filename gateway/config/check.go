@@ -42,6 +42,11 @@ func (d *decoder) check(c *Config) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
 		d.checkRoles(c, c.Roles[name].Roles, "roles."+name+".roles")
+		for i := range c.Roles[name].Claims {
+			if claim := &c.Roles[name].Claims[i]; claim.Realm != "" && c.Realms[claim.Realm] == nil {
+				d.failAt(&claim.Realm, "%s.realm: there is no realm %q%s", index("roles."+name+".claims", i), clip(claim.Realm), meant(claim.Realm, slices.Sorted(maps.Keys(c.Realms))))
+			}
+		}
 	}
 	d.checkSettings(c, &c.Defaults, nil, "defaults")
 	if f := c.ForwardAuth; f != nil && len(f.Proxies) == 0 {
@@ -118,8 +123,15 @@ func (d *decoder) checkLimits(c *Config) {
 	}
 }
 
+// ofConsole are names whose sessions would have the cookies of the console, and be
+// its sessions.
+var ofConsole = []string{"admin", "admin-form", "admin-login", "admin-code"}
+
 func (d *decoder) checkRealm(c *Config, name string, r *Realm) {
 	path := "realms." + name
+	if slices.Contains(ofConsole, name) {
+		d.failAt(r, "%s: the console has the cookies that sessions of the realm would have: give it another name", path)
+	}
 	if r.AD != nil && r.LDAP != nil {
 		d.failAt(r.LDAP, "%s has both ad and ldap: want one directory in a realm", path)
 	}

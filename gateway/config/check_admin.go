@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// adminLocal stands for local administrators where others have the name of a
+// realm: access.LocalName.
+const adminLocal = "local"
+
 // checkAdmin looks at how administrators sign in, and at who may do what.
 func (d *decoder) checkAdmin(c *Config) {
 	a := c.Admin
@@ -17,8 +21,12 @@ func (d *decoder) checkAdmin(c *Config) {
 		switch r := c.Realms[name]; {
 		case r == nil:
 			d.failAt(&a.Login[i], "%s: there is no realm %q%s", at, clip(name), meant(name, slices.Sorted(maps.Keys(c.Realms))))
+		case name == "local":
+			d.failAt(&a.Login[i], "%s: the page of local administrators is there: give the realm another name", at)
 		case r.OIDC == nil:
 			d.failAt(&a.Login[i], "%s: administrators sign in at providers: want oidc in realms.%s", at, name)
+		case name == adminLocal:
+			d.failAt(&a.Login[i], "%s: %s is how local administrators sign in: give the realm another name", at, name)
 		case slices.Contains(a.Login[:i], name):
 			d.failAt(&a.Login[i], "%s: %s is there twice", at, name)
 		}
@@ -43,6 +51,38 @@ func (d *decoder) checkAdmin(c *Config) {
 			if !slices.Contains(known, name) && !looksLikeGroup(name) {
 				d.failAt(&list.names[i], "%s: there is no role %q%s", index("admin.roles."+list.key, i), clip(name), meant(name, known))
 			}
+		}
+	}
+	d.checkAdminClaims(c)
+}
+
+// checkAdminClaims sees to it that where several providers know administrators, none
+// of them names those whom another one is to name.
+func (d *decoder) checkAdminClaims(c *Config) {
+	a := c.Admin
+	if len(a.Login) < 2 {
+		return
+	}
+	seen := make(map[string]bool)
+	var look func(name string)
+	look = func(name string) {
+		r := c.Roles[name]
+		if r == nil || seen[name] {
+			return
+		}
+		seen[name] = true
+		for i := range r.Claims {
+			if claim := &r.Claims[i]; claim.Realm == "" {
+				d.failAt(claim, "%s: the role is one of administrators, and each of the providers %s could say that somebody has it: want realm: one of them", index("roles."+name+".claims", i), strings.Join(a.Login, ", "))
+			}
+		}
+		for _, in := range r.Roles {
+			look(in)
+		}
+	}
+	for _, list := range a.Roles.lists() {
+		for _, name := range list.names {
+			look(name)
 		}
 	}
 }
@@ -73,7 +113,7 @@ func (w *warner) admin() {
 		w.add("admin.roles", "name roles or groups in admin.roles.administrator", "nobody whom a provider knows is administrator: only local administrators change anything")
 	}
 	for _, list := range a.Roles.lists() {
-		if len(a.Login) > 0 && list.key != "viewer" && slices.Contains(list.names, "any") {
+		if len(a.Login) > 0 && list.key != "viewer" && slices.ContainsFunc(list.names, w.everybody) {
 			w.add("admin.roles."+list.key, "name a role of those who are meant", "everybody whom a provider knows is %s", list.key)
 		}
 		if len(a.Login) == 0 && len(list.names) > 0 {
@@ -86,6 +126,20 @@ func (w *warner) admin() {
 	case a.Local.Disabled && len(a.Login) > 0:
 		w.add("admin.local.disabled", "take it out, and keep one local administrator's password in a safe", "while the provider does not work nobody can sign in")
 	}
+}
+
+// everybody reports whether whoever a provider knows has a role: by its built-in
+// name, or by a group of Windows in which everybody is who is somebody.
+func (w *warner) everybody(role string) bool {
+	is := func(group string) bool {
+		switch strings.ToLower(strings.TrimSpace(group)) {
+		case "everyone", "authenticated users", `nt authority\authenticated users`, "s-1-1-0", "s-1-5-11":
+			return true
+		}
+		return false
+	}
+	r := w.c.Roles[role]
+	return role == "any" || is(role) || r != nil && slices.ContainsFunc(r.Groups, is)
 }
 
 // usesOIDC reports whether somebody signs in at the provider of a realm.

@@ -125,6 +125,7 @@ type Role struct {
 type Claim struct {
 	Name  string `yaml:"name"`
 	Value string `yaml:"value"`
+	Realm string `yaml:"realm"` // of the provider; empty: whichever says it
 }
 
 // Load reads a configuration, the files that it includes, and looks at the files

@@ -66,8 +66,8 @@ func (o *Observer) ready(w http.ResponseWriter, _ *http.Request) {
 // so do
 //
 //   - requests that a proxy on this machine passes on, which says so in
-//     X-Forwarded-For or Forwarded: without admin.networks nobody else is meant
-//     to see anything;
+//     X-Forwarded-For, Forwarded, X-Real-IP or Via: without admin.networks nobody
+//     else is meant to see anything;
 //   - requests from this machine that are for a name of somebody else: a browser
 //     is made to send them, by a page whose name suddenly has our address (DNS
 //     rebinding). The name in admin.url is ours.
@@ -105,12 +105,23 @@ func (o *Observer) stranger(r *http.Request) string {
 	switch {
 	case !addr.IsLoopback():
 		return "requests come from this machine, or from admin.networks"
-	case r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "":
+	case forwarded(r.Header):
 		return "a proxy passes others' requests on: admin.networks must have its address"
 	case !ownName(r.Host) && (a == nil || a.URL.URL == nil || !strings.EqualFold(hostOf(r.Host), a.URL.Hostname())):
 		return "the request is for another name: use an address, or localhost"
 	}
 	return ""
+}
+
+// forwarded reports whether a proxy passed a request on. An empty line counts: some
+// proxies add theirs behind that of the client, who may have sent one.
+func forwarded(h http.Header) bool {
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // ownName reports whether a Host cannot be somebody else's name.

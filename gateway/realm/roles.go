@@ -14,6 +14,10 @@ func Roles(c *config.Config, resolver authz.Resolver, log *slog.Logger) (*authz.
 	for name, r := range c.Roles {
 		role := authz.Role{Groups: r.Groups, Users: r.Users, Roles: r.Roles, Source: c.Position(r)}
 		for _, claim := range r.Claims {
+			if claim.Realm != "" {
+				role.ClaimsOf = append(role.ClaimsOf, authz.DomainClaim{Domain: claim.Realm, Name: claim.Name, Value: claim.Value})
+				continue
+			}
 			if role.Claims == nil {
 				role.Claims = make(map[string][]string)
 			}

@@ -12,8 +12,8 @@ import (
 )
 
 // A Value is fetched at the first use, again when it is old or does not fit, and by
-// one caller at a time. While it cannot be fetched, the one of before stays in use
-// for a time. The fields must not change after the first Get. It is safe for
+// one caller at a time. While it is being fetched anew, or cannot be, the one of
+// before stays in use for a time. The fields must not change after the first Get. It is safe for
 // concurrent use.
 type Value[T any] struct {
 	// Fetch returns a new one. Its context has the values of a caller, and does not
@@ -58,6 +58,9 @@ func (v *Value[T]) Get(ctx context.Context, pause time.Duration, fit func(T) boo
 	if s != nil && now.Before(s.good.Add(v.Lifetime)) && fit(s.value) {
 		return s.value, true, nil
 	}
+	if s != nil && v.turn.taken() && now.Before(s.good.Add(v.Stale)) && fit(s.value) {
+		return s.value, true, nil
+	}
 	s, err = v.refresh(ctx, now, pause, s)
 	if err != nil {
 		return value, false, err
@@ -100,6 +103,9 @@ func (v *Value[T]) refresh(ctx context.Context, now time.Time, pause time.Durati
 
 // turn lets one in at a time. The zero value is ready.
 type turn struct{ busy atomic.Pointer[chan struct{}] }
+
+// taken reports whether somebody has the turn.
+func (t *turn) taken() bool { return t.busy.Load() != nil }
 
 // take waits until nobody has the turn, or ctx ends.
 func (t *turn) take(ctx context.Context) (done func(), err error) {
