@@ -209,7 +209,9 @@ func testBadProvider(t *testing.T, o *office) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		_ = b.Try(ctx, http.MethodPost, "/url", map[string]string{"url": o.at("/login/it")}, nil) // the browser may be led where nobody is
+		o.put(t, o.config+"# begun again while the provider is away\n")
 		o.signInLocally(t, b)
+		o.put(t, o.config)
 	})
 	t.Run("another provider with the same names", func(t *testing.T) {
 		b := o.borrow(t)
