@@ -34,7 +34,7 @@ const (
 
 	consoleAsked  = 20
 	consoleRounds = 10 // at most, until one is fast: others may use the machine
-	consoleUsers  = 8 // at once
+	consoleUsers  = 8  // at once
 
 	// maxExportHeap is how much an export may take of memory, whatever it is of.
 	maxExportHeap = 64 << 20
