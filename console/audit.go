@@ -120,6 +120,7 @@ type changesData struct {
 type changeRow struct {
 	admin.Change
 	Fields []changedField // if Before and After are objects
+	Gone   bool           // there is nothing after it
 }
 
 // A changedField is what differs.
@@ -137,7 +138,7 @@ func (c *console) changes(r *http.Request) (*answer, error) {
 			return nil, err
 		}
 		for _, change := range p.Changes {
-			d.Changes = append(d.Changes, changeRow{change, changedFields(change.Before, change.After)})
+			d.Changes = append(d.Changes, changeRow{change, changedFields(change.Before, change.After), len(change.After) == 0})
 		}
 		d.Pager = pages(r, p.Next)
 	}
@@ -190,6 +191,10 @@ func object(raw json.RawMessage) (m map[string]json.RawMessage, ok bool) {
 func value(raw json.RawMessage) string {
 	var s string
 	var list []string
+	var files []struct { // a difference of the configuration
+		Path  string
+		Lines []string
+	}
 	switch {
 	case len(raw) == 0:
 		return ""
@@ -197,6 +202,12 @@ func value(raw json.RawMessage) string {
 		return s
 	case json.Unmarshal(raw, &list) == nil:
 		return strings.Join(list, ", ")
+	case json.Unmarshal(raw, &files) == nil && len(files) > 0 && files[0].Path != "":
+		var lines []string
+		for _, f := range files {
+			lines = append(append(lines, f.Path), f.Lines...)
+		}
+		return strings.Join(lines, "\n")
 	}
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {

@@ -3,44 +3,18 @@ package console_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/internal/e2e/peers"
-	"github.com/soapward/soapward/internal/testenv"
 )
-
-// watch has a page keep what the policy refused, and what failed in a script.
-const watch = `window.wrong = [];
-addEventListener("securitypolicyviolation", e => wrong.push("policy: " + e.violatedDirective + " " + e.blockedURI + " " + e.sample));
-addEventListener("error", e => wrong.push("error: " + e.message));
-addEventListener("unhandledrejection", e => wrong.push("rejection: " + e.reason));`
-
-func watchPages(b *peers.Chrome, scripts string) {
-	b.DevTools("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watch + scripts})
-}
-
-func checkWatched(t *testing.T, b *peers.Chrome, name string) {
-	t.Helper()
-	var wrong []string
-	b.Script(`return window.wrong`, &wrong)
-	if len(wrong) > 0 {
-		t.Errorf("%s: %q", name, wrong)
-	}
-}
 
 // TestAccessible has axe-core look at every page, light and dark, wide and narrow.
 func TestAccessible(t *testing.T) {
 	t.Parallel()
-	axe, err := os.ReadFile(filepath.Join(testenv.NodeModules(t, "testdata/axe"), "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := peers.StartChrome(t, peers.ChromeConfig{})
-	watchPages(b, string(axe))
+	b.WithAxe()
 	f := newFake()
 	s := httptest.NewServer(site(f, admin.Administrator, nil))
 	defer s.Close()
@@ -68,44 +42,23 @@ func TestAccessible(t *testing.T) {
 		b.Window(window.width, 900, window.scheme)
 		for _, page := range pages {
 			b.Open(page)
-			checkAccessible(t, b, page+", "+window.scheme)
+			b.Accessible(page + ", " + window.scheme)
 		}
 		b.Open(s.URL + "/console/realm?name=it")
 		b.Submit("form[action*=test] button")
-		checkAccessible(t, b, "a test, "+window.scheme)
+		b.Accessible("a test, " + window.scheme)
 		b.Open(s.URL + "/console/configuration")
 		b.Fill("#text-0", "nonsense: 1")
 		b.Submit("button[value=check]")
-		checkAccessible(t, b, "a check, "+window.scheme)
+		b.Accessible("a check, " + window.scheme)
 		b.Open(s.URL + "/console/users/add")
 		b.Fill("#name", "grace")
 		b.Submit("main button.primary")
-		checkAccessible(t, b, "a user who is there, "+window.scheme)
+		b.Accessible("a user who is there, " + window.scheme)
 	}
 	b.Window(1440, 900, "dark") // the menu is beside the page
 	b.Open(s.URL + "/console/")
-	checkAccessible(t, b, "overview, wide and dark")
-}
-
-func checkAccessible(t *testing.T, b *peers.Chrome, name string) {
-	t.Helper()
-	var got struct {
-		Passed int
-		Found  []struct {
-			ID, Impact, Help string
-			Nodes            []string
-		}
-	}
-	b.Script(`document.querySelectorAll("details").forEach(d => d.open = true);
-return axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(r => ({ Passed: r.passes.length, Found: r.violations.map(v =>
-	({ ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + " " + (n.any[0] || n.all[0] || n.none[0] || {}).message) })) }))`, &got)
-	if got.Passed < 15 {
-		t.Errorf("%s: only %d rules had anything to look at", name, got.Passed)
-	}
-	for _, v := range got.Found {
-		t.Errorf("%s: %s, %s: %s: %q", name, v.Impact, v.ID, v.Help, v.Nodes)
-	}
-	checkWatched(t, b, name)
+	b.Accessible("overview, wide and dark")
 }
 
 // TestWithoutScript goes through what forms do, in a browser that runs no script.
@@ -186,7 +139,7 @@ func TestWithoutScript(t *testing.T) {
 func TestScript(t *testing.T) {
 	t.Parallel()
 	b := peers.StartChrome(t, peers.ChromeConfig{})
-	watchPages(b, "")
+	b.Watch()
 	f := newFake()
 	s := httptest.NewServer(site(f, admin.Administrator, nil))
 	defer s.Close()
@@ -217,8 +170,8 @@ func TestScript(t *testing.T) {
 		t.Errorf("focus on %s", role)
 	}
 	b.Press("xx")
-	b.Wait("nobody", func() bool { return strings.Contains(text("#list"), "Nobody is like that.") })
-	checkWatched(t, b, "search")
+	b.Wait("nobody", func() bool { return strings.Contains(b.Text("#list"), "Nobody is like that.") })
+	b.Watched("search")
 
 	// New logins come by themselves while one follows, and then no more.
 	b.Open(s.URL + "/console/logins")
@@ -242,7 +195,7 @@ func TestScript(t *testing.T) {
 	// When nobody is there any more, it ends, so that the session can.
 	b.Script(`const n = Date.now; Date.now = () => n() + 16 * 60_000`, nil)
 	b.Wait("the end", func() bool { return b.Has("button[aria-pressed=false]") })
-	checkWatched(t, b, "follow")
+	b.Watched("follow")
 
 	// Columns of the chart tell their numbers by arrow keys.
 	b.Open(s.URL + "/console/")
@@ -265,7 +218,7 @@ func TestScript(t *testing.T) {
 		b.Script(`return document.querySelector("details").open && !document.querySelector(".tip")`, &open)
 		return open
 	})
-	checkWatched(t, b, "overview")
+	b.Watched("overview")
 
 	// Lines of the editor are numbered as they come.
 	b.Open(s.URL + "/console/configuration")
@@ -278,7 +231,7 @@ func TestScript(t *testing.T) {
 	if gutter != "1\n2\n3\n4" {
 		t.Errorf("gutter %q", gutter)
 	}
-	checkWatched(t, b, "editor")
+	b.Watched("editor")
 
 	// A session that ended does not put the page for signing in into a list.
 	ended := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

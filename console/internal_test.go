@@ -46,3 +46,30 @@ func TestSentence(t *testing.T) {
 		}
 	}
 }
+
+// TestValueOfDifference: a change of the configuration is told in lines, which were
+// JSON, one of 700 pixels on a telephone.
+func TestValueOfDifference(t *testing.T) {
+	t.Parallel()
+	got := value([]byte(`[{"path":"/etc/gw.yaml","lines":["- a: 1","+ a: 2"]},{"path":"/etc/more.yaml","lines":["+ b"]}]`))
+	if want := "/etc/gw.yaml\n- a: 1\n+ a: 2\n/etc/more.yaml\n+ b"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := value([]byte(`[{"other":1}]`)); got != `[{"other":1}]` {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestMechanismColours: administrators' logins by password and by a token had the
+// colour of all that is unknown.
+func TestMechanismColours(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, m := range []string{"Kerberos", "NTLM", "form", "oidc", "local", "token", "custom"} {
+		c := mechanismClass(m)
+		if seen[c] != "" {
+			t.Errorf("%s and %s have the same colour", m, seen[c])
+		}
+		seen[c] = m
+	}
+}

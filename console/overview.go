@@ -131,6 +131,10 @@ func mechanismClass(m string) string {
 		return "c3"
 	case m == "oidc", strings.HasPrefix(m, "openid"), m == "bearer", m == "jwt":
 		return "c4"
+	case m == "local": // administrators, by password or by the command line's token
+		return "c6"
+	case m == "token":
+		return "c7"
 	}
 	return "c5"
 }

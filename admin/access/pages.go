@@ -189,12 +189,12 @@ func (a *Access) unavailable(w http.ResponseWriter, r *http.Request, err error) 
 func (a *Access) refusedProvider(w http.ResponseWriter, r *http.Request, name string, err error) {
 	if errors.Is(err, authn.ErrBadCredentials) {
 		a.show(w, r, http.StatusForbidden, "Sign-in was refused", message{
-			Text: []string{"The sign-in with " + name + " did not come to its end. The log of the gateway has the reason."}, Links: signInAgain,
+			Text: []string{"The sign-in at " + name + " did not come to its end. The log of the gateway has the reason."}, Links: signInAgain,
 		})
 		return
 	}
 	w.Header().Set("Retry-After", "10")
-	a.show(w, r, http.StatusServiceUnavailable, name+" cannot be used now", message{
+	a.show(w, r, http.StatusServiceUnavailable, "The provider "+name+" cannot be used now", message{
 		Text:  []string{"The provider does not answer as it should. Local administrators can sign in without it."},
 		Links: []link{{"Other ways to sign in", loginPath}},
 	})

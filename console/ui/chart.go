@@ -12,7 +12,7 @@ import (
 type Series struct {
 	Name   string // of the numbers: Kerberos refused
 	Legend string // of the colour, which several may share: refused
-	Class  string // colour: c1 to c5, cbad, cwarn
+	Class  string // colour: c1 to c7, cbad, cwarn
 	Below  bool   // of what goes down from the line of zero
 	Values []int64
 }

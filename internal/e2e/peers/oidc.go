@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -67,8 +68,12 @@ type Provider struct {
 	ClientSecret string
 	DesktopID    string // has no secret; may do the device flow
 
+	start func() *Child
+	conf  map[string]any
+
 	mu    sync.Mutex
 	down  bool
+	pause map[string]time.Duration
 	asked map[string]int
 }
 
@@ -88,7 +93,7 @@ func StartProvider(t *testing.T, c ProviderConfig) *Provider {
 	_, file, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(file), "testdata", "oidc")
 	modules := testenv.NodeModules(t, dir)
-	p := &Provider{ClientID: "web", ClientSecret: "web-secret-of-the-tests", DesktopID: "desktop", asked: make(map[string]int)}
+	p := &Provider{ClientID: "web", ClientSecret: "web-secret-of-the-tests", DesktopID: "desktop", asked: make(map[string]int), pause: make(map[string]time.Duration)}
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -110,23 +115,28 @@ func StartProvider(t *testing.T, c ProviderConfig) *Provider {
 		c.Users = ProviderUsers()
 	}
 	behind := FreePort(t)
-	config, err := json.Marshal(map[string]any{
+	p.conf = map[string]any{
 		"issuer": p.Issuer, "port": behind, "web": p.ClientID, "secret": p.ClientSecret, "desktop": p.DesktopID,
 		"redirects": append([]string{}, c.Redirects...), "logoutRedirects": append([]string{}, c.LogoutRedirects...),
 		"backchannel": c.Backchannel, "ttl": int(c.TTL.Seconds()), "users": c.Users,
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	env := []string{"NODE_NO_WARNINGS=1"}
 	if c.CAFile != "" {
 		env = append(env, "NODE_EXTRA_CA_CERTS="+c.CAFile)
 	}
 	addr := "127.0.0.1:" + strconv.Itoa(behind)
-	p.Child = StartChild(t, env, addr, node, filepath.Join(dir, "provider.mjs"), modules, string(config))
+	p.start = func() *Child {
+		t.Helper()
+		config, err := json.Marshal(p.conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return StartChild(t, env, addr, node, filepath.Join(dir, "provider.mjs"), modules, string(config))
+	}
+	p.Child = p.start()
 
 	// What a test wants to break, or to count, is in front of it.
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: addr})
 		r.Out.Host = r.In.Host
 		r.Out.Header.Set("X-Forwarded-Proto", scheme)
@@ -137,8 +147,12 @@ func StartProvider(t *testing.T, c ProviderConfig) *Provider {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p.mu.Lock()
 			p.asked[r.URL.Path]++
-			down := p.down
+			down, pause := p.down, p.pause[r.URL.Path]
 			p.mu.Unlock()
+			select {
+			case <-time.After(pause):
+			case <-r.Context().Done():
+			}
 			if down {
 				panic(http.ErrAbortHandler) // the connection is cut
 			}
@@ -162,6 +176,30 @@ func (p *Provider) SetDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = down
+}
+
+// SetPause has each answer for a path, such as /token, come late.
+func (p *Provider) SetPause(path string, pause time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pause[path] = pause
+}
+
+// Renew starts the provider again, with other keys, and without what it knew of
+// sessions and tokens. It calls itself issuer then, and has users; if they are empty,
+// as before.
+func (p *Provider) Renew(issuer string, users map[string]map[string]any) error {
+	if err := p.Stop(); err != nil {
+		return err
+	}
+	if issuer != "" {
+		p.conf["issuer"] = issuer
+	}
+	if users != nil {
+		p.conf["users"] = users
+	}
+	p.Child = p.start()
+	return nil
 }
 
 // Asked returns how many requests there were for a path, such as /token, answered

@@ -1,6 +1,7 @@
 // Package peers starts the servers, proxies and browsers that others wrote, for
 // the tests in the packages around it: [StartApache], [StartSquid], [StartChrome],
-// [StartNGINX], an OpenID Connect provider, [StartProvider], and soapward's own binary as a child, [StartGateway]. Each listens
+// [StartNGINX], an OpenID Connect provider, [StartProvider], and soapward's own binary as
+// a child, [StartGateway]. [Chrome.Accessible] has axe-core judge a page. Each listens
 // on a port of 127.0.0.1, reads nothing of the machine's own configuration, and
 // ends with its test. [Names] lets programs find the hosts of the test domain.
 //

@@ -9,7 +9,7 @@ const require = createRequire(pathToFileURL(join(process.argv[2], 'package.json'
 const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')))
 const config = JSON.parse(process.argv[3])
 
-const key = (type, options, more) => ({
+const key = (type, options, more) => ({ // without kid, which is the key's hash then
 	...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), use: 'sig', ...more,
 })
 
@@ -34,7 +34,7 @@ const provider = new Provider(config.issuer, {
 			response_types: ['code'],
 		},
 	],
-	jwks: { keys: [key('rsa', { modulusLength: 2048 }, { alg: 'RS256', kid: 'rsa' }), key('ec', { namedCurve: 'P-256' }, { alg: 'ES256', kid: 'ec' })] },
+	jwks: { keys: [key('rsa', { modulusLength: 2048 }, { alg: 'RS256' }), key('ec', { namedCurve: 'P-256' }, { alg: 'ES256' })] },
 	fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options), // its own refuses this machine
 	cookies: { keys: [randomBytes(16).toString('hex')] },
 	findAccount: (ctx, sub) => claimsOf(sub) && { accountId: sub, claims: () => claimsOf(sub) },
