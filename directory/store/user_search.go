@@ -27,7 +27,7 @@ const (
 	userWalk = 7000
 
 	// userTime is after how long UsersPart looks at no more.
-	userTime = 15 * time.Millisecond
+	userTime = 10 * time.Millisecond
 )
 
 // Users returns a page of users in the order of their folded names, with groups
