@@ -18,7 +18,7 @@ CORPUSFLAGS ?=
 DURATION ?= 30m
 OUT ?= soak.out
 
-.PHONY: help demo test short lint generate bench corpus fuzz soak dist setup
+.PHONY: help demo test short lint generate bench bigbench corpus fuzz soak dist setup
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
@@ -43,6 +43,9 @@ generate: ## write the generated code again
 
 bench: ## compare speed with the libraries used today, as ratios
 	go test -run='^$$' -bench=. -benchtime=1x -count=1 $(BENCH)
+
+bigbench: ## measure the console with a million users and ten million logins (KEEP=DIR keeps them for the next time)
+	SOAPWARD_BENCH_CONSOLE=$(if $(KEEP),$(abspath $(KEEP)),1) go test -run='^$$' -bench=BenchmarkConsole -benchtime=1x -count=1 -timeout=0 ./internal/bench
 
 corpus: ## judge the generator by the descriptions in DIR (docs/corpus.md)
 	go run ./internal/corpus $(CORPUSFLAGS) $(DIR)

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
 	"testing"
@@ -46,10 +47,7 @@ func TestLoginsInParts(t *testing.T) {
 			for _, l := range p.Logins {
 				got = append(got, l.Ref)
 			}
-			size := max(q.Limit, 50)
-			if q.Limit > 0 {
-				size = q.Limit
-			}
+			size := cmp.Or(q.Limit, 50)
 			if p.Partial != (p.Next != "" && len(p.Logins) < size) || q.NewerID > 0 && (p.Next != "" || p.Partial) {
 				t.Errorf("%+v: a page of %d is partial: %v, next %q", q, len(p.Logins), p.Partial, p.Next)
 			}
@@ -76,7 +74,7 @@ func TestLoginsInParts(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%+v: %v, want %v", q, got, want)
 		}
-		if partial == 0 {
+		if partial == 0 && q.Limit == 0 {
 			t.Errorf("%+v: one page looked through all of %d", q, n)
 		}
 	}

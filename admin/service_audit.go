@@ -65,7 +65,7 @@ func (s *Service) Logins(ctx context.Context, q LoginQuery) (*LoginPage, error) 
 	case next != nil && q.NewerID > 0:
 		page.NewerID = next.NewerID
 	case next != nil:
-		page.Next, page.Partial = place{List: "logins", At: next.Before.UnixMicro(), ID: next.BeforeID}.String(), true
+		page.Next, page.Partial = place{List: "logins", At: next.Before.UnixMicro(), ID: next.BeforeID}.String(), len(rows) < size
 	}
 	return page, nil
 }

@@ -71,7 +71,7 @@ func (s *Service) ListUsers(ctx context.Context, q UserQuery) (*UserPage, error)
 	case more:
 		page.Next = place{List: "users", Name: rows[len(rows)-1].Name}.String()
 	case next != "":
-		page.Next, page.Partial = place{List: "users", Name: next}.String(), true
+		page.Next, page.Partial = place{List: "users", Name: next}.String(), len(rows) < size
 	}
 	return page, nil
 }

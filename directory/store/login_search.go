@@ -79,10 +79,20 @@ func rangeOf(q directory.LoginQuery) loginRange {
 // where adds the range to c, and order is how it is read. Both name all columns of
 // one index, by which no other one serves: a database would take that of times for
 // somebody who is frequent on the whole, and read millions where he is not.
-func (r *loginRange) where(c *conditions) (order string) {
-	if r.filter == nil {
+//
+// PostgreSQL ends a scan by the first column of a row that is out of the range, and
+// goes on to the end of the user or whoever it is where another one is. So it gets a
+// list with one value, which fixes the first column of the index and, unlike =, not
+// the order that is asked for.
+func (r *loginRange) where(c *conditions, postgres bool) (order string) {
+	switch {
+	case r.filter == nil:
 		c.terms = append(c.terms, "(at, id) < ("+c.list(r.before, r.beforeID)+")", "(at, id) >= ("+c.list(r.since, r.sinceID)+")")
 		return " ORDER BY at DESC, id DESC"
+	case postgres:
+		c.add(r.filter.column+" = ANY (ARRAY[%s])", r.filter.value)
+		c.terms = append(c.terms, "(at, id) < ("+c.list(r.before, r.beforeID)+")", "(at, id) >= ("+c.list(r.since, r.sinceID)+")")
+		return " ORDER BY " + r.filter.column + " DESC, at DESC, id DESC"
 	}
 	columns := "(" + r.filter.column + ", at, id)"
 	c.terms = append(c.terms, columns+" < ("+c.list(r.filter.value, r.before, r.beforeID)+")",
@@ -142,7 +152,7 @@ func (s *Store) rarest(ctx context.Context, r loginRange, filters []loginFilter)
 	for i := range filters {
 		r.filter = &filters[i]
 		var c conditions
-		order := r.where(&c)
+		order := r.where(&c, s.turn == nil)
 		var n int
 		if err := s.reader(ctx).QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM logins"+c.where()+order+" LIMIT "+c.list(least)+") AS part",
 			s.once(c.args)...).Scan(&n); err != nil {
@@ -161,7 +171,7 @@ func (s *Store) rarest(ctx context.Context, r loginRange, filters []loginFilter)
 // cut ends a range after so many, unless it has no more.
 func (s *Store) cut(ctx context.Context, r *loginRange, size int) (bool, error) {
 	var c conditions
-	order := r.where(&c)
+	order := r.where(&c, s.turn == nil)
 	err := s.reader(ctx).QueryRowContext(ctx, "SELECT at, id FROM logins"+c.where()+order+" LIMIT 1 OFFSET "+c.list(size-1), s.once(c.args)...).
 		Scan(&r.since, &r.sinceID)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -173,7 +183,7 @@ func (s *Store) cut(ctx context.Context, r *loginRange, size int) (bool, error) 
 // loginsIn returns those of a range that fit all filters.
 func (s *Store) loginsIn(ctx context.Context, r loginRange, filters []loginFilter, limit int) ([]directory.Login, error) {
 	var c conditions
-	order := r.where(&c)
+	order := r.where(&c, s.turn == nil)
 	for i := range filters {
 		if &filters[i] != r.filter {
 			c.add("+"+filters[i].column+" = %s", filters[i].value)

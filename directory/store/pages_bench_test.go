@@ -169,6 +169,7 @@ func (p *pages) queries() []pageQuery {
 	logins("since", 50, directory.LoginQuery{Since: p.begin.Add(80 * day)})
 	logins("user", -1, directory.LoginQuery{User: `corp\user4711`})
 	logins("user of many", 50, directory.LoginQuery{User: attacked})
+	logins("user of many, since", -1, directory.LoginQuery{User: attacked, Since: p.begin.Add((pageDays - 1) * day).Add(23*time.Hour + 50*time.Minute)})
 	logins("peer", -1, directory.LoginQuery{Peer: "10.0.31.37"})
 	logins("peer of many", 50, directory.LoginQuery{Peer: attacker})
 	logins("refused", 50, directory.LoginQuery{Outcome: directory.Refused})

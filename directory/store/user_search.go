@@ -27,7 +27,7 @@ const (
 	userWalk = 7000
 
 	// userTime is after how long UsersPart looks at no more.
-	userTime = 15 * time.Millisecond
+	userTime = 10 * time.Millisecond
 )
 
 // Users returns a page of users in the order of their folded names, with groups
@@ -211,7 +211,7 @@ const (
 // walkUsers looks at the next users in the order of names, about so many, for those
 // that a search is for. Unless it is done, the search is then that in the rest.
 func (s *Store) walkUsers(ctx context.Context, q *userSearch, limit, most int, enough func() bool) (found []string, end walkEnd, err error) {
-	for size, seen := userPart, 0; seen < most; size = min(2*size, 4*userPart) {
+	for size, seen := userPart, 0; seen < most; size = min(2*size, 2*userPart) {
 		edge, more, err := s.userEdge(ctx, q, size)
 		if err != nil {
 			return nil, walkDone, err
