@@ -44,10 +44,20 @@ type LoginQuery struct {
 	Limit     int       `json:"limit,omitempty"`   // zero: 50; at most 1000
 }
 
-// A LoginPage is a part of the record.
+// A LoginPage is a part of the record. There are no more if neither Next nor
+// NewerID is set, whether Logins is empty or not: where few logins are what a query
+// asks for, a page looks at some of the record only, and the next one goes on.
 type LoginPage struct {
 	Logins []Login `json:"logins"`
 	Next   string  `json:"next,omitempty"`
+
+	// Partial says that the page has fewer than were asked for, or none, because
+	// older logins were not looked at yet: the page of Next does that.
+	Partial bool `json:"partial,omitempty"`
+
+	// NewerID is what those who follow ask with next, at once: there may be more.
+	// If it is zero, that is the number of the last one they have.
+	NewerID int64 `json:"newer_id,omitempty"`
 }
 
 // A Change is what an administrator did.

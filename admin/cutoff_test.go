@@ -30,6 +30,7 @@ store: {driver: sqlite, dsn: s.db}
 	}
 	local := &Caller{Name: "root", Role: Administrator, Local: true, Login: "local", Peer: "10.1.1.1"}
 	byProvider := &Caller{Name: `it\alice`, Role: Administrator, Login: "it", Peer: "10.1.1.1", Identity: chief()}
+	byToken := &Caller{Name: `it\alice`, Role: Administrator, Login: "command line", Peer: "10.1.1.1", Identity: chief()}
 	for _, tt := range []struct {
 		name, admin string
 		caller      *Caller
@@ -40,6 +41,8 @@ store: {driver: sqlite, dsn: s.db}
 		{"another provider beside", listener + `networks: [10.0.0.0/8], login: [ot, it], roles: {administrator: [chiefs]}}`, byProvider, ""},
 		{"no listener", "", local, "no admin listener"},
 		{"another provider", listener + `networks: [10.0.0.0/8], login: [ot], roles: {administrator: [chiefs]}}`, byProvider, "admin.login does not have it"},
+		{"another provider, on the command line", listener + `networks: [10.0.0.0/8], login: [ot], roles: {administrator: [chiefs]}}`, byToken, "admin.login does not have it"},
+		{"nobody, on the command line", listener + `networks: [10.0.0.0/8], login: [it]}`, byToken, "has nobody"},
 		{"the same, for a local one", listener + `networks: [10.0.0.0/8], login: [ot], roles: {administrator: [chiefs]}}`, local, ""},
 		{"nobody", listener + `networks: [10.0.0.0/8], login: [it]}`, byProvider, "has nobody"},
 		{"a role that he has not, but was granted", listener + `networks: [10.0.0.0/8], login: [it], roles: {administrator: [others]}}`, byProvider, "none of the roles"},

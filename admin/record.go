@@ -35,7 +35,9 @@ const sealedLast = 400 * 24 * time.Hour
 // others.
 func (s *Service) audited(ctx context.Context, st *store.Store, c *Caller, action, target string, do func(context.Context, *directory.Change) error) error {
 	change := &directory.Change{Time: s.now(), Ref: authn.Ref(ctx), Actor: c.Name, Peer: c.Peer, Action: action, Target: target}
-	return st.Audited(ctx, change, func(ctx context.Context) error { return do(ctx, change) })
+	err := st.Audited(ctx, change, func(ctx context.Context) error { return do(ctx, change) })
+	s.granted.forget() // also if it failed: it may have been done
+	return err
 }
 
 // asJSON is what Before and After of a change have. Nothing with a secret is given

@@ -75,6 +75,7 @@ type Service struct {
 	tests    tries      // of realms
 	syncing  sync.Map   // names of realms whose job runs here
 	applying sync.Mutex // held by who changes the configuration
+	granted  granted
 }
 
 // New returns a Service. Store and Config must be set.

@@ -44,7 +44,7 @@ func (s *Service) Logins(ctx context.Context, q LoginQuery) (*LoginPage, error) 
 			dq.Before, dq.BeforeID = p.time(), p.ID
 		}
 	}
-	rows, err := st.Logins(ctx, dq)
+	rows, next, err := st.LoginsPart(ctx, dq)
 	if err != nil {
 		return nil, failed("such login", err)
 	}
@@ -56,9 +56,16 @@ func (s *Service) Logins(ctx context.Context, q LoginQuery) (*LoginPage, error) 
 			Peer: l.Peer, UserAgent: l.UserAgent, Reason: string(l.Reason), Detail: l.Detail, Ref: l.Ref,
 		})
 	}
-	if more && q.NewerID == 0 {
+	switch {
+	case more && q.NewerID > 0:
+		page.NewerID = rows[len(rows)-1].ID
+	case more:
 		last := rows[len(rows)-1]
 		page.Next = place{List: "logins", At: last.Time.UnixMicro(), ID: last.ID}.String()
+	case next != nil && q.NewerID > 0:
+		page.NewerID = next.NewerID
+	case next != nil:
+		page.Next, page.Partial = place{List: "logins", At: next.Before.UnixMicro(), ID: next.BeforeID}.String(), true
 	}
 	return page, nil
 }

@@ -112,6 +112,8 @@ func problemsOf(err error, file string) (out []ConfigProblem) {
 	return out
 }
 
+const actionRollBack = "config.roll-back"
+
 // ApplyFiles implements Configuration.
 func (s *Service) ApplyFiles(ctx context.Context, set ConfigSet, comment string) (*ConfigVersion, error) {
 	return s.apply(ctx, set, comment, "config.apply")
@@ -149,7 +151,11 @@ func (s *Service) apply(ctx context.Context, set ConfigSet, comment, action stri
 		return nil, refusedFiles(check.Problems)
 	}
 	if why := cutsOff(ctx, caller, r.Config(), c); why != "" && !set.Force {
-		return nil, &Error{Kind: Refused, Text: "it would keep you out: " + why, Remedy: "apply it with force if that is meant"}
+		remedy := "apply it with force if that is meant"
+		if action == actionRollBack {
+			remedy = "if that is meant, apply the files of that version with force, or have a local administrator roll back"
+		}
+		return nil, &Error{Kind: Refused, Text: "it would keep you out: " + why, Remedy: remedy}
 	}
 	p, err := s.plan(r, old, set)
 	if err != nil {
@@ -283,12 +289,17 @@ func cutsOff(ctx context.Context, caller *Caller, old, c *config.Config) string 
 			return "admin.networks does not have your address, " + caller.Peer
 		}
 	}
-	if caller.Local || was == nil || !slices.Contains(was.Login, caller.Login) {
+	provider := caller.Login
+	if caller.Identity != nil { // also by a token
+		provider = caller.Identity.Domain
+	}
+	named := func(realm string) bool { return strings.EqualFold(realm, provider) }
+	if caller.Local || was == nil || !slices.ContainsFunc(was.Login, named) {
 		return "" // no provider says who he is
 	}
 	switch {
-	case !slices.Contains(a.Login, caller.Login):
-		return "admin.login does not have " + caller.Login + ", by which you signed in"
+	case !slices.ContainsFunc(a.Login, named):
+		return "admin.login does not have " + provider + ", by which you signed in"
 	case len(a.Roles.Administrator) == 0:
 		return "admin.roles.administrator has nobody"
 	case caller.Identity == nil:
@@ -381,7 +392,7 @@ func (s *Service) RollBack(ctx context.Context, id int64, comment string) (*Conf
 	if comment == "" {
 		comment = fmt.Sprintf("back to version %d", id)
 	}
-	return s.apply(ctx, ConfigSet{Files: v.Files, Digest: now.Digest}, comment, "config.roll-back")
+	return s.apply(ctx, ConfigSet{Files: v.Files, Digest: now.Digest}, comment, actionRollBack)
 }
 
 // KeepVersion keeps the configuration in force as a version, unless it is the

@@ -230,7 +230,7 @@ func (s *Service) Roles(ctx context.Context) ([]RoleInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	granted, err := st.CountGranted(ctx)
+	granted, err := s.granted.in(ctx, st, s.now())
 	if err != nil {
 		return nil, failed("roles", err)
 	}

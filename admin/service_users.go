@@ -55,7 +55,7 @@ func (s *Service) ListUsers(ctx context.Context, q UserQuery) (*UserPage, error)
 		state := directory.State(i)
 		dq.State = &state
 	}
-	rows, err := st.Users(ctx, dq)
+	rows, next, err := st.UsersPart(ctx, dq)
 	if err != nil {
 		return nil, failed("such user", err)
 	}
@@ -67,8 +67,11 @@ func (s *Service) ListUsers(ctx context.Context, q UserQuery) (*UserPage, error)
 	for i := range rows {
 		page.Users = append(page.Users, *userOf(&rows[i]))
 	}
-	if more {
+	switch {
+	case more:
 		page.Next = place{List: "users", Name: rows[len(rows)-1].Name}.String()
+	case next != "":
+		page.Next, page.Partial = place{List: "users", Name: next}.String(), true
 	}
 	return page, nil
 }

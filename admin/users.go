@@ -88,11 +88,17 @@ type UserQuery struct {
 	Limit      int    `json:"limit,omitempty"`      // zero: 50; at most 1000
 }
 
-// A UserPage is a part of the list. Next is empty on the last one.
+// A UserPage is a part of the list. Next is empty on the last one, whether it has
+// users or not.
 type UserPage struct {
 	Users []User `json:"users"`
 	Next  string `json:"next,omitempty"`
-	Total int64  `json:"total"` // of all users, about
+
+	// Partial says that the page has fewer than were asked for, or none, because the
+	// users that come after it were not looked at yet: the page of Next does that.
+	Partial bool `json:"partial,omitempty"`
+
+	Total int64 `json:"total"` // of all users, about
 }
 
 // A NewUser is one that is to be added.

@@ -23,6 +23,7 @@ type loginsData struct {
 	Until    string
 	Filtered bool
 	Logins   []admin.Login
+	Partial  bool // older ones were not looked at yet
 	Pager    pager
 	Follow   string       // where newer ones are, empty on older pages
 	Export   template.URL // query of the exports
@@ -39,6 +40,7 @@ func (c *console) logins(r *http.Request) (*answer, error) {
 	d.Since, d.Until = q.Get("since"), q.Get("until")
 	newer, _ := strconv.ParseInt(q.Get("newer"), 10, 64) // zero has the newest of all
 	d.Query.After, d.Query.NewerID = q.Get("after"), max(newer, 0)
+	last := d.Query.NewerID
 	if a.failed == nil {
 		p, err := c.areas.Logins(r.Context(), d.Query)
 		if err != nil {
@@ -50,9 +52,8 @@ func (c *console) logins(r *http.Request) (*answer, error) {
 			slices.Reverse(d.Logins)
 			p.Next = ""
 		}
-		d.Pager = pages(r, p.Next)
+		d.Pager, d.Partial, last = pages(r, p.Next), p.Partial, max(last, p.NewerID)
 	}
-	last := d.Query.NewerID
 	for _, l := range d.Logins {
 		last = max(last, l.ID)
 	}

@@ -90,7 +90,7 @@ func (c *console) export(t *table, format string) http.Handler {
 					return // the client went away
 				}
 			}
-			if next == "" || len(rows) == 0 || n >= maxExport {
+			if next == "" || n >= maxExport {
 				break
 			}
 			if rows, next, err = page(r.Context(), next, min(exportPage, maxExport-n)); err != nil {

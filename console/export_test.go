@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"io"
@@ -131,5 +132,40 @@ func TestAttackSpreadsheetFormula(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// slowRecord gives one login, on its third page.
+type slowRecord struct{ *fake }
+
+func (s slowRecord) Logins(ctx context.Context, q admin.LoginQuery) (*admin.LoginPage, error) {
+	switch q.After {
+	case "":
+		return &admin.LoginPage{Next: "second", Partial: true}, nil
+	case "second":
+		return &admin.LoginPage{Next: "third", Partial: true}, nil
+	}
+	return s.fake.Logins(ctx, admin.LoginQuery{Limit: 1, After: "1"})
+}
+
+// TestLoginsInParts: a page without logins is not the end of a record.
+func TestLoginsInParts(t *testing.T) {
+	t.Parallel()
+	h := siteOf(slowRecord{newFake()}, &admin.Caller{Name: "vera", Role: admin.Viewer}, nil)
+	rows, err := csv.NewReader(get(t, h, "/console/logins.csv").Body).ReadAll()
+	if err != nil || len(rows) != 2 || rows[1][0] != "1" {
+		t.Errorf("%q, %v", rows, err)
+	}
+	for path, want := range map[string]string{
+		"/console/logins?user=alice":              "not looked at yet",
+		"/console/logins?user=alice&after=second": `rel="next" href="/console/logins?after=third&amp;user=alice"`,
+	} {
+		body := get(t, h, path).Body.String()
+		if !strings.Contains(body, want) || strings.Contains(body, "has none like that") || strings.Contains(body, "Nobody logged in") {
+			t.Errorf("%s: no %q in %s", path, want, body)
+		}
+	}
+	if body := get(t, h, "/console/logins?after=third").Body.String(); strings.Contains(body, "not looked at yet") {
+		t.Errorf("the last page has more: %s", body)
 	}
 }

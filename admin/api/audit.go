@@ -52,7 +52,7 @@ const (
 var auditRows = []endpoint{
 	ask(endpoint{
 		area: areaAudit, method: http.MethodGet, path: "/logins", role: admin.Viewer,
-		summary: "List logins and refusals", more: "The newest first; with `newer_id` those that came since, the oldest first.",
+		summary: "List logins and refusals", more: "The newest first; with `newer_id` those that came since, the oldest first. A page may have fewer than `limit`, or none, and more come after it: go on while there is `next`, or `newer_id`.",
 		errors: []admin.Kind{admin.Invalid},
 	}, func(c *call, q admin.LoginQuery) (*admin.LoginPage, error) { return c.Logins(c.r.Context(), q) }),
 	stream[followQuery, admin.Login](endpoint{
@@ -102,7 +102,7 @@ func follow(c *call, f followQuery) error {
 			}
 			q.NewerID = max(q.NewerID, page.Logins[i].ID)
 		}
-		if len(page.Logins) == q.Limit {
+		if q.NewerID = max(q.NewerID, page.NewerID); page.NewerID > 0 || len(page.Logins) == q.Limit {
 			continue
 		}
 		if !c.begun {

@@ -49,7 +49,7 @@ var loginRows = []endpoint{
 var userRows = []endpoint{
 	ask(endpoint{
 		area: areaUsers, method: http.MethodGet, path: "/users", role: admin.Viewer,
-		summary: "List users", more: "In the order of their names. `next` of the answer is `after` of the next page.",
+		summary: "List users", more: "In the order of their names. `next` of the answer is `after` of the next page. A page may have fewer than `limit`, or none, and more come after it: go on while there is `next`.",
 		errors: []admin.Kind{admin.Invalid},
 	}, func(c *call, q admin.UserQuery) (*admin.UserPage, error) { return c.ListUsers(c.r.Context(), q) }),
 	send(endpoint{

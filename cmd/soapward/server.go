@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -234,7 +235,7 @@ func tokenFor(ctx context.Context, server string, h *http.Client, q wire.TokenRe
 	case errors.As(err, &e) && e.Kind == wire.Unauthenticated:
 		text := server + " did not take the login: " + e.Text
 		if q.User != "" {
-			return nil, withRemedy(errors.New(text), "check name, password and one-time password; the log of the gateway says more"+reference(e))
+			return nil, withRemedy(errors.New(text), "check name, password and one-time password, which counts once: wait for the next one; the log of the gateway says more"+reference(e))
 		}
 		return nil, withRemedy(errors.New(text), "the log of the gateway says why"+reference(e))
 	case errors.As(err, &e) && e.Kind == admin.Forbidden:
@@ -273,7 +274,8 @@ func transportError(e *client.TransportError) error {
 	case client.Unreachable(e.Err):
 		return withRemedy(fmt.Errorf("no connection to %s: %w", e.Server, e.Err), "look at the address, and whether the gateway runs and listens there (admin.addr, admin.networks)")
 	case errors.Is(e.Err, client.ErrAnswer), errors.Is(e.Err, client.ErrRedirect):
-		return withRemedy(fmt.Errorf("%s does not answer as a gateway: %w", e.Server, e.Err), "look whether the address is that of the admin listener (admin.url)")
+		why := strings.TrimPrefix(e.Err.Error(), client.ErrAnswer.Error()+": ")
+		return withRemedy(fmt.Errorf("%s does not answer as a gateway: %s", e.Server, why), "look whether the address is that of the admin listener (admin.url)")
 	}
 	return withRemedy(fmt.Errorf("%s: %w", e.Server, e.Err), "try again")
 }

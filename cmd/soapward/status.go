@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -296,8 +297,12 @@ func printTest(cmd *cobra.Command, t *admin.Test, r *admin.TestResult) error {
 		}
 		took := (time.Duration(s.Millis) * time.Millisecond).String()
 		p.Line(mark + oneLine(s.Name+": "+s.Text+" ("+took+")"))
+		width := 20
 		for _, d := range s.Details {
-			p.Fact(20, oneLine(d.Name), d.Value)
+			width = max(width, min(40, 4+utf8.RuneCountInString(oneLine(d.Name))))
+		}
+		for _, d := range s.Details {
+			p.Fact(width, oneLine(d.Name), d.Value)
 		}
 		if s.Remedy != "" {
 			p.Line("  try: " + oneLine(s.Remedy))

@@ -212,6 +212,7 @@ func (f *loginsFlags) followLogins(ctx context.Context, cmd *cobra.Command, a ar
 		if err != nil {
 			return nil, err
 		}
+		q.NewerID = max(q.NewerID, page.NewerID)
 		return page.Logins, nil
 	}, show)
 }

@@ -25,6 +25,7 @@ type Store interface {
 	TouchLogin(ctx context.Context, id int64, at time.Time) error
 	DeleteUser(ctx context.Context, id int64) error
 	Users(ctx context.Context, q directory.UserQuery) ([]directory.User, error)
+	UsersPart(ctx context.Context, q directory.UserQuery) ([]directory.User, string, error)
 	UpdateUsers(ctx context.Context, users []*directory.User) error
 	CountUsers(ctx context.Context) (int64, error)
 	CountGranted(ctx context.Context) (map[string]int64, error)

@@ -26,7 +26,7 @@ func (s *Store) AddLogin(ctx context.Context, l *directory.Login) error {
 // pages use LoginsPart.
 func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) (all []directory.Login, err error) {
 	err = s.reading(ctx, "logins", func(ctx context.Context) (err error) {
-		all, _, err = s.searchLogins(ctx, q, func() bool { return false })
+		all, _, err = s.searchLogins(ctx, q, loginParts, func() bool { return false })
 		return err
 	})
 	if err != nil {
@@ -36,12 +36,12 @@ func (s *Store) Logins(ctx context.Context, q directory.LoginQuery) (all []direc
 }
 
 // LoginsPart is Logins for a page that comes quickly: it looks at some thousand
-// logins, for some milliseconds, and returns those that fit. next goes on after them, also where there
-// are fewer than Limit, or none. It is nil if there are no more.
+// logins, for some milliseconds, and returns those that fit. next goes on after them,
+// also where there are fewer than Limit, or none. It is nil if there are no more.
 func (s *Store) LoginsPart(ctx context.Context, q directory.LoginQuery) (part []directory.Login, next *directory.LoginQuery, err error) {
 	began := time.Now()
 	err = s.reading(ctx, "logins", func(ctx context.Context) (err error) {
-		part, next, err = s.searchLogins(ctx, q, func() bool { return time.Since(began) > partTime })
+		part, next, err = s.searchLogins(ctx, q, partOfPage, func() bool { return time.Since(began) > partTime })
 		return err
 	})
 	if err != nil {

@@ -18,6 +18,10 @@ const (
 	loginPart  = 1000
 	loginParts = 50_000
 
+	// partOfPage is how many of them LoginsPart looks at between two looks at the
+	// clock. They may be anywhere on the disk.
+	partOfPage = 2000
+
 	// partTime is after how long LoginsPart looks at no more.
 	partTime = 10 * time.Millisecond
 
@@ -87,8 +91,9 @@ func (r *loginRange) where(c *conditions) (order string) {
 }
 
 // searchLogins returns a page, and how to go on, nil at the end. It looks at a part
-// at least, and then at as many as it takes, or until there was enough of it.
-func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, enough func() bool) (all []directory.Login, next *directory.LoginQuery, err error) {
+// at least, and then at as many as it takes, at most so many at once, or until there
+// was enough of it.
+func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, most int, enough func() bool) (all []directory.Login, next *directory.LoginQuery, err error) {
 	filters, limit := loginFilters(q), pageSize(q.Limit)
 	if q.NewerID > 0 {
 		return s.newerLogins(ctx, q, filters, enough)
@@ -102,7 +107,7 @@ func (s *Store) searchLogins(ctx context.Context, q directory.LoginQuery, enough
 			return nil, nil, err
 		}
 	}
-	for size := loginPart; ; size = min(2*size, loginParts) {
+	for size := loginPart; ; size = min(2*size, most) {
 		whole, edge := r, false
 		if len(filters) > 1 { // not all that are read fit
 			if edge, err = s.cut(ctx, &r, size); err != nil {

@@ -3,9 +3,7 @@ package store_test
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
-	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
+	"github.com/soapward/soapward/internal/bigstore"
 )
 
 // pageBound is what a query of a page may take, p95, with all in memory.
@@ -95,171 +94,13 @@ type pages struct {
 	begin                            time.Time
 }
 
-const pageDays = 90
+const pageDays = bigstore.Days
 
 func loadPages(b *testing.B, c store.Config, scale int) *pages {
 	b.Helper()
-	p := &pages{
-		users: 100_000 * scale, logins: 1_000_000 * scale, changes: 20_000 * scale, sessions: 10_000 * scale,
-		begin: time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC),
-	}
-	p.s = open(b, c)
-	db := raw(b, c)
-	var n int
-	if err := db.QueryRowContext(b.Context(), "SELECT COUNT(*) FROM (SELECT 1 FROM logins LIMIT 1) AS one").Scan(&n); err != nil {
-		b.Fatal(err)
-	}
-	if n == 0 {
-		p.load(b, c, db)
-	}
-	return p
-}
-
-func (p *pages) load(b *testing.B, c store.Config, db *sql.DB) {
-	b.Helper()
-	began := time.Now()
-	lap := func(what string) {
-		b.Logf("%s: %v", what, time.Since(began).Round(time.Millisecond))
-		began = time.Now()
-	}
-	if done, err := p.s.Import(b.Context(), p.manyUsers(), nil); err != nil || done.Created+done.Existed != p.users {
-		b.Fatalf("%+v, %v", done, err)
-	}
-	lap("users")
-	hex, series := "lpad(to_hex(%s), 10, '0')", "SELECT i::bigint AS i FROM generate_series(1, %d) AS i"
-	if c.Driver == "sqlite" {
-		hex = "printf('%%010x', %s)"
-		series = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d) SELECT i FROM c"
-	}
-	us := p.begin.UnixMicro()
-	step := (pageDays * 24 * time.Hour).Microseconds()
-	exec := func(what, text string) {
-		b.Helper()
-		if _, err := db.ExecContext(b.Context(), text); err != nil {
-			b.Fatalf("%s: %v", what, err)
-		}
-		lap(what)
-	}
-	indexes := p.dropIndexes(b, c, db)
-	// A tenth is refused, half of that an attack on one name from one address. Few
-	// are blocked, few are by some mechanisms and for some reasons.
-	exec("logins", `INSERT INTO logins (at, ref, realm, user_name, user_fold, sid, mechanism, peer, user_agent, outcome, reason, detail)
-		SELECT at, `+fmt.Sprintf(hex, "(i * 2654435761) % 1099511627776")+`, 'corp', who, who, '', mech,
-		CASE WHEN attack THEN '203.0.113.66' ELSE '10.0.' || (i * 31 % 200) || '.' || (i * 37 % 250) END, 'Mozilla/5.0 (X11; Linux x86_64)', outcome,
-		CASE outcome WHEN 'refused' THEN CASE WHEN i % 333333 = 3 THEN 'replay' WHEN i % 10 = 1 THEN 'unknown-user' ELSE 'wrong-password' END ELSE '' END, ''
-		FROM (SELECT i, at, mech, outcome, outcome = 'refused' AND i % 2 = 0 AS attack,
-			CASE WHEN i % 100000 = 7 OR outcome = 'refused' AND i % 2 = 0 THEN 'administrator' ELSE 'corp\user' || (i * 7919 % `+fmt.Sprint(p.users)+`) END AS who
-			FROM (SELECT i, `+fmt.Sprintf("%d + i * %d", us, step/int64(p.logins))+` AS at,
-				CASE WHEN i * 104729 % 1000 < 800 THEN 'Kerberos' WHEN i * 104729 % 1000 < 950 THEN 'NTLM' WHEN i * 104729 % 1000 < 990 THEN 'Basic' WHEN i * 104729 % 10000 <> 9990 THEN 'form' ELSE 'Bearer' END AS mech,
-				CASE WHEN i % 100000 = 7 THEN 'accepted' WHEN i % 10000 = 4321 THEN 'blocked' WHEN i % 50000 = 11 THEN 'unavailable' WHEN i * 7919 % 1000 < 100 THEN 'refused' ELSE 'accepted' END AS outcome
-				FROM (`+fmt.Sprintf(series, p.logins)+`) AS a) AS b) AS c`)
-	for _, text := range indexes {
-		exec("indexes of logins", text)
-	}
-	exec("changes", `INSERT INTO changes (at, ref, actor, actor_fold, peer, action, area, target, target_fold, before, after)
-		SELECT `+fmt.Sprintf("%d + i * %d", us, step/int64(p.changes))+`, '', 'it\admin' || (i % 50), 'it\admin' || (i % 50), '10.0.0.1',
-		CASE WHEN i % 1000 = 1 THEN 'config.apply' WHEN i % 2 = 0 THEN 'user.disable' ELSE 'user.change' END, CASE WHEN i % 1000 = 1 THEN 'config' ELSE 'user' END,
-		'corp\user' || (i * 7919 % `+fmt.Sprint(p.users)+`), 'corp\user' || (i * 7919 % `+fmt.Sprint(p.users)+`), '{"state":"active"}', '{"state":"disabled"}'
-		FROM (`+fmt.Sprintf(series, p.changes)+`) AS a`)
-	sealed := "decode(" + fmt.Sprintf(hex, "i") + " || repeat('00', 27), 'hex')"
-	if c.Driver == "sqlite" {
-		sealed = "CAST(" + fmt.Sprintf(hex, "i") + " || '0000000000000000000000' AS BLOB)"
-	}
-	exec("sessions", `INSERT INTO sessions (id, user_name, user_fold, data, created, seen, expires, idle, remember, peer, user_agent)
-		SELECT `+sealed+`, 'corp\user' || (i % 5000), 'corp\user' || (i % 5000), CAST('' AS `+map[string]string{"sqlite": "BLOB", "postgres": "BYTEA"}[c.Driver]+`),
-		`+fmt.Sprint(us)+` + i, `+fmt.Sprint(us)+` + i, `+fmt.Sprint(us+step)+`, 0, false, '10.0.0.1', 'Mozilla/5.0' FROM (`+fmt.Sprintf(series, p.sessions)+`) AS a`)
-	var counts []directory.Count
-	for at := p.begin; at.Before(p.begin.Add(pageDays * 24 * time.Hour)); at = at.Add(directory.CountStep) {
-		for _, m := range []string{"Kerberos", "NTLM", "Basic", "form"} {
-			for _, o := range []directory.Outcome{directory.Accepted, directory.Refused, directory.Blocked} {
-				counts = append(counts, directory.Count{Time: at, Kind: directory.CountLogin, Mechanism: m, Outcome: o, N: 7})
-			}
-		}
-	}
-	for part := range slices.Chunk(counts, 10_000) {
-		if err := p.s.AddCounts(b.Context(), part); err != nil {
-			b.Fatal(err)
-		}
-	}
-	lap("counts")
-	exec("statistics", map[string]string{"postgres": "VACUUM ANALYZE", "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)"}[c.Driver])
-}
-
-// dropIndexes drops those of logins, which are made faster when the rows are there,
-// and returns how.
-func (p *pages) dropIndexes(b *testing.B, c store.Config, db *sql.DB) (texts []string) {
-	b.Helper()
-	list := "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'logins'"
-	if c.Driver == "postgres" {
-		list = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'logins' AND indexname <> 'logins_pkey'"
-	}
-	rows, err := db.QueryContext(b.Context(), list)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var names []string
-	for rows.Next() {
-		var name, text string
-		if err := rows.Scan(&name, &text); err != nil {
-			b.Fatal(err)
-		}
-		names, texts = append(names, name), append(texts, text)
-	}
-	if err := rows.Close(); err != nil {
-		b.Fatal(err)
-	}
-	for _, name := range names {
-		if _, err := db.ExecContext(b.Context(), "DROP INDEX "+name); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return texts
-}
-
-// manyUsers are of two domains and none. What they have in common by how it begins
-// is sometimes spread over their names, sometimes at the end of them.
-func (p *pages) manyUsers() iter.Seq2[*directory.User, error] {
-	first := []string{"Anna", "Boris", "Chloé", "Dora", "Emil", "Frieda", "Zoë"}
-	return func(yield func(*directory.User, error) bool) {
-		for i := range p.users {
-			u := &directory.User{Realm: "corp", SID: sidOf(i), UPN: fmt.Sprintf("user%07d@corp.test", i)}
-			switch i % 10 {
-			case 0, 1, 2:
-				u.Name, u.Realm = fmt.Sprintf(`ZURICH\person%07d`, i), "zurich"
-				u.DisplayName, u.Email = fmt.Sprintf("Person Number %d", i), fmt.Sprintf("p%d@zurich.test", i)
-			case 3:
-				u.Name, u.Realm = fmt.Sprintf("guest%d", i), "guests"
-				u.DisplayName, u.Email = fmt.Sprintf("Guest %d", i), fmt.Sprintf("guest%d@example.com", i)
-			default:
-				u.Name = fmt.Sprintf(`CORP\user%07d`, i)
-				u.DisplayName = fmt.Sprintf("%s %d Müller", first[i/10%len(first)], i)
-				u.Email = strings.ToLower(u.DisplayName[:1]) + fmt.Sprintf("%d@corp.test", i)
-			}
-			switch {
-			case i%100 == 7:
-				u.State = directory.DisabledByOperator
-			case i%50 == 8:
-				u.State = directory.DisabledByDirectory
-			}
-			if i%10 == 4 {
-				u.Roles = []string{fmt.Sprintf("role%d", i/10%5)}
-			}
-			if i >= p.users-50 {
-				u.Roles = append(u.Roles, "rare")
-			}
-			if i%(p.users/1000) == 17 {
-				u.Realm = "lab"
-			}
-			u.LocalAdmin = i%(p.users/5) == 5
-			for g := range 3 {
-				n := (i*31 + g*977) % 2000
-				u.Groups = append(u.Groups, groupOf(n))
-			}
-			if !yield(u, nil) {
-				return
-			}
-		}
-	}
+	s := open(b, c)
+	d := bigstore.Load(b, s, c, scale)
+	return &pages{s, d.Users, d.Logins, d.Changes, d.Sessions, d.Begin}
 }
 
 type pageQuery struct {
@@ -322,7 +163,7 @@ func (p *pages) queries() []pageQuery {
 		}})
 	}
 	day := 24 * time.Hour
-	attacked, attacker := "administrator", "203.0.113.66"
+	attacked, attacker := bigstore.Attacked, bigstore.Attacker
 	logins("newest", 50, directory.LoginQuery{})
 	logins("deep", 50, directory.LoginQuery{Before: p.begin.Add(40 * day), BeforeID: 1})
 	logins("since", 50, directory.LoginQuery{Since: p.begin.Add(80 * day)})
@@ -396,9 +237,9 @@ func (p *pages) queries() []pageQuery {
 		}})
 	}
 	end := p.begin.Add(pageDays * day)
-	counts("of 24 hours by 5 minutes", 288*12, directory.CountQuery{Since: end.Add(-day)})
-	counts("of 24 hours by 30 minutes", 48*12, directory.CountQuery{Since: end.Add(-day), Step: 30 * time.Minute})
-	counts("of 90 days by day", 90*12, directory.CountQuery{Since: p.begin, Step: day})
+	counts("of 24 hours by 5 minutes", 288*12, directory.CountQuery{Until: end, Since: end.Add(-day)})
+	counts("of 24 hours by 30 minutes", 48*12, directory.CountQuery{Until: end, Since: end.Add(-day), Step: 30 * time.Minute})
+	counts("of 90 days by day", 90*12, directory.CountQuery{Until: end, Since: p.begin, Step: day})
 	counts("of 90 days by 6 hours, cut", -1, directory.CountQuery{Since: p.begin.Add(65 * time.Minute), Step: 6 * time.Hour})
 
 	all = append(all,

@@ -19,14 +19,14 @@ func (d *decoder) checkAdmin(c *Config) {
 	for i, name := range a.Login {
 		at := index("admin.login", i)
 		switch r := c.Realms[name]; {
+		case r == nil && strings.HasSuffix(name, "/oidc"):
+			d.failAt(&a.Login[i], "%s: want the realm alone, %s", at, clip(strings.TrimSuffix(name, "/oidc")))
 		case r == nil:
 			d.failAt(&a.Login[i], "%s: there is no realm %q%s", at, clip(name), meant(name, slices.Sorted(maps.Keys(c.Realms))))
-		case name == "local":
+		case name == adminLocal:
 			d.failAt(&a.Login[i], "%s: the page of local administrators is there: give the realm another name", at)
 		case r.OIDC == nil:
 			d.failAt(&a.Login[i], "%s: administrators sign in at providers: want oidc in realms.%s", at, name)
-		case name == adminLocal:
-			d.failAt(&a.Login[i], "%s: %s is how local administrators sign in: give the realm another name", at, name)
 		case slices.Contains(a.Login[:i], name):
 			d.failAt(&a.Login[i], "%s: %s is there twice", at, name)
 		}

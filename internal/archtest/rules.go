@@ -155,6 +155,7 @@ var ours = rules{
 		"./internal/adtest":       {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/slapdtest":    {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/pgtest":       {standardOnly: true, imports: []string{"./internal/testenv"}},
+		"./internal/bigstore":     {standardOnly: true, imports: []string{"./authn", "./directory", "./directory/store"}},
 		"./internal/mittest":      {standardOnly: true, imports: []string{"./internal/testenv"}},
 		"./internal/e2e/...":      {imports: everything},
 		"./internal/bench":        {imports: everything},
@@ -230,7 +231,7 @@ var ours = rules{
 		"./authn/ntlm/ntlmtest", "./authn/kerberos/kerberostest", "./authn/oidc/oidctest",
 		"./directory/dirtest",
 		"./admin/admintest",
-		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/e2e/...", "./internal/bench", "./internal/soak", "./internal/gokrb5test",
+		"./internal/testenv", "./internal/adtest", "./internal/mittest", "./internal/slapdtest", "./internal/pgtest", "./internal/bigstore", "./internal/e2e/...", "./internal/bench", "./internal/soak", "./internal/gokrb5test",
 		"./internal/interop/...",
 	},
 }

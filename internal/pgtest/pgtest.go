@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -40,6 +41,8 @@ type Server struct {
 	dir  string
 	port int
 	as   *account // nil: as who runs the tests
+
+	settings []string // of postgresql.conf, besides those that each has
 
 	made atomic.Int64 // databases
 
@@ -116,6 +119,19 @@ func Start(tb testing.TB) *Server {
 	return s
 }
 
+// StartIn starts a server with its data in a directory, and stops it at the end of
+// the test: what an earlier one left there is there again. settings are of
+// postgresql.conf, such as "shared_buffers=1GB".
+func StartIn(tb testing.TB, dir string, settings ...string) *Server {
+	tb.Helper()
+	s := &Server{bin: need(tb), dir: dir, settings: settings}
+	if err := s.start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Stop(tb) })
+	return s
+}
+
 // need returns where the server's programs are. Debian keeps them out of PATH,
 // by version.
 func need(tb testing.TB) string {
@@ -133,40 +149,56 @@ func version(path string) int {
 	return n
 }
 
-func start(bin string) (s *Server, err error) {
+func start(bin string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "pgtest")
+	if err != nil {
+		return nil, fmt.Errorf("pgtest: start: %w", err)
+	}
+	s := &Server{bin: bin, dir: dir}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.remove())
+	}
+	return s, nil
+}
+
+// start starts a server, and makes its data unless they are there.
+func (s *Server) start() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	s = &Server{bin: bin}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("pgtest: start: %w", err), s.remove())
-			s = nil
+			err = fmt.Errorf("pgtest: start: %w", err)
 		}
 	}()
 	if s.as, err = unprivileged(); err != nil {
-		return s, err
+		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
-		return s, err
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
 	}
 	if s.as != nil {
 		if err := os.Chown(s.dir, s.as.uid, s.as.gid); err != nil {
-			return s, err
+			return err
 		}
 	}
-	initdb := s.command(ctx, "initdb", "-D", s.data(), "-U", "soapward", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return s, fmt.Errorf("initdb: %w\n%s", err, out)
+	if err := os.Remove(s.log()); err != nil && !errors.Is(err, fs.ErrNotExist) { // of the last time
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(s.data(), "PG_VERSION")); err != nil {
+		initdb := s.command(ctx, "initdb", "-D", s.data(), "-U", "soapward", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
+		if out, err := initdb.CombinedOutput(); err != nil {
+			return fmt.Errorf("initdb: %w\n%s", err, out)
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return s, err
+		return err
 	}
 	s.port = l.Addr().(*net.TCPAddr).Port
 	if err := l.Close(); err != nil {
-		return s, err
+		return err
 	}
-	return s, s.run(ctx)
+	return s.run(ctx)
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -197,7 +229,7 @@ func (s *Server) run(ctx context.Context) error {
 		// After Kill the processes of the last one need a moment to notice, and
 		// until then its memory is in use.
 		tail, _ := os.ReadFile(s.log()) // better than nothing
-		if !strings.Contains(string(tail), "pre-existing shared memory block") {
+		if !strings.Contains(string(tail), "pre-existing shared memory block") && !strings.Contains(string(tail), `"postmaster.pid" already exists`) {
 			return fmt.Errorf("%w\n%s", err, tail)
 		}
 		if err := os.Remove(s.log()); err != nil {
@@ -215,9 +247,13 @@ func (s *Server) try(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }() // the server has its own
 	// It outlives ctx.
-	cmd := s.command(context.Background(), "postgres", "-D", s.data(), "-p", strconv.Itoa(s.port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
-		"-c", "fsync=off", "-c", "shared_buffers=64MB", "-c", "max_wal_size=2GB")
+	args := []string{"-D", s.data(), "-p", strconv.Itoa(s.port)}
+	for _, setting := range append([]string{
+		"listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", "fsync=off", "shared_buffers=64MB", "max_wal_size=2GB",
+	}, s.settings...) {
+		args = append(args, "-c", setting)
+	}
+	cmd := s.command(context.Background(), "postgres", args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := testenv.StartProcess(cmd)
 	if err != nil {
@@ -249,6 +285,16 @@ func (s *Server) Database(tb testing.TB) string {
 	tb.Helper()
 	name := "test" + strconv.FormatInt(s.made.Add(1), 10)
 	s.Exec(tb, "postgres", "CREATE DATABASE "+name)
+	return s.DSN(name)
+}
+
+// Keep returns the DSN of a database with a name, which is empty if it was not
+// there.
+func (s *Server) Keep(tb testing.TB, name string) string {
+	tb.Helper()
+	if out, err := s.psql(tb.Context(), "postgres", "CREATE DATABASE "+name); err != nil && !strings.Contains(string(out), "already exists") {
+		tb.Fatalf("pgtest: %s: %v\n%s", name, err, out)
+	}
 	return s.DSN(name)
 }
 
