@@ -152,12 +152,6 @@ func testCommandLine(t *testing.T, o *office) {
 		t.Errorf("disabled: %d %s%s", code, out, errs)
 	}
 	o.must(t, "user", "enable", alice, "-c", o.File)
-	// When the provider forgot her, she is told to log in.
-	o.renew(t, "", nil)
-	if code, out, errs := o.run(t, nil, "whoami"); code != 1 || !strings.Contains(errs, "soapward login") {
-		t.Errorf("without a refresh token: %d %s%s", code, out, errs)
-	}
-
 	// By a code, with a browser anywhere.
 	b = o.borrow(t)
 	j = o.start(t, "login", "--device", "--server", o.server)
@@ -176,6 +170,12 @@ func testCommandLine(t *testing.T, o *office) {
 	}
 	if code, _, errs := o.run(t, nil, "config", "apply", mine, "--server", o.server); code != 1 || !strings.Contains(errs, "administrator") {
 		t.Errorf("an operator applies: %d %s", code, errs)
+	}
+	// When the provider forgot her, she is told to log in.
+	o.must(t, "session", "end", "--user", `it\olga@corp.test`, "-c", o.File)
+	o.renew(t, "", nil)
+	if code, out, errs := o.run(t, nil, "whoami"); code != 1 || !strings.Contains(errs, "soapward login") {
+		t.Errorf("without a refresh token: %d %s%s", code, out, errs)
 	}
 	o.must(t, "logout")
 	if code, _, errs := o.run(t, nil, "user", "list", "--server", o.server); code != 1 || !strings.Contains(errs, "not logged in") {
