@@ -9,6 +9,7 @@ import (
 
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/directory"
+	"github.com/soapward/soapward/gateway/config"
 )
 
 // rights say who may call a method, whatever its arguments.
@@ -75,7 +76,12 @@ func TestAttackOperatorChangesUsers(t *testing.T) {
 	st := openSQLite(t)
 	addUsers(t, st, directory.User{Name: "bob"}, localAdmin("root"), localAdmin("chief"),
 		directory.User{Name: "former", LocalAdmin: true, State: directory.DisabledByOperator, Password: directory.NewPasswordHash(markedHash)})
-	s := newService(st, withProvider())
+	addUsers(t, st, directory.User{Name: `it\alice`, Realm: "it"}, directory.User{Name: `it\eve`, Realm: "it"},
+		directory.User{Name: `it\gone`, Realm: "it", State: directory.DisabledByOperator})
+	c := withProvider()
+	c.Roles = map[string]*config.Role{"chiefs": {Users: []string{`it\Alice`, `it\gone`}}}
+	c.Admin.Roles.Administrator = []string{"chiefs"}
+	s := newService(st, c)
 	for _, tt := range []struct {
 		name   string
 		user   string
@@ -92,12 +98,15 @@ func TestAttackOperatorChangesUsers(t *testing.T) {
 		{"changes the name to people", "bob", admin.UserChange{DisplayName: ptr("Root")}, admin.Forbidden},
 		{"changes the telephone", "bob", admin.UserChange{Phone: ptr("1")}, admin.Forbidden},
 		{"disables an administrator", "root", admin.UserChange{Disabled: ptr(true)}, admin.Forbidden},
+		{"disables an administrator of a provider", `it\alice`, admin.UserChange{Disabled: ptr(true)}, admin.Forbidden},
+		{"enables one of a provider", `it\gone`, admin.UserChange{Disabled: ptr(false)}, admin.Forbidden},
+		{"disables another one of the provider", `it\eve`, admin.UserChange{Disabled: ptr(true)}, ""},
 		{"enables one who was disabled", "former", admin.UserChange{Disabled: ptr(false)}, admin.Forbidden},
 	} {
 		_, err := s.ChangeUser(as(t, "op", admin.Operator), tt.user, tt.change)
 		wantKind(t, tt.name, err, tt.kind)
 	}
-	if n := len(records(t, st)); n != 2 {
-		t.Errorf("%d changes are recorded, want 2", n)
+	if n := len(records(t, st)); n != 3 {
+		t.Errorf("%d changes are recorded, want 3", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -155,6 +156,11 @@ func (x *try) failed(name string, err error, remedy string) {
 			step.Remedy = refused.Hint
 		} else if text := remedies[refused.Reason]; text != "" {
 			step.Remedy = text
+		}
+	case errors.As(err, new(*net.OpError)):
+		step.Remedy = "look whether the server runs, and whether this machine reaches it"
+		if remedy != "" {
+			step.Remedy += "; " + remedy
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		step.Text = "nobody answered within " + testTimeout.String() + ": " + step.Text

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -94,8 +95,8 @@ func (s *Service) ChangeUser(ctx context.Context, name string, uc UserChange) (*
 		return nil, err
 	}
 	return s.change(ctx, c, st, name, uc.Version, func(u *directory.User) (changed, error) {
-		if u.LocalAdmin && c.Role < Administrator {
-			return changed{}, &Error{Kind: Forbidden, Text: "for a local administrator this needs the role " + Administrator.String()}
+		if c.Role < Administrator && (u.LocalAdmin || s.isAdministrator(ctx, u)) {
+			return changed{}, &Error{Kind: Forbidden, Text: "for an administrator this needs the role " + Administrator.String()}
 		}
 		before := *u
 		if err := uc.apply(u); err != nil {
@@ -117,6 +118,25 @@ func (s *Service) ChangeUser(ctx context.Context, name string, uc UserChange) (*
 		}
 		s.dropSecrets(&before, u)
 		return did, nil
+	})
+}
+
+// isAdministrator reports whether a provider's user is administrator by his name.
+// Who is so by a claim is known only while he is signed in.
+func (s *Service) isAdministrator(ctx context.Context, u *directory.User) bool {
+	c := s.config()
+	if c == nil || c.Admin == nil || !slices.Contains(c.Admin.Login, u.Realm) {
+		return false
+	}
+	roles, err := realm.Roles(c, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return true // nobody can say
+	}
+	id := *u.Identity()
+	id.Roles, id.Groups, id.SID = nil, nil, "" // as package access asks
+	return slices.ContainsFunc(c.Admin.Roles.Administrator, func(name string) bool {
+		has, err := roles.Has(ctx, &id, name)
+		return has || err != nil
 	})
 }
 

@@ -20,6 +20,10 @@ const (
 	OutcomeUnavailable Outcome = "unavailable" // nobody could say
 )
 
+// MechanismLogout is the mechanism of a Decision that tells of the end of a session.
+// It is recorded among the logins, and counts as none.
+const MechanismLogout = "logout"
+
 // A Decision is what became of one login. Whoever is told of it must not change
 // it.
 type Decision struct {

@@ -170,7 +170,7 @@ func TestScript(t *testing.T) {
 		t.Errorf("focus on %s", role)
 	}
 	b.Press("xx")
-	b.Wait("nobody", func() bool { return strings.Contains(b.Text("#list"), "Nobody is like that.") })
+	b.Wait("nobody", func() bool { return strings.Contains(text("#list"), "Nobody is like that.") })
 	b.Watched("search")
 
 	// New logins come by themselves while one follows, and then no more.

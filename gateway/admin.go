@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/admin/access"
 	"github.com/soapward/soapward/admin/api"
+	"github.com/soapward/soapward/admin/api/wire"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/oidc"
 	"github.com/soapward/soapward/authz"
@@ -97,6 +99,22 @@ func (p *composer) Admin() http.Handler {
 	}))
 }
 
+// withoutStore tells who looks for the console what it lacks.
+func withoutStore(status http.Handler, w http.ResponseWriter, r *http.Request) {
+	const text, remedy = "this gateway has no store, and without one neither console nor admin API", "add store to its configuration"
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, api.Prefix):
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNotFound)
+		_ = json.NewEncoder(w).Encode(&admin.Error{Kind: wire.NoEndpoint, Text: text, Remedy: remedy}) // the client is gone
+	case strings.HasPrefix(path, consolePrefix):
+		http.Error(w, text+": "+remedy, http.StatusNotFound)
+	default:
+		status.ServeHTTP(w, r)
+	}
+}
+
 // serve answers with pages, or with status where no store is configured.
 func (a *administration) serve(status http.Handler, w http.ResponseWriter, r *http.Request) {
 	gen := a.gateway.current.Load()
@@ -108,7 +126,7 @@ func (a *administration) serve(status http.Handler, w http.ResponseWriter, r *ht
 	}
 	defer gen.leave()
 	if gen.config.Store.Driver == "" {
-		status.ServeHTTP(w, r)
+		withoutStore(status, w, r)
 		return
 	}
 	ref := authn.NewRef()

@@ -180,8 +180,10 @@ func TestAdminWithoutStore(t *testing.T) {
 	if status, _, body := r.do("GET", "http://"+a+"/", ""); status != 200 || !strings.Contains(body, "soapward") {
 		t.Errorf("%d %s", status, body)
 	}
-	for _, path := range []string{"/console/", "/console/login", "/admin/v1/token", "/admin/v1/config"} {
-		if status, _, body := r.do("GET", "http://"+a+path, ""); status != 404 {
+	for path, want := range map[string]string{
+		"/console/": "add store", "/console/login": "add store", "/admin/v1/token": `"kind":"no_endpoint"`, "/admin/v1/config": `"remedy":"add store`, "/other": "not found",
+	} {
+		if status, _, body := r.do("GET", "http://"+a+path, ""); status != 404 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}

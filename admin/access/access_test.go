@@ -77,7 +77,7 @@ func TestSetup(t *testing.T) {
 		t.Errorf("kept %d codes, %v", len(kept.RecoveryCodes), err)
 	}
 	changes, err := w.store.Changes(t.Context(), directory.ChangeQuery{})
-	if err != nil || len(changes) != 1 || changes[0].Action != "user.second_factor" || changes[0].Actor != "admin" || changes[0].Target != "admin" {
+	if err != nil || len(changes) != 1 || changes[0].Action != "user.set-second-factor" || changes[0].Actor != "admin" || changes[0].Target != "admin" {
 		t.Errorf("record %v, %v", changes, err)
 	}
 	// The code that was shown is used up; a recovery code is, after its use.

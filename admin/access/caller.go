@@ -18,8 +18,8 @@ import (
 const (
 	mechOIDC   = "oidc"
 	mechLocal  = "local"
-	mechToken  = "token"  // one for the command line was given, or shown
-	mechLogout = "logout" // a session ended
+	mechToken  = "token" // one for the command line was given, or shown
+	mechLogout = authn.MechanismLogout
 )
 
 // commandLine is admin.Caller.Login of a token.

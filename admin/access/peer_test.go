@@ -367,3 +367,22 @@ func TestPeerRefreshKept(t *testing.T) {
 		t.Errorf("the token endpoint was asked %d times, want 4", n)
 	}
 }
+
+// TestAttackAdminUsersWithoutRole: everybody at a provider can come back from it. Who
+// has no role is told so, and leaves nothing in the store but the record.
+func TestAttackAdminUsersWithoutRole(t *testing.T) {
+	t.Parallel()
+	s, p := newPeer(t)
+	s.browser().through(p, "bob").expect(403, "No role", `it\bob@example.com`)
+	s.program(http.MethodPost, tokenPath, "", map[string]string{"provider": "it", "id_token": p.IDToken("desktop", "bob", "n-1"), "nonce": "n-1"}).expect(403, "no role")
+	if got, want := s.decisions(), []string{`oidc refused it\bob@example.com policy`, `token refused it\bob@example.com policy`}; !slices.Equal(got, want) {
+		t.Errorf("recorded %q, want %q", got, want)
+	}
+	if n, err := s.store.CountUsers(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d users, %v; want none", n, err)
+	}
+	s.browser().through(p, "alice").expect(303, home)
+	if n, err := s.store.CountUsers(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d users, %v; want one", n, err)
+	}
+}

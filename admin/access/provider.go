@@ -86,6 +86,10 @@ func (a *Access) callback(w http.ResponseWriter, r *http.Request, c *core) {
 		return
 	}
 	l, id, t, err := c.finish(w, r, name, p)
+	if errors.Is(err, errNoRole) {
+		a.noRole(w, r, mechOIDC, id, err)
+		return
+	}
 	if err != nil {
 		user := ""
 		if id != nil {
@@ -143,8 +147,19 @@ func (c *core) finish(w http.ResponseWriter, r *http.Request, name string, p pro
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("access: provider %s: %w", name, err)
 	}
-	id, err = c.provision(ctx, name, id, t)
+	id, err = c.admit(ctx, name, id, t)
 	return l, id, t, err
+}
+
+// admit is provision for somebody who has a role. A provider may have millions of
+// users who have none, and are not to fill the store by coming here.
+func (c *core) admit(ctx context.Context, realm string, id *authn.Identity, t *oidc.Tokens) (*authn.Identity, error) {
+	if id != nil {
+		if _, err := c.role(ctx, id); errors.Is(err, errNoRole) {
+			return id, err
+		}
+	}
+	return c.provision(ctx, realm, id, t)
 }
 
 // provision makes the user, and returns the identity with its name here.

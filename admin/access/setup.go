@@ -75,7 +75,7 @@ func (c *core) keepFactor(r *http.Request, u *directory.User) error {
 	by := localCaller(r, u)
 	change := &directory.Change{
 		Time: c.a.now(), Ref: authn.Ref(r.Context()), Actor: by.Name, Peer: by.Peer,
-		Action: "user.second_factor", Target: u.Name, Before: `{"second_factor":false}`, After: `{"second_factor":true}`,
+		Action: "user.set-second-factor", Target: u.Name, Before: `{"second_factor":false}`, After: `{"second_factor":true}`,
 	}
 	err := c.audited(r.Context(), change, u)
 	if err != nil {

@@ -77,6 +77,9 @@ func (a *Access) giveToken(w http.ResponseWriter, r *http.Request, c *core) {
 		user = id.String()
 	}
 	if err != nil {
+		if id != nil && errors.Is(err, errNoRole) {
+			err = noRoleError(id)
+		}
 		a.decided(r, mechToken, user, nil, err)
 		a.apiRefused(w, r, err)
 		return
@@ -144,7 +147,7 @@ func (c *core) exchange(r *http.Request, q *wire.TokenRequest) (*authn.Identity,
 			Mechanism: mechToken, Reason: authn.ReasonReplay, User: id.String(), Err: errors.New("the ID token was exchanged before"),
 		}
 	}
-	if id, err = c.provision(ctx, q.Provider, id, t); err != nil {
+	if id, err = c.admit(ctx, q.Provider, id, t); err != nil {
 		return id, nil, err
 	}
 	// It ends with the session there, if the provider tells.

@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -183,8 +184,11 @@ func validators(t *testing.T) func(ref string, v any) error {
 	if err := c.AddResource("doc.json", doc); err != nil {
 		t.Fatal(err)
 	}
+	var compiling sync.Mutex // a compiler is for one at a time, and a schema for all
 	return func(ref string, v any) error {
+		compiling.Lock()
 		s, err := c.Compile("doc.json" + ref)
+		compiling.Unlock()
 		if err != nil {
 			return err
 		}

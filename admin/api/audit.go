@@ -75,40 +75,30 @@ var auditRows = []endpoint{
 // follow writes logins as they come, until the client leaves.
 func follow(c *call, f followQuery) error {
 	ctx := c.r.Context()
-	q := admin.LoginQuery{User: f.User, Peer: f.Peer, Outcome: f.Outcome, Mechanism: f.Mechanism, Reason: f.Reason, NewerID: f.NewerID, Limit: pageOfExport}
-	if q.NewerID == 0 { // from the newest one on, whoever it is of
-		newest, err := c.Logins(ctx, admin.LoginQuery{Limit: 1})
-		if err != nil {
-			return err
-		}
-		q.NewerID = 1 // an ID that nobody is before; zero would ask for all
-		if len(newest.Logins) > 0 {
-			q.NewerID = newest.Logins[0].ID
-		}
-	}
+	logins := admin.NewFollower(c, admin.LoginQuery{User: f.User, Peer: f.Peer, Outcome: f.Outcome, Mechanism: f.Mechanism, Reason: f.Reason, NewerID: f.NewerID})
 	l := c.lines()
 	defer l.stop()
 	look, end := time.NewTicker(followStep), time.NewTimer(followTime)
 	defer look.Stop()
 	defer end.Stop()
 	for {
-		page, err := c.Logins(ctx, q)
+		list, more, err := logins.Next(ctx)
 		if err != nil {
 			return err
 		}
-		for i := range page.Logins {
-			if err := l.write(&page.Logins[i]); err != nil {
+		for i := range list {
+			if err := l.write(&list[i]); err != nil {
 				return err
 			}
-			q.NewerID = max(q.NewerID, page.Logins[i].ID)
-		}
-		if q.NewerID = max(q.NewerID, page.NewerID); page.NewerID > 0 || len(page.Logins) == q.Limit {
-			continue
 		}
 		if !c.begun {
 			if err := l.heartbeat(); err != nil { // so that the client knows that it begins
 				return err
 			}
+		}
+		now := look.C
+		if more {
+			now = already
 		}
 		select {
 		case <-ctx.Done():
@@ -119,10 +109,17 @@ func follow(c *call, f followQuery) error {
 			if err := l.heartbeat(); err != nil {
 				return err
 			}
-		case <-look.C:
+		case <-now:
 		}
 	}
 }
+
+// already is a time that has come.
+var already = func() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}()
 
 // export writes logins page by page.
 func export(c *call, q exportQuery) error {

@@ -31,7 +31,7 @@ var sessionRows = []endpoint{
 	}),
 	ask(endpoint{
 		area: areaSessions, method: http.MethodDelete, path: "/blocks/{who}", role: admin.Operator,
-		summary: "Lift blocks", more: "Those of a user, an address, or a key as it is listed.",
+		summary: "Lift blocks", more: "Those of a user, an address, or a key as it is listed. Those of sign-ins of local administrators are lifted by administrators.",
 		errors: []admin.Kind{admin.NotFound},
 	}, func(c *call, _ none) (*wire.Lifted, error) {
 		keys, err := c.Unblock(c.r.Context(), c.value("who"))

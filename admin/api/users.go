@@ -71,7 +71,7 @@ var userRows = []endpoint{
 	}, func(c *call, _ none) (*admin.User, error) { return c.User(c.r.Context(), c.name()) }),
 	send(endpoint{
 		area: areaUsers, method: http.MethodPatch, path: "/users/{name}", role: admin.Operator, versioned: true,
-		summary: "Change a user", more: "Fields that are not in the body stay as they are. An operator may change `disabled`, an administrator all. With `If-Match`, or `version`, the change is refused if somebody else changed the user meanwhile.",
+		summary: "Change a user", more: "Fields that are not in the body stay as they are. An operator may change `disabled`, but not of administrators, an administrator all. With `If-Match`, or `version`, the change is refused if somebody else changed the user meanwhile.",
 		errors: []admin.Kind{admin.NotFound, admin.Conflict, admin.Invalid, admin.Refused},
 	}, func(c *call, b admin.UserChange) (*admin.User, error) {
 		version, err := ifMatch(c.r)

@@ -40,6 +40,9 @@ type counts struct {
 
 // decision counts a login.
 func (c *counts) decision(d *authn.Decision) {
+	if d.Mechanism == authn.MechanismLogout {
+		return
+	}
 	at := d.Time
 	if at.IsZero() {
 		at = time.Now()

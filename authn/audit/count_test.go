@@ -77,6 +77,7 @@ func TestCounts(t *testing.T) {
 		}
 		rec.Observe(t.Context(), accepted(ticket(false)))
 		rec.Observe(t.Context(), accepted(nil))
+		rec.Observe(t.Context(), decided(authn.OutcomeAccepted, authn.MechanismLogout, nil)) // the end of a session was an accepted login in the overview
 		for range 1000 {
 			rec.Observe(t.Context(), refused("NTLM"))
 		}

@@ -218,7 +218,7 @@ func TestAdminister(t *testing.T) {
 		{[]string{"audit", "logins"}, 0, []string{"accepted", `it\alice@example.com`}},
 		{[]string{"session", "list"}, 0, []string{`it\alice@example.com`, "soapward/"}},
 		{[]string{"realm", "list"}, 0, []string{"staff", "it", "provider"}},
-		{[]string{"realm", "test", "it", "--kind", "provider"}, 0, []string{"+ ", "authorization endpoint  http"}},
+		{[]string{"realm", "test", "it", "--kind", "provider"}, 0, []string{"+ ", "authorization endpoint ", "/authorize\n"}},
 		{[]string{"realm", "test", "staff", "--kind", "internal", "-u", "root", "--password-file", pw}, 1, []string{"! ", "internal of realm staff failed"}},
 		{[]string{"realm", "test", "nothing"}, 1, []string{"soapward realm list"}},
 		{[]string{"sync"}, 1, []string{"has no realm with ad"}},

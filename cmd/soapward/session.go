@@ -175,11 +175,12 @@ func newAuditCommand() *cobra.Command {
 // followPause is the time between two looks for what is new.
 const followPause = time.Second
 
-// follow shows what is new until the command is interrupted. look returns what is
-// newer than the last ID, the oldest first, and each shows it.
-func follow[T any](ctx context.Context, look func() ([]T, error), each func(*T) error) error {
+// follow shows what is new until the command is interrupted. look returns what came
+// since it was called last, the oldest first, and whether there is more already;
+// each shows it.
+func follow[T any](ctx context.Context, look func(context.Context) ([]T, bool, error), each func(*T) error) error {
 	for {
-		list, err := look()
+		list, more, err := look(ctx)
 		if err != nil {
 			return err
 		}
@@ -188,7 +189,7 @@ func follow[T any](ctx context.Context, look func() ([]T, error), each func(*T) 
 				return err
 			}
 		}
-		if len(list) >= mostOfPage {
+		if more {
 			continue
 		}
 		select {

