@@ -211,7 +211,11 @@ const (
 // walkUsers looks at the next users in the order of names, about so many, for those
 // that a search is for. Unless it is done, the search is then that in the rest.
 func (s *Store) walkUsers(ctx context.Context, q *userSearch, limit, most int, enough func() bool) (found []string, end walkEnd, err error) {
-	for size, seen := userPart, 0; seen < most; size = min(2*size, 2*userPart) {
+	largest := 2 * userPart
+	if q.Role != "" { // each is looked up in the table of users
+		largest = userPart
+	}
+	for size, seen := userPart, 0; seen < most; size = min(2*size, largest) {
 		edge, more, err := s.userEdge(ctx, q, size)
 		if err != nil {
 			return nil, walkDone, err
