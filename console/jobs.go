@@ -83,7 +83,11 @@ func (j *jobs) start(realm string, now func() time.Time, run func(progress func(
 
 // summary says in one line what a job did.
 func summary(s *provision.Summary) string {
-	parts := []string{ui.Number(s.Seen) + " users seen"}
+	seen := ui.Number(s.Seen) + " users seen"
+	if s.Seen == 1 {
+		seen = "1 user seen"
+	}
+	parts := []string{seen}
 	for _, c := range []struct {
 		n    int
 		text string

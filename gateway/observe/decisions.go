@@ -13,8 +13,11 @@ import (
 
 // Login is authn.Middleware.Observe. It counts the decision and notes in the
 // trail of ctx, if there is one, who was let in or why not. The line of the log
-// is the Middleware's own.
+// is the Middleware's own. The end of a session is no login.
 func (o *Observer) Login(ctx context.Context, d *authn.Decision) {
+	if d.Mechanism == authn.MechanismLogout {
+		return
+	}
 	m := o.metrics
 	mechanism := m.words.name(d.Mechanism)
 	reason := ""
