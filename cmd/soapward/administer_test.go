@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -546,7 +547,8 @@ func TestAttackLoginPassedOn(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.must("login", "--server", o.server)
-	client := "desktop"
+	var client atomic.Value
+	client.Store("desktop")
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.Method == http.MethodPost {
@@ -554,7 +556,7 @@ func TestAttackLoginPassedOn(t *testing.T) {
 			_, _ = io.WriteString(w, `{"kind": "unavailable", "error": "not now"}`)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"local": true, "providers": []any{map[string]any{"name": "it", "issuer": o.provider.Issuer, "client_id": client}}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"local": true, "providers": []any{map[string]any{"name": "it", "issuer": o.provider.Issuer, "client_id": client.Load()}}})
 	}))
 	t.Cleanup(evil.Close)
 	const warning = "warning: "
@@ -563,7 +565,7 @@ func TestAttackLoginPassedOn(t *testing.T) {
 	if at, asked := strings.Index(errs, want), strings.Index(errs, "Log in at it"); at < 0 || asked < at {
 		t.Errorf("no warning before the login: %s", errs)
 	}
-	client = "another"
+	client.Store("another")
 	if _, _, errs := o.run("login", "--server", evil.URL); strings.Contains(errs, warning) {
 		t.Errorf("another client: %s", errs)
 	}

@@ -194,31 +194,50 @@ func (r *renewer) renew(ctx context.Context, l *serverLogin, save func() error) 
 	if err != nil {
 		return err
 	}
-	// An error with tokens is about the name of the user, which the gateway finds
-	// out itself.
-	_, t, err := p.Refresh(ctx, &oidc.Tokens{Refresh: l.Refresh.Secret, Subject: l.Subject})
-	if t == nil {
-		if errors.Is(err, authn.ErrBadCredentials) {
-			return notLoggedIn(r.server, over+": the provider "+l.Provider.Name+" says no")
+	for again := false; ; again = true {
+		// An error with tokens is about the name of the user, which the gateway finds
+		// out itself.
+		_, t, err := p.Refresh(ctx, &oidc.Tokens{Refresh: l.Refresh.Secret, Subject: l.Subject})
+		if t == nil {
+			if errors.Is(err, authn.ErrBadCredentials) {
+				return notLoggedIn(r.server, over+": the provider "+l.Provider.Name+" says no")
+			}
+			return providerError(l.Provider.Name, err)
 		}
-		return providerError(l.Provider.Name, err)
+		l.Refresh.Secret = t.Refresh
+		if err := save(); err != nil {
+			return err
+		}
+		if t.IDToken.IsEmpty() {
+			return notLoggedIn(r.server, over+", and "+l.Provider.Name+" gives no ID token without a new login")
+		}
+		token, err := tokenFor(ctx, r.server, r.http, wire.TokenRequest{
+			Provider: l.Provider.Name, IDToken: wire.Password{Secret: t.IDToken}, Nonce: nonceIn(t.IDToken),
+		})
+		if err == nil {
+			l.take(token)
+			return nil
+		}
+		if _, refused := errors.AsType[*notTakenError](err); !refused || again || t.Refresh.IsEmpty() {
+			return err
+		}
+		// An ID token counts once, and within a second a provider may make the same
+		// one for another command.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(nextSecond):
+		}
 	}
-	l.Refresh.Secret = t.Refresh
-	if err := save(); err != nil {
-		return err
-	}
-	if t.IDToken.IsEmpty() {
-		return notLoggedIn(r.server, over+", and "+l.Provider.Name+" gives no ID token without a new login")
-	}
-	token, err := tokenFor(ctx, r.server, r.http, wire.TokenRequest{
-		Provider: l.Provider.Name, IDToken: wire.Password{Secret: t.IDToken}, Nonce: nonceIn(t.IDToken),
-	})
-	if err != nil {
-		return err
-	}
-	l.take(token)
-	return nil
 }
+
+// nextSecond is until when times in ID tokens, whole seconds, are others for sure.
+const nextSecond = 1100 * time.Millisecond
+
+// A notTakenError says that a gateway did not take what proves a login.
+type notTakenError struct{ text string }
+
+func (e *notTakenError) Error() string { return e.text }
 
 // take puts a new token into a login.
 func (l *serverLogin) take(t *wire.Token) {
@@ -235,9 +254,9 @@ func tokenFor(ctx context.Context, server string, h *http.Client, q wire.TokenRe
 	case errors.As(err, &e) && e.Kind == wire.Unauthenticated:
 		text := server + " did not take the login: " + e.Text
 		if q.User != "" {
-			return nil, withRemedy(errors.New(text), "check name, password and one-time password, which counts once: wait for the next one; the log of the gateway says more"+reference(e))
+			return nil, withRemedy(&notTakenError{text}, "check name, password and one-time password, which counts once: wait for the next one; the log of the gateway says more"+reference(e))
 		}
-		return nil, withRemedy(errors.New(text), "the log of the gateway says why"+reference(e))
+		return nil, withRemedy(&notTakenError{text}, "the log of the gateway says why"+reference(e))
 	case errors.As(err, &e) && e.Kind == admin.Forbidden:
 		return nil, withRemedy(fmt.Errorf("%s knows you, but you are no administrator: %s", server, e.Text),
 			"ask an administrator to name a role or a user of yours in admin.roles"+reference(e))

@@ -136,9 +136,11 @@ func testCommandLine(t *testing.T, o *office) {
 	}
 
 	// Ended, by herself and by another administrator: the provider still knows her.
-	o.must(t, "session", "end", "--user", alice, "--server", o.server)
-	if out := o.must(t, "whoami"); !strings.Contains(out, alice) {
-		t.Errorf("after the end of the session: %s", out)
+	for range 3 { // within a second the provider makes one ID token, which counts once
+		o.must(t, "session", "end", "--user", alice, "--server", o.server)
+		if out := o.must(t, "whoami"); !strings.Contains(out, alice) {
+			t.Errorf("after the end of the session: %s", out)
+		}
 	}
 	o.signInLocally(t, b)
 	b.Open(o.at("/user?name=it%5Calice%40corp.test"))
