@@ -125,6 +125,9 @@ func Start(tb testing.TB) *Server {
 func StartIn(tb testing.TB, dir string, settings ...string) *Server {
 	tb.Helper()
 	s := &Server{bin: need(tb), dir: dir, settings: settings}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { // the server's user goes through it
+		tb.Fatal(err)
+	}
 	if err := s.start(); err != nil {
 		tb.Fatal(err)
 	}
