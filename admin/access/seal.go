@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -47,22 +45,11 @@ func (c *core) sealer(ctx context.Context, again bool) (*sealer, error) {
 	if c.seal != nil && !again {
 		return c.seal, nil
 	}
-	text, err := c.Store.Note(ctx, noteKey)
-	key, derr := base64.StdEncoding.DecodeString(text)
-	if err == nil && (derr != nil || len(key) != sha256.Size) {
-		key = make([]byte, sha256.Size)
-		_, _ = rand.Read(key) // never fails (crypto/rand)
-		if err = c.Store.SetNote(ctx, noteKey, base64.StdEncoding.EncodeToString(key)); err == nil {
-			text, err = c.Store.Note(ctx, noteKey)
-			if read, derr := base64.StdEncoding.DecodeString(text); derr == nil && len(read) == sha256.Size {
-				key = read
-			}
-		}
-	}
+	key, err := c.Store.SharedKey(ctx, noteKey)
 	if err != nil {
 		return nil, fmt.Errorf("access: key of logins: %w", err)
 	}
-	s, err := newSealer(key)
+	s, err := newSealer(key[:])
 	if err == nil {
 		c.seal = s
 	}

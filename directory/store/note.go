@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
+	"fmt"
 
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 )
 
@@ -37,4 +41,26 @@ func (s *Store) SetNote(ctx context.Context, key, value string) error {
 	}
 	_, err := s.exec(ctx, "set note", lasts, text, args...)
 	return err
+}
+
+// SharedKey returns 32 random bytes that all nodes know by the key of a note. The
+// first that asks makes them. Of nodes that do so at the same time, one's are
+// overwritten: it finds that out when it asks again.
+func (s *Store) SharedKey(ctx context.Context, note string) (*[32]byte, error) {
+	k := new([32]byte)
+	for range 2 {
+		text, err := s.Note(ctx, note)
+		if err != nil {
+			return nil, err
+		}
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil && len(b) == len(k) {
+			copy(k[:], b)
+			return k, nil
+		}
+		_, _ = rand.Read(k[:]) // never fails (crypto/rand)
+		if err := s.SetNote(ctx, note, base64.StdEncoding.EncodeToString(k[:])); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("store: %s is not kept: %w", note, authn.ErrUnavailable)
 }

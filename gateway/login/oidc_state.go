@@ -70,30 +70,19 @@ func (s *states) current(ctx context.Context, again bool) (*[32]byte, error) {
 	if s.key != nil && (!again || time.Since(s.read) < readAgain) {
 		return s.key, nil
 	}
-	k := new([32]byte)
 	if s.store == nil {
 		if s.key == nil {
-			_, _ = rand.Read(k[:]) // never fails (crypto/rand)
-			s.key = k
+			s.key = new([32]byte)
+			_, _ = rand.Read(s.key[:]) // never fails (crypto/rand)
 		}
 		return s.key, nil
 	}
-	for range 2 {
-		text, err := s.store.Note(ctx, stateNote)
-		if err != nil {
-			return nil, fmt.Errorf("login: key of logins: %w", err)
-		}
-		if b, err := base64.StdEncoding.DecodeString(text); err == nil && len(b) == len(k) {
-			copy(k[:], b)
-			s.key, s.read = k, time.Now()
-			return k, nil
-		}
-		_, _ = rand.Read(k[:]) // never fails (crypto/rand)
-		if err := s.store.SetNote(ctx, stateNote, base64.StdEncoding.EncodeToString(k[:])); err != nil {
-			return nil, fmt.Errorf("login: key of logins: %w", err)
-		}
+	k, err := s.store.SharedKey(ctx, stateNote)
+	if err != nil {
+		return nil, fmt.Errorf("login: key of logins: %w", err)
 	}
-	return nil, errors.New("login: the store does not keep the key of logins")
+	s.key, s.read = k, time.Now()
+	return k, nil
 }
 
 func aeadOf(key *[32]byte) (cipher.AEAD, error) {
