@@ -51,12 +51,9 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 	if f.q.Limit < 1 || f.q.Limit > 10_000 {
 		return usagef(cmd, "--limit takes a number from 1 to 10000")
 	}
-	if f.since != "" {
-		age, err := parseAge(f.since)
-		if err != nil {
-			return usagef(cmd, "--since: %w", err)
-		}
-		f.q.Since = time.Now().Add(-age)
+	var err error
+	if f.q.Since, err = sinceAge(cmd, f.since); err != nil {
+		return err
 	}
 	return f.with(cmd, func(ctx context.Context, a areas) error {
 		if f.follow {

@@ -148,6 +148,18 @@ client was given and that the gateway's log has.
 	return cmd
 }
 
+// sinceAge returns the time that --since means, zero if it is not given.
+func sinceAge(cmd *cobra.Command, since string) (time.Time, error) {
+	if since == "" {
+		return time.Time{}, nil
+	}
+	age, err := parseAge(since)
+	if err != nil {
+		return time.Time{}, usagef(cmd, "--since: %w", err)
+	}
+	return time.Now().Add(-age), nil
+}
+
 // loginJSON is a login for programs.
 type loginJSON struct {
 	Time      time.Time `json:"time"`
@@ -218,12 +230,9 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 		}
 		f.q.Peer = addr.Unmap().String()
 	}
-	if f.since != "" {
-		age, err := parseAge(f.since)
-		if err != nil {
-			return usagef(cmd, "--since: %w", err)
-		}
-		f.q.Since = time.Now().Add(-age)
+	var err error
+	if f.q.Since, err = sinceAge(cmd, f.since); err != nil {
+		return err
 	}
 	return f.with(cmd, func(ctx context.Context, a areas) error {
 		if f.follow {
