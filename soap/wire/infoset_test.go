@@ -11,8 +11,9 @@ import (
 
 // infoset returns what a Reader sees from its current place to the end, one
 // line per start, end and run of text.
-func infoset(r *Reader) (string, error) {
-	var d dump
+func infoset(r *Reader) (string, error) { return new(dump).read(r) }
+
+func (d *dump) read(r *Reader) (string, error) {
 	for {
 		switch r.Next() {
 		case Start:
@@ -29,8 +30,9 @@ func infoset(r *Reader) (string, error) {
 }
 
 // stdInfoset is the same, as encoding/xml sees the document.
-func stdInfoset(doc string) (string, error) {
-	d := dump{}
+func stdInfoset(doc string) (string, error) { return new(dump).readStd(doc) }
+
+func (d *dump) readStd(doc string) (string, error) {
 	depth, roots := 0, 0
 	dec := xml.NewDecoder(strings.NewReader(doc))
 	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // doc is UTF-8
@@ -68,6 +70,7 @@ func stdInfoset(doc string) (string, error) {
 
 type dump struct {
 	out, text strings.Builder
+	fold      bool // the white space of attributes, and so of namespaces, becomes spaces
 }
 
 func (d *dump) flush() {
@@ -84,16 +87,28 @@ func (d *dump) start(n xml.Name, attrs []xml.Attr) {
 	d.flush()
 	as := make([]string, len(attrs))
 	for i, a := range attrs {
-		as[i] = fmt.Sprintf(` %s="%s"`, legible(clark(a.Name)), legible(a.Value))
+		as[i] = fmt.Sprintf(` %s="%s"`, d.name(a.Name), d.attrText(a.Value))
 	}
 	slices.Sort(as)
-	fmt.Fprintf(&d.out, "<%s%s>\n", legible(clark(n)), strings.Join(as, ""))
+	fmt.Fprintf(&d.out, "<%s%s>\n", d.name(n), strings.Join(as, ""))
 }
 
 func (d *dump) end(n xml.Name) {
 	d.flush()
-	fmt.Fprintf(&d.out, "</%s>\n", legible(clark(n)))
+	fmt.Fprintf(&d.out, "</%s>\n", d.name(n))
 }
+
+func (d *dump) name(n xml.Name) string { return d.attrText(clark(n)) }
+
+// attrText makes s, which came from an attribute, fit between quotes in a line.
+func (d *dump) attrText(s string) string {
+	if d.fold {
+		s = foldSpace(s)
+	}
+	return legible(s)
+}
+
+var foldSpace = strings.NewReplacer("\n", " ", "\t", " ", "\r", " ").Replace
 
 // rewrite copies what r sees to w.
 func rewrite(w *Writer, r *Reader) {
