@@ -302,6 +302,7 @@ func (f *fake) ListSessions(ctx context.Context, q admin.SessionQuery) (*admin.S
 	p := &admin.SessionPage{}
 	for _, s := range f.sessions {
 		if !f.empty && (q.User == "" || strings.EqualFold(q.User, s.User)) {
+			s.Present = s.ID == admin.FromContext(ctx).Session
 			p.Sessions = append(p.Sessions, s)
 		}
 	}
