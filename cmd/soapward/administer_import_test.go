@@ -29,6 +29,11 @@ func TestImportAtGateway(t *testing.T) {
 		fmt.Fprintf(&many, "user%d,\"User %d, \"\"of\"\" <many>\",payroll staff\n", i, i)
 	}
 	three := file("three.csv", "name,display,email,phone,realm,roles\ncarol,Carol,carol@example.com,12,,payroll staff\ndave,,,,staff,\nuser7,,,,,\n")
+	var heavy strings.Builder // of which JSON makes six times as much
+	heavy.WriteString("name,display\n")
+	for i := range 2200 {
+		fmt.Fprintf(&heavy, "heavy%d,%s\n", i, strings.Repeat("\x01", 1000))
+	}
 	late := file("late.csv", many.String()+"eve,,\n")
 	for _, tt := range []struct {
 		name string
@@ -60,6 +65,7 @@ func TestImportAtGateway(t *testing.T) {
 		{three, "3 users were added, 0 existed\n"},
 		{late, "5003 users were added, 1 existed\n"},
 		{late, "0 users were added, 5004 existed\n"},
+		{file("heavy.csv", heavy.String()), "2200 users were added, 0 existed\n"},
 	} {
 		if out := o.must("user", "import", "--realm", "staff", tt.file, "--server", o.server); out != tt.want {
 			t.Errorf("%s: %q, want %q", tt.file, out, tt.want)
@@ -85,8 +91,8 @@ func TestImportAtGateway(t *testing.T) {
 			t.Errorf("the record is without %s:\n%s", w, changes)
 		}
 	}
-	if n := strings.Count(changes, `"action"`); n != 3 {
-		t.Errorf("%d records, want 3:\n%s", n, changes)
+	if n := strings.Count(changes, `"action"`); n != 6 {
+		t.Errorf("%d records, want one of three.csv, two of late.csv and three of heavy.csv:\n%s", n, changes)
 	}
 	if strings.Contains(o.log.String()+changes, "TUFSS0VE") {
 		t.Error("the log or the record has a hash")
