@@ -68,7 +68,7 @@ func (s *Service) Synchronise(ctx context.Context, name string, o SyncOptions, p
 		return nil, busySync(name, err)
 	}
 	if o.DryRun {
-		return sum, syncFailed(name, err)
+		return sum, syncFailed(name, o, err)
 	}
 	done := struct {
 		*provision.Summary
@@ -85,7 +85,7 @@ func (s *Service) Synchronise(ctx context.Context, name string, o SyncOptions, p
 	}); err != nil {
 		s.log.LogAttrs(after, slog.LevelError, "a job is not in the audit record", slog.String("realm", name), slog.String("actor", caller.Name), slog.String("cause", err.Error()))
 	}
-	return sum, syncFailed(name, err)
+	return sum, syncFailed(name, o, err)
 }
 
 // A syncRun is a job that runs here. A dry run does not wait for one that writes.
@@ -98,13 +98,17 @@ func busySync(name string, err error) error {
 	return &Error{Kind: Conflict, Text: "the job of the realm " + name + " runs already", Remedy: "wait until it is done", Err: err}
 }
 
-func syncFailed(name string, err error) error {
+func syncFailed(name string, o SyncOptions, err error) error {
+	held := "all is done, but users who are not in the directory were not disabled: they are too many"
+	if o.DryRun {
+		held = "users who are not in the directory would not be disabled: they are too many"
+	}
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, provision.ErrTooManyGone):
 		return &Error{
-			Kind: Refused, Text: "all is done, but users who are not in the directory were not disabled: they are too many", Err: err,
+			Kind: Refused, Text: held, Err: err,
 			Remedy: "look at realms." + name + ".ad: url, base, domains and the rights of bind_user; if they are right, soapward sync --realm " + name + " --force",
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
