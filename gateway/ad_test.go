@@ -119,4 +119,15 @@ func TestRealmOfActiveDirectory(t *testing.T) {
 	}
 	_, err = g.service.Synchronise(g.as(admin.Operator), "corp", admin.SyncOptions{}, nil)
 	wantKind(t, "runs elsewhere", err, admin.Conflict, "runs already")
+	// A dry run does not wait for it.
+	for i := range 60 {
+		if err := st.CreateUser(t.Context(), &directory.User{Name: fmt.Sprintf(`CORP\gone%d`, i), Realm: "corp"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dry, err = g.service.Synchronise(g.as(admin.Operator), "corp", admin.SyncOptions{DryRun: true}, nil)
+	wantKind(t, "many would be gone", err, admin.Refused, "would not be disabled")
+	if dry == nil || dry.Gone != 60 || !dry.Held {
+		t.Errorf("%+v, want 60 who are gone", dry)
+	}
 }
