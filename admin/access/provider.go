@@ -136,16 +136,17 @@ func (c *core) finish(w http.ResponseWriter, r *http.Request, name string, p pro
 	case c.a.now().Sub(l.Begun) > beganFor || l.Begun.Sub(c.a.now()) > time.Minute:
 		return refuse(authn.ReasonExpired, "the login was begun too long ago")
 	}
+	id, t, err := p.Callback(ctx, l, r)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("access: provider %s: %w", name, err)
+	}
+	// Not before: whoever makes up answers does not write into the store.
 	fresh, err := c.once(ctx, "login", l.State)
 	switch {
 	case err != nil:
 		return nil, nil, nil, err
 	case !fresh:
 		return refuse(authn.ReasonReplay, "the login has ended before")
-	}
-	id, t, err := p.Callback(ctx, l, r)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("access: provider %s: %w", name, err)
 	}
 	id, err = c.admit(ctx, name, id, t)
 	return l, id, t, err
