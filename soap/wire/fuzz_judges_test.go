@@ -67,6 +67,8 @@ func differs(doc []byte, charset, text, want, got string, err, judged error) str
 		return "libxml2 reads any 1.x as 1.0"
 	case errors.As(err, &syntax) && (complete(before(doc, syntax), charset) || complete(before([]byte(text), syntax), "utf-8")):
 		return "libxml2 does not see a null behind the root, or bytes that it cannot decode"
+	case said(err, "malformed XML declaration") && spaced(text) == got:
+		return "libxml2 lets standalone follow utf-8 without white space"
 	case marked(doc) && label != "" && label != "utf-8utf-8":
 		return charsetWins
 	case charset != "" && said(judged, "Unsupported encoding"):
@@ -96,6 +98,13 @@ func before(doc []byte, err *SyntaxError) []byte { return doc[:min(err.Pos.Offse
 func complete(doc []byte, charset string) bool {
 	_, err := infoset(NewReader(doc, Options{Charset: charset}))
 	return err == nil
+}
+
+// spaced returns what the Reader sees with white space before a declaration's
+// standalone.
+func spaced(text string) string {
+	s, _ := infoset(NewReader([]byte(strings.Replace(text, "standalone", " standalone", 1)), Options{Charset: "utf-8"}))
+	return s
 }
 
 func spoil(s string) string { return strings.ReplaceAll(s, "&#38;", "&") }
