@@ -157,6 +157,7 @@ type versionData struct {
 	Current bool
 	Check   *admin.ConfigCheck // how it differs from what is in place
 	Comment string
+	Refused bool // it can be rolled back to by force
 }
 
 func (c *console) version(r *http.Request) (*answer, error) {
@@ -172,7 +173,7 @@ func (c *console) versionPage(r *http.Request, id string, failed error) (*answer
 	if err != nil {
 		return nil, err
 	}
-	d := versionData{viewer: viewerOf(r), ConfigVersion: v, Texts: editedFiles(v.Files, nil), Comment: r.PostForm.Get("comment")}
+	d := versionData{viewer: viewerOf(r), ConfigVersion: v, Texts: editedFiles(v.Files, nil), Comment: r.PostForm.Get("comment"), Refused: isKind(failed, admin.Refused)}
 	if now, err := c.areas.Files(r.Context()); err == nil {
 		d.Current = now.Digest == v.Digest
 		if !d.Current {
@@ -185,7 +186,7 @@ func (c *console) versionPage(r *http.Request, id string, failed error) (*answer
 func (c *console) rollBack(r *http.Request) (*answer, error) {
 	id := r.PostForm.Get("id")
 	n, _ := strconv.ParseInt(id, 10, 64) // zero is no version
-	v, err := c.areas.RollBack(r.Context(), n, strings.TrimSpace(r.PostForm.Get("comment")))
+	v, err := c.areas.RollBack(r.Context(), n, strings.TrimSpace(r.PostForm.Get("comment")), r.PostForm.Get("force") != "")
 	if err != nil {
 		return c.versionPage(r, cmp.Or(id, "0"), err)
 	}

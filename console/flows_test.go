@@ -238,6 +238,25 @@ func TestConfiguration(t *testing.T) {
 	})
 }
 
+// Going back to what keeps out who goes back asks once more, as applying it does.
+func TestRollBackByForce(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.keepsOut = true
+	form := url.Values{"id": {"40"}, "comment": {"CHG-1"}}
+	w := post(t, site(f, admin.Administrator, nil), "/console/configuration/roll-back", form)
+	for _, want := range []string{"It would keep you out", `name="force" value="1"`, `value="CHG-1"`} {
+		if body := w.Body.String(); w.Code != http.StatusUnprocessableEntity || !strings.Contains(body, want) {
+			t.Errorf("got %d, no %q in %s", w.Code, want, body)
+		}
+	}
+	checkPage(t, "refused", w, admin.Administrator)
+	form.Set("force", "1")
+	if w := post(t, site(f, admin.Administrator, nil), "/console/configuration/roll-back", form); w.Code != http.StatusSeeOther {
+		t.Errorf("with force: got %d: %s", w.Code, w.Body)
+	}
+}
+
 // TestSync: the job outlives its request, its page shows how far it is, and a
 // second one is refused.
 func TestSync(t *testing.T) {
