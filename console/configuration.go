@@ -116,7 +116,7 @@ func typedFiles(p url.Values, now *admin.ConfigSet) (*admin.ConfigSet, error) {
 	paths, texts := p["path"], p["text"]
 	for _, f := range now.Files {
 		if i := slices.Index(paths, f.Path); i >= 0 && i < len(texts) {
-			f.Text = strings.ReplaceAll(texts[i], "\r\n", "\n") // as browsers send it (HTML, multipart/form-data encoding)
+			f.Text = typedText(texts[i], f.Text)
 		}
 		set.Files = append(set.Files, f)
 	}
@@ -126,6 +126,21 @@ func typedFiles(p url.Values, now *admin.ConfigSet) (*admin.ConfigSet, error) {
 		}
 	}
 	return set, nil
+}
+
+// typedText is what was typed in place of a text, with the line ends that most of
+// its lines have: browsers send others (HTML, form submission, newline
+// normalisation), and what nobody changed is no difference.
+func typedText(typed, before string) string {
+	plain := strings.NewReplacer("\r\n", "\n", "\r", "\n")
+	typed = plain.Replace(typed)
+	if typed == plain.Replace(before) {
+		return before
+	}
+	if crlf := strings.Count(before, "\r\n"); 2*crlf > strings.Count(before, "\n") {
+		return strings.ReplaceAll(typed, "\n", "\r\n")
+	}
+	return typed
 }
 
 type versionsData struct {
