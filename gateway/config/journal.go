@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/soapward/soapward/internal/atomicfile"
 )
@@ -21,6 +22,7 @@ import (
 const (
 	maxJournal      = 1 << 20
 	maxJournalFiles = 2 * maxFiles // a whole configuration in place of another one
+	maxJournalPath  = 4096         // bytes, as PATH_MAX
 )
 
 // Journal is the file that says which changes of a configuration have begun, by the
@@ -155,6 +157,8 @@ func (p *pending) take(files []pendingFile) bool {
 			staged, _ = atomicfile.StagedFor(f.temp)
 		}
 		switch {
+		case len(f.Path) > maxJournalPath || strings.ContainsRune(f.Path, 0):
+			return false
 		case f.Path == "" || seen[f.path] || f.Old == "" && f.New == "" || (f.New == "") != (f.Temp == ""):
 			return false
 		case f.Old != "" && !hexHash.MatchString(f.Old), f.New != "" && !hexHash.MatchString(f.New):

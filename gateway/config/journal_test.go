@@ -215,6 +215,10 @@ func TestAttackJournal(t *testing.T) {
 			j.Files[0] = pendingFile{Path: "gw.yaml"}
 			return nil
 		}, "", "cannot be understood"},
+		{"a long name", func(_ string, j *journalText) error {
+			j.Files[2].Path = strings.Repeat("x", maxJournalPath+1)
+			return nil
+		}, "", "cannot be understood"},
 		{"no main file", func(dir string, j *journalText) error {
 			j.Files[0].New, j.Files[0].Temp = "", ""
 			return nil
