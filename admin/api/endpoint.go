@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/admin"
@@ -22,6 +23,7 @@ type endpoint struct {
 	query, body, out reflect.Type // nil: none
 	status           int          // of success
 	media            []string     // of a stream or a file; nil: application/json
+	export           bool         // a stream of all there is: see maxExports
 	public           bool         // nobody need be logged in
 	versioned        bool         // the answer has an ETag, and If-Match counts
 
@@ -84,6 +86,7 @@ func send[B, A any](e endpoint, do func(*call, B) (A, error)) endpoint {
 // line of it is.
 func stream[Q, A any](e endpoint, do func(*call, Q) error) endpoint {
 	e.query, e.out = some[Q](), some[A]()
+	e.errors = append(slices.Clip(e.errors), admin.TooMany)
 	if e.media == nil {
 		e.media = []string{wire.JSONLines}
 	}
