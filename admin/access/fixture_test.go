@@ -52,6 +52,9 @@ type world struct {
 	now   time.Time // zero: the clock's
 	parts Parts
 	seen  []*authn.Decision
+
+	areas  http.Handler  // below /admin/v1/, in place of a page that tells who asks
+	looked chan struct{} // gets something when Parts is called, if somebody waits for it
 }
 
 func newWorld(t testing.TB, change ...func(c *config.Config)) *world {
@@ -80,7 +83,15 @@ func newWorld(t testing.TB, change ...func(c *config.Config)) *world {
 	w.parts = Parts{Config: c, Store: w.store, Roles: roles}
 	w.access = New(Options{
 		Logger: logger, Now: w.clock, Provision: w.provision,
-		Parts: func() Parts { w.mu.Lock(); defer w.mu.Unlock(); return w.parts },
+		Parts: func() Parts {
+			select {
+			case w.looked <- struct{}{}:
+			default:
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.parts
+		},
 		Observe: func(_ context.Context, d *authn.Decision) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -213,7 +224,11 @@ func (w *world) handler() http.Handler {
 	}))
 	mux := http.NewServeMux()
 	mux.Handle("/console/", pages)
-	mux.Handle("/admin/v1/", pages)
+	if w.areas == nil {
+		mux.Handle("/admin/v1/", pages)
+	} else {
+		mux.Handle("/admin/v1/", w.access.Wrap(w.areas))
+	}
 	return mux
 }
 

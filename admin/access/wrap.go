@@ -19,7 +19,8 @@ const maxForm = 8 << 20
 
 // Wrap returns next for requests of administrators. The request of a browser
 // without one is led to the page for signing in, others get 401; requests that
-// change something must carry the token of their session (see CSRF).
+// change something must carry the token of their session (see CSRF). The context of
+// a request that only reads ends within seconds of the session, and of the role.
 func (a *Access) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if serves(r.URL.Path) {
@@ -33,9 +34,16 @@ func (a *Access) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		by := a.identify(w, r, c)
-		if by != nil {
-			next.ServeHTTP(w, r.WithContext(admin.NewContext(r.Context(), by)))
+		if by == nil {
+			return
 		}
+		ctx := admin.NewContext(r.Context(), by)
+		if safe(r.Method) { // what changes something is not left half done
+			var stop func()
+			ctx, stop = a.watched(r, by)
+			defer stop()
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -50,18 +58,14 @@ func (a *Access) CSRF(r *http.Request) string {
 
 // identify returns who sends r. It has answered if it returns nil.
 func (a *Access) identify(w http.ResponseWriter, r *http.Request, c *core) *admin.Caller {
-	if scheme, text, ok := authn.Authorization(r); ok && strings.EqualFold(scheme, "Bearer") {
-		id, _, err := c.bearer(r.Context(), text)
-		if err != nil {
-			a.decided(r, mechToken, "", nil, err)
-			a.apiRefused(w, r, err)
-			return nil
-		}
-		return a.withRole(w, r, c, id, mechToken)
-	}
-	m := c.sessions(r)
-	res, err := m.Authenticate(r)
+	id, mechanism, err := c.whose(r)
 	switch {
+	case mechanism == mechToken && err != nil:
+		a.decided(r, mechToken, "", nil, err)
+		a.apiRefused(w, r, err)
+		return nil
+	case mechanism == mechToken:
+		return a.withRole(w, r, c, id, mechanism)
 	case errors.Is(err, authn.ErrNoCredentials):
 		a.askToSignIn(w, r)
 		return nil
@@ -78,12 +82,12 @@ func (a *Access) identify(w http.ResponseWriter, r *http.Request, c *core) *admi
 	}
 	if !safe(r.Method) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := m.CheckToken(r); err != nil {
+		if err := c.sessions(r).CheckToken(r); err != nil {
 			a.forged(w, r, err)
 			return nil
 		}
 	}
-	return a.withRole(w, r, c, res.Identity, res.Identity.Mechanism)
+	return a.withRole(w, r, c, id, mechanism)
 }
 
 // withRole returns the caller, if he has a role now.
