@@ -2,6 +2,7 @@
 //
 //   - Provider is one of them: Login begins the code flow with PKCE in a browser,
 //     Callback ends it, Refresh goes on later, Logout ends the session there.
+//   - LoginSealer seals what has begun into a cookie of the browser.
 //   - Provider.VerifyIDToken and Bearer take tokens that somebody else got.
 //   - Device and Loopback get tokens for a command line, which has no secret.
 //
