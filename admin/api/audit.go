@@ -57,7 +57,7 @@ var auditRows = []endpoint{
 	}, func(c *call, q admin.LoginQuery) (*admin.LoginPage, error) { return c.Logins(c.r.Context(), q) }),
 	stream[followQuery, admin.Login](endpoint{
 		area: areaAudit, method: http.MethodGet, path: "/logins/follow", role: admin.Viewer,
-		summary: "Logins as they come", more: "Those after `newer_id`, or from now on, within about a second. An empty line says that nothing came. It ends after 15 minutes at the latest, and within seconds of the login: come again with `newer_id`.",
+		summary: "Logins as they come", more: "Those after `newer_id`, or from now on, within about a second. An empty line says that nothing came. It ends after 15 minutes at the latest, and within seconds when the login ends: come again with `newer_id`.",
 		errors: []admin.Kind{admin.Invalid},
 	}, follow),
 	stream[exportQuery, admin.Login](endpoint{
