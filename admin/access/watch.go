@@ -58,7 +58,7 @@ func (a *Access) still(r *http.Request, role admin.Role) error {
 	if c == nil {
 		return errNoStore
 	}
-	id, _, err := c.whose(r)
+	id, err := c.whose(r)
 	if err != nil {
 		return err
 	}
@@ -69,15 +69,15 @@ func (a *Access) still(r *http.Request, role admin.Role) error {
 	return err
 }
 
-// whose returns who sends r, by a token or by a session, and the mechanism.
-func (c *core) whose(r *http.Request) (id *authn.Identity, mechanism string, err error) {
+// whose returns who sends r, by a token or by a session.
+func (c *core) whose(r *http.Request) (*authn.Identity, error) {
 	if scheme, text, ok := authn.Authorization(r); ok && strings.EqualFold(scheme, "Bearer") {
 		id, _, err := c.bearer(r.Context(), text)
-		return id, mechToken, err
+		return id, err
 	}
 	res, err := c.sessions(r).Authenticate(r)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	return res.Identity, res.Identity.Mechanism, nil
+	return res.Identity, nil
 }

@@ -58,14 +58,18 @@ func (a *Access) CSRF(r *http.Request) string {
 
 // identify returns who sends r. It has answered if it returns nil.
 func (a *Access) identify(w http.ResponseWriter, r *http.Request, c *core) *admin.Caller {
-	id, mechanism, err := c.whose(r)
+	if scheme, text, ok := authn.Authorization(r); ok && strings.EqualFold(scheme, "Bearer") {
+		id, _, err := c.bearer(r.Context(), text)
+		if err != nil {
+			a.decided(r, mechToken, "", nil, err)
+			a.apiRefused(w, r, err)
+			return nil
+		}
+		return a.withRole(w, r, c, id, mechToken)
+	}
+	m := c.sessions(r)
+	res, err := m.Authenticate(r)
 	switch {
-	case mechanism == mechToken && err != nil:
-		a.decided(r, mechToken, "", nil, err)
-		a.apiRefused(w, r, err)
-		return nil
-	case mechanism == mechToken:
-		return a.withRole(w, r, c, id, mechanism)
 	case errors.Is(err, authn.ErrNoCredentials):
 		a.askToSignIn(w, r)
 		return nil
@@ -82,12 +86,12 @@ func (a *Access) identify(w http.ResponseWriter, r *http.Request, c *core) *admi
 	}
 	if !safe(r.Method) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := c.sessions(r).CheckToken(r); err != nil {
+		if err := m.CheckToken(r); err != nil {
 			a.forged(w, r, err)
 			return nil
 		}
 	}
-	return a.withRole(w, r, c, id, mechanism)
+	return a.withRole(w, r, c, res.Identity, res.Identity.Mechanism)
 }
 
 // withRole returns the caller, if he has a role now.
