@@ -12,6 +12,7 @@ const (
 	Invalid     Kind = "invalid"     // what was given cannot be
 	Refused     Kind = "refused"     // it can be, and is not allowed as things are
 	Unavailable Kind = "unavailable" // somebody who is needed does not answer
+	TooMany     Kind = "too_many"    // the caller has as many of them open as may be
 )
 
 // An Error is what a caller can do something about. Its JSON is that of the API.

@@ -153,6 +153,8 @@ func (c *console) explainError(r *http.Request, err error) (status int, told *ad
 		status = http.StatusNotFound
 	case admin.Exists, admin.Conflict:
 		status = http.StatusConflict
+	case admin.TooMany:
+		status = http.StatusTooManyRequests
 	case admin.Invalid, admin.Refused:
 	case admin.Unavailable:
 		status = http.StatusServiceUnavailable

@@ -75,12 +75,14 @@ type console struct {
 	log   *slog.Logger
 	now   func() time.Time
 	jobs  jobs
+
+	exports admin.Slots
 }
 
 // New returns the pages, for requests whose context has an admin.Caller and whose
 // tokens were checked.
 func New(o Options) http.Handler {
-	c := &console{areas: o.Areas, csrf: o.CSRF, log: o.Logger, now: o.Now}
+	c := &console{areas: o.Areas, csrf: o.CSRF, log: o.Logger, now: o.Now, exports: admin.Slots{Most: maxExports, Of: "exports"}}
 	if c.log == nil {
 		c.log = slog.Default()
 	}

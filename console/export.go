@@ -20,6 +20,7 @@ import (
 
 // Bounds of an export.
 const (
+	maxExports   = 2         // of a caller at a time
 	maxExport    = 1_000_000 // rows
 	exportPage   = 1000      // rows that are read at once, the most that admin.Audit gives
 	exportWrites = time.Minute
@@ -64,6 +65,12 @@ func (c *console) export(t *table, format string) http.Handler {
 			refuse(&admin.Error{Kind: admin.NotFound, Text: "there is no such page"})
 			return
 		}
+		free, err := c.exports.Take(r.Context())
+		if err != nil {
+			refuse(err)
+			return
+		}
+		defer free()
 		page, err := t.pages(c.areas, r.URL.Query())
 		if err != nil {
 			refuse(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/soapward/soapward/admin"
@@ -93,6 +94,56 @@ func TestExportCutOff(t *testing.T) {
 	if !strings.Contains(log.String(), "export cut off") || !strings.Contains(log.String(), "5f0c3a9b11") {
 		t.Errorf("log: %s", log)
 	}
+}
+
+// TestAttackManyExports: a session that somebody took over is used to read the
+// record many times at once. Others have theirs.
+func TestAttackManyExports(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.logins = 1
+	began, hold := make(chan struct{}, 10), make(chan struct{})
+	h := siteOf(holds{f, began, hold}, nil, nil)
+	getAs := func(who, path string) *httptest.ResponseRecorder {
+		ctx := admin.NewContext(t.Context(), &admin.Caller{Name: who, Role: admin.Viewer})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+		return w
+	}
+	var wait sync.WaitGroup
+	open := func(path, who string) {
+		wait.Go(func() {
+			if w := getAs(who, path); w.Code != http.StatusOK {
+				t.Errorf("%s of %s: got %d", path, who, w.Code)
+			}
+		})
+		<-began
+	}
+	open("/console/logins.csv", "vera")
+	open("/console/logins.jsonl", "vera")
+	for _, path := range []string{"/console/logins.csv", "/console/changes.jsonl"} {
+		w := getAs("vera", path)
+		if w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), "You have 2 exports open") {
+			t.Errorf("one more, %s: got %d %s", path, w.Code, w.Body)
+		}
+	}
+	open("/console/logins.csv", "bob")
+	close(hold)
+	wait.Wait()
+	open("/console/logins.csv", "vera") // when they are over
+	wait.Wait()
+}
+
+// holds is a fake whose logins are waited for.
+type holds struct {
+	*fake
+	began, hold chan struct{}
+}
+
+func (h holds) Logins(ctx context.Context, q admin.LoginQuery) (*admin.LoginPage, error) {
+	h.began <- struct{}{}
+	<-h.hold
+	return h.fake.Logins(ctx, q)
 }
 
 type writes struct {

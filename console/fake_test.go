@@ -3,7 +3,6 @@ package console_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -142,38 +141,6 @@ func newFake() *fake {
 	}
 	return f
 }
-
-const mainFile = `# soapward of corp.example
-store:
-  postgres: {dsn_file: /etc/soapward/store.dsn}
-admin:
-  url: https://gw1.corp.example:9443
-  listen: 10.0.0.4:9443
-  login: [it]
-  roles:
-    viewer: [auditors]
-    operator: [operators]
-    administrator: [administrators]
-realms:
-  corp:
-    ad: {domain: corp.example, url: [ldaps://dc1.corp.example, ldaps://dc2.corp.example]}
-    kerberos: {keytab: /etc/soapward/http.keytab}
-    ntlm: {verifier: netlogon}
-  it:
-    oidc:
-      issuer: https://login.example.com/
-      client_id: soapward
-      username_claim: email
-  partners:
-    internal: {}
-roles:
-  payroll: {groups: ['CORP\Payroll Readers']}
-  auditors: {groups: ['CORP\Auditors'], users: ['CORP\carol.smith-jones']}
-  operators: {claims: {groups: it-operators}}
-  administrators: {claims: {groups: it-admins}, users: [admin]}
-  machines: {users: ['CORP\svc-orders']}
-include: services.d/*.yaml
-`
 
 func notFound(what string) error {
 	return &admin.Error{Kind: admin.NotFound, Text: "there is no such " + what}
@@ -342,91 +309,6 @@ func (f *fake) Unblock(ctx context.Context, who string) ([]string, error) {
 	return []string{who}, nil
 }
 
-func (f *fake) login(id int) admin.Login {
-	l := admin.Login{
-		ID: int64(id), Time: now.Add(-time.Duration(f.logins-id)*41*time.Second - 8*time.Second), Outcome: "accepted", User: `CORP\alice`, Realm: "corp", Mechanism: "Kerberos",
-		Peer: "10.9.1." + strconv.Itoa(20+id%40), UserAgent: "Apache-CXF/3.6.2", Ref: fmt.Sprintf("%010x", id*7919),
-	}
-	switch id % 9 {
-	case 1:
-		l.User, l.Mechanism = `CORP\bob`, "NTLM"
-	case 3:
-		l.Outcome, l.User, l.Reason, l.Mechanism, l.Detail = "refused", `CORP\alice`, "wrong-password", "form", "the domain controller dc1.corp.example says STATUS_WRONG_PASSWORD"
-	case 4:
-		l.Outcome, l.User, l.Reason, l.Mechanism, l.Realm, l.Peer = "blocked", `CORP\alice`, "blocked", "Basic", "", "203.0.113.9"
-	case 5:
-		l.User, l.Mechanism, l.Realm = `it\erin@example.com`, "oidc", "it"
-	case 6:
-		l.Outcome, l.User, l.Reason, l.Detail = "refused", hostile[0], "clock-skew", `the clock of <client> is 7 min ahead`
-	case 7:
-		l.Outcome, l.Reason, l.Detail = "unavailable", "", "no domain controller of CORP answers"
-		l.User = hostile[4]
-	}
-	return l
-}
-
-func (f *fake) Logins(ctx context.Context, q admin.LoginQuery) (*admin.LoginPage, error) {
-	if err := f.need(ctx, admin.Viewer, fmt.Sprintf("Logins %+v", q)); err != nil {
-		return nil, err
-	}
-	p := &admin.LoginPage{}
-	if f.empty {
-		return p, nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	limit, from := cmp.Or(q.Limit, 50), f.logins
-	if q.After != "" {
-		var err error
-		if from, err = strconv.Atoi(q.After); err != nil {
-			return nil, &admin.Error{Kind: admin.Invalid, Text: "this is no place in the list", Field: "after"}
-		}
-	}
-	if q.NewerID > 0 {
-		for id := int(q.NewerID) + 1; id <= f.logins; id++ {
-			p.Logins = append(p.Logins, f.login(id))
-		}
-		return p, nil
-	}
-	for id := from; id > 0; id-- {
-		l := f.login(id)
-		if q.User != "" && !strings.EqualFold(q.User, l.User) || q.Outcome != "" && q.Outcome != l.Outcome || q.Ref != "" && q.Ref != l.Ref || q.Mechanism != "" && q.Mechanism != l.Mechanism {
-			continue
-		}
-		if len(p.Logins) == limit {
-			p.Next = strconv.Itoa(id)
-			break
-		}
-		p.Logins = append(p.Logins, l)
-	}
-	return p, nil
-}
-
-func (f *fake) Changes(ctx context.Context, q admin.ChangeQuery) (*admin.ChangePage, error) {
-	if err := f.need(ctx, admin.Viewer, fmt.Sprintf("Changes %+v", q)); err != nil {
-		return nil, err
-	}
-	p := &admin.ChangePage{}
-	if f.empty {
-		return p, nil
-	}
-	for i, c := range []admin.Change{
-		{Action: "user.disable", Target: `CORP\carol.smith-jones`, Before: json.RawMessage(`{"state":"active","version":2}`), After: json.RawMessage(`{"state":"disabled","version":3}`)},
-		{Action: "user.change", Target: `CORP\alice`, Before: json.RawMessage(`{"roles":["payroll"],"email":"alice@old.example"}`), After: json.RawMessage(`{"roles":["payroll","auditors"],"email":"alice@corp.example"}`)},
-		{Action: "config.apply", Target: "gw1.corp.example", After: json.RawMessage(`{"version":41,"comment":"let partners use Basic over TLS, CHG-1182"}`)},
-		{Action: "session.end", Target: `CORP\bob`, Actor: "admin"},
-		{Action: "block.lift", Target: "address 203.0.113.9", Before: json.RawMessage(`["address 203.0.113.9"]`)},
-		{Action: "user.add", Target: hostile[0], Actor: hostile[0], After: json.RawMessage(`{"name":"\"><script>alert(1)</script>","display_name":"=1+1"}`)},
-	} {
-		c.ID, c.Time, c.Peer, c.Ref = int64(900-i), now.Add(-time.Duration(i*i*7+2)*time.Minute), "10.9.1.5", fmt.Sprintf("%010x", i*104729)
-		c.Actor = cmp.Or(c.Actor, `it\erin@example.com`)
-		if (q.Target == "" || strings.EqualFold(q.Target, c.Target)) && strings.HasPrefix(c.Action, q.Action) {
-			p.Changes = append(p.Changes, c)
-		}
-	}
-	return p, nil
-}
-
 var checks = []health.Result{
 	{Name: "backend payroll: http://10.0.3.1:8080", Kind: health.Backend, State: health.Up, Since: now.Add(-50 * time.Hour), Checked: now},
 	{Name: "realm corp: kdc dc1.corp.example", Kind: health.KDC, State: health.Up, Since: now.Add(-50 * time.Hour), Checked: now},
@@ -567,98 +449,6 @@ func (f *fake) Test(ctx context.Context, t admin.Test) (*admin.TestResult, error
 		r.Steps = []admin.TestStep{{Name: "well-known document", OK: true, Text: "https://login.example.com/.well-known/openid-configuration", Millis: 88, Details: []admin.Detail{{Name: "issuer", Value: "https://login.example.com/"}}}, {Name: "keys", OK: true, Text: "3 keys, RS256 and ES256", Millis: 41}}
 	}
 	return r, nil
-}
-
-func (f *fake) Files(ctx context.Context) (*admin.ConfigSet, error) {
-	if err := f.need(ctx, admin.Viewer, "Files"); err != nil {
-		return nil, err
-	}
-	set := &admin.ConfigSet{Digest: "digest-now"}
-	if f.empty {
-		return set, nil
-	}
-	set.Files = slices.Clone(f.files)
-	for i := range set.Files {
-		set.Files[i].Writable = !f.readOnly
-	}
-	return set, nil
-}
-
-func (f *fake) CheckFiles(ctx context.Context, set admin.ConfigSet) (*admin.ConfigCheck, error) {
-	if err := f.need(ctx, admin.Viewer, "CheckFiles "+set.Digest); err != nil {
-		return nil, err
-	}
-	c := &admin.ConfigCheck{OK: true, Warnings: []string{"services.orders: Basic is offered without TLS on 10.0.0.4:8081"}}
-	for i, file := range set.Files {
-		if line := strings.Count(file.Text[:max(strings.Index(file.Text, "nonsense"), 0)], "\n") + 1; strings.Contains(file.Text, "nonsense") {
-			c.OK = false
-			c.Problems = append(c.Problems, admin.ConfigProblem{File: file.Path, Line: line, Column: 1, Text: `"nonsense" is unknown here`})
-		}
-		if file.Text != f.files[i].Text {
-			d := admin.FileDiff{Path: file.Path}
-			old, fresh := strings.Split(f.files[i].Text, "\n"), strings.Split(file.Text, "\n")
-			for n := range max(len(old), len(fresh)) {
-				switch {
-				case n < len(old) && n < len(fresh) && old[n] == fresh[n]:
-					d.Lines = append(d.Lines, admin.DiffLine{Op: " ", Old: n + 1, New: n + 1, Text: old[n]})
-				default:
-					if n < len(old) {
-						d.Lines = append(d.Lines, admin.DiffLine{Op: "-", Old: n + 1, Text: old[n]})
-					}
-					if n < len(fresh) {
-						d.Lines = append(d.Lines, admin.DiffLine{Op: "+", New: n + 1, Text: fresh[n]})
-					}
-				}
-			}
-			c.Diff = append(c.Diff, d)
-		}
-	}
-	return c, nil
-}
-
-func (f *fake) ApplyFiles(ctx context.Context, set admin.ConfigSet, comment string) (*admin.ConfigVersion, error) {
-	if err := f.need(ctx, admin.Administrator, "ApplyFiles "+set.Digest+" "+comment); err != nil {
-		return nil, err
-	}
-	if set.Digest != "digest-now" {
-		return nil, &admin.Error{Kind: admin.Conflict, Text: "the files were changed meanwhile", Remedy: "look at what is in place now"}
-	}
-	if strings.Contains(set.Files[0].Text, "locks-out") && !set.Force {
-		return nil, &admin.Error{Kind: admin.Refused, Text: "it would keep you out: you have no role any more", Remedy: "apply it with force if that is meant"}
-	}
-	if c, _ := f.CheckFiles(ctx, set); !c.OK {
-		return nil, &admin.Error{Kind: admin.Invalid, Text: "the configuration is wrong"}
-	}
-	f.mu.Lock()
-	f.applied = set.Files
-	f.mu.Unlock()
-	return &f.versions[0], nil
-}
-
-func (f *fake) Versions(ctx context.Context, after int64, limit int) ([]admin.ConfigVersion, error) {
-	if err := f.need(ctx, admin.Viewer, "Versions"); err != nil || f.empty {
-		return nil, err
-	}
-	var all []admin.ConfigVersion
-	for _, v := range f.versions {
-		if (after == 0 || v.ID < after) && len(all) < limit {
-			v.Files = nil
-			all = append(all, v)
-		}
-	}
-	return all, nil
-}
-
-func (f *fake) Version(ctx context.Context, id int64) (*admin.ConfigVersion, error) {
-	if err := f.need(ctx, admin.Viewer, "Version"); err != nil {
-		return nil, err
-	}
-	for _, v := range f.versions {
-		if v.ID == id && !f.empty {
-			return &v, nil
-		}
-	}
-	return nil, notFound("version")
 }
 
 func (f *fake) RollBack(ctx context.Context, id int64, comment string, force bool) (*admin.ConfigVersion, error) {

@@ -78,12 +78,13 @@ type Access struct {
 	mu      sync.Mutex
 	current *core
 
-	testOnlyProviders map[string]provider
+	testOnlyProviders  map[string]provider
+	testOnlyWatchEvery time.Duration // watchEvery, but in tests
 }
 
 // New returns an Access. Parts must be set.
 func New(o Options) *Access {
-	a := &Access{o: o, log: o.Logger}
+	a := &Access{o: o, log: o.Logger, testOnlyWatchEvery: watchEvery}
 	if a.log == nil {
 		a.log = slog.Default()
 	}

@@ -21,7 +21,8 @@ const maxForm = 8 << 20
 
 // Wrap returns next for requests of administrators. The request of a browser
 // without one is led to the page for signing in, others get 401; requests that
-// change something must carry the token of their session (see CSRF).
+// change something must carry the token of their session (see CSRF). The context of
+// a request that only reads ends within seconds of the session, and of the role.
 func (a *Access) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if serves(r.URL.Path) {
@@ -35,9 +36,16 @@ func (a *Access) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		by := a.identify(w, r, c)
-		if by != nil {
-			next.ServeHTTP(w, r.WithContext(admin.NewContext(r.Context(), by)))
+		if by == nil {
+			return
 		}
+		ctx := admin.NewContext(r.Context(), by)
+		if safe(r.Method) { // what changes something is not left half done
+			var stop func()
+			ctx, stop = a.watched(r, by)
+			defer stop()
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

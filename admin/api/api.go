@@ -49,7 +49,8 @@ type API struct {
 
 	areas   Areas
 	mux     http.ServeMux
-	streams streams
+	streams admin.Slots
+	exports admin.Slots
 }
 
 var _ http.Handler = (*API)(nil)
@@ -57,7 +58,7 @@ var _ http.Handler = (*API)(nil)
 // New returns the API, for requests whose context has an admin.Caller. Requests
 // without one get 401, and only the description of the API.
 func New(areas Areas) *API {
-	a := &API{areas: areas}
+	a := &API{areas: areas, streams: admin.Slots{Most: maxStreams, Of: "streams"}, exports: admin.Slots{Most: maxExports, Of: "exports"}}
 	methods := map[string][]string{}
 	for _, e := range endpoints {
 		if e.serve == nil {
@@ -147,12 +148,16 @@ type refKey struct{}
 // answer serves one endpoint.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, e *endpoint) {
 	if e.media != nil {
-		leave, ok := a.streams.enter(admin.FromContext(r.Context()).Name)
-		if !ok {
-			a.refuse(w, r, &admin.Error{Kind: admin.Unavailable, Text: "you have as many streams and exports open as may be", Remedy: "close one"})
+		slots := &a.streams
+		if e.export {
+			slots = &a.exports
+		}
+		free, err := slots.Take(r.Context())
+		if err != nil {
+			a.refuse(w, r, err)
 			return
 		}
-		defer leave()
+		defer free()
 	}
 	c := &call{Areas: a.areas, w: w, r: r, e: e}
 	if err := e.serve(c); err != nil {
@@ -175,6 +180,7 @@ var statuses = map[admin.Kind]int{
 	admin.Refused:        http.StatusConflict,
 	admin.Invalid:        http.StatusUnprocessableEntity,
 	admin.Unavailable:    http.StatusServiceUnavailable,
+	admin.TooMany:        http.StatusTooManyRequests,
 	wire.Malformed:       http.StatusBadRequest,
 	wire.Unauthenticated: http.StatusUnauthorized,
 	wire.TooLarge:        http.StatusRequestEntityTooLarge,

@@ -431,36 +431,40 @@ func TestStreamOutlivesDeadlines(t *testing.T) {
 	s.CloseClientConnections()
 }
 
-// 38g. A viewer opens streams without end. Others have theirs.
+// 38g. A viewer opens streams and exports without end. Others have theirs.
 func TestAttackManyStreams(t *testing.T) {
 	t.Parallel()
-	began, hold := make(chan struct{}, 2*maxStreams), make(chan struct{})
-	fake := &admintest.Fake{Answer: func(context.Context, string, []any) (any, error) {
-		began <- struct{}{}
-		<-hold
-		return &admin.LoginPage{}, nil
-	}}
-	a, _ := serve(fake)
-	vera := &admin.Caller{Name: "vera", Role: admin.Viewer}
-	var wait sync.WaitGroup
-	for range maxStreams {
-		wait.Go(func() { do(t, a, vera, "GET", Prefix+"logins/export", "") })
-		<-began
-	}
-	for _, path := range []string{"logins/export", "logins/follow"} {
-		if r := do(t, a, vera, "GET", Prefix+path, ""); r.StatusCode != http.StatusServiceUnavailable {
-			t.Errorf("one more, %s: %d", path, r.StatusCode)
+	for path, most := range map[string]int{"logins/follow": maxStreams, "logins/export": maxExports} {
+		other := map[string]string{"logins/follow": "logins/export", "logins/export": "logins/follow"}[path]
+		began, hold := make(chan struct{}, 2*maxStreams), make(chan struct{})
+		fake := &admintest.Fake{Answer: func(context.Context, string, []any) (any, error) {
+			began <- struct{}{}
+			<-hold
+			return nil, &admin.Error{Kind: admin.NotFound, Text: "an end"}
+		}}
+		a, _ := serve(fake)
+		vera := &admin.Caller{Name: "vera", Role: admin.Viewer}
+		var wait sync.WaitGroup
+		open := func(what string, who *admin.Caller, path string) {
+			wait.Go(func() {
+				if r := do(t, a, who, "GET", Prefix+path, ""); r.StatusCode != http.StatusNotFound {
+					t.Errorf("%s: %d", what, r.StatusCode)
+				}
+			})
+			<-began
 		}
-	}
-	wait.Go(func() {
-		if r := do(t, a, alice, "GET", Prefix+"logins/export", ""); r.StatusCode != http.StatusOK {
-			t.Errorf("somebody else: %d", r.StatusCode)
+		for range most {
+			open(path, vera, path)
 		}
-	})
-	<-began
-	close(hold)
-	wait.Wait()
-	if r := do(t, a, vera, "GET", Prefix+"logins/export", ""); r.StatusCode != http.StatusOK {
-		t.Errorf("when they are over: %d", r.StatusCode)
+		r := do(t, a, vera, "GET", Prefix+path, "")
+		if e := refusal(t, r); r.StatusCode != http.StatusTooManyRequests || e.Kind != admin.TooMany || !strings.Contains(e.Text, fmt.Sprint("you have ", most, " ")) {
+			t.Errorf("one more %s: %d %+v", path, r.StatusCode, e)
+		}
+		open("the other kind", vera, other)
+		open("somebody else", alice, path)
+		close(hold)
+		wait.Wait()
+		open("when they are over", vera, path)
+		wait.Wait()
 	}
 }

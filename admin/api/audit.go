@@ -46,7 +46,7 @@ const (
 	maxExport    = 1_000_000 // logins
 
 	followStep = time.Second      // between two looks
-	followTime = 15 * time.Minute // until a client has to come again, so that a token that is over ends it
+	followTime = 15 * time.Minute // until a client has to come again
 )
 
 var auditRows = []endpoint{
@@ -57,12 +57,12 @@ var auditRows = []endpoint{
 	}, func(c *call, q admin.LoginQuery) (*admin.LoginPage, error) { return c.Logins(c.r.Context(), q) }),
 	stream[followQuery, admin.Login](endpoint{
 		area: areaAudit, method: http.MethodGet, path: "/logins/follow", role: admin.Viewer,
-		summary: "Logins as they come", more: "Those after `newer_id`, or from now on, within about a second. An empty line says that nothing came. It ends after 15 minutes at the latest: come again with `newer_id`.",
+		summary: "Logins as they come", more: "Those after `newer_id`, or from now on, within about a second. An empty line says that nothing came. It ends after 15 minutes at the latest, and within seconds when the login ends: come again with `newer_id`.",
 		errors: []admin.Kind{admin.Invalid},
 	}, follow),
 	stream[exportQuery, admin.Login](endpoint{
-		area: areaAudit, method: http.MethodGet, path: "/logins/export", role: admin.Viewer, media: []string{"application/jsonl", "text/csv"},
-		summary: "Export logins", more: "At most 1,000,000, the newest first, as `format` says: `jsonl`, which it is without one, or `csv`. In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.",
+		area: areaAudit, method: http.MethodGet, path: "/logins/export", role: admin.Viewer, media: []string{"application/jsonl", "text/csv"}, export: true,
+		summary: "Export logins", more: "At most 1,000,000, the newest first, as `format` says: `jsonl`, which it is without one, or `csv`. An administrator has two exports at a time. In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.",
 		errors: []admin.Kind{admin.Invalid},
 	}, export),
 	ask(endpoint{
@@ -83,7 +83,10 @@ func follow(c *call, f followQuery) error {
 	defer end.Stop()
 	for {
 		list, more, err := logins.Next(ctx)
-		if err != nil {
+		switch {
+		case err != nil && c.begun && ctx.Err() != nil:
+			return nil // who comes again is told why
+		case err != nil:
 			return err
 		}
 		for i := range list {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/soapward/soapward/admin"
@@ -24,6 +25,7 @@ type endpoint struct {
 	maxBody          int64        // bytes; zero means those of most
 	status           int          // of success
 	media            []string     // of a stream or a file; nil: application/json
+	export           bool         // a stream of all there is: see maxExports
 	public           bool         // nobody need be logged in
 	versioned        bool         // the answer has an ETag, and If-Match counts
 
@@ -86,6 +88,7 @@ func send[B, A any](e endpoint, do func(*call, B) (A, error)) endpoint {
 // line of it is.
 func stream[Q, A any](e endpoint, do func(*call, Q) error) endpoint {
 	e.query, e.out = some[Q](), some[A]()
+	e.errors = append(slices.Clip(e.errors), admin.TooMany)
 	if e.media == nil {
 		e.media = []string{wire.JSONLines}
 	}

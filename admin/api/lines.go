@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/soapward/soapward/admin/api/wire"
@@ -19,36 +18,12 @@ type lines struct {
 	buf   []byte
 }
 
-// maxStreams bounds the streams of a caller at a time: each of them asks the store
-// again and again.
-const maxStreams = 16
-
-// streams counts those of each caller. Its zero value is ready; it is safe for
-// concurrent use.
-type streams struct {
-	mu   sync.Mutex
-	open map[string]int
-}
-
-// enter reports whether a caller may have one more, until leave is called.
-func (s *streams) enter(who string) (leave func(), ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[who] >= maxStreams {
-		return nil, false
-	}
-	if s.open == nil {
-		s.open = map[string]int{}
-	}
-	s.open[who]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.open[who]--; s.open[who] == 0 {
-			delete(s.open, who)
-		}
-	}, true
-}
+// Streams and exports that a caller has at a time: a stream asks the store again and
+// again, an export as fast as it can.
+const (
+	maxStreams = 16
+	maxExports = 2
+)
 
 // writeTime is how long a client may take for a piece.
 const writeTime = 30 * time.Second

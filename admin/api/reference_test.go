@@ -85,6 +85,7 @@ var kindTexts = map[admin.Kind]string{
 	admin.Refused:     "it can be, and is not allowed as things are; `remedy` says what to do first",
 	admin.Invalid:     "what was given cannot be; `field` says which",
 	admin.Unavailable: "somebody who is needed does not answer",
+	admin.TooMany:     "as many streams or exports of the administrator are open as may be",
 
 	"malformed":       "the request cannot be read",
 	"unauthenticated": "nobody is logged in, or not any more",

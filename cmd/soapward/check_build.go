@@ -133,7 +133,7 @@ func checkCertificates(c *config.Config, now time.Time) (warnings []checkWarning
 func scratchStore(ctx context.Context, log *slog.Logger) (s *store.Store, gone func() error, err error) {
 	dir, err := os.MkdirTemp("", "soapward-check-")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, withRemedy(fmt.Errorf("the check needs a place for temporary files: %w", err), "TMPDIR=DIRECTORY soapward check, with a DIRECTORY that can be written")
 	}
 	s, err = store.Open(ctx, store.Config{Driver: string(config.SQLite), DSN: filepath.Join(dir, "check.db"), Logger: log})
 	if err != nil {

@@ -32,5 +32,8 @@ func (s *Store) lock(alone bool) (*os.File, error) {
 	case errors.Is(err, errLocked):
 		return nil, fmt.Errorf("%w: %s is locked by a gateway that alone remembers which Kerberos authenticators were used", ErrInUse, path+lockSuffix)
 	}
-	return f, err
+	if err != nil {
+		return nil, notWritable(path, err)
+	}
+	return f, nil
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -50,12 +51,19 @@ func (s *Store) openSQLite(c Config) error {
 		}
 	}
 	s.turn = make(chan struct{}, 1)
+	inMemory := !temporary() // as in a container: large sorts would fail, as an I/O error of the disk
+	if inMemory {
+		s.log.Info("no directory for temporary files can be written, and SQLite sorts in memory: TMPDIR may name one", "store", s.path)
+	}
 	open := func(conns int, more url.Values) *sql.DB {
 		// How long a writer waits for one of another process, such as the command
 		// line. The context of the call ends that as well.
 		more.Set("_busy_timeout", strconv.FormatInt(s.timeout.Milliseconds(), 10))
 		more.Set("_foreign_keys", "on")
 		more.Add("_pragma", "cache_size(-16000)") // KiB
+		if inMemory {
+			more.Add("_pragma", "temp_store(memory)")
+		}
 		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: more.Encode()}
 		db, e := sql.Open("sqlite", u.String())
 		if e != nil {
@@ -83,7 +91,7 @@ func preparePath(path string) (string, error) {
 		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", err
+		return "", notWritable(path, err)
 	}
 	if err := atomicfile.CheckDir(filepath.Dir(path)); err != nil {
 		return "", err
@@ -93,7 +101,7 @@ func preparePath(path string) (string, error) {
 		return filepath.ToSlash(path), f.Close()
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return "", err
+		return "", notWritable(path, err)
 	}
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
 		fi, err := os.Stat(name)
@@ -109,4 +117,28 @@ func preparePath(path string) (string, error) {
 		}
 	}
 	return filepath.ToSlash(path), nil
+}
+
+// writable says why a database cannot be written, which SQLite has numbers for. It is
+// asked when something failed: who may write the files that are there may do without
+// the directory.
+func (s *Store) writable() error {
+	if s.path == "" {
+		return nil
+	}
+	for _, path := range []string{s.path, filepath.Dir(s.path)} {
+		if err := mayWrite(path); err != nil {
+			return notWritable(s.path, &fs.PathError{Op: "open", Path: path, Err: err})
+		}
+	}
+	return nil
+}
+
+// notWritable says what a database needs, if that is what is wrong.
+func notWritable(path string, err error) error {
+	var at *fs.PathError
+	if !errors.As(err, &at) || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return err
+	}
+	return fmt.Errorf("%s: %w: SQLite makes files beside the database, so this process must be able to write the directory %s", at.Path, at.Err, filepath.Dir(path))
 }
