@@ -58,6 +58,9 @@ type Caller struct {
 	Login string // how he logged in: the name of a provider, "local", "command line"
 	Peer  string // address; empty: on this machine, without one
 
+	// Session is the ID of the Session that he asks with, empty if it is none.
+	Session string
+
 	// Identity is what a provider said of him, which says whether a configuration
 	// would leave him his role. It may be nil.
 	Identity *authn.Identity

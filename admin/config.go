@@ -93,8 +93,14 @@ type ConfigVersion struct {
 // Sync brings users up to date with Active Directory.
 type Sync interface {
 	// Synchronise runs the job of a realm and tells of its progress. It is a
-	// Conflict while another node does.
-	Synchronise(ctx context.Context, realm string, progress func(SyncProgress)) (*provision.Summary, error)
+	// Conflict while another node does, unless it is a dry run.
+	Synchronise(ctx context.Context, realm string, o SyncOptions, progress func(SyncProgress)) (*provision.Summary, error)
+}
+
+// SyncOptions are how the job of a realm is run.
+type SyncOptions struct {
+	// DryRun finds out what would be done, and writes nothing, neither to the record.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // SyncState is how the job of a realm went.

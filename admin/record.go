@@ -14,6 +14,7 @@ import (
 // Actions of what is recorded here.
 const (
 	actionAdd            = "user.add"
+	actionImport         = "user.import"
 	actionChange         = "user.change"
 	actionDisable        = "user.disable"
 	actionEnable         = "user.enable"

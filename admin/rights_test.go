@@ -15,7 +15,7 @@ import (
 // rights say who may call a method, whatever its arguments.
 var rights = map[string]admin.Role{
 	"ListUsers": admin.Viewer, "User": admin.Viewer,
-	"AddUser": admin.Administrator, "DeleteUser": admin.Administrator,
+	"AddUser": admin.Administrator, "ImportUsers": admin.Administrator, "DeleteUser": admin.Administrator,
 	"ChangeUser":  admin.Operator, // to disable and enable; see TestAttackOperatorChangesUsers
 	"SetPassword": admin.Administrator, "ClearPasswords": admin.Administrator, "ClearSecondFactor": admin.Administrator,
 

@@ -73,7 +73,7 @@ type Service struct {
 	now func() time.Time
 
 	tests    tries      // of realms
-	syncing  sync.Map   // names of realms whose job runs here
+	syncing  sync.Map   // each syncRun of this process
 	applying sync.Mutex // held by who changes the configuration
 	granted  granted
 }

@@ -51,9 +51,12 @@ func (s *Service) ListSessions(ctx context.Context, q SessionQuery) (*SessionPag
 		return nil, failed("such session", err)
 	}
 	rows, more := cut(rows, size)
+	present := FromContext(ctx).Session
 	for i := range rows {
 		if isUser(rows[i].User) {
-			page.Sessions = append(page.Sessions, *sessionOf(&rows[i]))
+			n := sessionOf(&rows[i])
+			n.Present = n.ID == present
+			page.Sessions = append(page.Sessions, *n)
 		}
 	}
 	if more {

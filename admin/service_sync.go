@@ -26,7 +26,7 @@ func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Synchronise implements Sync.
-func (s *Service) Synchronise(ctx context.Context, name string, progress func(SyncProgress)) (*provision.Summary, error) {
+func (s *Service) Synchronise(ctx context.Context, name string, o SyncOptions, progress func(SyncProgress)) (*provision.Summary, error) {
 	caller, err := need(ctx, Operator)
 	if err != nil {
 		return nil, err
@@ -43,10 +43,11 @@ func (s *Service) Synchronise(ctx context.Context, name string, progress func(Sy
 	if r.AD == nil {
 		return nil, &Error{Kind: Refused, Text: "the realm " + name + " has no ad: its users are refreshed at their logins"}
 	}
-	if _, taken := s.syncing.LoadOrStore(name, true); taken {
+	this := syncRun{name, o.DryRun}
+	if _, taken := s.syncing.LoadOrStore(this, true); taken {
 		return nil, busySync(name, nil)
 	}
-	defer s.syncing.Delete(name)
+	defer s.syncing.Delete(this)
 	dir, err := realm.Directory(r, s.log)
 	if err != nil {
 		return nil, &Error{Kind: Unavailable, Text: "the directory cannot be asked: " + err.Error(), Remedy: "look at realms." + name + ".ad", Err: err}
@@ -56,7 +57,7 @@ func (s *Service) Synchronise(ctx context.Context, name string, progress func(Sy
 	if err != nil {
 		return nil, &Error{Kind: Refused, Text: err.Error(), Err: err}
 	}
-	job.Now = s.now
+	job.Now, job.DryRun = s.now, o.DryRun
 	if progress != nil {
 		job.Progress = func(sum provision.Summary) {
 			progress(SyncProgress{Done: int64(sum.Seen), Total: int64(max(sum.Total, sum.Seen))})
@@ -65,6 +66,9 @@ func (s *Service) Synchronise(ctx context.Context, name string, progress func(Sy
 	sum, err := job.Run(ctx)
 	if errors.Is(err, provision.ErrRunning) {
 		return nil, busySync(name, err)
+	}
+	if o.DryRun {
+		return sum, syncFailed(name, o, err)
 	}
 	done := struct {
 		*provision.Summary
@@ -81,20 +85,30 @@ func (s *Service) Synchronise(ctx context.Context, name string, progress func(Sy
 	}); err != nil {
 		s.log.LogAttrs(after, slog.LevelError, "a job is not in the audit record", slog.String("realm", name), slog.String("actor", caller.Name), slog.String("cause", err.Error()))
 	}
-	return sum, syncFailed(name, err)
+	return sum, syncFailed(name, o, err)
+}
+
+// A syncRun is a job that runs here. A dry run does not wait for one that writes.
+type syncRun struct {
+	realm  string
+	dryRun bool
 }
 
 func busySync(name string, err error) error {
 	return &Error{Kind: Conflict, Text: "the job of the realm " + name + " runs already", Remedy: "wait until it is done", Err: err}
 }
 
-func syncFailed(name string, err error) error {
+func syncFailed(name string, o SyncOptions, err error) error {
+	held := "all is done, but users who are not in the directory were not disabled: they are too many"
+	if o.DryRun {
+		held = "users who are not in the directory would not be disabled: they are too many"
+	}
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, provision.ErrTooManyGone):
 		return &Error{
-			Kind: Refused, Text: "all is done, but users who are not in the directory were not disabled: they are too many", Err: err,
+			Kind: Refused, Text: held, Err: err,
 			Remedy: "look at realms." + name + ".ad: url, base, domains and the rights of bind_user; if they are right, soapward sync --realm " + name + " --force",
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

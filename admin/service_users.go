@@ -161,6 +161,7 @@ func checkUser(u *directory.User) error {
 		{"email", directory.User{Name: any, Email: u.Email}},
 		{"phone", directory.User{Name: any, Phone: u.Phone}},
 		{"roles", directory.User{Name: any, Roles: u.Roles}},
+		{"password_hash", directory.User{Name: any, Password: u.Password}},
 	} {
 		if err := store.CheckUser(&f.with); err != nil {
 			return invalidValue(f.name, err)

@@ -25,6 +25,7 @@ type Session struct {
 	Peer      string    `json:"peer"`
 	UserAgent string    `json:"user_agent"`
 	Provider  string    `json:"provider,omitempty"` // of OpenID Connect
+	Present   bool      `json:"present,omitempty"`  // it is the one that the caller asks with
 }
 
 // A SessionQuery asks for live sessions, the newest first.

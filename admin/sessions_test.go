@@ -137,8 +137,19 @@ func TestSessions(t *testing.T) {
 		t.Fatalf("%+v, %v; want two live ones", p, err)
 	}
 	first := p.Sessions[0]
-	if first.User != "bob" || !first.Created.Equal(now) || !first.Remember || first.Peer != "192.0.2.7" || first.UserAgent != "Mozilla" || first.Provider != "it" {
+	if first.Present || first.User != "bob" || !first.Created.Equal(now) || !first.Remember || first.Peer != "192.0.2.7" || first.UserAgent != "Mozilla" || first.Provider != "it" {
 		t.Errorf("%+v", first)
+	}
+	by := *admin.FromContext(ctx)
+	by.Session = p.Sessions[1].ID
+	p, err = s.ListSessions(admin.NewContext(ctx, &by), admin.SessionQuery{})
+	if err != nil || len(p.Sessions) != 3 {
+		t.Fatalf("%+v, %v; want three", p, err)
+	}
+	for _, n := range p.Sessions {
+		if n.Present != (n.ID == by.Session) {
+			t.Errorf("%+v, asked for with %s", n, by.Session)
+		}
 	}
 	wantKind(t, "end", s.EndSession(ctx, first.ID), "")
 	wantKind(t, "end it again", s.EndSession(ctx, first.ID), admin.NotFound)

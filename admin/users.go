@@ -13,6 +13,11 @@ type Users interface {
 	User(ctx context.Context, name string) (*User, error)
 	AddUser(ctx context.Context, n NewUser) (*User, error)
 
+	// ImportUsers adds up to MaxImport users, each of whom AddUser would take, or
+	// none, if one of them is wrong. Those who exist are left as they are. After an
+	// error of the store some may be added, and the same call again does the rest.
+	ImportUsers(ctx context.Context, in UserImport) (*Imported, error)
+
 	// ChangeUser is Refused if nobody could sign in without a provider any more, or
 	// if a caller would shut out himself. An Operator may change Disabled alone, and
 	// not that of a local administrator.
@@ -111,6 +116,33 @@ type NewUser struct {
 	Roles       []string     `json:"roles,omitempty"`
 	LocalAdmin  bool         `json:"local_admin,omitempty"`
 	Password    authn.Secret `json:"-"` // may be empty: none
+}
+
+// MaxImport is how many users one call of Users.ImportUsers takes.
+const MaxImport = 10_000
+
+// A UserImport is users who are to be added at once.
+type UserImport struct {
+	Source string       `json:"source"` // what they are from, for the record: users.csv
+	Users  []ImportUser `json:"users"`
+	DryRun bool         `json:"dry_run,omitempty"` // checks them, and writes nothing
+}
+
+// An ImportUser is one of a UserImport.
+type ImportUser struct {
+	Name         string       `json:"name"`
+	Realm        string       `json:"realm,omitempty"`
+	DisplayName  string       `json:"display_name,omitempty"`
+	Email        string       `json:"email,omitempty"`
+	Phone        string       `json:"phone,omitempty"`
+	Roles        []string     `json:"roles,omitempty"`
+	PasswordHash authn.Secret `json:"-"` // $argon2id$...; may be empty: no password
+}
+
+// Imported is what became of a UserImport: zero after a dry run.
+type Imported struct {
+	Created int `json:"created"`
+	Existed int `json:"existed"`
 }
 
 // A UserChange is what is to become of a user. Nil leaves a thing as it is.

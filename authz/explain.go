@@ -190,7 +190,11 @@ func (e *Explanation) String() string {
 		if i > 0 {
 			name = "in it"
 		}
-		line(name, printable(el.Name+": "+el.Match), el.Source)
+		what := el.Name
+		if el.Match != el.Name { // that of a path is its path
+			what += ": " + el.Match
+		}
+		line(name, printable(what), el.Source)
 	}
 	for _, s := range e.Settings {
 		from := s.Source

@@ -186,6 +186,11 @@ func (f *fake) User(ctx context.Context, name string) (*admin.User, error) {
 	return &u, nil
 }
 
+// ImportUsers has no page.
+func (f *fake) ImportUsers(context.Context, admin.UserImport) (*admin.Imported, error) {
+	panic("console: an import")
+}
+
 func (f *fake) AddUser(ctx context.Context, n admin.NewUser) (*admin.User, error) {
 	if err := f.need(ctx, admin.Administrator, fmt.Sprintf("AddUser %s %q password %d", n.Name, n.Roles, len(n.Password.Reveal()))); err != nil {
 		return nil, err
@@ -266,6 +271,7 @@ func (f *fake) ListSessions(ctx context.Context, q admin.SessionQuery) (*admin.S
 	p := &admin.SessionPage{}
 	for _, s := range f.sessions {
 		if !f.empty && (q.User == "" || strings.EqualFold(q.User, s.User)) {
+			s.Present = s.ID == admin.FromContext(ctx).Session
 			p.Sessions = append(p.Sessions, s)
 		}
 	}
@@ -458,7 +464,7 @@ func (f *fake) RollBack(ctx context.Context, id int64, comment string, force boo
 	return &f.versions[0], nil
 }
 
-func (f *fake) Synchronise(ctx context.Context, realm string, progress func(admin.SyncProgress)) (*provision.Summary, error) {
+func (f *fake) Synchronise(ctx context.Context, realm string, _ admin.SyncOptions, progress func(admin.SyncProgress)) (*provision.Summary, error) {
 	if err := f.need(ctx, admin.Operator, "Synchronise "+realm); err != nil {
 		return nil, err
 	}

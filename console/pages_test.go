@@ -22,7 +22,7 @@ const token = "the-token"
 
 // site is a console for a caller.
 func site(f *fake, role admin.Role, log *testenv.Log) http.Handler {
-	return siteFor(f, &admin.Caller{Name: `it\erin@example.com`, Role: role, Login: "it", Peer: "10.9.1.5"}, log)
+	return siteFor(f, &admin.Caller{Name: `it\erin@example.com`, Role: role, Login: "it", Peer: "10.9.1.5", Session: "s4"}, log)
 }
 
 func siteFor(f *fake, caller *admin.Caller, log *testenv.Log) http.Handler {
@@ -138,6 +138,29 @@ func TestPages(t *testing.T) {
 			if log.String() != "" {
 				t.Errorf("log: %s", log)
 			}
+		}
+	}
+}
+
+// TestPresentSession has pages mark the session that they are looked at with, and
+// buttons say that ending it signs out.
+func TestPresentSession(t *testing.T) {
+	t.Parallel()
+	h := site(newFake(), admin.Operator, nil)
+	for path, out := range map[string]int{ // buttons that sign out
+		"/console/account": 2, "/console/user?" + url.Values{"name": {`it\erin@example.com`}}.Encode(): 2,
+		"/console/sessions": 1, "/console/user?" + url.Values{"name": {`CORP\alice`}}.Encode(): 0,
+	} {
+		body := get(t, h, path).Body.String()
+		if n := strings.Count(body, ">this browser</span>"); n != min(out, 1) {
+			t.Errorf("%s marks %d sessions", path, n)
+		}
+		if n := strings.Count(strings.ToLower(body), "sign out here"); n != out {
+			t.Errorf("%s has %d buttons that say that they sign out, want %d", path, n, out)
+		}
+		before, _, _ := strings.Cut(body, ">Sign out here<")
+		if out > 0 && !strings.Contains(before[strings.LastIndex(before, "<form"):], `value="s4"`) {
+			t.Errorf("%s: the button is of another session", path)
 		}
 	}
 }

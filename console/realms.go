@@ -130,7 +130,7 @@ func (c *console) synchronise(r *http.Request) (*answer, error) {
 		return nil, err
 	}
 	err := c.jobs.start(name, c.now, func(progress func(admin.SyncProgress)) (string, error) {
-		sum, err := c.areas.Synchronise(context.WithoutCancel(r.Context()), name, progress)
+		sum, err := c.areas.Synchronise(context.WithoutCancel(r.Context()), name, admin.SyncOptions{}, progress)
 		if err != nil {
 			_, told := c.explainError(r, err)
 			return "", told

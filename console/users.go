@@ -10,6 +10,7 @@ import (
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/authn/throttle"
 	"github.com/soapward/soapward/console/ui"
+	"github.com/soapward/soapward/directory"
 )
 
 type usersData struct {
@@ -69,6 +70,12 @@ type userData struct {
 	Logins   []admin.Login
 	Changes  []admin.Change
 	Unread   []string // what could not be read
+}
+
+// Self reports whether it is the caller's own page: ending his sessions ends the one
+// that he looks at it with.
+func (d userData) Self() bool {
+	return directory.FoldName(d.Name) == directory.FoldName(d.Caller.Name)
 }
 
 // userLists is how many of each list a user's page has.

@@ -92,8 +92,15 @@ func TestRealmOfActiveDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	dry, err := g.service.Synchronise(g.as(admin.Operator), "corp", admin.SyncOptions{DryRun: true}, nil)
+	if err != nil || !dry.DryRun || dry.Seen != 2 || dry.Refreshed != 1 || dry.Deactivated != 1 {
+		t.Errorf("dry run: %+v, %v", dry, err)
+	}
+	if u, err := st.User(t.Context(), `CORP\dave`); err != nil || u.State != directory.Active {
+		t.Errorf("after a dry run: %+v, %v", u, err)
+	}
 	var last admin.SyncProgress
-	sum, err := g.service.Synchronise(g.as(admin.Operator), "corp", func(p admin.SyncProgress) { last = p })
+	sum, err := g.service.Synchronise(g.as(admin.Operator), "corp", admin.SyncOptions{}, func(p admin.SyncProgress) { last = p })
 	if err != nil || sum.Seen != 2 || sum.Refreshed != 1 || sum.Deactivated != 1 || last.Done != 2 {
 		t.Errorf("%+v, %v, %+v", sum, err, last)
 	}
@@ -104,12 +111,23 @@ func TestRealmOfActiveDirectory(t *testing.T) {
 	if c, err := g.service.Changes(g.as(admin.Viewer), admin.ChangeQuery{Action: "realm.sync"}); err != nil || len(c.Changes) != 1 || !strings.Contains(string(c.Changes[0].After), `"deactivated":1`) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	_, err = g.service.Synchronise(g.as(admin.Operator), "staff", nil)
+	_, err = g.service.Synchronise(g.as(admin.Operator), "staff", admin.SyncOptions{}, nil)
 	wantKind(t, "no ad", err, admin.Refused, "has no ad")
 	// Another node runs it.
 	if err := st.SetNote(t.Context(), "sync/corp/lease", fmt.Sprintf(`{"owner":"other process 1","id":7,"until":%q}`, time.Now().Add(time.Minute).Format(time.RFC3339))); err != nil {
 		t.Fatal(err)
 	}
-	_, err = g.service.Synchronise(g.as(admin.Operator), "corp", nil)
+	_, err = g.service.Synchronise(g.as(admin.Operator), "corp", admin.SyncOptions{}, nil)
 	wantKind(t, "runs elsewhere", err, admin.Conflict, "runs already")
+	// A dry run does not wait for it.
+	for i := range 60 {
+		if err := st.CreateUser(t.Context(), &directory.User{Name: fmt.Sprintf(`CORP\gone%d`, i), Realm: "corp"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dry, err = g.service.Synchronise(g.as(admin.Operator), "corp", admin.SyncOptions{DryRun: true}, nil)
+	wantKind(t, "many would be gone", err, admin.Refused, "would not be disabled")
+	if dry == nil || dry.Gone != 60 || !dry.Held {
+		t.Errorf("%+v, want 60 who are gone", dry)
+	}
 }

@@ -34,7 +34,7 @@ const (
 )
 
 // Bounds of requests of administrators. A configuration may be larger than all
-// else: 1 MiB, of which forms and JSON make some times as much.
+// else but an import: 1 MiB, of which forms and JSON make some times as much.
 const (
 	maxAdminBody   = 1 << 20
 	maxConfigBody  = 8 << 20
@@ -160,8 +160,11 @@ func (a *administration) serve(status http.Handler, w http.ResponseWriter, r *ht
 func clipPath(path string) string { return strings.ToValidUTF8(path[:min(len(path), 200)], "") }
 
 func bodyLimit(path string) int64 {
-	if strings.HasPrefix(path, api.Prefix+"config") || strings.HasPrefix(path, consolePrefix+"config") {
+	switch {
+	case strings.HasPrefix(path, api.Prefix+"config"), strings.HasPrefix(path, consolePrefix+"config"):
 		return maxConfigBody
+	case path == api.Prefix+"import":
+		return wire.MaxImport
 	}
 	return maxAdminBody
 }

@@ -30,7 +30,10 @@ func TestConfigRights(t *testing.T) {
 		{"Versions", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Versions(ctx, 0, 0); return err }},
 		{"Version", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Version(ctx, 1); return err }},
 		{"RollBack", admin.Administrator, func(ctx context.Context) error { _, err := g.service.RollBack(ctx, 1, "", false); return err }},
-		{"Synchronise", admin.Operator, func(ctx context.Context) error { _, err := g.service.Synchronise(ctx, "staff", nil); return err }},
+		{"Synchronise", admin.Operator, func(ctx context.Context) error {
+			_, err := g.service.Synchronise(ctx, "staff", admin.SyncOptions{}, nil)
+			return err
+		}},
 		{"Overview", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Overview(ctx, 0); return err }},
 		{"Services", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Services(ctx); return err }},
 		{"Roles", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Roles(ctx); return err }},

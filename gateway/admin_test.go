@@ -193,7 +193,7 @@ func TestAttackAdminBody(t *testing.T) {
 	for _, tt := range []struct {
 		path string
 		most int
-	}{{"/admin/v1/users", 1 << 20}, {"/console/users/add", 1 << 20}, {"/admin/v1/config/check", 8 << 20}, {"/console/configuration", 8 << 20}} {
+	}{{"/admin/v1/users", 1 << 20}, {"/console/users/add", 1 << 20}, {"/admin/v1/config/check", 8 << 20}, {"/console/configuration", 8 << 20}, {"/admin/v1/import", 8 << 20}, {"/admin/v1/imports", 1 << 20}} {
 		for size, want := range map[int]string{tt.most: fmt.Sprint(tt.most, " <nil>"), tt.most + 1: fmt.Sprint(tt.most, " http: request body too large")} {
 			if _, _, got := g.do("POST", "http://"+g.admin+tt.path, strings.Repeat("x", size)); got != want {
 				t.Errorf("%s, %d bytes: %s, want %s", tt.path, size, got, want)

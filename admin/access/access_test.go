@@ -1,6 +1,7 @@
 package access
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -43,6 +44,12 @@ func TestLocal(t *testing.T) {
 	b.get(home).expect(200, "hello admin administrator true local")
 	want(t, b.cookies(), "__Host-soapward-admin")
 	want(t, w.decisions(), "local refused admin wrong-password", "local refused admin wrong-password", "local accepted admin")
+
+	// The session that is listed is the one that he is seen with.
+	list, err := w.store.Sessions(t.Context(), w.clock(), directory.SessionQuery{})
+	if err != nil || len(list) != 1 || b.get(home).Header.Get("X-Session") != hex.EncodeToString(list[0].ID[:]) {
+		t.Errorf("%v, %v; he is seen with %s", list, err, b.get(home).Header.Get("X-Session"))
+	}
 
 	// Out again.
 	csrf := strings.Split(b.get(home).text, "csrf=")[1]
@@ -234,9 +241,9 @@ func TestToken(t *testing.T) {
 	if got.Name != "admin" || got.Role != admin.Administrator || time.Until(got.Expires).Round(time.Hour) != tokenLasts || !strings.HasPrefix(got.Token, tokenPrefix) {
 		t.Errorf("token for %s, %v, until %v", got.Name, got.Role, got.Expires)
 	}
-	s.program(http.MethodPost, "/admin/v1/users", got.Token, map[string]string{}).expect(200, "hello admin administrator true command line")
+	a := s.program(http.MethodPost, "/admin/v1/users", got.Token, map[string]string{}).expect(200, "hello admin administrator true command line")
 	list, err := w.store.Sessions(t.Context(), w.clock(), directory.SessionQuery{})
-	if err != nil || len(list) != 1 || list[0].User != "admin" || list[0].UserAgent == "" {
+	if err != nil || len(list) != 1 || a.Header.Get("X-Session") != hex.EncodeToString(list[0].ID[:]) || list[0].User != "admin" || list[0].UserAgent == "" {
 		t.Errorf("sessions %v, %v", list, err)
 	}
 	s.program(http.MethodDelete, tokenPath, got.Token, nil).expect(204)

@@ -214,6 +214,7 @@ func (w *world) decisions() []string {
 func (w *world) handler() http.Handler {
 	pages := w.access.Wrap(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		by := admin.FromContext(r.Context())
+		rw.Header().Set("X-Session", by.Session)
 		_, _ = fmt.Fprintf(rw, "hello %s %v %v %s csrf=%s", by.Name, by.Role, by.Local, by.Login, w.access.CSRF(r))
 	}))
 	mux := http.NewServeMux()

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/admin/api/wire"
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/directory"
 )
 
 // maxForm bounds the forms of the console, in which its token is looked for. A
@@ -59,13 +61,13 @@ func (a *Access) CSRF(r *http.Request) string {
 // identify returns who sends r. It has answered if it returns nil.
 func (a *Access) identify(w http.ResponseWriter, r *http.Request, c *core) *admin.Caller {
 	if scheme, text, ok := authn.Authorization(r); ok && strings.EqualFold(scheme, "Bearer") {
-		id, _, err := c.bearer(r.Context(), text)
+		id, row, err := c.bearer(r.Context(), text)
 		if err != nil {
 			a.decided(r, mechToken, "", nil, err)
 			a.apiRefused(w, r, err)
 			return nil
 		}
-		return a.withRole(w, r, c, id, mechToken)
+		return askingWith(row.ID, a.withRole(w, r, c, id, mechToken))
 	}
 	m := c.sessions(r)
 	res, err := m.Authenticate(r)
@@ -91,7 +93,19 @@ func (a *Access) identify(w http.ResponseWriter, r *http.Request, c *core) *admi
 			return nil
 		}
 	}
-	return a.withRole(w, r, c, res.Identity, res.Identity.Mechanism)
+	by := a.withRole(w, r, c, res.Identity, res.Identity.Mechanism)
+	if id, ok := m.Present(r); ok {
+		by = askingWith(id, by)
+	}
+	return by
+}
+
+// askingWith says by which session a caller asks, if he is let in.
+func askingWith(id directory.SessionID, by *admin.Caller) *admin.Caller {
+	if by != nil {
+		by.Session = hex.EncodeToString(id[:])
+	}
+	return by
 }
 
 // withRole returns the caller, if he has a role now.

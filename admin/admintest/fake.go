@@ -159,6 +159,11 @@ func (f *Fake) AddUser(ctx context.Context, n admin.NewUser) (*admin.User, error
 	return answer[*admin.User](ctx, f, "AddUser", n)
 }
 
+// ImportUsers is of admin.Users.
+func (f *Fake) ImportUsers(ctx context.Context, in admin.UserImport) (*admin.Imported, error) {
+	return answer[*admin.Imported](ctx, f, "ImportUsers", in)
+}
+
 // ChangeUser is of admin.Users.
 func (f *Fake) ChangeUser(ctx context.Context, name string, c admin.UserChange) (*admin.User, error) {
 	return answer[*admin.User](ctx, f, "ChangeUser", name, c)
@@ -283,8 +288,8 @@ func (f *Fake) RollBack(ctx context.Context, id int64, comment string, force boo
 }
 
 // Synchronise is of admin.Sync. It tells of its progress twice.
-func (f *Fake) Synchronise(ctx context.Context, realm string, progress func(admin.SyncProgress)) (*provision.Summary, error) {
-	sum, err := answer[*provision.Summary](ctx, f, "Synchronise", realm)
+func (f *Fake) Synchronise(ctx context.Context, realm string, o admin.SyncOptions, progress func(admin.SyncProgress)) (*provision.Summary, error) {
+	sum, err := answer[*provision.Summary](ctx, f, "Synchronise", realm, o)
 	if err == nil && progress != nil {
 		progress(admin.SyncProgress{Done: 1, Total: 2})
 		progress(admin.SyncProgress{Done: 2, Total: 2})

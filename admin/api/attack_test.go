@@ -82,6 +82,14 @@ func TestAttackAdminAPIRequests(t *testing.T) {
 		{"depth", "POST", "users", strings.Repeat("[", 100_000), nil, 400, "not JSON"},
 		{"too much", "POST", "users", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413, "1048576"},
 		{"too much of a configuration", "POST", "config/check", `{"digest":"` + strings.Repeat("x", maxConfigBody) + `"}`, nil, 413, "8388608"},
+		{"users without end", "POST", "import", `{"users":[` + strings.Repeat("{},", 2_000_000) + `{}]}`, nil, 413, "more than 10000 users"},
+		{"too much of users", "POST", "import", `{"source":"` + strings.Repeat("x", wire.MaxImport) + `"}`, nil, 413, "8388608"},
+		{"an unknown field of a user", "POST", "import", `{"users":[{"name":"x","local_admin":true}]}`, nil, 400, `there is no field \"local_admin\"`},
+		{"a field of a user of another type", "POST", "import", `{"users":[{"name":["x"]}]}`, nil, 400, "field users.name must be a string"},
+		{"a user of another type", "POST", "import", `{"users":["marked"]}`, nil, 400, "field users must be an object"},
+		{"users of another type", "POST", "import", `{"users":{"marked":1}}`, nil, 400, "field users must be an array"},
+		{"a password hash of another type", "POST", "import", `{"users":[{"name":"x","password_hash":{"s":"marked"}}]}`, nil, 400, "cannot be read"},
+		{"depth of users", "POST", "import", `{"users":` + strings.Repeat("[", 100_000), nil, 400, "not JSON"},
 		{"an unknown parameter", "GET", "users?limit=3&is=1", "", nil, 400, `no parameter \"is\"`},
 		{"a parameter twice", "GET", "users?limit=3&limit=4", "", nil, 400, "more than once"},
 		{"a parameter of another type", "GET", "users?limit=x", "", nil, 400, "limit must be a whole number"},
@@ -391,7 +399,7 @@ type syncing struct {
 	run func(context.Context, func(admin.SyncProgress))
 }
 
-func (s *syncing) Synchronise(ctx context.Context, _ string, progress func(admin.SyncProgress)) (*provision.Summary, error) {
+func (s *syncing) Synchronise(ctx context.Context, _ string, _ admin.SyncOptions, progress func(admin.SyncProgress)) (*provision.Summary, error) {
 	s.run(ctx, progress)
 	return nil, ctx.Err()
 }

@@ -59,6 +59,10 @@ func decodeBody(w http.ResponseWriter, r *http.Request, limit int64, v any) erro
 
 // bodyError says what is wrong with a body.
 func bodyError(err error) error {
+	var known *admin.Error // of a type that decodes itself
+	if errors.As(err, &known) {
+		return known
+	}
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError
 	switch text, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {

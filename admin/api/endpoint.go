@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"reflect"
 	"slices"
@@ -21,6 +22,7 @@ type endpoint struct {
 	errors  []admin.Kind // besides those that each may have
 
 	query, body, out reflect.Type // nil: none
+	maxBody          int64        // bytes; zero means those of most
 	status           int          // of success
 	media            []string     // of a stream or a file; nil: application/json
 	export           bool         // a stream of all there is: see maxExports
@@ -61,7 +63,7 @@ func ask[Q, A any](e endpoint, do func(*call, Q) (A, error)) endpoint {
 // send makes an endpoint with a body.
 func send[B, A any](e endpoint, do func(*call, B) (A, error)) endpoint {
 	e.body, e.out = some[B](), some[A]()
-	limit := int64(maxBody)
+	limit := cmp.Or(e.maxBody, maxBody)
 	if e.area == areaConfiguration {
 		limit = maxConfigBody
 	}

@@ -63,16 +63,16 @@ var realmRows = []endpoint{
 	}, func(c *call, b wire.Test) (*admin.TestResult, error) {
 		return c.Test(c.r.Context(), admin.Test{Realm: c.name(), Kind: b.Kind, User: b.User, Password: b.Password.Secret})
 	}),
-	stream[none, wire.SyncEvent](endpoint{
+	stream[admin.SyncOptions, wire.SyncEvent](endpoint{
 		area: areaRealms, method: http.MethodPost, path: "/realms/{name}/sync", role: admin.Operator,
-		summary: "Synchronise users with Active Directory", more: "Lines have `progress`; the last one has `summary`, `error`, or both. It ends when the client leaves.",
+		summary: "Synchronise users with Active Directory", more: "Lines have `progress`; the last one has `summary`, `error`, or both. With `dry_run=true` nothing is written. It ends when the client leaves.",
 		errors: []admin.Kind{admin.NotFound, admin.Conflict, admin.Invalid, admin.Unavailable},
 	}, synchronise),
 }
 
 // synchronise runs the job and tells of it. What goes wrong before anything is
 // known has a status of its own.
-func synchronise(c *call, _ none) error {
+func synchronise(c *call, o admin.SyncOptions) error {
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
 	type ending struct {
@@ -81,7 +81,7 @@ func synchronise(c *call, _ none) error {
 	}
 	progress, ended := make(chan admin.SyncProgress, 1), make(chan ending, 1)
 	go func() {
-		sum, err := c.Synchronise(ctx, c.name(), func(p admin.SyncProgress) {
+		sum, err := c.Synchronise(ctx, c.name(), o, func(p admin.SyncProgress) {
 			select { // the newest is what counts
 			case <-progress:
 			default:

@@ -29,6 +29,8 @@ var words = map[reflect.Type][]string{
 var names = map[reflect.Type]string{
 	reflect.TypeFor[provision.Summary]():  "SyncSummary",
 	reflect.TypeFor[wire.NewUser]():       "NewUser",
+	reflect.TypeFor[wire.UserImport]():    "UserImport",
+	reflect.TypeFor[wire.ImportUser]():    "ImportUser",
 	reflect.TypeFor[wire.NewPassword]():   "NewPassword",
 	reflect.TypeFor[wire.Test]():          "Test",
 	reflect.TypeFor[admin.ServiceInfo]():  "Service",

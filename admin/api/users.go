@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -63,6 +64,20 @@ var userRows = []endpoint{
 			c.w.Header().Set("Location", Prefix+"users/"+url.PathEscape(u.Name))
 		}
 		return u, err
+	}),
+	send(endpoint{
+		area: areaUsers, method: http.MethodPost, path: "/import", role: admin.Administrator, maxBody: wire.MaxImport,
+		summary: "Add many users",
+		more: fmt.Sprintf("All of them, or, if one is wrong, none: up to %d, in up to %d MiB. Users who exist are left as they are, so that a request which failed is sent again. "+
+			"`source` is what they are from, such as the name of a file, for the record. `password_hash` is one of argon2id. With `dry_run` they are checked, and nothing is written.", admin.MaxImport, wire.MaxImport>>20),
+		errors: []admin.Kind{admin.Invalid, admin.Refused},
+	}, func(c *call, b wire.UserImport) (*admin.Imported, error) {
+		b.UserImport.Users = make([]admin.ImportUser, len(b.Users))
+		for i := range b.Users {
+			b.UserImport.Users[i] = b.Users[i].ImportUser
+			b.UserImport.Users[i].PasswordHash = b.Users[i].PasswordHash.Secret
+		}
+		return c.ImportUsers(c.r.Context(), b.UserImport)
 	}),
 	ask(endpoint{
 		area: areaUsers, method: http.MethodGet, path: "/users/{name}", role: admin.Viewer, versioned: true,

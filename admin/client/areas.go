@@ -109,6 +109,15 @@ func (c *Client) AddUser(ctx context.Context, n admin.NewUser) (*admin.User, err
 	})
 }
 
+// ImportUsers implements admin.Users. The server takes wire.MaxImport bytes.
+func (c *Client) ImportUsers(ctx context.Context, in admin.UserImport) (*admin.Imported, error) {
+	body := wire.UserImport{UserImport: in, Users: make(wire.ImportUsers, len(in.Users))}
+	for i, u := range in.Users {
+		body.Users[i] = wire.ImportUser{ImportUser: u, PasswordHash: wire.Password{Secret: u.PasswordHash}}
+	}
+	return exchange[admin.Imported](ctx, c, request{method: http.MethodPost, path: "/import", body: body})
+}
+
 // ChangeUser implements admin.Users.
 func (c *Client) ChangeUser(ctx context.Context, name string, change admin.UserChange) (*admin.User, error) {
 	if name == "" {

@@ -135,7 +135,7 @@ func TestAttackAdminServerFloods(t *testing.T) {
 	if !errors.Is(err, client.ErrAnswer) || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("a page: %v", err)
 	}
-	_, err = at(t, flood("application/jsonl", `{"progress":`)).Synchronise(t.Context(), "corp", nil)
+	_, err = at(t, flood("application/jsonl", `{"progress":`)).Synchronise(t.Context(), "corp", admin.SyncOptions{}, nil)
 	if !errors.Is(err, client.ErrAnswer) || !strings.Contains(err.Error(), "a line of more than") {
 		t.Errorf("a line: %v", err)
 	}
@@ -157,7 +157,7 @@ func TestAttackAdminTokenLedAway(t *testing.T) {
 		for name, call := range map[string]func() error{
 			"list":     func() error { _, err := c.ListUsers(t.Context(), admin.UserQuery{}); return err },
 			"password": func() error { _, err := c.SetPassword(t.Context(), "x", admin.NewPassword{}); return err },
-			"sync":     func() error { _, err := c.Synchronise(t.Context(), "x", nil); return err },
+			"sync":     func() error { _, err := c.Synchronise(t.Context(), "x", admin.SyncOptions{}, nil); return err },
 		} {
 			if err := call(); !errors.Is(err, client.ErrRedirect) {
 				t.Errorf("%d, %s: %v", status, name, err)
@@ -294,7 +294,7 @@ func TestStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sum, err := at(t, tt.h).Synchronise(t.Context(), "corp", nil)
+			sum, err := at(t, tt.h).Synchronise(t.Context(), "corp", admin.SyncOptions{}, nil)
 			found := false
 			for want := range strings.SplitSeq(tt.want, "|") {
 				found = found || err != nil && strings.Contains(err.Error(), want)

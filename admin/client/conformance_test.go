@@ -56,6 +56,12 @@ func plain(t *testing.T, v any) string {
 		return "error " + string(b)
 	case admin.NewUser:
 		return plain(t, []any{v.Password.Reveal(), jsonOf(t, v)})
+	case admin.UserImport:
+		secrets := []any{jsonOf(t, v)}
+		for _, u := range v.Users {
+			secrets = append(secrets, u.PasswordHash.Reveal())
+		}
+		return plain(t, secrets)
 	case admin.NewPassword:
 		return plain(t, []any{v.Password.Reveal(), jsonOf(t, v)})
 	case admin.Test:
@@ -148,7 +154,7 @@ func TestConformance(t *testing.T) {
 // What JSON has no field for comes over the network too.
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	sum, err := gateway(t, &admintest.Fake{}).Synchronise(t.Context(), "corp", nil)
+	sum, err := gateway(t, &admintest.Fake{}).Synchronise(t.Context(), "corp", admin.SyncOptions{}, nil)
 	if err != nil || sum.Took != 90*time.Minute || sum.Total != 7 {
 		t.Errorf("%+v, %v", sum, err)
 	}
@@ -156,7 +162,7 @@ func TestSummary(t *testing.T) {
 		s := admintest.Fill[*provision.Summary]()
 		return s, &admin.Error{Kind: admin.Refused, Text: "too many are gone"}
 	}}
-	sum, err = gateway(t, fake).Synchronise(t.Context(), "corp", nil)
+	sum, err = gateway(t, fake).Synchronise(t.Context(), "corp", admin.SyncOptions{}, nil)
 	var e *admin.Error
 	if !errors.As(err, &e) || e.Kind != admin.Refused || sum == nil || sum.Seen != 7 || e.Ref == "" {
 		t.Errorf("%+v, %v; want both", sum, err)
@@ -196,7 +202,7 @@ func TestNames(t *testing.T) {
 		"sessions": func() error { _, err := c.EndSessions(t.Context(), ""); return err },
 		"block":    func() error { _, err := c.Unblock(t.Context(), ""); return err },
 		"test":     func() error { _, err := c.Test(t.Context(), admin.Test{}); return err },
-		"sync":     func() error { _, err := c.Synchronise(t.Context(), "", nil); return err },
+		"sync":     func() error { _, err := c.Synchronise(t.Context(), "", admin.SyncOptions{}, nil); return err },
 	} {
 		var e *admin.Error
 		if err := call(); !errors.As(err, &e) || e.Kind != admin.Invalid || len(fake.Calls()) != 0 {

@@ -59,12 +59,12 @@ func (c *Client) stream(ctx context.Context, q request, each func(line []byte) e
 }
 
 // Synchronise implements admin.Sync. It ends the job when ctx ends.
-func (c *Client) Synchronise(ctx context.Context, realm string, progress func(admin.SyncProgress)) (*provision.Summary, error) {
+func (c *Client) Synchronise(ctx context.Context, realm string, o admin.SyncOptions, progress func(admin.SyncProgress)) (*provision.Summary, error) {
 	if realm == "" {
 		return nil, nameless("the realm", "realm")
 	}
 	var last wire.SyncEvent
-	err := c.stream(ctx, request{method: http.MethodPost, path: path("realms", arg(realm), "sync")}, func(line []byte) error {
+	err := c.stream(ctx, request{method: http.MethodPost, path: path("realms", arg(realm), "sync"), query: query(o)}, func(line []byte) error {
 		var e wire.SyncEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			return c.fail(fmt.Errorf("%w: %w", ErrAnswer, err))

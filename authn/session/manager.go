@@ -314,6 +314,17 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]directory.Sessio
 	return live, nil
 }
 
+// Present returns the ID that the session which r belongs to has in the store, false
+// if there is none. It does not ask whether the session has ended, which is for
+// Authenticate to say.
+func (m *Manager) Present(r *http.Request) (id directory.SessionID, ok bool) {
+	secret := m.sessionSecret(r)
+	if secret == nil {
+		return id, false
+	}
+	return m.idOf([secretSize]byte(secret)), true
+}
+
 // EndSession ends a session that Sessions listed. It is no error if it is gone.
 func (m *Manager) EndSession(ctx context.Context, id directory.SessionID) error {
 	m.evidence.drop(id)

@@ -329,8 +329,16 @@ func TestListAndEnd(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].User != `CORP\alice` || list[0].Peer != "192.0.2.1" {
 		t.Fatalf("Sessions = %+v, %v; want two of alice", list, err)
 	}
-	secret, _ := decodeSecret(a.Value)
-	if err := s.EndSession(ctx, s.idOf(secret)); err != nil {
+	id, ok := s.Present(get(a))
+	if other, _ := s.Present(get(b)); !ok || id == other || (id != list[0].ID && id != list[1].ID) {
+		t.Errorf("Present = %x, %v", id, ok)
+	}
+	for _, r := range []*http.Request{get(), get(&http.Cookie{Name: a.Name, Value: "x"}), get(&http.Cookie{Name: a.Name, Value: a.Value + "x"})} {
+		if id, ok := s.Present(r); ok {
+			t.Errorf("Present = %x of %v", id, r.Cookies())
+		}
+	}
+	if err := s.EndSession(ctx, id); err != nil {
 		t.Fatal(err)
 	}
 	if s.who(t, a) != nil || s.who(t, b) == nil {

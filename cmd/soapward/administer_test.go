@@ -218,6 +218,7 @@ func TestAdminister(t *testing.T) {
 		{[]string{"realm", "test", "staff", "--kind", "internal", "-u", "root", "--password-file", pw}, 1, []string{"! ", "internal of realm staff failed"}},
 		{[]string{"realm", "test", "nothing"}, 1, []string{"soapward realm list"}},
 		{[]string{"sync"}, 1, []string{"has no realm with ad"}},
+		{[]string{"sync", "--dry-run"}, 1, []string{"has no realm with ad"}},
 		{[]string{"sync", "--force"}, 2, []string{"not for a gateway"}},
 		{[]string{"config", "show"}, 0, []string{"desktop_client_id: desktop"}},
 		{[]string{"config", "show", "--json"}, 0, []string{`"digest": "`}},

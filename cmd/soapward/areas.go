@@ -48,13 +48,18 @@ func (f *userFlags) areas(cmd *cobra.Command) (_ areas, close func() error, err 
 	if err != nil {
 		return areas{}, nil, err
 	}
+	return f.areasOf(s), s.Close, nil
+}
+
+// areasOf are those of a store.
+func (f *userFlags) areasOf(s *store.Store) areas {
 	service := admin.New(admin.Options{
 		Store:  func() *store.Store { return s },
 		Config: func() *config.Config { return f.config },
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	policy := &password.Policy{MinLength: f.passwords.MinLength}
-	return areas{Users: service, Sessions: service, Blocks: service, Audit: service, passwords: policy}, s.Close, nil
+	return areas{Users: service, Sessions: service, Blocks: service, Audit: service, passwords: policy}
 }
 
 // remote reports whether the flags name a gateway. A store that is named goes
@@ -77,21 +82,15 @@ func (f *userFlags) with(cmd *cobra.Command, do func(context.Context, areas) err
 	return forReader(do(asOperator(cmd.Context()), a))
 }
 
-// withStore calls do with the store, for what no area has.
+// withStore calls do with the store that the flags name, for what an area has with
+// bounds.
 func (f *userFlags) withStore(cmd *cobra.Command, do func(context.Context, *store.Store) error) (err error) {
-	remote, err := f.remote(cmd)
-	if err != nil {
-		return err
-	}
-	if remote {
-		return usagef(cmd, "%s works on a store, not at a gateway: name it with -c FILE or --store STORE", cmd.CommandPath())
-	}
 	s, err := f.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return do(asOperator(cmd.Context()), s)
+	return forReader(do(asOperator(cmd.Context()), s))
 }
 
 // asOperator returns ctx for what the command line does. Who may read the store may

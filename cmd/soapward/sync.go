@@ -56,7 +56,7 @@ code is 1. --force disables them. Users whom the directory or the store has an
 error for are listed with it, and do not change the exit code.
 
 With --server, or ` + serverVariable + `, a gateway does it, with the rights of whoever logged
-in with soapward login.`,
+in with soapward login. --force is for the machine itself.`,
 		Example: `  soapward sync --dry-run
   soapward sync -c /etc/soapward/soapward.yaml --realm corp --json
   soapward sync --server https://gw-admin.corp.test`,
@@ -77,8 +77,8 @@ func (f *syncFlags) run(cmd *cobra.Command) error {
 	switch {
 	case here && f.server != "":
 		return usagef(cmd, "--server and -c exclude each other")
-	case !here && f.named() != "" && (f.dryRun || f.force):
-		return usagef(cmd, "--dry-run and --force are not for a gateway: run it there, with -c FILE")
+	case !here && f.named() != "" && f.force:
+		return usagef(cmd, "--force is not for a gateway: run it there, with -c FILE")
 	case !here && f.named() != "":
 		return f.runAtServer(cmd)
 	}
@@ -140,7 +140,7 @@ func (f *syncFlags) runAtServer(cmd *cobra.Command) error {
 	reports := []syncReport{}
 	for _, name := range names {
 		bar := newProgress(cmd.ErrOrStderr())
-		sum, err := c.Synchronise(cmd.Context(), name, func(p admin.SyncProgress) {
+		sum, err := c.Synchronise(cmd.Context(), name, admin.SyncOptions{DryRun: f.dryRun}, func(p admin.SyncProgress) {
 			bar.show(syncProgress(&provision.Summary{Realm: name, Seen: int(p.Done), Total: int(p.Total)}))
 		})
 		bar.clear()

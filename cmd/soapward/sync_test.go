@@ -2,14 +2,22 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/admin/admintest"
+	"github.com/soapward/soapward/admin/api"
+	"github.com/soapward/soapward/admin/api/wire"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/provision"
@@ -153,6 +161,57 @@ func hasGroup(u *directory.User, name string) bool {
 		}
 	}
 	return false
+}
+
+// TestSyncTriedAtGateway tries the job of each realm of a gateway, and says what came
+// of it as it does of one that was tried here.
+func TestSyncTriedAtGateway(t *testing.T) {
+	fake := &admintest.Fake{Answer: func(_ context.Context, method string, args []any) (any, error) {
+		switch method {
+		case "Realms":
+			return []admin.Realm{{Name: "corp", Sync: &admin.SyncState{}}, {Name: "staff"}}, nil
+		case "Synchronise":
+			return &provision.Summary{Realm: "corp", DryRun: args[1] == admin.SyncOptions{DryRun: true}, Complete: true, Seen: 3, Refreshed: 1, Unchanged: 2}, nil
+		}
+		return nil, nil
+	}}
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := admin.NewContext(r.Context(), &admin.Caller{Name: "op", Role: admin.Operator})
+		api.New(fake).ServeHTTP(w, r.WithContext(ctx))
+	}))
+	defer gateway.Close()
+	home := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home)
+	t.Setenv(serverVariable, "")
+	login := tokenSet{Servers: map[string]*serverLogin{gateway.URL: {Token: wire.Password{Secret: authn.NewSecret("x")}, Expires: time.Now().Add(time.Hour)}}}
+	text, err := json.Marshal(login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(home, "soapward"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, "soapward", "tokens.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--dry-run"}, []string{"corp: tried, nothing written, 3 users in ", "        1  refreshed\n"}},
+		{[]string{"--dry-run", "--json", "--realm", "corp"}, []string{`"dry_run": true`, `"refreshed": 1`}},
+		{nil, []string{"corp: done, 3 users in "}},
+	} {
+		code, out, errs := runSync(t, append([]string{"--server", gateway.URL}, tt.args...)...)
+		if code != exitDone || errs != "" {
+			t.Errorf("%q: exit code %d, %s", tt.args, code, errs)
+		}
+		for _, w := range tt.want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%q does not say %q:\n%s", tt.args, w, out)
+			}
+		}
+	}
 }
 
 // A lease counts as left behind only if its process ran here and is no more.

@@ -160,23 +160,11 @@ func sinceAge(cmd *cobra.Command, since string) (time.Time, error) {
 	return time.Now().Add(-age), nil
 }
 
-// loginJSON is a login for programs.
+// loginJSON is a login for programs, without its number in the record, which is of
+// one store.
 type loginJSON struct {
-	Time      time.Time `json:"time"`
-	Outcome   string    `json:"outcome"`
-	User      string    `json:"user"`
-	SID       string    `json:"sid,omitempty"`
-	Realm     string    `json:"realm,omitempty"`
-	Mechanism string    `json:"mechanism"`
-	Peer      string    `json:"peer"`
-	UserAgent string    `json:"user_agent"`
-	Reason    string    `json:"reason,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
-	Ref       string    `json:"ref"`
-}
-
-func asLoginJSON(l *admin.Login) loginJSON {
-	return loginJSON{l.Time, l.Outcome, l.User, l.SID, l.Realm, l.Mechanism, l.Peer, l.UserAgent, l.Reason, l.Detail, l.Ref}
+	*admin.Login
+	ID *int64 `json:"id,omitempty"` // in front of that of the Login
 }
 
 // reasonOf is why a login was refused.
@@ -198,7 +186,7 @@ func (f *loginsFlags) followLogins(ctx context.Context, cmd *cobra.Command, a ar
 	show := func(l *admin.Login) error {
 		q.NewerID = max(q.NewerID, l.ID)
 		if wantJSON(cmd) {
-			return printJSONLine(cmd.OutOrStdout(), asLoginJSON(l))
+			return printJSONLine(cmd.OutOrStdout(), loginJSON{Login: l})
 		}
 		p.Line(oneLine(strings.Join(strings.Fields(localTime(l.Time)+" "+l.Outcome+" "+l.User+" "+l.Mechanism+" "+l.Peer+" "+l.Ref+" "+reasonOf(l)), " ")))
 		return p.Err
@@ -252,8 +240,8 @@ func (f *loginsFlags) run(cmd *cobra.Command) error {
 		}
 		if wantJSON(cmd) {
 			list := []loginJSON{}
-			for _, l := range logins {
-				list = append(list, asLoginJSON(&l))
+			for i := range logins {
+				list = append(list, loginJSON{Login: &logins[i]})
 			}
 			return printJSON(cmd.OutOrStdout(), struct {
 				Logins []loginJSON `json:"logins"`

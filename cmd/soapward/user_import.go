@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/admin"
-	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 )
@@ -36,7 +32,8 @@ columns, in any order: name, and any of display, email, phone, realm, roles
 
 The whole file is read before anything is written: if a line is wrong, nothing
 is. Users who exist are left as they are and counted, so an import that was
-interrupted is finished by running it again.`,
+interrupted is finished by running it again. At a gateway, users are sent 5,000
+at a time; each such part is one change in the record.`,
 		Example: `  soapward user import users.csv
   soapward user import --realm staff --dry-run users.csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +53,16 @@ interrupted is finished by running it again.`,
 const mostProblems = 10
 
 func (f *importFlags) run(cmd *cobra.Command, name string) error {
-	if f.store != "" { // a mistake in it is told before the file is read
+	remote, err := f.remote(cmd)
+	if err != nil {
+		return err
+	}
+	switch { // a mistake in where it is to be done is told before the file is read
+	case remote:
+		if _, err := f.client(cmd); err != nil {
+			return err
+		}
+	case f.store != "":
 		if _, err := f.given(cmd); err != nil {
 			return err
 		}
@@ -69,30 +75,32 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 	defer func() { _ = file.Close() }() // only read
 	bar := newProgress(cmd.ErrOrStderr())
 	defer bar.clear()
-	total, err := checkCSV(cmd.Context(), file, filepath.Base(name), bar)
-	if err != nil {
+	in := &importFile{File: file, name: filepath.Base(name), realm: f.newRealm, bar: bar}
+	if in.total, err = checkCSV(cmd.Context(), file, in.name, bar); err != nil {
 		return withRemedy(err, "mend the file; nothing was written")
 	}
-	var done store.Imported
-	if !f.dryRun {
-		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("%s cannot be read twice, as a pipe cannot: %w", name, err)
-		}
-		err = f.withStore(cmd, func(ctx context.Context, s *store.Store) (err error) {
-			done, err = s.Import(ctx, f.users(store.ReadCSV(file, filepath.Base(name))), func(d store.Imported) {
-				bar.show(share(d.Created+d.Existed, total))
-			})
-			if done.Created > 0 { // also what was interrupted
-				err = errors.Join(err, recordImport(context.WithoutCancel(ctx), s, filepath.Base(name), done))
+	var done admin.Imported
+	switch {
+	case remote:
+		err = f.with(cmd, func(ctx context.Context, a areas) (err error) {
+			if err = in.check(ctx, a); err == nil && !f.dryRun {
+				done, err = in.send(ctx, a)
 			}
-			if err != nil {
-				return withRemedy(fmt.Errorf("after %s: %w", count(done.Created+done.Existed, "user", "users"), err), "run it again: it goes on where it was")
-			}
-			return nil
-		})
-		if err != nil {
 			return err
-		}
+		})
+	case !f.dryRun:
+		err = f.withStore(cmd, func(ctx context.Context, s *store.Store) (err error) {
+			if f.config != nil { // has rules
+				if err := in.check(ctx, f.areasOf(s)); err != nil {
+					return err
+				}
+			}
+			done, err = in.write(ctx, s)
+			return err
+		})
+	}
+	if err != nil {
+		return err
 	}
 	bar.clear()
 	if wantJSON(cmd) {
@@ -101,51 +109,15 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 			Created int  `json:"created"`
 			Existed int  `json:"existed"`
 			DryRun  bool `json:"dry_run"`
-		}{total, done.Created, done.Existed, f.dryRun})
+		}{in.total, done.Created, done.Existed, f.dryRun})
 	}
 	p := printer(cmd)
 	if f.dryRun {
-		p.Line(count(total, "user", "users") + " in the file, nothing wrong with it; nothing was written")
+		p.Line(count(in.total, "user", "users") + " in the file, nothing wrong with it; nothing was written")
 	} else {
 		p.Line(count(done.Created, "user was added", "users were added") + ", " + count(done.Existed, "existed", "existed"))
 	}
 	return p.Err
-}
-
-// recordImport puts an import into the audit record. It is one change, whatever the
-// number of its users, each of whom the file has.
-func recordImport(ctx context.Context, s *store.Store, file string, done store.Imported) error {
-	after, err := json.Marshal(struct {
-		Created int `json:"created"`
-		Existed int `json:"existed"`
-	}{done.Created, done.Existed})
-	if err != nil {
-		return err
-	}
-	return s.Audited(ctx, &directory.Change{
-		Ref: authn.Ref(ctx), Actor: admin.FromContext(ctx).Name, Action: "user.import", Target: file, After: string(after),
-	}, func(context.Context) error { return nil })
-}
-
-// share is how far an import has come, with a bar of 20 characters.
-func share(done, total int) string {
-	part := float64(done) / float64(max(total, 1))
-	full := min(int(part*20), 20)
-	return fmt.Sprintf("[%s%s] %d of %d users, %.0f %%", strings.Repeat("#", full), strings.Repeat("-", 20-full), done, total, part*100)
-}
-
-// users are those of the file, in the realm.
-func (f *importFlags) users(from iter.Seq2[store.CSVUser, error]) iter.Seq2[*directory.User, error] {
-	return func(yield func(*directory.User, error) bool) {
-		for u, err := range from {
-			if err == nil && u.Realm == "" {
-				u.Realm = f.newRealm
-			}
-			if !yield(u.User, err) {
-				return
-			}
-		}
-	}
 }
 
 // checkCSV reads a file to its end and returns how many users are in it. A name

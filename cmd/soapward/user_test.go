@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
@@ -105,6 +107,22 @@ func TestUserHistory(t *testing.T) {
 			if strings.Contains(out, w) {
 				t.Errorf("%s says %q:\n%s", tt.name, w, out)
 			}
+		}
+	}
+}
+
+// What programs read of a login has no number, and what is empty as it was first.
+func TestLoginJSON(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 8, 30, 0, 0, time.UTC)
+	for want, l := range map[string]admin.Login{
+		`{"time":"2026-11-26T08:30:00Z","outcome":"accepted","user":"","mechanism":"","peer":"","user_agent":"","ref":""}`: {ID: 7, Time: at, Outcome: "accepted"},
+		`{"time":"2026-11-26T08:30:00Z","outcome":"refused","user":"a","sid":"b","realm":"c","mechanism":"d","peer":"e","user_agent":"f","reason":"g","detail":"h","ref":"i"}`: {
+			ID: 7, Time: at, Outcome: "refused", User: "a", SID: "b", Realm: "c", Mechanism: "d", Peer: "e", UserAgent: "f", Reason: "g", Detail: "h", Ref: "i",
+		},
+	} {
+		if got, err := json.Marshal(loginJSON{Login: &l}); err != nil || string(got) != want {
+			t.Errorf("%s, %v\nwant %s", got, err, want)
 		}
 	}
 }

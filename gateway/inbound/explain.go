@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authz"
@@ -48,6 +49,9 @@ func (h *Handler) Explain(ctx context.Context, method string, u *url.URL, operat
 		r.Identity = nil // whatever he sends, nobody looks at it
 	}
 	e := policy.Explain(ctx, r, anybody)
+	for i := range e.Elements {
+		h.sayMatch(s.name, &e.Elements[i])
+	}
 	if e.Result == authz.Allowed && !anybody && r.Identity == nil && !nobody && !s.policy.AllowsAnonymous(&asked) {
 		e.Result, e.Why = authz.Denied, "a login is needed before it is known which operation it is, and for some it is"
 	}
@@ -69,9 +73,28 @@ func (h *Handler) Policies() map[string][]authz.ElementPolicy {
 		if p, err := h.forPeople(name); err == nil {
 			all[name] = p.Elements()
 		}
+		for i := range all[name] {
+			h.sayMatch(name, &all[name][i].ExplainedElement)
+		}
 	}
 	return all
 }
+
+// sayMatch tells people which requests are for a service. Its policy does not know
+// it: the router has decided on it.
+func (h *Handler) sayMatch(name string, e *authz.ExplainedElement) {
+	if e.Name != serviceElement(name) {
+		return
+	}
+	m := authz.Match{Host: h.config.Services[name].Match.Host}
+	if path := h.config.Services[name].Match.Path; path != "" {
+		m.Path = strings.TrimRight(path, "/") + "/" // and all below, as authz writes it
+	}
+	e.Match = m.String()
+}
+
+// serviceElement is the name of a service's element.
+func serviceElement(name string) string { return "service " + name }
 
 // Roles are those of the configuration, for who asks about others than callers of
 // services.

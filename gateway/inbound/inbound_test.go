@@ -392,6 +392,12 @@ func TestExplain(t *testing.T) {
 	if e.Result != authz.Depends || e.Source != "gw.yaml:10" || e.Method != "POST" {
 		t.Errorf("got %+v", e)
 	}
+	if got := e.Elements[1]; got.Name != "service hr" || got.Match != "host hr.corp.test, path /hr/" {
+		t.Errorf("the service is %+v", got)
+	}
+	if got := f.Policies()["hr"][1]; got.Match != "host hr.corp.test, path /hr/" {
+		t.Errorf("the policy of the service is %+v", got)
+	}
 	if s := e.String(); !strings.Contains(s, "login") || !strings.Contains(s, "corp/ntlm") || !strings.Contains(s, "inherited from gateway") || strings.Contains(s, "chain") {
 		t.Errorf("got\n%s", s)
 	}

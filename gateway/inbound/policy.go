@@ -83,7 +83,7 @@ func newPolicy(c *config.Config, name string, s *config.Service, roles *authz.Ro
 	fold := false
 	if s != nil {
 		fold = s.CaseInsensitivePaths
-		e := &authz.Element{Name: "service " + name, Source: c.Position(s)}
+		e := &authz.Element{Name: serviceElement(name), Source: c.Position(s)}
 		inner := top
 		b.settle(e, &inner, &s.Settings, &s.Login)
 		for i := range s.Elements {

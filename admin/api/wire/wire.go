@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/soapward/soapward/admin"
@@ -62,6 +64,51 @@ func (p Password) IsZero() bool { return p.IsEmpty() }
 type NewUser struct {
 	admin.NewUser
 	Password Password `json:"password,omitzero"`
+}
+
+// MaxImport bounds the body of an import, in bytes.
+const MaxImport = 8 << 20
+
+// UserImport is users who are to be added at once.
+type UserImport struct {
+	admin.UserImport
+	Users ImportUsers `json:"users"`
+}
+
+// ImportUser is one of a UserImport.
+type ImportUser struct {
+	admin.ImportUser
+	PasswordHash Password `json:"password_hash,omitzero"`
+}
+
+// ImportUsers are those of a UserImport.
+type ImportUsers []ImportUser
+
+// UnmarshalJSON takes a list of at most admin.MaxImport, and nothing that a user has
+// no field for. In a body of MaxImport there is room for hundreds of times as
+// many users without anything, which in memory are not as small.
+func (l *ImportUsers) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	switch t, err := d.Token(); {
+	case err != nil:
+		return err
+	case t == nil:
+		return nil // as encoding/json takes null
+	case t != json.Delim('['):
+		return &json.UnmarshalTypeError{Value: "value", Type: reflect.TypeFor[ImportUsers]()}
+	}
+	for d.More() {
+		if len(*l) == admin.MaxImport {
+			return &admin.Error{Kind: TooLarge, Text: fmt.Sprintf("more than %d users at once", admin.MaxImport), Field: "users"}
+		}
+		var u ImportUser
+		if err := d.Decode(&u); err != nil {
+			return err
+		}
+		*l = append(*l, u)
+	}
+	return nil
 }
 
 // NewPassword is the password that a user is to have.
