@@ -20,7 +20,7 @@ var (
 	ErrUnavailable = errors.New("authn: authority unavailable")
 
 	// ErrOverloaded means that the request was not judged because its client
-	// has too many logins in progress.
+	// has too many logins in progress, or had too many that came to nothing.
 	ErrOverloaded = errors.New("authn: too many logins in progress")
 
 	// ErrConnState means that an exchange which spans requests was attempted

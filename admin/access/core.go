@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/soapward/soapward/authn"
@@ -50,8 +49,7 @@ type core struct {
 	// Sessions of browsers that see TLS at a proxy, and of those that see what we do.
 	behindTLS, direct *session.Manager
 
-	mu   sync.Mutex
-	seal *sealer // of logins that have begun; nil until it is needed
+	logins oidc.LoginSealer // those that have begun
 }
 
 // core returns what the parts in force make, nil if there is no store.
@@ -86,8 +84,14 @@ func (a *Access) newCore(p Parts) *core {
 	}
 	c.passwords = c.limited("console", &passwordJudge{c, &password.Chain{Internal: internal}})
 	c.codes = c.limited("console code", &codeJudge{c})
+	c.logins.Key, c.logins.Home, c.logins.Now = c.loginKey, home, a.o.Now
 	c.behindTLS, c.direct = c.manager(true, false), c.manager(false, c.plainAllowed())
 	return c
+}
+
+// loginKey is of logins that have begun, for all nodes.
+func (c *core) loginKey(ctx context.Context) (*[32]byte, error) {
+	return c.Store.SharedKey(ctx, "admin login key")
 }
 
 // limited puts v behind limits of its own: who guesses at services, or at

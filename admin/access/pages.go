@@ -193,6 +193,14 @@ func (a *Access) refusedProvider(w http.ResponseWriter, r *http.Request, c *core
 		})
 		return
 	}
+	if errors.Is(err, authn.ErrOverloaded) {
+		w.Header().Set("Retry-After", "60")
+		a.show(w, r, http.StatusServiceUnavailable, "Too many sign-ins", message{
+			Text:  []string{"Many sign-ins at " + name + " from where you are came to nothing. Try again in a minute. Local administrators can sign in without it."},
+			Links: signInAgain,
+		})
+		return
+	}
 	w.Header().Set("Retry-After", "10")
 	a.show(w, r, http.StatusServiceUnavailable, "The provider "+c.shown(name)+" cannot be used now", message{
 		Text:  []string{"The provider does not answer as it should. Local administrators can sign in without it."},

@@ -69,9 +69,9 @@ func (a *Access) lead(w http.ResponseWriter, r *http.Request, c *core, name stri
 		return fmt.Errorf("access: provider %s: %w", name, err)
 	}
 	l.Provider = name
-	value, err := c.sealLogin(r.Context(), l)
+	value, err := c.logins.Seal(r.Context(), c.cookieName(r, loginCookie), l)
 	if err != nil {
-		return err
+		return fmt.Errorf("access: %w", err)
 	}
 	// Lax, since the provider's site leads the browser back.
 	c.setCookie(w, r, loginCookie, value, beganFor, http.SameSiteLaxMode)
@@ -125,27 +125,28 @@ func (c *core) finish(w http.ResponseWriter, r *http.Request, name string, p pro
 	}
 	// Whatever comes of it, it was this login's only end.
 	c.setCookie(w, r, loginCookie, "", 0, http.SameSiteLaxMode)
-	l, err := c.openLogin(ctx, value)
+	l, err := c.logins.Open(ctx, c.cookieName(r, loginCookie), value)
 	switch {
-	case errors.Is(err, errSealed):
-		return refuse(authn.ReasonIntegrity, "the login was not begun here: "+err.Error())
+	case errors.Is(err, oidc.ErrNotBegun):
+		return refuse(authn.ReasonIntegrity, err.Error())
 	case err != nil:
-		return nil, nil, nil, err
+		return nil, nil, nil, fmt.Errorf("access: %w", err)
 	case l.Provider != name:
 		return refuse(authn.ReasonWrongTarget, "the login was begun at the provider "+l.Provider+", and "+name+" ends it")
 	case c.a.now().Sub(l.Begun) > beganFor || l.Begun.Sub(c.a.now()) > time.Minute:
 		return refuse(authn.ReasonExpired, "the login was begun too long ago")
 	}
+	id, t, err := p.Callback(ctx, l, r)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("access: provider %s: %w", name, err)
+	}
+	// Not before: whoever makes up answers does not write into the store.
 	fresh, err := c.once(ctx, "login", l.State)
 	switch {
 	case err != nil:
 		return nil, nil, nil, err
 	case !fresh:
 		return refuse(authn.ReasonReplay, "the login has ended before")
-	}
-	id, t, err := p.Callback(ctx, l, r)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("access: provider %s: %w", name, err)
 	}
 	id, err = c.admit(ctx, name, id, t)
 	return l, id, t, err

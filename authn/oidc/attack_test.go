@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -166,6 +167,49 @@ func TestAttackOIDCCodeReplay(t *testing.T) {
 		}
 		id, _, err := w.us.Callback(t.Context(), l, r)
 		wantRefused(t, id, err, tt.want)
+	}
+}
+
+// TestAttackOIDCMadeUpCodes: who begins logins and makes up codes has the provider
+// asked about a bounded number of them, and keeps nobody else from logging in.
+func TestAttackOIDCMadeUpCodes(t *testing.T) {
+	t.Parallel()
+	now := new(still)
+	now.advance(20_000 * 24 * time.Hour)
+	w := &world{Provider: oidctest.New(t, oidctest.Options{Now: now.now})}
+	w.SignIn("alice")
+	used := 0
+	w.clock = new(clock)
+	w.us = w.client(t, func(c *oidc.Config) {
+		c.Now = now.now
+		c.Used = func(context.Context, [32]byte, time.Time) (bool, error) { used++; return true, nil }
+	})
+	l, r := w.begin(t, w.us)
+	good := r.URL.RawQuery
+	q := r.URL.Query()
+	q.Set("code", "made up")
+	r.URL.RawQuery = q.Encode()
+	for range 120 {
+		id, _, err := w.us.Callback(t.Context(), l, r)
+		wantRefused(t, id, err, authn.ReasonProviderRefused)
+	}
+	asked := w.Requests(oidctest.PathToken)
+	for range 50 {
+		if id, _, err := w.us.Callback(t.Context(), l, r); id != nil || !errors.Is(err, authn.ErrOverloaded) || errors.Is(err, authn.ErrBadCredentials) {
+			t.Fatalf("%v, %v", id, err)
+		}
+	}
+	if n := w.Requests(oidctest.PathToken); n != asked || asked != 120 || used != 0 {
+		t.Errorf("the provider was asked %d times, then %d more; %d were remembered", asked, n-asked, used)
+	}
+	r.URL.RawQuery = good
+	other := r.WithContext(authn.WithClient(t.Context(), netip.MustParseAddr("192.0.2.99")))
+	if _, _, err := w.us.Callback(t.Context(), l, other); err != nil {
+		t.Error(err)
+	}
+	now.advance(time.Minute)
+	for range 200 { // those that bring tokens are not counted
+		w.mustLogin(t)
 	}
 }
 

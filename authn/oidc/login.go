@@ -88,7 +88,8 @@ func random() string {
 
 // Callback ends a login with the request that the provider had the browser send.
 // A refusal wraps authn.ErrBadCredentials, with a reason for the log; a provider
-// that does not answer is authn.ErrUnavailable. The identity has the claims of the
+// that does not answer is authn.ErrUnavailable, and authn.ErrOverloaded means that
+// too many codes of the client brought nothing. The identity has the claims of the
 // ID token, and those of userinfo if the ID token does not say who it is.
 //
 // A login ends once; whoever calls it takes l from the browser in any case.
@@ -135,10 +136,15 @@ func (p *Provider) finish(ctx context.Context, l *Login, r *http.Request) (*ende
 	if err != nil {
 		return nil, err
 	}
+	bought, err := p.tried.begin(authn.ClientAddr(r), now)
+	if err != nil {
+		return nil, fmt.Errorf("oidc: provider %s: %w", p.c.Name, err)
+	}
 	t, err := p.oauth(d, l.Redirect).Exchange(p.withClient(ctx), code, oauth2.VerifierOption(l.Verifier))
 	if err != nil {
 		return nil, p.tokenError(err)
 	}
+	bought()
 	e, err := p.take(ctx, t, wanted{client: p.c.ClientID, nonce: l.Nonce})
 	if err != nil {
 		return nil, err

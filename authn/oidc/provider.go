@@ -93,6 +93,7 @@ type Provider struct {
 	doc      kept.Value[*document]
 	keys     *jwt.Keys
 	memory   memory
+	tried    fruitless
 	known    *kept.Cache[*authn.Identity] // by access token
 	revoking chan struct{}                // RevokeLater
 	consent  atomic.Int32                 // whether refresh tokens need prompt=consent

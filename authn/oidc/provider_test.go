@@ -210,7 +210,7 @@ func TestKeyRotation(t *testing.T) {
 // says so soon. Afterwards all is as before.
 func TestProviderAway(t *testing.T) {
 	t.Parallel()
-	w := setup(t, nil, func(c *oidc.Config) { c.Timeout = 200 * time.Millisecond })
+	w := setup(t, nil, func(c *oidc.Config) { c.Timeout = time.Second })
 	_, tokens := w.mustLogin(t)
 	for name, set := range map[string]func(s *oidctest.Switches){
 		"down":   func(s *oidctest.Switches) { s.Down = true },
@@ -245,7 +245,7 @@ func TestProviderAway(t *testing.T) {
 			wantUnavailable(t, id, err, "token endpoint")
 			id, _, err = w.us.Refresh(t.Context(), tokens)
 			wantUnavailable(t, id, err, "token endpoint")
-			fresh := w.client(t, func(c *oidc.Config) { c.Timeout = 200 * time.Millisecond })
+			fresh := w.client(t, func(c *oidc.Config) { c.Timeout = time.Second })
 			for range 20 { // they do not wait one after the other
 				_, _, err = fresh.Begin(t.Context(), redirect, "")
 				wantUnavailable(t, nil, err, "")
@@ -253,7 +253,7 @@ func TestProviderAway(t *testing.T) {
 			if fresh.LogoutURL(t.Context(), tokens, "") != "" {
 				t.Error("a place to log out at, which nobody named")
 			}
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 10*time.Second { // one after the other would take 20 s
 				t.Errorf("it took %s", took)
 			}
 			w.Reset()

@@ -77,7 +77,9 @@ func (c *cachedSessions) Session(ctx context.Context, id directory.SessionID) (*
 	}
 	row, err := c.Store.Session(ctx, id)
 	if err != nil {
-		c.drop(id)
+		if ok { // else whoever makes cookies up would keep rows from being remembered
+			c.drop(id)
+		}
 		return nil, err
 	}
 	kept := *row

@@ -109,6 +109,35 @@ func TestAttackGatewaySessionEnded(t *testing.T) {
 	gone("ended while nothing is heard")
 }
 
+// TestAttackGatewaySessionMadeUp: made-up cookies have each of their own looked for,
+// and no others: rows that are read at the same time are remembered.
+func TestAttackGatewaySessionMadeUp(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	under := &counting{Memory: session.NewMemory(0)}
+	c := &cachedSessions{Store: under, testOnlyNow: func() time.Time { return now }}
+	id := directory.SessionID{1}
+	if err := c.PutSession(t.Context(), &directory.Session{ID: id, User: "dora", Created: now, Seen: now, Expires: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	under.then = func() {
+		under.then = nil
+		for i := range 10 {
+			if _, err := c.Session(t.Context(), directory.SessionID{2, byte(i)}); !errors.Is(err, directory.ErrNotFound) {
+				t.Error(err)
+			}
+		}
+	}
+	for range 3 {
+		if _, err := c.Session(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if under.asked != 11 || len(c.known) != 1 {
+		t.Errorf("the store was asked %d times, want 11, and %d rows are known", under.asked, len(c.known))
+	}
+}
+
 // TestAttackGatewayBlockHeeded: a block of an address counts at once where it was
 // made, and within a moment at other nodes; for users it always does.
 func TestAttackGatewayBlockHeeded(t *testing.T) {

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"time"
 
 	"github.com/soapward/soapward/authn/ntlm/winbind"
@@ -28,3 +29,10 @@ func Manager(s *Set, name string) *session.Manager { return s.manager(s.realms[n
 
 // Limiter returns the protection against guessing of a realm.
 func Limiter(s *Set, name string) *throttle.Limiter { return s.realms[name].limit }
+
+// KeyOfLogins has a function told of each time that the key of logins is asked for.
+func KeyOfLogins(s *Set, asked func()) {
+	k := &s.memory.states.sealer.Key
+	ask := *k
+	*k = func(ctx context.Context) (*[32]byte, error) { asked(); return ask(ctx) }
+}

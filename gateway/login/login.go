@@ -94,7 +94,7 @@ func New(c *config.Config, o Options, previous *Set) (*Set, error) {
 	if previous != nil && previous.o.Store == o.Store {
 		s.memory = previous.memory
 	} else {
-		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients), states: &states{store: o.Store}}
+		s.memory = &memory{sessions: session.NewMemory(0), failures: throttle.NewMemory(0), clients: new(clients), states: newStates(o.Store)}
 		if o.Store != nil {
 			s.memory.blocks = &cachedBlocks{Store: o.Store, version: of(o.Store, store.Blocks)}
 		}

@@ -2,14 +2,20 @@ package login_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/oidc"
 	"github.com/soapward/soapward/authn/oidc/oidctest"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/gateway/login"
@@ -195,6 +201,54 @@ func TestAttackLoginState(t *testing.T) {
 	}
 	if to := p.step(one); to != srv.URL+"/one" {
 		t.Errorf("as it is: %s", to)
+	}
+}
+
+// TestAttackLoginStateOfStrangers: cookies that were not sealed here, without number,
+// are no work for the store.
+func TestAttackLoginStateOfStrangers(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	var asked atomic.Int64
+	login.KeyOfLogins(f.set, func() { asked.Add(1) })
+	srv := f.serve("partners")
+	f.a.SignIn("alice")
+	began := time.Now()
+	p := newPerson(t, srv)
+	back := p.step(p.step("/.soapward/login/partners/oidc?return=/one"))
+	stranger := &oidc.LoginSealer{}
+	var many []string
+	for i := range 40 {
+		l := &oidc.Login{Provider: "partners", State: fmt.Sprint(i), Begun: time.Now()}
+		sum := sha256.Sum256([]byte(l.State))
+		name := "__Host-soapward-login." + base64.RawURLEncoding.EncodeToString(sum[:12])
+		value, err := stranger.Seal(t.Context(), name, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many = append(many, name+"="+value)
+		res := newPerson(t, srv).stay().do(http.MethodGet, "/.soapward/login/partners/callback?code=x&state="+l.State, nil, "Cookie", many[i])
+		if body := answer(t, res); res.StatusCode != 403 {
+			t.Fatalf("ends: %s", body)
+		}
+	}
+	res := newPerson(t, srv).stay().do(http.MethodGet, "/.soapward/login/partners/oidc", nil, "Cookie", strings.Join(many, "; "))
+	_ = answer(t, res)
+	dropped := 0
+	for _, c := range res.Cookies() {
+		if c.MaxAge < 0 {
+			dropped++
+		}
+	}
+	if res.StatusCode != 303 || dropped != len(many) {
+		t.Errorf("begins: %s, %d cookies were dropped", res.Status, dropped)
+	}
+	// Once to begin with, and each five seconds.
+	if n, most := asked.Load(), 2+int64(time.Since(began)/(5*time.Second)); n > most {
+		t.Errorf("the key was asked for %d times, want at most %d", n, most)
+	}
+	if to := p.step(back); to != srv.URL+"/one" {
+		t.Errorf("a login of ours: %s", to)
 	}
 }
 

@@ -2,17 +2,12 @@ package login
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/soapward/soapward/authn/oidc"
@@ -25,26 +20,24 @@ const (
 	maxBegun  = 10 * time.Minute
 	maxLogins = 5
 
-	maxState = 3500 // bytes of a cookie's value
+	maxState = 3500 // bytes of what a provider gives back
 
-	// readAgain is how often the store is asked, at most, for the sake of what cannot
-	// be opened: anybody may send that.
-	readAgain = 5 * time.Second
-
-	// stateNote is the key of all nodes, which are one for a browser. Who reads the
-	// store can read and make what a browser keeps of its own login, and nothing else.
+	// stateNote is the key of all nodes, which are one for a browser.
 	stateNote = "login state key"
 )
 
-// states seals logins that have begun into cookies. Each has its own, so that tabs do
+// states keeps logins that have begun in cookies. Each has its own, so that tabs do
 // not get into each other's way, and nobody else's browser can end them. It is safe
 // for concurrent use.
-type states struct {
-	store *store.Store // nil: a key of this process
+type states struct{ sealer oidc.LoginSealer }
 
-	mu   sync.Mutex
-	key  *[32]byte
-	read time.Time // when the store was asked
+// newStates seals with a key of all nodes that have the store, or of this process.
+func newStates(st *store.Store) *states {
+	s := new(states)
+	if st != nil {
+		s.sealer.Key = func(ctx context.Context) (*[32]byte, error) { return st.SharedKey(ctx, stateNote) }
+	}
+	return s
 }
 
 var errState = errors.New("login: the browser did not begin this login, or too long ago")
@@ -62,66 +55,12 @@ func statePrefix(secure bool) string {
 	return cookiePrefix + "login."
 }
 
-// current returns the key. Where nodes began at the same time, the one whose key was
-// overwritten finds that out when it cannot open something, and asks again.
-func (s *states) current(ctx context.Context, again bool) (*[32]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.key != nil && (!again || time.Since(s.read) < readAgain) {
-		return s.key, nil
-	}
-	if s.store == nil {
-		if s.key == nil {
-			s.key = new([32]byte)
-			_, _ = rand.Read(s.key[:]) // never fails (crypto/rand)
-		}
-		return s.key, nil
-	}
-	k, err := s.store.SharedKey(ctx, stateNote)
-	if err != nil {
-		return nil, fmt.Errorf("login: key of logins: %w", err)
-	}
-	s.key, s.read = k, time.Now()
-	return k, nil
-}
-
-func aeadOf(key *[32]byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, fmt.Errorf("login: seal: %w", err)
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
-
 // put has the browser keep a login that begins in answer to r.
 func (s *states) put(w http.ResponseWriter, r *http.Request, l *oidc.Login, secure bool, now time.Time) error {
-	key, err := s.current(r.Context(), false)
-	if err != nil {
-		return err
-	}
-	aead, err := aeadOf(key)
-	if err != nil {
-		return err
-	}
 	name := stateCookie(l.State, secure)
-	seal := func(l oidc.Login) (string, error) {
-		plain, err := json.Marshal(l)
-		if err != nil {
-			return "", fmt.Errorf("login: seal: %w", err)
-		}
-		return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, plain, []byte(name))), nil
-	}
-	value, err := seal(*l)
-	if err == nil && len(value) > maxState { // somebody wants to go on to a very long address
-		short := *l
-		short.Return = "/"
-		value, err = seal(short)
-	}
-	switch {
-	case err != nil:
-		return err
-	case len(value) > maxState:
-		return fmt.Errorf("login: what the browser is to keep has %d bytes, at most %d may be", len(value), maxState)
+	value, err := s.sealer.Seal(r.Context(), name, l)
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
 	}
 	s.makeRoom(w, r, secure, now)
 	http.SetCookie(w, &http.Cookie{
@@ -176,30 +115,14 @@ func (s *states) take(w http.ResponseWriter, r *http.Request, state string, secu
 }
 
 func (s *states) open(ctx context.Context, c *http.Cookie) (*oidc.Login, error) {
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(c.Value)
-	if err != nil || len(c.Value) > maxState {
+	l, err := s.sealer.Open(ctx, c.Name, c.Value)
+	switch {
+	case errors.Is(err, oidc.ErrNotBegun):
 		return nil, errState
+	case err != nil:
+		return nil, fmt.Errorf("login: %w", err)
 	}
-	for _, again := range []bool{false, true} {
-		key, err := s.current(ctx, again)
-		if err != nil {
-			return nil, err
-		}
-		aead, err := aeadOf(key)
-		if err != nil {
-			return nil, err
-		}
-		plain, err := aead.Open(nil, nil, sealed, []byte(c.Name))
-		if err != nil {
-			continue
-		}
-		l := new(oidc.Login)
-		if err := json.Unmarshal(plain, l); err != nil {
-			return nil, errState
-		}
-		return l, nil
-	}
-	return nil, errState
+	return l, nil
 }
 
 func dropState(w http.ResponseWriter, name string, secure bool) {

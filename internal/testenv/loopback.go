@@ -55,17 +55,6 @@ func portsFree(ip string, ports []int) error {
 	return nil
 }
 
-// FreePort returns a TCP port of 127.0.0.1 that nothing uses at this moment,
-// for a server that cannot listen on port 0 and say which one it got.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("testenv: find free port: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 func dial(ctx context.Context, addr string) error {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
