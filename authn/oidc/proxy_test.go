@@ -62,6 +62,9 @@ func TestAttackOIDCAroundProxy(t *testing.T) {
 			if _, tokens, err = w.us.Refresh(t.Context(), tokens); err != nil {
 				t.Fatal(err)
 			}
+			if err := w.us.Revoke(t.Context(), tokens); err != nil || w.Granted("alice") != 0 {
+				t.Errorf("%d refresh tokens are good, %v", w.Granted("alice"), err)
+			}
 			if _, err := w.us.Check(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -72,7 +75,7 @@ func TestAttackOIDCAroundProxy(t *testing.T) {
 			if _, _, err := n.Device(t.Context()); err != nil {
 				t.Error(err)
 			}
-			for _, path := range []string{oidctest.PathDocument, oidctest.PathKeys, oidctest.PathToken, oidctest.PathUserinfo, oidctest.PathDevice} {
+			for _, path := range []string{oidctest.PathDocument, oidctest.PathKeys, oidctest.PathToken, oidctest.PathUserinfo, oidctest.PathRevoke, oidctest.PathDevice} {
 				if w.Requests(path) == 0 {
 					t.Errorf("nothing asked for %s", path)
 				}

@@ -58,7 +58,8 @@ func TestLoginThroughProxy(t *testing.T) {
 		t.Errorf("renewed: %d, %s%s", code, out, errs)
 	}
 	o.change(func(l *serverLogin) { l.Expires = kept.Expires })
-	if code, out, errs := o.with(env, "realm", "test", "it", "--kind", "provider"); code != 1 || !strings.Contains(out+errs, "through the proxy "+ofGateway.URL+": it wants a login") {
+	if code, out, errs := o.with(env, "realm", "test", "it", "--kind", "provider"); code != 1 || !strings.Contains(out+errs, "through the proxy "+ofGateway.URL+": it wants a login") ||
+		!strings.Contains(out+errs, "oidc: issuer, ca_file, proxy; whether this machine reaches "+strings.TrimPrefix(ofGateway.URL, "http://")) {
 		t.Errorf("test: %d, %s%s", code, out, errs)
 	}
 	if code, out, errs := o.with(env, "logout"); code != 0 || !strings.Contains(out, "logged out of") || !strings.Contains(errs, "warning: it did not take back what your login was renewed with: ") {
