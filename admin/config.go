@@ -26,8 +26,8 @@ type Configuration interface {
 	Versions(ctx context.Context, after int64, limit int) ([]ConfigVersion, error)
 	Version(ctx context.Context, id int64) (*ConfigVersion, error)
 
-	// RollBack applies the files of a version.
-	RollBack(ctx context.Context, id int64, comment string) (*ConfigVersion, error)
+	// RollBack applies the files of a version. force is that of a ConfigSet.
+	RollBack(ctx context.Context, id int64, comment string, force bool) (*ConfigVersion, error)
 }
 
 // A ConfigSet is a configuration as text, with all of its files: one in place that

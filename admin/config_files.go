@@ -46,6 +46,13 @@ func inPlace(r Running) (*ConfigSet, error) {
 	case errors.As(err, &many):
 		names = append(names, many.Files...)
 	}
+	unreadable := func(name string, err error) error {
+		return &Error{Kind: Unavailable, Text: "a file cannot be read: " + strings.TrimPrefix(err.Error(), "config: "), Field: name, Err: err}
+	}
+	reader, err := config.NewReader(r.File())
+	if err != nil {
+		return nil, unreadable(config.Journal(r.File()), err)
+	}
 	set := new(ConfigSet)
 	seen := map[string]bool{}
 	for _, name := range append([]string{r.File()}, names...) {
@@ -53,12 +60,12 @@ func inPlace(r Running) (*ConfigSet, error) {
 			continue
 		}
 		seen[name] = true
-		text, err := config.ReadFile(name)
+		text, err := reader.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) && name != r.File() {
 			continue
 		}
 		if err != nil {
-			return nil, &Error{Kind: Unavailable, Text: "a file cannot be read: " + strings.TrimPrefix(err.Error(), "config: "), Field: name, Err: err}
+			return nil, unreadable(name, err)
 		}
 		set.Files = append(set.Files, ConfigFile{Path: name, Text: string(text), Writable: notWritable(name) == nil})
 	}
@@ -190,7 +197,7 @@ func (p *plan) allow(r Running, old *ConfigSet, c *config.Config) error {
 // nevertheless, since a pattern fits them: they are to be removed.
 func (p *plan) leaveOut(c *config.Config) error {
 	for _, pattern := range c.Include {
-		found, err := filepath.Glob(string(pattern))
+		found, err := pattern.Find()
 		if err != nil {
 			return invalid("files", err.Error(), "")
 		}
@@ -238,6 +245,9 @@ func (p *plan) writable() error {
 	for _, f := range p.changed() {
 		paths = append(paths, f.Path)
 	}
+	if len(paths) > 1 {
+		paths = append(paths, config.Journal(p.main))
+	}
 	for _, path := range paths {
 		if err := notWritable(path); err != nil {
 			dir := filepath.Dir(path)
@@ -264,57 +274,35 @@ func notWritable(path string) error {
 
 // write puts all files into their places, or none. undo puts those of before back.
 func (p *plan) write() (undo func() error, err error) {
-	type step struct {
-		path   string
-		staged *atomicfile.Staged // nil: it is removed
-	}
-	var todo []step
-	for _, f := range p.changed() {
-		staged, err := atomicfile.Stage(f.Path, []byte(f.Text))
-		if err != nil {
-			for _, s := range todo {
-				s.staged.Abort()
-			}
-			return nil, notWritten(f.Path, err)
+	var forth, back []config.Change
+	add := func(path string, text []byte) {
+		c := config.Change{Path: path, New: text}
+		if before, was := p.before[path]; was {
+			c.Old = []byte(before)
 		}
-		todo = append(todo, step{f.Path, staged})
+		forth = append(forth, c)
+		back = append(back, config.Change{Path: path, Old: c.New, New: c.Old})
+	}
+	for _, f := range p.changed() {
+		add(f.Path, []byte(f.Text))
 	}
 	for _, path := range p.remove {
-		todo = append(todo, step{path, nil})
+		add(path, nil)
 	}
-	var done []string
-	undo = func() error {
-		var errs []error
-		for _, path := range slices.Backward(done) {
-			var err error
-			if text, was := p.before[path]; was {
-				err = atomicfile.Write(path, []byte(text))
-			} else if err = atomicfile.Remove(path); errors.Is(err, fs.ErrNotExist) {
-				err = nil // it was not made
-			}
-			errs = append(errs, err)
-		}
-		return errors.Join(errs...)
+	if err := config.Replace(p.main, forth); err != nil {
+		return nil, notWritten(err)
 	}
-	for i, s := range todo {
-		done = append(done, s.path) // also if it fails: that may be said of what has happened
-		if s.staged != nil {
-			err = s.staged.Commit()
-		} else {
-			err = atomicfile.Remove(s.path)
-		}
-		if err != nil {
-			for _, rest := range todo[i+1:] {
-				if rest.staged != nil {
-					rest.staged.Abort()
-				}
-			}
-			return nil, errors.Join(notWritten(s.path, err), undo())
-		}
-	}
-	return undo, nil
+	return func() error { return config.Replace(p.main, back) }, nil
 }
 
-func notWritten(path string, err error) error {
-	return &Error{Kind: Unavailable, Field: path, Text: "the file " + path + " could not be written, and all is as it was", Err: err, Remedy: "look at the space that is left on the disk, and at the rights of the directory"}
+func notWritten(err error) error {
+	out := &Error{Kind: Unavailable, Text: "the files could not be written, and all is as it was", Err: err, Remedy: "look at the space that is left on the disk, and at the rights of the directory"}
+	if e := new(config.ReplaceError); errors.As(err, &e) {
+		out.Field, out.Text = e.File, "the file "+e.File+" could not be written, and all is as it was"
+		if e.Stuck != nil {
+			out.Text = "the file " + e.File + " could not be written, and the files of before could not be put back"
+		}
+		out.Text += ": " + clip(e.Err.Error(), maxText)
+	}
+	return out
 }

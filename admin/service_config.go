@@ -153,7 +153,7 @@ func (s *Service) apply(ctx context.Context, set ConfigSet, comment, action stri
 	if why := cutsOff(ctx, caller, r.Config(), c); why != "" && !set.Force {
 		remedy := "apply it with force if that is meant"
 		if action == actionRollBack {
-			remedy = "if that is meant, apply the files of that version with force, or have a local administrator roll back"
+			remedy = "roll back with force if that is meant"
 		}
 		return nil, &Error{Kind: Refused, Text: "it would keep you out: " + why, Remedy: remedy}
 	}
@@ -367,7 +367,7 @@ func (s *Service) Version(ctx context.Context, id int64) (*ConfigVersion, error)
 }
 
 // RollBack implements Configuration.
-func (s *Service) RollBack(ctx context.Context, id int64, comment string) (*ConfigVersion, error) {
+func (s *Service) RollBack(ctx context.Context, id int64, comment string, force bool) (*ConfigVersion, error) {
 	if _, err := need(ctx, Administrator); err != nil {
 		return nil, err
 	}
@@ -392,7 +392,7 @@ func (s *Service) RollBack(ctx context.Context, id int64, comment string) (*Conf
 	if comment == "" {
 		comment = fmt.Sprintf("back to version %d", id)
 	}
-	return s.apply(ctx, ConfigSet{Files: v.Files, Digest: now.Digest}, comment, actionRollBack)
+	return s.apply(ctx, ConfigSet{Files: v.Files, Digest: now.Digest, Force: force}, comment, actionRollBack)
 }
 
 // KeepVersion keeps the configuration in force as a version, unless it is the

@@ -116,7 +116,7 @@ func typedFiles(p url.Values, now *admin.ConfigSet) (*admin.ConfigSet, error) {
 	paths, texts := p["path"], p["text"]
 	for _, f := range now.Files {
 		if i := slices.Index(paths, f.Path); i >= 0 && i < len(texts) {
-			f.Text = strings.ReplaceAll(texts[i], "\r\n", "\n") // as browsers send it (HTML, multipart/form-data encoding)
+			f.Text = typedText(texts[i], f.Text)
 		}
 		set.Files = append(set.Files, f)
 	}
@@ -126,6 +126,21 @@ func typedFiles(p url.Values, now *admin.ConfigSet) (*admin.ConfigSet, error) {
 		}
 	}
 	return set, nil
+}
+
+// typedText is what was typed in place of a text, with the line ends that most of
+// its lines have: browsers send others (HTML, form submission, newline
+// normalisation), and what nobody changed is no difference.
+func typedText(typed, before string) string {
+	plain := strings.NewReplacer("\r\n", "\n", "\r", "\n")
+	typed = plain.Replace(typed)
+	if typed == plain.Replace(before) {
+		return before
+	}
+	if crlf := strings.Count(before, "\r\n"); 2*crlf > strings.Count(before, "\n") {
+		return strings.ReplaceAll(typed, "\n", "\r\n")
+	}
+	return typed
 }
 
 type versionsData struct {
@@ -157,6 +172,7 @@ type versionData struct {
 	Current bool
 	Check   *admin.ConfigCheck // how it differs from what is in place
 	Comment string
+	Refused bool // it can be rolled back to by force
 }
 
 func (c *console) version(r *http.Request) (*answer, error) {
@@ -172,7 +188,7 @@ func (c *console) versionPage(r *http.Request, id string, failed error) (*answer
 	if err != nil {
 		return nil, err
 	}
-	d := versionData{viewer: viewerOf(r), ConfigVersion: v, Texts: editedFiles(v.Files, nil), Comment: r.PostForm.Get("comment")}
+	d := versionData{viewer: viewerOf(r), ConfigVersion: v, Texts: editedFiles(v.Files, nil), Comment: r.PostForm.Get("comment"), Refused: isKind(failed, admin.Refused)}
 	if now, err := c.areas.Files(r.Context()); err == nil {
 		d.Current = now.Digest == v.Digest
 		if !d.Current {
@@ -185,7 +201,7 @@ func (c *console) versionPage(r *http.Request, id string, failed error) (*answer
 func (c *console) rollBack(r *http.Request) (*answer, error) {
 	id := r.PostForm.Get("id")
 	n, _ := strconv.ParseInt(id, 10, 64) // zero is no version
-	v, err := c.areas.RollBack(r.Context(), n, strings.TrimSpace(r.PostForm.Get("comment")))
+	v, err := c.areas.RollBack(r.Context(), n, strings.TrimSpace(r.PostForm.Get("comment")), r.PostForm.Get("force") != "")
 	if err != nil {
 		return c.versionPage(r, cmp.Or(id, "0"), err)
 	}

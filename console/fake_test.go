@@ -30,10 +30,12 @@ type fake struct {
 	down     bool // the store does not answer
 	broken   bool // an error that nobody foresaw
 	readOnly bool // files
+	keepsOut bool // a version that is rolled back to
 	users    []admin.User
 	sessions []admin.Session
 	blocks   []admin.Block
 	files    []admin.ConfigFile
+	applied  []admin.ConfigFile
 	versions []admin.ConfigVersion
 	calls    []string
 	logins   int // how many there are
@@ -621,6 +623,9 @@ func (f *fake) ApplyFiles(ctx context.Context, set admin.ConfigSet, comment stri
 	if c, _ := f.CheckFiles(ctx, set); !c.OK {
 		return nil, &admin.Error{Kind: admin.Invalid, Text: "the configuration is wrong"}
 	}
+	f.mu.Lock()
+	f.applied = set.Files
+	f.mu.Unlock()
 	return &f.versions[0], nil
 }
 
@@ -650,12 +655,15 @@ func (f *fake) Version(ctx context.Context, id int64) (*admin.ConfigVersion, err
 	return nil, notFound("version")
 }
 
-func (f *fake) RollBack(ctx context.Context, id int64, comment string) (*admin.ConfigVersion, error) {
+func (f *fake) RollBack(ctx context.Context, id int64, comment string, force bool) (*admin.ConfigVersion, error) {
 	if err := f.need(ctx, admin.Administrator, fmt.Sprintf("RollBack %d %s", id, comment)); err != nil {
 		return nil, err
 	}
 	if f.readOnly {
 		return nil, &admin.Error{Kind: admin.Refused, Text: "the files cannot be written by this process"}
+	}
+	if f.keepsOut && !force {
+		return nil, &admin.Error{Kind: admin.Refused, Text: "it would keep you out: you have no role any more", Remedy: "roll back with force if that is meant"}
 	}
 	return &f.versions[0], nil
 }

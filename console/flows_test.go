@@ -238,6 +238,58 @@ func TestConfiguration(t *testing.T) {
 	})
 }
 
+// A file that was edited on Windows came back with other line ends, each line of it
+// a difference: browsers send CRLF whatever the file has.
+func TestConfigurationLineEnds(t *testing.T) {
+	t.Parallel()
+	const more = "# more\n"
+	for _, tt := range []struct{ name, before, typed, want string }{
+		{"LF", "a: 1\nb: 2\n", "a: 1\nb: 2\n" + more, "a: 1\nb: 2\n" + more},
+		{"CRLF", "a: 1\r\nb: 2\r\n", "a: 1\nb: 2\n" + more, "a: 1\r\nb: 2\r\n# more\r\n"},
+		{"mostly CRLF", "a: 1\r\nb: 2\r\nc: 3\n", "a: 1\nb: 2\nc: 4\n", "a: 1\r\nb: 2\r\nc: 4\r\n"},
+		{"mostly LF", "a: 1\nb: 2\r\nc: 3\n", "a: 1\nb: 2\nc: 4\n", "a: 1\nb: 2\nc: 4\n"},
+		{"both as often", "a: 1\r\nb: 2\n", "a: 1\nb: 3\n", "a: 1\nb: 3\n"},
+		{"mixed, and not changed", "a: 1\r\nb: 2\n", "a: 1\nb: 2\n", "a: 1\r\nb: 2\n"},
+		{"no end", "a: 1", "a: 1\n" + more, "a: 1\n" + more},
+		{"empty now", "a: 1\r\n", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake()
+			f.files[0].Text = tt.before
+			form := configForm(f, "digest-now", "apply", func(string) string { return tt.typed })
+			if w := post(t, site(f, admin.Administrator, nil), "/console/configuration", form); w.Code != http.StatusSeeOther {
+				t.Fatalf("got %d: %s", w.Code, w.Body)
+			}
+			if got := f.applied[0].Text; got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if len(f.files) > 1 && f.applied[1].Text != f.files[1].Text {
+				t.Errorf("another file is now %q", f.applied[1].Text)
+			}
+		})
+	}
+}
+
+// Going back to what keeps out who goes back asks once more, as applying it does.
+func TestRollBackByForce(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.keepsOut = true
+	form := url.Values{"id": {"40"}, "comment": {"CHG-1"}}
+	w := post(t, site(f, admin.Administrator, nil), "/console/configuration/roll-back", form)
+	for _, want := range []string{"It would keep you out", `name="force" value="1"`, `value="CHG-1"`} {
+		if body := w.Body.String(); w.Code != http.StatusUnprocessableEntity || !strings.Contains(body, want) {
+			t.Errorf("got %d, no %q in %s", w.Code, want, body)
+		}
+	}
+	checkPage(t, "refused", w, admin.Administrator)
+	form.Set("force", "1")
+	if w := post(t, site(f, admin.Administrator, nil), "/console/configuration/roll-back", form); w.Code != http.StatusSeeOther {
+		t.Errorf("with force: got %d: %s", w.Code, w.Body)
+	}
+}
+
 // TestSync: the job outlives its request, its page shows how far it is, and a
 // second one is refused.
 func TestSync(t *testing.T) {

@@ -313,7 +313,7 @@ func TestConfigRights(t *testing.T) {
 		{"ApplyFiles", admin.Administrator, func(ctx context.Context) error { _, err := g.service.ApplyFiles(ctx, set, ""); return err }},
 		{"Versions", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Versions(ctx, 0, 0); return err }},
 		{"Version", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Version(ctx, 1); return err }},
-		{"RollBack", admin.Administrator, func(ctx context.Context) error { _, err := g.service.RollBack(ctx, 1, ""); return err }},
+		{"RollBack", admin.Administrator, func(ctx context.Context) error { _, err := g.service.RollBack(ctx, 1, "", false); return err }},
 		{"Synchronise", admin.Operator, func(ctx context.Context) error { _, err := g.service.Synchronise(ctx, "staff", nil); return err }},
 		{"Overview", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Overview(ctx, 0); return err }},
 		{"Services", admin.Viewer, func(ctx context.Context) error { _, err := g.service.Services(ctx); return err }},
@@ -396,7 +396,7 @@ func TestApplyAndRollBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := list[len(list)-1]
-	back, err := g.service.RollBack(ctx, first.ID, "")
+	back, err := g.service.RollBack(ctx, first.ID, "", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,10 +409,10 @@ func TestApplyAndRollBack(t *testing.T) {
 	if _, err := os.Stat(extra.Path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that a pattern finds is still there: %v", err)
 	}
-	if _, err := g.service.RollBack(ctx, v.ID, ""); err != nil || g.Config().Services["shop"] == nil || g.read(extra.Path) != extra.Text {
+	if _, err := g.service.RollBack(ctx, v.ID, "", false); err != nil || g.Config().Services["shop"] == nil || g.read(extra.Path) != extra.Text {
 		t.Errorf("forth again: %v", err)
 	}
-	_, err = g.service.RollBack(ctx, 999, "")
+	_, err = g.service.RollBack(ctx, 999, "", false)
 	wantKind(t, "no such version", err, admin.NotFound, "")
 }
 
@@ -510,8 +510,17 @@ func TestAttackApplyKeepsOut(t *testing.T) {
 	}
 	forced := swap("local: {", "local: {disabled: true, ")
 	forced.Force = true
-	if _, err := g.service.ApplyFiles(ctx, forced, ""); err != nil || !g.Config().Admin.Local.Disabled {
-		t.Errorf("with force: %v", err)
+	v, err := g.service.ApplyFiles(ctx, forced, "")
+	if err != nil || !g.Config().Admin.Local.Disabled {
+		t.Fatalf("with force: %v", err)
+	}
+	if _, err := g.service.ApplyFiles(ctx, g.files(""), ""); err != nil {
+		t.Fatal(err)
+	}
+	_, err = g.service.RollBack(ctx, v.ID, "", false)
+	wantKind(t, "rolling back to it", err, admin.Refused, "keep you out: admin.local.disabled")
+	if _, err := g.service.RollBack(ctx, v.ID, "", true); err != nil || !g.Config().Admin.Local.Disabled {
+		t.Errorf("rolling back to it with force: %v", err)
 	}
 }
 

@@ -113,6 +113,7 @@ func New(c *config.Config, file string, o Options) (*Gateway, error) {
 		g.log = slog.Default()
 	}
 	var err error
+	g.recoverFiles() // c is what they are then
 	if g.inherited, err = listen.Inherit(); err != nil {
 		return nil, err
 	}
@@ -186,7 +187,23 @@ func (g *Gateway) reloadHeld() error {
 	return err
 }
 
+// recoverFiles ends a change of the configuration's files that was interrupted. If
+// it cannot, the configuration is read as it says all the same, or refused.
+func (g *Gateway) recoverFiles() {
+	done, err := config.Recover(g.file)
+	switch {
+	case err != nil:
+		g.log.Warn("applying a configuration was interrupted, and that could not be ended", slog.String("cause", err.Error()))
+	case done == nil:
+	case done.Finished:
+		g.log.Warn("applying a configuration was interrupted, and is finished now", slog.Any("files", done.Files))
+	default:
+		g.log.Warn("applying a configuration was interrupted, and is taken back now", slog.Any("files", done.Files))
+	}
+}
+
 func (g *Gateway) reload() error {
+	g.recoverFiles()
 	c, err := config.Load(g.file)
 	if err != nil {
 		if many, ok := errors.AsType[*config.Errors](err); ok {

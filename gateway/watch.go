@@ -123,11 +123,12 @@ func (f fingerprints) since(before fingerprints, begin time.Time) fingerprints {
 }
 
 // configFiles are those of the configuration that was read last, whether it is
-// in force or not, and those that patterns fit by now.
+// in force or not, those that patterns fit by now, and the journal, which somebody
+// removes when it could not be followed.
 func (g *Gateway) configFiles() []string {
-	files := slices.Concat(g.tried, g.Config().Files, []string{g.file})
+	files := slices.Concat(g.tried, g.Config().Files, []string{g.file, config.Journal(g.file)})
 	for _, pattern := range g.Config().Include {
-		more, _ := filepath.Glob(string(pattern))
+		more, _ := pattern.Find()
 		files = append(files, more...)
 	}
 	slices.Sort(files)

@@ -278,8 +278,8 @@ func (f *Fake) Version(ctx context.Context, id int64) (*admin.ConfigVersion, err
 }
 
 // RollBack is of admin.Configuration.
-func (f *Fake) RollBack(ctx context.Context, id int64, comment string) (*admin.ConfigVersion, error) {
-	return answer[*admin.ConfigVersion](ctx, f, "RollBack", id, comment)
+func (f *Fake) RollBack(ctx context.Context, id int64, comment string, force bool) (*admin.ConfigVersion, error) {
+	return answer[*admin.ConfigVersion](ctx, f, "RollBack", id, comment, force)
 }
 
 // Synchronise is of admin.Sync. It tells of its progress twice.

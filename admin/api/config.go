@@ -60,7 +60,7 @@ var configRows = []endpoint{
 		if err != nil {
 			return nil, err
 		}
-		return c.RollBack(c.r.Context(), id, b.Comment)
+		return c.RollBack(c.r.Context(), id, b.Comment, b.Force)
 	}),
 }
 

@@ -295,9 +295,9 @@ func (c *Client) Version(ctx context.Context, id int64) (*admin.ConfigVersion, e
 }
 
 // RollBack implements admin.Configuration.
-func (c *Client) RollBack(ctx context.Context, id int64, comment string) (*admin.ConfigVersion, error) {
+func (c *Client) RollBack(ctx context.Context, id int64, comment string, force bool) (*admin.ConfigVersion, error) {
 	return exchange[admin.ConfigVersion](ctx, c, request{
-		method: http.MethodPost, path: path("config", "versions", id, "apply"), body: wire.RollBack{Comment: comment},
+		method: http.MethodPost, path: path("config", "versions", id, "apply"), body: wire.RollBack{Comment: comment, Force: force},
 	})
 }
 

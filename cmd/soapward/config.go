@@ -408,9 +408,14 @@ func newConfigVersionsCommand(f *serverFlags) *cobra.Command {
 
 func newConfigRollBackCommand(f *serverFlags) *cobra.Command {
 	var comment string
+	var force bool
 	cmd := &cobra.Command{
-		Use:     "rollback ID [--comment TEXT]",
-		Short:   "Put a configuration that was in force into force again",
+		Use:   "rollback ID [--comment TEXT] [--force]",
+		Short: "Put a configuration that was in force into force again",
+		Long: `Write the files of a version that config versions lists, and put them into force.
+
+A configuration that would keep you out, as an administrator, is refused without
+--force.`,
 		Example: `  soapward config rollback 41`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -424,10 +429,11 @@ func newConfigRollBackCommand(f *serverFlags) *cobra.Command {
 			if err != nil || id < 1 {
 				return usagef(cmd, "%q is no ID of a version", args[0])
 			}
-			v, err := c.RollBack(cmd.Context(), id, comment)
+			v, err := c.RollBack(cmd.Context(), id, comment, force)
 			return printVersion(cmd, v, "is in force, with the files of version "+args[0], err)
 		}),
 	}
 	cmd.Flags().StringVar(&comment, "comment", "", "what the change is for, for the record")
+	cmd.Flags().BoolVar(&force, "force", false, "roll back although it keeps you out")
 	return cmd
 }

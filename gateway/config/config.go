@@ -50,6 +50,8 @@ type Config struct {
 	ForwardAuth *ForwardAuth `yaml:"forward_auth"`
 
 	marks map[any]mark
+
+	unfinished *Reader // by which it was read; nil: the files are as they were read
 }
 
 // Store is where users, sessions and counters are kept. Its zero value is none.
@@ -131,13 +133,28 @@ type Claim struct {
 // Load reads a configuration, the files that it includes, and looks at the files
 // with secrets that it names. It refuses a file that others than its owner and
 // group can change, and secrets that they can read. What is wrong with the text,
-// or a secret's file, is an *Errors.
+// or a secret's file, is an *Errors. While Replace changes files, or was interrupted,
+// the configuration is the one of before or the new one. Load writes nothing.
 func Load(path string) (*Config, error) {
-	b, err := readConfig(path)
+	r, err := NewReader(path)
 	if err != nil {
 		return nil, err
 	}
-	return load(&decoder{files: []string{path}, read: readConfig}, b)
+	b, err := r.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := load(&decoder{files: []string{path}, read: r.ReadFile, glob: r.glob}, b)
+	if r.pending == nil {
+		return c, err
+	}
+	if many := new(Errors); errors.As(err, &many) {
+		many.List = append(many.List, &Error{File: Journal(path), Text: r.interrupted() + ": " + remedyInterrupted})
+	}
+	if c != nil {
+		c.unfinished = r
+	}
+	return c, err
 }
 
 // ParseFiles is Load for files that are not in place: text has all of them by
@@ -214,10 +231,6 @@ func load(d *decoder, text []byte) (*Config, error) {
 func Parse(name string, text []byte) (*Config, error) {
 	return (&decoder{files: []string{name}}).parse(text)
 }
-
-// ReadFile reads a file of a configuration as Load does: not one that others than
-// its owner and group can change, or that is too large.
-func ReadFile(path string) ([]byte, error) { return readConfig(path) }
 
 func readConfig(path string) ([]byte, error) { return readPrivate(path, maxSize, 0o002, 0o644) }
 

@@ -27,7 +27,7 @@ const (
 type decoder struct {
 	files []string                       // that are read; see filePosition
 	read  func(string) ([]byte, error)   // an included one; nil: none is
-	glob  func(string) ([]string, error) // included ones that fit a pattern; nil: filepath.Glob
+	glob  func(string) ([]string, error) // included ones that fit a pattern; nil as read is
 	errs  []*Error
 	more  int
 	nodes int

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/soapward/soapward/internal/atomicfile"
 )
 
 // maxFiles bounds a configuration of several files. Together they have at most
@@ -22,6 +24,20 @@ func (v *Include) decode(d *decoder, n *yaml.Node, path string) {
 	if ok {
 		*v = Include(d.path(n, s, path))
 	}
+}
+
+// Find lists the files that are there, in the order of their names.
+func (v Include) Find() ([]string, error) {
+	files, err := filepath.Glob(string(v))
+	return slices.DeleteFunc(files, passing), err
+}
+
+// passing reports whether a file is one that Replace makes, by its name: such a one
+// is left where a machine crashed.
+func passing(path string) bool {
+	name := filepath.Base(path)
+	_, staged := atomicfile.StagedFor(path)
+	return staged || strings.HasPrefix(name, ".") && strings.HasSuffix(name, journalSuffix)
 }
 
 // Lines of nodes have the number of their file above these bits. A file of
@@ -96,11 +112,7 @@ func (d *decoder) included(n *yaml.Node, path string) []string {
 	case !strings.ContainsAny(last, "*?["):
 		return []string{pattern}
 	}
-	glob := filepath.Glob // in the order of their names
-	if d.glob != nil {
-		glob = d.glob
-	}
-	files, err := glob(pattern)
+	files, err := d.glob(pattern)
 	if err != nil {
 		d.fail(n, "%s is %q: want a file, or a pattern such as services/*.yaml", path, clip(n.Value))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type Warning struct {
 // be passed on, those parts know.
 func (c *Config) Warnings() []Warning {
 	w := &warner{c: c}
+	w.unfinished()
 	w.allowed(reflect.ValueOf(c).Elem(), "")
 	w.listeners()
 	w.admin()
@@ -44,6 +46,28 @@ func (w Warning) String() string {
 		return w.Position + ": " + text
 	}
 	return text
+}
+
+const remedyInterrupted = "let the gateway end that, as it does when it starts or reloads; its log says if it cannot"
+
+// interrupted says what is read while changes are not finished.
+func (r *Reader) interrupted() string {
+	if r.finish {
+		return "a configuration is being applied, or that was interrupted: this is the new one, whose files are not all in their places"
+	}
+	return "applying a configuration was interrupted: this is the one of before"
+}
+
+// unfinished warns of a change of files that was interrupted, until it is ended.
+func (w *warner) unfinished() {
+	r := w.c.unfinished
+	if r == nil {
+		return
+	}
+	journal := Journal(r.pending.main)
+	if _, err := os.Lstat(journal); err == nil {
+		w.list = append(w.list, Warning{Key: journal, Text: r.interrupted(), Remedy: remedyInterrupted})
+	}
 }
 
 type warner struct {

@@ -106,7 +106,7 @@ var ours = rules{
 		// The gateway's parts know each other only as written here; all meet in
 		// ./gateway.
 		"./gateway":          {imports: []string{"./admin/...", "./console/...", "./authn/...", "./authclient/...", "./authz/...", "./directory/...", "./gateway/..."}},
-		"./gateway/config":   {imports: []string{"./authn"}},
+		"./gateway/config":   {imports: []string{"./authn", "./internal/atomicfile"}},
 		"./gateway/trail":    {standardOnly: true, imports: []string{"./authn"}},
 		"./gateway/health":   {standardOnly: true},
 		"./gateway/identity": {imports: []string{"./authn", "./gateway/config"}},

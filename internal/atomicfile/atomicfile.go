@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Write gives the file at path this content. It refuses directories that
@@ -29,8 +30,8 @@ func WriteLike(path, like string, content []byte) error {
 }
 
 // Staged is new content of a file that is on the disk, and not in its place yet:
-// what can fail has been done, but for the last step. One of Commit and Abort must
-// be called, once.
+// what can fail has been done, but for the last step. Commit must be called, once, or
+// the file at Name be renamed or removed.
 type Staged struct{ temp, path string }
 
 // Stage is Write without its last step, for who replaces several files.
@@ -40,7 +41,7 @@ func stage(path, like string, content []byte) (*Staged, error) {
 	if err := CheckDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*") // O_EXCL, 0600
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+staged+"*") // O_EXCL, 0600
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +62,23 @@ func (s *Staged) Commit() error {
 	return err
 }
 
-// Abort takes the content away again.
-func (s *Staged) Abort() { _ = os.Remove(s.temp) }
+// Name is that of the file in which the content is until Commit: it is beside the
+// other one.
+func (s *Staged) Name() string { return s.temp }
+
+// StagedFor returns the file that a Staged one is for, by its name.
+func StagedFor(name string) (path string, ok bool) {
+	dir, base := filepath.Split(name)
+	i := strings.LastIndex(base, staged)
+	if i < 2 || base[0] != '.' {
+		return "", false
+	}
+	random := base[i+len(staged):]
+	return filepath.Join(dir, base[1:i]), random != "" && strings.Trim(random, "0123456789") == ""
+}
+
+// staged is between the name of a file and what os.CreateTemp adds.
+const staged = ".tmp-"
 
 // CheckDir refuses a directory where everybody can make files, such as /tmp:
 // what is found there may be anybody's, who would own what replaces it.
@@ -110,6 +126,9 @@ func Rename(from, to string) error {
 	}
 	return syncDir(filepath.Dir(to))
 }
+
+// SyncDir brings the names in a directory to the disk.
+func SyncDir(dir string) error { return syncDir(dir) }
 
 // Remove removes a file. When it returns, the disk has the change.
 func Remove(path string) error {

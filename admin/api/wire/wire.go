@@ -86,6 +86,7 @@ type Apply struct {
 // RollBack goes back to a version, which is in the path.
 type RollBack struct {
 	Comment string `json:"comment,omitempty"`
+	Force   bool   `json:"force,omitempty"`
 }
 
 // Ended is how many sessions were ended.

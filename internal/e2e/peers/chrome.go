@@ -86,7 +86,7 @@ func LaunchChrome(t *testing.T, c ChromeConfig) *Chrome {
 	var made struct {
 		SessionID string `json:"sessionId"`
 	}
-	b.Do(http.MethodPost, "", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
+	capabilities := map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
 		"browserName": "chrome", "acceptInsecureCerts": true,
 		"timeouts": map[string]any{"pageLoad": PageLoad.Milliseconds(), "script": 30_000},
 		"goog:chromeOptions": map[string]any{
@@ -103,7 +103,19 @@ func LaunchChrome(t *testing.T, c ChromeConfig) *Chrome {
 				"net.received_http_auth_negotiate_headers": true, "auth.disable_negotiate_cname_lookup": true,
 			},
 		},
-	}}}, &made)
+	}}}
+	// A loaded machine may take longer to start a browser than its driver waits.
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		err = b.Try(ctx, http.MethodPost, "", capabilities, &made)
+		cancel()
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatalf("no browser starts: %v", err)
+	}
 	b.session += "/" + made.SessionID
 	return b
 }
