@@ -407,7 +407,9 @@ func detailsOf(r *config.Realm) (out []Detail) {
 		add("reads as", l.BindUser)
 	}
 	if o := r.OIDC; o != nil {
+		add("title", o.Title)
 		add("issuer", o.Issuer.String())
+		add("proxy", o.Proxy.String())
 		add("client", o.ClientID)
 		add("client of the command line", o.DesktopClientID)
 		add("user name", o.UsernameClaim)

@@ -270,6 +270,9 @@ func (x *try) internal(ctx context.Context) {
 func (x *try) provider(ctx context.Context) {
 	o := x.realm.OIDC
 	remedy := fmt.Sprintf("look at realms.%s.oidc: issuer, ca_file; and whether this machine reaches %s", x.Realm, o.Issuer.Host)
+	if u := o.Proxy.URL.URL; u != nil {
+		remedy = fmt.Sprintf("look at realms.%s.oidc: issuer, ca_file, proxy; whether this machine reaches %s, and whether that lets it connect to %s", x.Realm, u.Host, o.Issuer.Host)
+	}
 	x.begin()
 	p, err := realm.Provider(x.Realm, x.realm, nil, x.log)
 	if err != nil {
@@ -284,7 +287,7 @@ func (x *try) provider(ctx context.Context) {
 	yes := map[bool]string{true: "yes", false: "no"}
 	x.passed("provider", "its document and its keys can be used",
 		Detail{"issuer", m.Issuer}, Detail{"authorization endpoint", m.Authorization}, Detail{"token endpoint", m.Token},
-		Detail{"device endpoint", m.Device}, Detail{"ends sessions at", m.EndSession}, Detail{"keys", strings.Join(m.KeyIDs, ", ")},
+		Detail{"device endpoint", m.Device}, Detail{"ends sessions at", m.EndSession}, Detail{"takes tokens back at", m.Revocation}, Detail{"keys", strings.Join(m.KeyIDs, ", ")},
 		Detail{"algorithms", strings.Join(m.Algorithms, ", ")}, Detail{"scopes", strings.Join(m.Scopes, ", ")},
 		Detail{"PKCE", yes[m.PKCE]}, Detail{"names itself in answers", yes[m.IssuerInResponse]})
 }

@@ -167,8 +167,27 @@ func TestProviderLogout(t *testing.T) {
 				t.Errorf("Refresh %q", a.Header.Get("Refresh"))
 			}
 			b.get(home).expect(303, loginPath)
+			if got := w.it.revoked; len(got) != 1 || got[0] != "Marked-refresh alice@example.com" {
+				t.Errorf("taken back: %q", got)
+			}
 		})
 	}
+}
+
+// Providers are shown by their titles; their names stay what they are called by.
+func TestProviderTitle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *config.Config) { c.Realms["it"].OIDC.Title = "Con<b>toso" })
+	w.it.set(func(p *fakeProvider) { p.logout = "https://it.example/end" })
+	s := w.site()
+	b := s.browser()
+	b.get(loginPath).expect(200, `href="/console/login/it">Sign in with Con&lt;b&gt;toso<`, `href="/console/login/partners">Sign in with partners<`)
+	s.program(http.MethodGet, waysPath, "", nil).expect(200, `"name":"it","title":"Con\u003cb\u003etoso",`, `{"name":"partners","issuer"`)
+	b.signIn(w.it, "alice@example.com").expect(303)
+	csrf := strings.Split(b.get(home).text, "csrf=")[1]
+	b.do(http.MethodPost, logoutPath, url.Values{"csrf": {csrf}}).expect(200, "Con&lt;b&gt;toso may still have you signed in", "Sign out at Con&lt;b&gt;toso<")
+	w.it.set(func(p *fakeProvider) { p.err = authn.ErrUnavailable })
+	b.get(loginPath+"/it").expect(503, "The provider Con&lt;b&gt;toso cannot be used now")
 }
 
 func TestBackchannel(t *testing.T) {

@@ -93,6 +93,14 @@ func (c *core) providerOf(id *authn.Identity) (string, provider) {
 	return id.Domain, nil
 }
 
+// shown is what people know a realm's provider by.
+func (c *core) shown(realm string) string {
+	if r := c.Config.Realms[realm]; r != nil && r.OIDC != nil {
+		return r.OIDC.Shown(realm)
+	}
+	return realm
+}
+
 // issuer is that of a realm's provider, empty if there is none.
 func (c *core) issuer(realm string) string {
 	if r := c.Config.Realms[realm]; r != nil && r.OIDC != nil {

@@ -29,6 +29,7 @@ type provider interface {
 	Callback(ctx context.Context, l *oidc.Login, r *http.Request) (*authn.Identity, *oidc.Tokens, error)
 	Refresh(ctx context.Context, t *oidc.Tokens) (*authn.Identity, *oidc.Tokens, error)
 	LogoutURL(ctx context.Context, t *oidc.Tokens, returnTo string) string
+	RevokeLater(ctx context.Context, t *oidc.Tokens)
 	BackchannelLogout(ctx context.Context, r *http.Request) (subject, sessionID string, err error)
 	VerifyIDToken(ctx context.Context, token authn.Secret, nonce string, maxAge time.Duration) (*authn.Identity, *oidc.Tokens, error)
 }

@@ -261,6 +261,7 @@ type fakeProvider struct {
 	begun     []*oidc.Login   // that began
 	used      map[string]bool // codes
 	refreshed int
+	revoked   []string // refresh tokens
 	claims    authn.Claims
 	domain    string // of identities, in place of the name
 	due       time.Time
@@ -365,6 +366,10 @@ func (p *fakeProvider) LogoutURL(ctx context.Context, _ *oidc.Tokens, _ string) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.logout
+}
+
+func (p *fakeProvider) RevokeLater(_ context.Context, t *oidc.Tokens) {
+	p.set(func(p *fakeProvider) { p.revoked = append(p.revoked, t.Refresh.Reveal()) })
 }
 
 func (p *fakeProvider) BackchannelLogout(_ context.Context, r *http.Request) (string, string, error) {

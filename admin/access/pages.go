@@ -69,7 +69,7 @@ func (a *Access) choose(w http.ResponseWriter, r *http.Request, c *core) {
 		LocalHref string
 	}{Local: !c.admin.Local.Disabled, LocalHref: withReturn(localPath, to)}
 	for _, name := range c.names() {
-		data.Providers = append(data.Providers, link{name, withReturn(loginPath+"/"+url.PathEscape(name), to)})
+		data.Providers = append(data.Providers, link{c.shown(name), withReturn(loginPath+"/"+url.PathEscape(name), to)})
 	}
 	a.render(w, r, http.StatusOK, &ui.Page{Title: "Sign in", Main: chooseTemplate, Data: data})
 }
@@ -186,10 +186,10 @@ func (a *Access) unavailable(w http.ResponseWriter, r *http.Request, err error) 
 }
 
 // refusedProvider shows that a provider let nobody in.
-func (a *Access) refusedProvider(w http.ResponseWriter, r *http.Request, name string, err error) {
+func (a *Access) refusedProvider(w http.ResponseWriter, r *http.Request, c *core, name string, err error) {
 	if errors.Is(err, authn.ErrBadCredentials) {
 		a.show(w, r, http.StatusForbidden, "Sign-in was refused", message{
-			Text: []string{"The sign-in at " + name + " did not come to its end. The log of the gateway has the reason."}, Links: signInAgain,
+			Text: []string{"The sign-in at " + c.shown(name) + " did not come to its end. The log of the gateway has the reason."}, Links: signInAgain,
 		})
 		return
 	}
@@ -202,7 +202,7 @@ func (a *Access) refusedProvider(w http.ResponseWriter, r *http.Request, name st
 		return
 	}
 	w.Header().Set("Retry-After", "10")
-	a.show(w, r, http.StatusServiceUnavailable, "The provider "+name+" cannot be used now", message{
+	a.show(w, r, http.StatusServiceUnavailable, "The provider "+c.shown(name)+" cannot be used now", message{
 		Text:  []string{"The provider does not answer as it should. Local administrators can sign in without it."},
 		Links: []link{{"Other ways to sign in", loginPath}},
 	})

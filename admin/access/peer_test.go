@@ -98,6 +98,7 @@ func TestPeer(t *testing.T) {
 	p.Reset()
 
 	// Out, there as well.
+	p.Revoke("alice")
 	b = s.browser()
 	b.through(p, "alice").expect(303)
 	csrf := strings.Split(b.get(home).text, "csrf=")[1]
@@ -107,6 +108,9 @@ func TestPeer(t *testing.T) {
 		t.Errorf("Refresh: %s", to)
 	}
 	b.get(home).expect(303, loginPath)
+	if user := p.AwaitRevoked(t); user != "alice" || p.Granted("alice") != 0 {
+		t.Errorf("%q, and %d refresh tokens are good", user, p.Granted("alice"))
+	}
 }
 
 func TestPeerBackchannel(t *testing.T) {

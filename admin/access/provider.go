@@ -55,7 +55,7 @@ func (a *Access) begin(w http.ResponseWriter, r *http.Request, c *core) {
 	err := a.lead(w, r, c, name, p)
 	if err != nil {
 		a.decided(r, mechOIDC, "", nil, err)
-		a.refusedProvider(w, r, name, err)
+		a.refusedProvider(w, r, c, name, err)
 	}
 }
 
@@ -96,7 +96,7 @@ func (a *Access) callback(w http.ResponseWriter, r *http.Request, c *core) {
 			user = id.String()
 		}
 		a.decided(r, mechOIDC, user, nil, err)
-		a.refusedProvider(w, r, name, err)
+		a.refusedProvider(w, r, c, name, err)
 		return
 	}
 	if _, err := c.role(r.Context(), id); err != nil { // asked again at each request
@@ -300,10 +300,13 @@ func (a *Access) logout(w http.ResponseWriter, r *http.Request, c *core) {
 		return
 	}
 	a.decided(r, mechLogout, "", res.Identity, nil)
+	if grant != nil && c.providers[grant.Provider] != nil {
+		c.providers[grant.Provider].RevokeLater(r.Context(), tokensOf(grant))
+	}
 	if url := c.logoutURL(r, grant); url != "" {
 		// A form may not lead to other sites, and this is the answer to one.
 		w.Header().Set("Refresh", "0; url="+url)
-		a.showSignedOut(w, r, grant.Provider, url)
+		a.showSignedOut(w, r, c.shown(grant.Provider), url)
 		return
 	}
 	http.Redirect(w, r, loginPath, http.StatusSeeOther)

@@ -47,7 +47,7 @@ func (a *Access) ways(w http.ResponseWriter, _ *http.Request, c *core) {
 		}
 		o := realm.OIDC
 		answer.Providers = append(answer.Providers, wire.Provider{
-			Name: name, Issuer: o.Issuer.String(), ClientID: cmp.Or(o.DesktopClientID, o.ClientID), Scopes: o.Scopes,
+			Name: name, Title: o.Title, Issuer: o.Issuer.String(), ClientID: cmp.Or(o.DesktopClientID, o.ClientID), Scopes: o.Scopes,
 		})
 	}
 	writeJSON(w, http.StatusOK, answer)

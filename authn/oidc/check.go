@@ -20,6 +20,7 @@ type Metadata struct {
 	Token            string
 	Device           string // empty: none
 	EndSession       string // empty: none
+	Revocation       string // empty: none
 	Algorithms       []string
 	Scopes           []string
 	PKCE             bool // S256
@@ -40,7 +41,7 @@ func (p *Provider) Check(ctx context.Context) (*Metadata, error) {
 		return m, errors.Join(append(errs, fmt.Errorf("oidc: well-known document of %s: %w", p.c.Issuer, err))...)
 	}
 	*m = Metadata{
-		Issuer: d.Issuer, Authorization: d.Authorization, Token: d.Token, Device: d.Device, EndSession: d.EndSession,
+		Issuer: d.Issuer, Authorization: d.Authorization, Token: d.Token, Device: d.Device, EndSession: d.EndSession, Revocation: d.Revocation,
 		Algorithms: d.Algorithms, Scopes: d.Scopes, PKCE: slices.Contains(d.PKCE, "S256"), Backchannel: d.Backchannel,
 		IssuerInResponse: d.IssInResponse,
 	}

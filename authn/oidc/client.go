@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/soapward/soapward/internal/jwt"
 )
@@ -27,20 +26,24 @@ var (
 
 // newClient makes a client whose answers are bounded, and that does not carry what
 // it sends to another server.
-func newClient(from *http.Client, timeout time.Duration) *http.Client {
+func newClient(config *Config) (*http.Client, error) {
 	c := &http.Client{}
-	if from != nil {
-		*c = *from
+	if config.HTTP != nil {
+		*c = *config.HTTP
 	}
 	if c.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.Proxy, t.MaxResponseHeaderBytes = nil, 64<<10
 		c.Transport = t
 	}
+	var err error
+	if c.Transport, err = throughProxy(c.Transport, config.Proxy); err != nil {
+		return nil, err
+	}
 	c.Transport = bounded{c.Transport}
 	c.Jar = nil
-	if c.Timeout == 0 || c.Timeout > timeout {
-		c.Timeout = timeout
+	if c.Timeout == 0 || c.Timeout > config.Timeout {
+		c.Timeout = config.Timeout
 	}
 	c.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		first := via[0]
@@ -49,7 +52,7 @@ func newClient(from *http.Client, timeout time.Duration) *http.Client {
 		}
 		return nil
 	}
-	return c
+	return c, nil
 }
 
 // bounded cuts off answers with an error.

@@ -35,21 +35,23 @@ var errWrongDocument = errors.New("its well-known document cannot be used")
 
 // document is what a provider says of itself (OpenID Connect Discovery 3, RFC 8414).
 type document struct {
-	Issuer        string   `json:"issuer"`
-	Authorization string   `json:"authorization_endpoint"`
-	Token         string   `json:"token_endpoint"`
-	Userinfo      string   `json:"userinfo_endpoint"`
-	JWKS          string   `json:"jwks_uri"`
-	Device        string   `json:"device_authorization_endpoint"`
-	EndSession    string   `json:"end_session_endpoint"`
-	Scopes        []string `json:"scopes_supported"`
-	ResponseTypes []string `json:"response_types_supported"`
-	Algorithms    []string `json:"id_token_signing_alg_values_supported"`
-	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
-	PKCE          []string `json:"code_challenge_methods_supported"`
-	Prompts       []string `json:"prompt_values_supported"`
-	IssInResponse bool     `json:"authorization_response_iss_parameter_supported"`
-	Backchannel   bool     `json:"backchannel_logout_supported"`
+	Issuer         string   `json:"issuer"`
+	Authorization  string   `json:"authorization_endpoint"`
+	Token          string   `json:"token_endpoint"`
+	Userinfo       string   `json:"userinfo_endpoint"`
+	JWKS           string   `json:"jwks_uri"`
+	Device         string   `json:"device_authorization_endpoint"`
+	EndSession     string   `json:"end_session_endpoint"`
+	Revocation     string   `json:"revocation_endpoint"`
+	Scopes         []string `json:"scopes_supported"`
+	ResponseTypes  []string `json:"response_types_supported"`
+	Algorithms     []string `json:"id_token_signing_alg_values_supported"`
+	TokenAuth      []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuth []string `json:"revocation_endpoint_auth_methods_supported"`
+	PKCE           []string `json:"code_challenge_methods_supported"`
+	Prompts        []string `json:"prompt_values_supported"`
+	IssInResponse  bool     `json:"authorization_response_iss_parameter_supported"`
+	Backchannel    bool     `json:"backchannel_logout_supported"`
 }
 
 // metadata returns what the provider says of itself.
@@ -86,7 +88,7 @@ func parseDocument(raw []byte) (*document, error) {
 	if err := json.Unmarshal(raw, &d); err != nil || d == nil {
 		return nil, errors.New("its well-known document is no JSON object, or has other kinds of values")
 	}
-	for _, l := range [][]string{d.Scopes, d.ResponseTypes, d.Algorithms, d.TokenAuth, d.PKCE, d.Prompts} {
+	for _, l := range [][]string{d.Scopes, d.ResponseTypes, d.Algorithms, d.TokenAuth, d.RevocationAuth, d.PKCE, d.Prompts} {
 		if len(l) > maxList {
 			return nil, fmt.Errorf("a list in its well-known document has %d items", len(l))
 		}
@@ -111,6 +113,7 @@ func (d *document) check(issuer string) error {
 		{"userinfo_endpoint", d.Userinfo, false},
 		{"device_authorization_endpoint", d.Device, false},
 		{"end_session_endpoint", d.EndSession, false},
+		{"revocation_endpoint", d.Revocation, false},
 	} {
 		if e.url == "" {
 			if e.needed {
@@ -148,12 +151,17 @@ func (p *Provider) oauth(d *document, redirect string) *oauth2.Config {
 		ClientID: p.c.ClientID, ClientSecret: p.c.ClientSecret.Reveal(), RedirectURL: redirect, Scopes: p.scopes(d),
 		Endpoint: oauth2.Endpoint{AuthURL: d.Authorization, TokenURL: d.Token, DeviceAuthURL: d.Device, AuthStyle: oauth2.AuthStyleInParams},
 	}
-	// Both ways at once, or one after the other, are not for secrets (RFC 6749 2.3).
-	// Without a list it is client_secret_basic (Discovery 3).
-	if !p.c.ClientSecret.IsEmpty() && (d.TokenAuth == nil || slices.Contains(d.TokenAuth, "client_secret_basic")) {
+	if p.basic(d.TokenAuth) {
 		c.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
 	}
 	return c
+}
+
+// basic reports whether the secret goes into the header, of the ways that an endpoint
+// takes. Both ways at once, or one after the other, are not for secrets (RFC 6749
+// 2.3). Without a list it is client_secret_basic (Discovery 3).
+func (p *Provider) basic(methods []string) bool {
+	return !p.c.ClientSecret.IsEmpty() && (methods == nil || slices.Contains(methods, "client_secret_basic"))
 }
 
 // withClient has package oauth2 use our client.

@@ -1,7 +1,8 @@
 // Package oidc is login by OpenID Connect providers.
 //
 //   - Provider is one of them: Login begins the code flow with PKCE in a browser,
-//     Callback ends it, Refresh goes on later, Logout ends the session there.
+//     Callback ends it, Refresh goes on later, LogoutURL ends the session there, and
+//     Revoke takes back what Refresh goes on with.
 //   - LoginSealer seals what has begun into a cookie of the browser.
 //   - Provider.VerifyIDToken and Bearer take tokens that somebody else got.
 //   - Device and Loopback get tokens for a command line, which has no secret.

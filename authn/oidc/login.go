@@ -284,8 +284,8 @@ func (p *Provider) Refresh(ctx context.Context, t *Tokens) (*authn.Identity, *To
 	if t == nil || t.Refresh.IsEmpty() {
 		return nil, nil, p.refuse(authn.ReasonExpired, "the provider gives refresh tokens for the scope offline_access", "there is no refresh token")
 	}
-	if iss, has := peek(t.IDToken)["iss"]; has && iss != p.c.Issuer { // whose token is shown to nobody else
-		return nil, nil, p.refuse(authn.ReasonLoginMixedUp, "the configuration has another issuer since", "the tokens are of the issuer %.200q", iss)
+	if err := p.ours(t); err != nil {
+		return nil, nil, err
 	}
 	d, err := p.metadata(ctx)
 	if err != nil {

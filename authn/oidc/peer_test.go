@@ -92,6 +92,13 @@ func TestPeer(t *testing.T) {
 		t.Fatalf("%+v, %+v, %v", id, next, err)
 	}
 
+	// What was given to go on with is taken back.
+	if err := p.Revoke(ctx, next); err != nil {
+		t.Error(err)
+	}
+	id, _, err = p.Refresh(ctx, next)
+	wantRefused(t, id, err, authn.ReasonProviderRefused)
+
 	// The session there ends, and we are told.
 	if left, page := peer.SignIn(t, b, p.LogoutURL(ctx, next, "https://gw.example/out"), "alice"); left != "https://gw.example/out" {
 		t.Errorf("led to %q: %.300s", left, page)
@@ -130,6 +137,11 @@ func TestPeer(t *testing.T) {
 	}
 	id, _, err = p.VerifyIDToken(ctx, raw, own.Nonce, time.Minute)
 	wantRefused(t, id, err, authn.ReasonReplay)
+	if err := program.Revoke(ctx, own); err != nil {
+		t.Error(err)
+	}
+	id, _, err = program.Refresh(ctx, own)
+	wantRefused(t, id, err, authn.ReasonProviderRefused)
 	n = &oidc.Native{Provider: program, Show: func(at, code string) {
 		if code == "" {
 			t.Error("no code")

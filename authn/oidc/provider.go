@@ -64,11 +64,18 @@ type Config struct {
 	Algorithms []string
 
 	// HTTP is copied. It follows redirects only within a server, and takes no
-	// cookies, whatever it says. Nil means one that goes through no proxy.
-	HTTP    *http.Client
+	// cookies, whatever it says. Nil means one that goes through no proxy but Proxy.
+	HTTP *http.Client
+
+	// Proxy is an HTTP proxy that all requests to the provider go through, whatever
+	// HTTP says, whose Transport is an *http.Transport then. It is at http or https,
+	// and wants no login.
+	Proxy *url.URL
+
 	Timeout time.Duration // of a request to the provider; zero means 10 s
-	Logger  *slog.Logger  // nil means slog.Default()
-	Now     func() time.Time
+
+	Logger *slog.Logger // nil means slog.Default()
+	Now    func() time.Time
 
 	// Used remembers what counts once: the end of a login, an ID token of the
 	// command line, a logout token. fresh is false if the digest was there before.
@@ -80,15 +87,16 @@ type Config struct {
 // A Provider is an OpenID Connect provider. New asks nobody; what is needed of the
 // provider is fetched at the first use and kept. It is safe for concurrent use.
 type Provider struct {
-	c       Config
-	client  *http.Client
-	allowed []jose.SignatureAlgorithm
-	doc     kept.Value[*document]
-	keys    *jwt.Keys
-	memory  memory
-	tried   fruitless
-	known   *kept.Cache[*authn.Identity] // by access token
-	consent atomic.Int32                 // whether refresh tokens need prompt=consent
+	c        Config
+	client   *http.Client
+	allowed  []jose.SignatureAlgorithm
+	doc      kept.Value[*document]
+	keys     *jwt.Keys
+	memory   memory
+	tried    fruitless
+	known    *kept.Cache[*authn.Identity] // by access token
+	revoking chan struct{}                // RevokeLater
+	consent  atomic.Int32                 // whether refresh tokens need prompt=consent
 }
 
 // New returns a Provider, or an error that says what is wrong with c.
@@ -99,7 +107,7 @@ func New(c Config) (*Provider, error) {
 	if c.Algorithms == nil {
 		c.Algorithms = jwt.Algorithms()
 	}
-	p := &Provider{c: c, known: kept.NewCache[*authn.Identity](maxRemembered)}
+	p := &Provider{c: c, known: kept.NewCache[*authn.Identity](maxRemembered), revoking: make(chan struct{}, maxRevoking)}
 	var errs []error
 	fail := func(bad bool, format string, args ...any) {
 		if bad {
@@ -125,10 +133,11 @@ func New(c Config) (*Provider, error) {
 	p.allowed, err = jwt.ParseAlgorithms(c.Algorithms)
 	fail(err != nil, "%w", err)
 	fail(len(c.Algorithms) == 0, "Algorithms is empty: nil means all that are good")
+	p.client, err = newClient(&c)
+	fail(err != nil, "Proxy: %w", err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p.client = newClient(c.HTTP, c.Timeout)
 	p.doc = kept.Value[*document]{Fetch: p.fetchDocument, Lifetime: documentLifetime, Stale: documentStale, Now: p.now, Failed: p.failed("provider cannot be asked"),
 		Final: func(err error) bool { return errors.Is(err, errWrongDocument) }}
 	p.keys = jwt.NewKeys(documentLifetime, p.now, p.fetchKeys, p.failed("keys of the provider cannot be fetched"))

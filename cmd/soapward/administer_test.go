@@ -47,7 +47,13 @@ const localPassword = "Marked-correct-horse-battery"
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o := &office{t: t, provider: oidctest.New(t, oidctest.Options{}), home: t.TempDir(), log: &testenv.Log{}}
+	return newOfficeAt(t, oidctest.New(t, oidctest.Options{}), "")
+}
+
+// newOfficeAt is one whose realm it has more keys.
+func newOfficeAt(t *testing.T, p *oidctest.Provider, more string) *office {
+	t.Helper()
+	o := &office{t: t, provider: p, home: t.TempDir(), log: &testenv.Log{}}
 	dir := t.TempDir()
 	ports := [2]int{}
 	for i := range ports {
@@ -69,13 +75,13 @@ store: {driver: sqlite, dsn: s.db}
 passwords: {memory_kib: 8192, passes: 1}
 realms:
   staff: {internal: {}}
-  it: {oidc: {issuer: %q, client_id: web, client_secret: {file: web.secret}, desktop_client_id: desktop}}
+  it: {oidc: {issuer: %q, client_id: web, client_secret: {file: web.secret}, desktop_client_id: desktop%s}}
 roles:
   gwadmins: {users: ['it\alice@example.com']}
   gwviewers: {claims: [{name: groups, value: viewers}]}
 services:
   hr: {match: {path: /hr/}, login: [staff/basic], allow: [{path: /hr/, roles: [any]}], upstream: {url: "http://127.0.0.1:1"}}
-`, ports[1], ports[0], o.server, o.provider.Issuer)
+`, ports[1], ports[0], o.server, o.provider.Issuer, more)
 	for name, content := range map[string]string{o.file: text, filepath.Join(dir, "web.secret"): "web-secret", filepath.Join(dir, "pw"): localPassword + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -283,8 +289,14 @@ func TestAdminister(t *testing.T) {
 		t.Error("the token was not renewed")
 	}
 	last := o.kept().Token.Reveal()
-	if out := o.must("logout"); !strings.Contains(out, "logged out of "+o.server) {
-		t.Errorf("logout: %s", out)
+	if n := o.provider.Granted("alice"); n != 1 {
+		t.Errorf("%d refresh tokens are good before logging out", n)
+	}
+	if code, out, errs := o.run("logout"); code != 0 || !strings.Contains(out, "logged out of "+o.server) || errs != "" {
+		t.Errorf("logout: %d, %s%s", code, out, errs)
+	}
+	if n := o.provider.Granted("alice"); n != 0 {
+		t.Errorf("%d refresh tokens are good after logging out", n)
 	}
 	r, err := http.NewRequestWithContext(t.Context(), "GET", o.server+"/admin/v1/me", nil)
 	if err != nil {
@@ -372,27 +384,35 @@ func TestLoginWays(t *testing.T) {
 
 	// Over SSH: a code, and a browser elsewhere.
 	o.provider.Reset()
-	cmd := exec.CommandContext(t.Context(), "soapward", "login", "--server", o.server)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "XDG_CONFIG_HOME=" + o.home, "SSH_CONNECTION=x"}
+	if out, err := o.elsewhere(nil, "login", "--server", o.server); err != nil || !strings.Contains(out, `as it\alice@example.com (administrator)`) {
+		t.Errorf("%v, %s", err, out)
+	}
+	o.must("whoami", "--server", o.server)
+}
+
+// elsewhere runs soapward over SSH, and has alice type the code that it shows into a
+// browser on another machine.
+func (o *office) elsewhere(env []string, args ...string) (output string, err error) {
+	o.t.Helper()
+	cmd := exec.CommandContext(o.t.Context(), "soapward", args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "XDG_CONFIG_HOME=" + o.home, "SSH_CONNECTION=x"}, env...)
 	var out buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	approved := false
-	for !approved && cmd.ProcessState == nil {
+	for {
+		select {
+		case err := <-ended:
+			return out.String(), err
+		case <-time.After(20 * time.Millisecond):
+		}
 		_, rest, found := strings.Cut(out.String(), "with the code ")
-		if code, _, whole := strings.Cut(rest, "."); found && whole {
+		if code, _, whole := strings.Cut(rest, "."); found && whole && !approved {
 			approved = o.provider.ApproveDevice(code, "alice")
-		} else {
-			time.Sleep(20 * time.Millisecond)
-		}
-		if t.Context().Err() != nil {
-			break
 		}
 	}
-	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), `as it\alice@example.com (administrator)`) {
-		t.Errorf("%v, %s", err, &out)
-	}
-	o.must("whoami", "--server", o.server)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -52,7 +53,8 @@ user, session, audit, sync, config, realm, status.
 The login is that of your company's provider (OpenID Connect), in the browser of
 this machine. Without one, or with --device, the browser may be anywhere: you are
 shown an address and a code. The login is renewed in silence for as long as the
-provider lets it be.
+provider lets it be. HTTPS_PROXY and NO_PROXY, where they are set, are the way to
+the provider and to the gateway.
 
 --local logs in as a local administrator, with password and one-time password,
 also while no provider works. The password is asked for, or taken from
@@ -183,7 +185,9 @@ func (f *adminLoginFlags) atProvider(ctx context.Context, cmd *cobra.Command, se
 		m, err := p.Check(ctx)
 		device = err == nil && m.Device != ""
 	}
-	n := &oidc.Native{Provider: p, Show: func(url, code string) { showLogin(cmd.ErrOrStderr(), chosen.Name, url, code, device) }}
+	n := &oidc.Native{Provider: p, Show: func(url, code string) {
+		showLogin(cmd.ErrOrStderr(), cmp.Or(chosen.Title, chosen.Name), url, code, device)
+	}}
 	if !headless() && !device {
 		n.OpenBrowser = openBrowser
 	}
@@ -207,7 +211,11 @@ func (f *adminLoginFlags) choose(cmd *cobra.Command, server string, ways *wire.P
 		if p.Name == f.provider || f.provider == "" && len(ways.Providers) == 1 {
 			return p, nil
 		}
-		names = append(names, oneLine(p.Name))
+		name := oneLine(p.Name)
+		if p.Title != "" {
+			name += " (" + oneLine(p.Title) + ")"
+		}
+		names = append(names, name)
 	}
 	switch {
 	case len(names) == 0 && ways.Local:
@@ -378,8 +386,9 @@ func newLogoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout [--server URL]",
 		Short: "End your login to a gateway",
-		Long: `End the login to the gateway there, and forget it here. The session with the
-provider, in the browser, is another one and goes on.`,
+		Long: `End the login to the gateway there, and forget it here. The provider is asked to
+take back what the login was renewed with, if it can; its session with your
+browser is another one and goes on.`,
 		Example: `  soapward logout
   soapward logout --server https://gw-admin.corp.test`,
 		Args: noArgs,
@@ -416,9 +425,10 @@ func (f *serverFlags) logout(cmd *cobra.Command) error {
 	if gone == nil {
 		return fmt.Errorf("you were not logged in to %s", server)
 	}
-	// It is forgotten in any case; what follows is for the gateway.
+	// It is forgotten in any case; what follows is for the gateway and the provider.
 	h, err := httpClient(gone.CAFile)
 	if err == nil {
+		revoke(cmd, gone, h)
 		c := &client.Client{URL: server, HTTP: h, Agent: agent(), Token: func(context.Context, bool) (authn.Secret, error) { return gone.Token.Secret, nil }}
 		err = c.Call(cmd.Context(), http.MethodDelete, "/token", nil, nil)
 	}
@@ -438,4 +448,24 @@ func (f *serverFlags) logout(cmd *cobra.Command) error {
 	p := printer(cmd)
 	p.Line(oneLine("logged out of " + server))
 	return p.Err
+}
+
+// revokePatience is how long a provider may take at a logout, which it is only nice to
+// have for.
+const revokePatience = 5 * time.Second
+
+// revoke has the provider take back what a login would be renewed with.
+func revoke(cmd *cobra.Command, l *serverLogin, h *http.Client) {
+	if l.Provider == nil || l.Refresh.IsEmpty() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), revokePatience)
+	defer cancel()
+	p, err := provider(l.Provider, h)
+	if err == nil {
+		err = p.Revoke(ctx, &oidc.Tokens{Refresh: l.Refresh.Secret, Subject: l.Subject})
+	}
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s did not take back what your login was renewed with: %s\n", oneLine(l.Provider.Name), oneLine(err.Error()))
+	}
 }

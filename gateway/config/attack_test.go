@@ -61,6 +61,8 @@ func TestAttackInlineSecret(t *testing.T) {
 		{"list", "realms: {a: {ad: {domain: x.y, bind_user: u, bind_password: [" + secret + "]}}}"},
 		{"as the variable", "realms: {a: {ad: {domain: x.y, bind_user: u, bind_password: {env: " + secret + "}}}}"},
 		{"in a URL", "upstreams: {s: {listen: \":1\", act_as: [caller], url: \"https://u:" + secret + "@host\"}}"},
+		{"in a proxy's URL", "realms: {a: {oidc: {issuer: \"https://i\", client_id: x, proxy: \"http://u:" + secret + "@host\"}}}"},
+		{"in a proxy's URL that is none", "realms: {a: {oidc: {issuer: \"https://i\", client_id: x, proxy: \"http://u:" + secret + "%zz@host\"}}}"},
 		{"in a directory's URL", "realms: {a: {ad: {url: \"ldaps://u:" + secret + "@host\"}}}"},
 		{"in a DSN", "store: {driver: postgres, dsn: \"postgres://u:" + secret + "@host/db\"}"},
 		{"in a DSN of words", "store: {driver: postgres, dsn: \"host=h Password = " + secret + "\"}"},

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // check looks at what a part says of others, and at what must be there.
@@ -165,8 +167,18 @@ func (d *decoder) checkRealm(c *Config, name string, r *Realm) {
 	if o := r.OIDC; o != nil {
 		need(o, o.Issuer.URL != nil && o.ClientID != "", "%s.oidc: want issuer and client_id", path)
 		need(o, o.Issuer.URL == nil || o.Issuer.Scheme == "https" || loopback(o.Issuer.Hostname()), "%s.oidc.issuer: want https", path)
+		need(&o.Title, isTitle(o.Title), "%s.oidc.title: want up to %d characters that can be seen, such as Contoso", path, maxTitle)
 		d.checkProviderNames(c, name, r)
 	}
+}
+
+// maxTitle is how much of a title fits a button, in characters.
+const maxTitle = 64
+
+// isTitle reports whether a text, or none, can stand on a button.
+func isTitle(s string) bool {
+	return s == strings.TrimSpace(s) && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxTitle &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // checkProviderNames sees to it that no name that a provider gives, which has the

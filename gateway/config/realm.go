@@ -1,6 +1,10 @@
 package config
 
-import "go.yaml.in/yaml/v3"
+import (
+	"cmp"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // A Realm is users, and how their logins are proved.
 type Realm struct {
@@ -188,9 +192,20 @@ type Provider struct {
 	// verified for a user name.
 	AllowUnverifiedEmail bool `yaml:"allow_unverified_email"`
 
+	// Title is what people know the provider by, for the words on buttons. Empty
+	// means the name of the realm.
+	Title string `yaml:"title"`
+
+	// Proxy is on the way to the provider. Nil means none, whatever the environment
+	// says.
+	Proxy ProxyURL `yaml:"proxy"`
+
 	CAFile  Path     `yaml:"ca_file"`
 	Timeout Duration `yaml:"timeout"`
 }
+
+// Shown returns the title of a provider, which is its realm's name without one.
+func (p *Provider) Shown(realm string) string { return cmp.Or(p.Title, realm) }
 
 func (p *Provider) decode(d *decoder, n *yaml.Node, path string) {
 	type plain Provider

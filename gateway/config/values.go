@@ -162,6 +162,21 @@ func (v *URL) decode(d *decoder, n *yaml.Node, path string) {
 	v.URL = d.url(n, path, "http", "https")
 }
 
+// A ProxyURL is that of an HTTP proxy which asks for no login: http://HOST:PORT, or
+// https.
+type ProxyURL struct{ URL }
+
+func (v *ProxyURL) decode(d *decoder, n *yaml.Node, path string) {
+	if u, err := url.Parse(n.Value); err == nil && u.User != nil {
+		d.fail(n, "%s: a login at the proxy is not possible here: want a proxy that takes connections of this machine without one, and a URL without user and password", path)
+		return
+	}
+	v.URL.decode(d, n, path)
+	if u := v.URL.URL; u != nil && (u.Path != "" && u.Path != "/" || u.RawQuery != "") {
+		d.want(n, "a proxy such as http://proxy.corp.test:3128", path)
+	}
+}
+
 // url reads a URL of one of some schemes.
 func (d *decoder) url(n *yaml.Node, path string, schemes ...string) *url.URL {
 	want := "a URL that begins with " + strings.Join(schemes, ":// or ") + "://"

@@ -83,7 +83,7 @@ func (r *realm) checks() (all []health.Check) {
 		add("provider "+c.OIDC.Issuer.Host, health.Provider, func(ctx context.Context) error {
 			_, err := p.Check(ctx)
 			return err
-		}, "look whether it runs, and at realms."+r.name+".oidc: issuer, ca_file; who is logged in goes on for a while, and local administrators always can")
+		}, "look whether it runs, and at realms."+r.name+".oidc: issuer, ca_file, proxy; who is logged in goes on for a while, and local administrators always can")
 	}
 	if d := r.directory; d != nil {
 		key := "ad"

@@ -121,16 +121,19 @@ func (s *Set) makePages() error {
 	return errors.Join(errs...)
 }
 
+// title is what people know the provider of a realm by.
+func (r *realm) title() string { return r.made.realm.OIDC.Shown(r.name) }
+
 // pageOf is a page without a password, which leads to some providers.
 func (s *Set) pageOf(r *realm, providers []string) (*form.Form, error) {
 	return form.New(form.Config{
-		Sessions: s.manager(r, false), Path: formsBelow + r.name, Links: linksTo(providers), SignOutAt: s.signOutAt(r), Logger: s.log, Observe: s.observe,
+		Sessions: s.manager(r, false), Path: formsBelow + r.name, Links: s.linksTo(providers), SignOutAt: s.signOutAt(r), Logger: s.log, Observe: s.observe,
 	})
 }
 
-func linksTo(providers []string) (links []form.Link) {
+func (s *Set) linksTo(providers []string) (links []form.Link) {
 	for _, name := range providers {
-		links = append(links, form.Link{Name: name, URL: formsBelow + name + pathBegin})
+		links = append(links, form.Link{Name: s.realms[name].title(), URL: formsBelow + name + pathBegin})
 	}
 	return links
 }
@@ -306,10 +309,16 @@ func (r *realm) grant(t *oidc.Tokens) *session.Grant {
 	return g
 }
 
+// gave reports whether a grant is of the realm's provider. The realm may have got
+// another one meanwhile, which is shown nothing.
+func (r *realm) gave(g *session.Grant) bool {
+	iss := issuerOf(g.IDToken.Reveal())
+	return g.Provider == r.name && (iss == "" || iss == r.made.realm.OIDC.Issuer.String())
+}
+
 // Refresh implements session.Granter.
 func (r *realm) Refresh(ctx context.Context, g *session.Grant) (*authn.Identity, *session.Grant, error) {
-	// The realm may have got another provider meanwhile, which is shown nothing.
-	if iss := issuerOf(g.IDToken.Reveal()); g.Provider != r.name || iss != "" && iss != r.made.realm.OIDC.Issuer.String() {
+	if !r.gave(g) {
 		return nil, nil, &authn.RefusedError{Mechanism: oidc.Mechanism, Reason: authn.ReasonPolicy, Err: errors.New("the session began at another provider")}
 	}
 	id, t, err := r.provider.Refresh(ctx, &oidc.Tokens{Refresh: g.Refresh, IDToken: g.IDToken, Subject: g.Subject, SessionID: g.SessionID})
@@ -332,7 +341,8 @@ func (r *realm) Refresh(ctx context.Context, g *session.Grant) (*authn.Identity,
 
 var _ session.Granter = (*realm)(nil)
 
-// signOutAt is form.Config.SignOutAt of a realm, nil if it has no provider.
+// signOutAt is form.Config.SignOutAt of a realm, nil if it has no provider. It is asked
+// when the session is to end: what the provider gave to go on with is taken back there.
 func (s *Set) signOutAt(r *realm) func(*http.Request) form.Link {
 	if r.provider == nil {
 		return nil
@@ -342,7 +352,10 @@ func (s *Set) signOutAt(r *realm) func(*http.Request) form.Link {
 		if err != nil || g == nil || g.Provider != r.name {
 			return form.Link{} // the session ends here in any case
 		}
-		return form.Link{Name: r.name, URL: r.provider.LogoutURL(req.Context(),
+		if r.gave(g) {
+			r.provider.RevokeLater(req.Context(), &oidc.Tokens{Refresh: g.Refresh, IDToken: g.IDToken, Subject: g.Subject})
+		}
+		return form.Link{Name: r.title(), URL: r.provider.LogoutURL(req.Context(),
 			&oidc.Tokens{IDToken: g.IDToken, Subject: g.Subject, SessionID: g.SessionID}, s.origin(req)+formsBelow+r.name+pathDone)}
 	}
 }

@@ -117,6 +117,33 @@ func TestProviderPages(t *testing.T) {
 	}
 }
 
+// TestProviderTitle: buttons have the words of the configuration, and lead where they
+// led.
+func TestProviderTitle(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.config = f.world.config(f.text(strings.Replace(providers, `issuer: "%A%",`, `issuer: "%A%", title: 'Con<b>toso',`, 1)))
+	f.set = f.world.set(f.config, nil)
+	const to, words = `href="/.soapward/login/partners/oidc?return=%2Fx">`, "Con&lt;b&gt;toso"
+	_, body, _ := newPerson(t, f.serve("either")).open("/x")
+	if !strings.Contains(body, to+"Sign in with "+words+"<") || !strings.Contains(body, "Sign in with vendors<") {
+		t.Errorf("either: %s", body)
+	}
+	if _, body, _ = newPerson(t, f.serve("form")).open("/.soapward/login/staff?return=/x"); !strings.Contains(body, to+"Sign in with "+words+"<") {
+		t.Errorf("form: %s", body)
+	}
+	p := newPerson(t, f.serve("partners"))
+	f.a.SignIn("alice")
+	if status, body, _ := p.open("/x"); status != 200 || body != `partners\alice@example.com by oidc` {
+		t.Fatal(status, body)
+	}
+	_, page, _ := p.open("/.soapward/login/partners/out")
+	res := p.stay().do(http.MethodPost, "/.soapward/login/partners/out", url.Values{"csrf": {tokenOn(t, page)}})
+	if body := answer(t, res); !strings.Contains(body, "Sign out of "+words+" too") {
+		t.Errorf("signed out: %s", body)
+	}
+}
+
 // TestProviderTabs: two logins at a time in one browser, which end in any order.
 func TestProviderTabs(t *testing.T) {
 	t.Parallel()
@@ -285,8 +312,8 @@ func TestProviderLogout(t *testing.T) {
 	f := newFederation(t)
 	p := newPerson(t, f.serve("partners"))
 	f.a.SignIn("alice")
-	if status, _, _ := p.open("/x"); status != 200 {
-		t.Fatal(status)
+	if status, _, _ := p.open("/x"); status != 200 || f.a.Granted("alice") != 1 {
+		t.Fatal(status, f.a.Granted("alice"))
 	}
 	_, page, _ := p.open("/.soapward/login/partners/out")
 	res := p.stay().do(http.MethodPost, "/.soapward/login/partners/out", url.Values{"csrf": {tokenOn(t, page)}})
@@ -294,6 +321,9 @@ func TestProviderLogout(t *testing.T) {
 	_, to, ok := strings.Cut(res.Header.Get("Refresh"), "0; url=")
 	if !ok || res.StatusCode != 200 || !strings.Contains(body, "Sign out of partners too") {
 		t.Fatalf("%s, refresh %q: %s", res.Status, res.Header.Get("Refresh"), body)
+	}
+	if user := f.a.AwaitRevoked(t); user != "alice" || f.a.Granted("alice") != 0 {
+		t.Errorf("%q, and %d refresh tokens are good", user, f.a.Granted("alice"))
 	}
 	u, err := url.Parse(to)
 	if err != nil || !strings.HasPrefix(to, f.a.Issuer+oidctest.PathEnd+"?") || u.Query().Get("id_token_hint") == "" ||

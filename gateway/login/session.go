@@ -131,7 +131,7 @@ func (s *Set) makeForms() error {
 				continue
 			}
 			f, err := form.New(form.Config{
-				Verifier: r.passwords, Sessions: s.manager(r, false), Path: formsBelow + l.Realm, Links: linksTo(s.links[l.Realm]),
+				Verifier: r.passwords, Sessions: s.manager(r, false), Path: formsBelow + l.Realm, Links: s.linksTo(s.links[l.Realm]),
 				Guard:  func(a authn.Authenticator) authn.Authenticator { return r.limit.Authenticator(a) },
 				Logger: s.log, Observe: s.observe,
 			})

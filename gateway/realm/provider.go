@@ -24,7 +24,7 @@ func Provider(name string, r *config.Realm, st *store.Store, log *slog.Logger) (
 	c := oidc.Config{
 		Name: name, Issuer: o.Issuer.String(), ClientID: o.ClientID, DesktopClientID: o.DesktopClientID,
 		UsernameClaim: o.UsernameClaim, AllowUnverifiedEmail: o.AllowUnverifiedEmail, Scopes: o.Scopes, Audiences: o.Audiences,
-		Timeout: o.Timeout.Std(), Logger: log,
+		Timeout: o.Timeout.Std(), Proxy: o.Proxy.URL.URL, Logger: log,
 	}
 	var err error
 	if c.ClientSecret, err = secret(o.ClientSecret, "oidc.client_secret"); err != nil {

@@ -198,6 +198,7 @@ type Providers struct {
 // A Provider is one of OpenID Connect, as a program without a secret needs it.
 type Provider struct {
 	Name     string   `json:"name"`
+	Title    string   `json:"title,omitempty"` // what people know it by, if that is not the name
 	Issuer   string   `json:"issuer"`
 	ClientID string   `json:"client_id"`
 	Scopes   []string `json:"scopes,omitempty"`

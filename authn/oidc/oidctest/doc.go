@@ -7,6 +7,7 @@
 //     for each user.
 //   - Provider.Set changes what it does: it is down, slow, or lies. Lies has the lies
 //     that each user of tokens must stand.
+//   - NewProxy starts a web proxy that stands in front of one.
 //   - Provider.IDToken, AccessToken and LogoutToken make tokens without a login.
 //
 // It is written without the packages that it tests, and signs by hand, so that it

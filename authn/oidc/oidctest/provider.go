@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +34,7 @@ type User struct {
 // Options say what a Provider is like. The zero value is fine.
 type Options struct {
 	TLS     bool
+	Host    string           // of the issuer; empty: 127.0.0.1. A certificate of TLS is for example.com too
 	Path    string           // of the issuer, such as /tenant
 	Clients []Client         // nil: web with the secret web-secret, and desktop without
 	Users   []User           // nil: alice and bob, of example.com
@@ -51,6 +53,7 @@ type Switches struct {
 	ConsentOffline   bool // refresh tokens only with prompt=consent
 	NoUserinfo       bool
 	NoEndSession     bool
+	NoRevocation     bool
 	NoDevice         bool
 	NoIssuerInAnswer bool // no iss at the end of a login, and it says so
 	NoIDTokenAgain   bool // none with a refresh
@@ -98,7 +101,7 @@ type Provider struct {
 	access   map[string]*grant
 	devices  map[string]*device
 	requests map[string]int
-	revoked  map[string]bool // users
+	back     chan string // see AwaitRevoked
 }
 
 // grant is what a user granted to a client.
@@ -135,7 +138,7 @@ func New(tb testing.TB, o Options) *Provider {
 	}
 	p := &Provider{
 		o: o, closed: make(chan struct{}), keys: []*key{rsaKey(0)}, codes: map[string]*grant{}, refresh: map[string]*grant{}, access: map[string]*grant{},
-		devices: map[string]*device{}, requests: map[string]int{}, revoked: map[string]bool{},
+		devices: map[string]*device{}, requests: map[string]int{}, back: make(chan string, 100),
 	}
 	p.server = httptest.NewUnstartedServer(p.handler())
 	p.server.Config.ErrorLog = nil
@@ -146,11 +149,19 @@ func New(tb testing.TB, o Options) *Provider {
 	}
 	tb.Cleanup(p.Close)
 	p.Issuer = p.server.URL + strings.TrimSuffix(o.Path, "/")
+	if o.Host != "" {
+		p.Issuer = strings.Replace(p.Issuer, "127.0.0.1", o.Host, 1)
+	}
 	return p
 }
 
 // Client returns one that trusts the provider's certificate.
 func (p *Provider) Client() *http.Client { return p.server.Client() }
+
+// CertificatePEM is the authority of a provider with TLS.
+func (p *Provider) CertificatePEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+}
 
 // Close ends it before the test ends: connections are refused from then on.
 func (p *Provider) Close() {
@@ -191,6 +202,30 @@ func (p *Provider) Revoke(username string) {
 	maps.DeleteFunc(p.access, func(_ string, g *grant) bool { return g.user.Username == username })
 }
 
+// Granted returns how many refresh tokens of a user are good.
+func (p *Provider) Granted(username string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range p.refresh {
+		if g.user.Username == username {
+			n++
+		}
+	}
+	return n
+}
+
+// AwaitRevoked waits until a client has given a refresh token back, and returns whose
+// it was, "" for one that is none.
+func (p *Provider) AwaitRevoked(tb testing.TB) (username string) {
+	tb.Helper()
+	select {
+	case username = <-p.back:
+	case <-time.After(time.Minute):
+		tb.Fatal("no refresh token was given back")
+	}
+	return username
+}
+
 // ChangeUser changes what is known of a user.
 func (p *Provider) ChangeUser(username string, change func(u *User)) {
 	p.mu.Lock()
@@ -218,6 +253,7 @@ const (
 	PathUserinfo  = "/userinfo"
 	PathEnd       = "/end"
 	PathDevice    = "/device"
+	PathRevoke    = "/revoke"
 )
 
 func (p *Provider) handler() http.Handler {
@@ -230,6 +266,7 @@ func (p *Provider) handler() http.Handler {
 	mux.HandleFunc(base+PathUserinfo, p.serveUserinfo)
 	mux.HandleFunc("GET "+base+PathEnd, p.serveEnd)
 	mux.HandleFunc("POST "+base+PathDevice, p.serveDevice)
+	mux.HandleFunc("POST "+base+PathRevoke, p.serveRevoke)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.requests[strings.TrimPrefix(r.URL.Path, base)]++
@@ -293,6 +330,9 @@ func (p *Provider) serveDocument(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.NoEndSession {
 		doc["end_session_endpoint"] = p.Issuer + PathEnd
+	}
+	if !s.NoRevocation {
+		doc["revocation_endpoint"] = p.Issuer + PathRevoke
 	}
 	if !s.NoDevice {
 		doc["device_authorization_endpoint"] = p.Issuer + PathDevice

@@ -1,6 +1,7 @@
 package oidctest
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -102,6 +103,32 @@ func (p *Provider) give(w http.ResponseWriter, s Switches, g *grant, first bool)
 		s.Answer(out)
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// serveRevoke is the revocation endpoint (RFC 7009 2). A token of another client is
+// none, and one that is none is no error.
+func (p *Provider) serveRevoke(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil || r.PostForm.Get("token") == "" {
+		refuse(w, "invalid_request", "no token")
+		return
+	}
+	c, ok := p.authenticate(r)
+	if !ok || p.switches().NoRevocation {
+		refuse(w, "invalid_client", "wrong client, or in the wrong way")
+		return
+	}
+	whose := ""
+	p.mu.Lock()
+	if g := p.refresh[r.PostForm.Get("token")]; g != nil && g.client == c.ID {
+		whose = g.user.Username
+		delete(p.refresh, r.PostForm.Get("token"))
+		maps.DeleteFunc(p.access, func(_ string, other *grant) bool { return other == g })
+	}
+	p.mu.Unlock()
+	select {
+	case p.back <- whose:
+	default: // nobody awaits so many
+	}
 }
 
 func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {

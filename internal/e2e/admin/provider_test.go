@@ -59,6 +59,7 @@ func testProvider(t *testing.T, o *office) {
 	})
 	b.Submit("button[name=logout]")
 	b.Wait("the way back", func() bool { return strings.HasPrefix(b.URL(), o.at("/login")) })
+	b.Wait("the refresh token to be taken back", func() bool { return o.provider.Asked("/token/revocation") > 0 })
 	b.Open(o.at("/users"))
 	if !strings.HasPrefix(b.URL(), o.at("/login?return=")) {
 		t.Errorf("signed out: at %s: %s", b.URL(), b.Text("body"))
