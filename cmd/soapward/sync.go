@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +144,7 @@ func (f *syncFlags) runAtServer(cmd *cobra.Command) error {
 		})
 		bar.clear()
 		if sum != nil {
-			reports = append(reports, syncReport{Summary: *sum, Domains: []string{}, Seconds: sum.Took.Seconds()})
+			reports = append(reports, syncReport{Summary: *sum, Seconds: sum.Took.Seconds()})
 		}
 		if err != nil {
 			return errors.Join(printSync(cmd, reports), forReader(err))
@@ -203,7 +202,7 @@ func (f *syncFlags) one(cmd *cobra.Command, c *config.Config, name string, store
 	if errors.Is(err, provision.ErrRunning) && sum.Seen == 0 {
 		return nil, withRemedy(err, "wait until it is done, or, if it was killed, until then")
 	}
-	return &syncReport{Summary: *sum, Domains: domains, Seconds: sum.Took.Seconds()}, syncError(name, err)
+	return &syncReport{Summary: *sum, Seconds: sum.Took.Seconds()}, syncError(name, err)
 }
 
 // noDirectory adds to the error of a directory that does not answer what the
@@ -259,8 +258,7 @@ func syncProgress(s *provision.Summary) string {
 // syncReport is what soapward sync tells of a realm.
 type syncReport struct {
 	provision.Summary
-	Domains []string `json:"domains"`
-	Seconds float64  `json:"seconds"`
+	Seconds float64 `json:"seconds"`
 }
 
 func printSync(cmd *cobra.Command, reports []syncReport) error {
@@ -290,7 +288,7 @@ func (r *syncReport) text(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "%s: %s, %s in %.1f s\n", r.Realm, how, count(r.Seen, "user", "users"), r.Seconds)
 	if r.Seen == 0 {
-		fmt.Fprintf(b, "  The store has no users of %s yet: each is made at the first login.\n", oneLine(cmp.Or(strings.Join(r.Domains, ", "), r.Realm)))
+		fmt.Fprintf(b, "  The store has no users of %s yet: each is made at the first login.\n", oneLine(strings.Join(r.Domains, ", ")))
 		return
 	}
 	gone := "not in the directory, disabled now"

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,9 @@ realms:
 			t.Fatalf("%v in %s", err, out)
 		}
 		s := got.Realms[0].Summary
+		if !slices.Equal(s.Domains, []string{"CORP"}) {
+			t.Errorf("of the domains %q", s.Domains)
+		}
 		counts := func(s provision.Summary) string {
 			return fmt.Sprint(s.DryRun, s.Seen, s.Refreshed, s.Unchanged, s.Deactivated, s.Reactivated, s.Gone, s.Conflicts, s.Failed, s.Complete)
 		}
@@ -171,7 +175,7 @@ func TestSyncTriedAtGateway(t *testing.T) {
 		case "Realms":
 			return []admin.Realm{{Name: "corp", Sync: &admin.SyncState{}}, {Name: "staff"}}, nil
 		case "Synchronise":
-			return &provision.Summary{Realm: "corp", DryRun: args[1] == admin.SyncOptions{DryRun: true}, Complete: true, Seen: 3, Refreshed: 1, Unchanged: 2}, nil
+			return &provision.Summary{Realm: "corp", Domains: []string{"CORP"}, DryRun: args[1] == admin.SyncOptions{DryRun: true}, Complete: true, Seen: 3, Refreshed: 1, Unchanged: 2}, nil
 		}
 		return nil, nil
 	}}
@@ -199,7 +203,7 @@ func TestSyncTriedAtGateway(t *testing.T) {
 		want []string
 	}{
 		{[]string{"--dry-run"}, []string{"corp: tried, nothing written, 3 users in ", "        1  refreshed\n"}},
-		{[]string{"--dry-run", "--json", "--realm", "corp"}, []string{`"dry_run": true`, `"refreshed": 1`}},
+		{[]string{"--dry-run", "--json", "--realm", "corp"}, []string{`"dry_run": true`, `"refreshed": 1`, `"CORP"`}},
 		{nil, []string{"corp: done, 3 users in "}},
 	} {
 		code, out, errs := runSync(t, append([]string{"--server", gateway.URL}, tt.args...)...)

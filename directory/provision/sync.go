@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,16 +91,17 @@ type Sync struct {
 // A Summary is what a run did. Each user is counted once: Seen is the sum of
 // Refreshed, Unchanged, Deactivated, Reactivated, Gone, Conflicts and Failed.
 type Summary struct {
-	Realm       string `json:"realm"`
-	DryRun      bool   `json:"dry_run"`
-	Seen        int    `json:"seen"`
-	Refreshed   int    `json:"refreshed"`   // something was new
-	Unchanged   int    `json:"unchanged"`   // includes those who stay disabled
-	Deactivated int    `json:"deactivated"` // disabled or expired in the directory
-	Reactivated int    `json:"reactivated"`
-	Gone        int    `json:"gone"`      // not in the directory; deactivated unless Held
-	Conflicts   int    `json:"conflicts"` // the name or SID belongs to another user
-	Failed      int    `json:"failed"`    // the directory's entry, or the row, is broken
+	Realm       string   `json:"realm"`
+	Domains     []string `json:"domains"` // whose users they are
+	DryRun      bool     `json:"dry_run"`
+	Seen        int      `json:"seen"`
+	Refreshed   int      `json:"refreshed"`   // something was new
+	Unchanged   int      `json:"unchanged"`   // includes those who stay disabled
+	Deactivated int      `json:"deactivated"` // disabled or expired in the directory
+	Reactivated int      `json:"reactivated"`
+	Gone        int      `json:"gone"`      // not in the directory; deactivated unless Held
+	Conflicts   int      `json:"conflicts"` // the name or SID belongs to another user
+	Failed      int      `json:"failed"`    // the directory's entry, or the row, is broken
 
 	// Held reports that nobody was deactivated for being gone; see ErrTooManyGone.
 	Held bool `json:"held"`
@@ -133,7 +135,7 @@ func (s *Sync) RunDue(ctx context.Context, due time.Time) (*Summary, error) {
 		r.log = slog.Default()
 	}
 	r.realm = realm{s.Realm, s.Aliases, s.Store, r.log}
-	r.sum = Summary{Realm: s.Realm, DryRun: s.DryRun, Began: s.now()}
+	r.sum = Summary{Realm: s.Realm, Domains: slices.Clone(s.Domains), DryRun: s.DryRun, Began: s.now()}
 	err := r.run(ctx, due)
 	r.sum.Took = s.now().Sub(r.sum.Began)
 	if errors.Is(err, ErrDone) || errors.Is(err, ErrRunning) {
