@@ -78,6 +78,7 @@ func (p *pending) look() (*standing, error) {
 		}
 		f.staged = f.New != "" && hashOf(staged) == f.New
 		isOld, isNew := hashOf(now) == f.Old, hashOf(now) == f.New
+		f.done = isNew && !f.staged
 		old = old && isOld
 		switch {
 		case isNew:
@@ -143,19 +144,25 @@ func isPart(text []byte) bool {
 	return len(d.errs) == 0
 }
 
-// belong refuses a journal that is of other files than those of the configuration:
-// whoever could write it shall not so change any of this machine.
+// belong refuses a journal that would change other files than those of the
+// configuration, as it is or as it shall be: whoever could write it shall not so
+// change any of this machine.
 func (p *pending) belong(s *standing) error {
+	now, err := readConfig(p.main)
 	main, ok := s.text[filepath.Clean(p.main)]
-	if !s.finish || !ok {
-		var err error
-		if main, err = readConfig(p.main); err != nil {
-			return err
-		}
+	switch {
+	case s.finish && ok:
+	case err != nil:
+		return err
+	default:
+		main = now
 	}
 	patterns, err := includesOf(p.main, main)
 	if err != nil {
 		return err
+	}
+	if more, err := includesOf(p.main, now); err == nil { // else it includes nothing
+		patterns = append(patterns, more...)
 	}
 	for i := range p.files {
 		f := &p.files[i]
@@ -165,7 +172,7 @@ func (p *pending) belong(s *standing) error {
 			fits = fits || match || f.path == pattern
 		}
 		switch {
-		case fits:
+		case fits, f.done:
 		case s.finish:
 			return p.notOurs(f)
 		default:

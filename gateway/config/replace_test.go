@@ -263,19 +263,20 @@ func TestReplaceFails(t *testing.T) {
 		name string // which cannot come into its place
 		step int
 	}{
-		{"a.yaml", journalWritten}, {"a.yaml", journalWritten + 1},
-		{"c.yaml", journalWritten}, {"c.yaml", journalWritten + 1}, {"c.yaml", journalWritten + 2}, {"c.yaml", journalWritten + 3},
+		{"services/a.yaml", journalWritten},
+		{"services/c.yaml", journalWritten}, {"services/c.yaml", journalWritten + 1}, {"services/c.yaml", journalWritten + 2},
+		{"gw.yaml", journalWritten}, {"gw.yaml", journalWritten + 2}, {"gw.yaml", journalWritten + 3},
 	} {
 		dir := writeFiles(t, setBefore)
 		at := 0
 		r := replacement{main: filepath.Join(dir, "gw.yaml"), testOnlyStep: func() {
 			if at++; at == tt.step {
-				loseStaged(filepath.Join(dir, "services", tt.name))
+				loseStaged(filepath.Join(dir, tt.name))
 			}
 		}}
 		err := r.do(between(dir, setBefore, setAfter))
 		e := new(ReplaceError)
-		if !errors.As(err, &e) || filepath.Base(e.File) != tt.name || e.Stuck != nil || !errors.Is(err, fs.ErrNotExist) {
+		if !errors.As(err, &e) || e.File != filepath.Join(dir, tt.name) || e.Stuck != nil || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s at step %d: %v", tt.name, tt.step, err)
 		}
 		if got := filesBelow(t, dir); !maps.Equal(got, setBefore) {
