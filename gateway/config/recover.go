@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -259,4 +260,44 @@ func (r *Reader) glob(pattern string) ([]string, error) {
 	}
 	slices.Sort(found) // as filepath.Glob does
 	return found, nil
+}
+
+// A sight is what a Reader showed.
+type sight struct {
+	main  string
+	r     *Reader
+	files map[string][]byte // nil: it could not be read
+	globs map[string][]string
+}
+
+func (s *sight) readFile(path string) ([]byte, error) {
+	b, err := s.r.ReadFile(path)
+	s.files[path] = b
+	return b, err
+}
+
+func (s *sight) glob(pattern string) ([]string, error) {
+	found, err := s.r.glob(pattern)
+	s.globs[pattern] = found
+	return found, err
+}
+
+// still reports whether it is what a new Reader shows: no change of several files
+// came between.
+func (s *sight) still() bool {
+	r, err := NewReader(s.main)
+	if err != nil || s.r == nil {
+		return err != nil && s.r == nil
+	}
+	for path, was := range s.files {
+		if now, err := r.ReadFile(path); err == nil != (was != nil) || !bytes.Equal(now, was) {
+			return false
+		}
+	}
+	for pattern, was := range s.globs {
+		if now, err := r.glob(pattern); err == nil && !slices.Equal(now, was) {
+			return false
+		}
+	}
+	return true
 }

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A set of files before and after a change: one of each kind.
@@ -324,5 +326,49 @@ func TestReplaceOne(t *testing.T) {
 	err := Replace(main, []Change{{Path: main, Old: []byte("b"), New: []byte("c")}, {Path: filepath.Join(dir, "c"), New: []byte("c")}})
 	if err == nil || !strings.Contains(err.Error(), "its journal cannot be understood") {
 		t.Errorf("with another journal: %v", err)
+	}
+}
+
+// TestLoadBesideReplace: who reads while files are replaced, from the first to the
+// last of them, sees one set or the other.
+func TestLoadBesideReplace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	main := filepath.Join(dir, "gw.yaml")
+	if err := os.Mkdir(filepath.Join(dir, "services"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range setBefore {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var loads atomic.Int64
+	written := make(chan error, 1)
+	go func() {
+		there, other := between(dir, setBefore, setAfter), between(dir, setAfter, setBefore)
+		var err error
+		for i := 0; i < 50 && err == nil; i++ {
+			err = Replace(main, there)
+			there, other = other, there
+			for until := loads.Load() + 2; loads.Load() < until; { // the second begins after it
+				time.Sleep(time.Millisecond)
+			}
+		}
+		written <- err
+	}()
+	for {
+		if got := servicesOf(t, dir); got != servesBefore && got != servesAfter {
+			t.Errorf("a mixture: %s", got)
+		}
+		loads.Add(1)
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
 	}
 }
