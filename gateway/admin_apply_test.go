@@ -173,8 +173,9 @@ func TestAttackApplyRefused(t *testing.T) {
 		{"another's file", with("include: [keep.yaml]", file(secret, fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "there is a file of that name"},
 		{"not included", g.files("", file(filepath.Join(g.dir, "other.yaml"), fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "is not included"},
 		{"no yaml", with("include: [gw.keytab]", file(filepath.Join(g.dir, "gw.keytab"), fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "is no name for a file"},
-		{"twice", g.files("", file(g.file, "")), admin.Invalid, "there twice"},
-		{"binary", g.files("", file(filepath.Join(g.dir, "services/a.yaml"), "\x00")), admin.Invalid, "that is no text"},
+		{"a file that is there", with("include: [keep*.yaml]"), admin.Invalid, "would read " + secret},
+		{"twice", g.files("", file(g.file, "")), admin.Invalid, g.file + " is there twice"},
+		{"binary", g.files("", file(filepath.Join(g.dir, "services/a.yaml"), "\x00")), admin.Invalid, `services/a.yaml" is no text`},
 		{"too large", g.files("", file(filepath.Join(g.dir, "services/a.yaml"), strings.Repeat("#", 1<<20))), admin.Invalid, "too large"},
 		{"old", admin.ConfigSet{Digest: "x", Files: g.files("").Files}, admin.Conflict, "changed by somebody else"},
 	} {
