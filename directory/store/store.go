@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -319,16 +320,27 @@ func (s *Store) exec(ctx context.Context, op string, l lasting, text string, arg
 	return n, s.fail(op, err)
 }
 
-// tries is how often what can succeed if it is done again is done.
-const tries = 4
+// What can succeed if it is done again is done so often, after pauses that grow to
+// maxPause: of several who wait crosswise the database undoes all but one, and
+// without pauses they would meet again.
+const (
+	tries      = 10
+	firstPause = 10 * time.Millisecond
+	maxPause   = 500 * time.Millisecond
+)
 
 // retried runs f, and again as long as the database says that it was undone
 // for others.
 func (s *Store) retried(ctx context.Context, f func() error) error {
 	for i := 1; ; i++ {
 		err := f()
-		if err == nil || i == tries || ctx.Err() != nil || !s.d.again(err) {
+		if err == nil || i == tries || !s.d.again(err) {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(rand.N(min(firstPause<<i, maxPause))):
 		}
 	}
 }
