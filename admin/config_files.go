@@ -199,14 +199,14 @@ func (p *plan) leaveOut(c *config.Config) error {
 	for _, pattern := range c.Include {
 		found, err := pattern.Find()
 		if err != nil {
-			return invalid("files", err.Error(), "")
+			return invalid(string(pattern), err.Error(), "")
 		}
 		for _, path := range found {
 			if slices.ContainsFunc(p.files, func(f ConfigFile) bool { return f.Path == path }) || slices.Contains(p.remove, path) {
 				continue
 			}
 			if _, known := p.before[path]; !known {
-				return invalid(path, "the configuration would read "+path+", which is there and is not part of it now", "move that file away, or give it along as it is")
+				return invalid(path, "the configuration would read this file, which is there and not part of it now: move it away first", "")
 			}
 			p.remove = append(p.remove, path)
 		}
