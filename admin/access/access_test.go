@@ -188,6 +188,8 @@ func TestProviderTitle(t *testing.T) {
 	b.do(http.MethodPost, logoutPath, url.Values{"csrf": {csrf}}).expect(200, "Con&lt;b&gt;toso may still have you signed in", "Sign out at Con&lt;b&gt;toso<")
 	w.it.set(func(p *fakeProvider) { p.err = authn.ErrUnavailable })
 	b.get(loginPath+"/it").expect(503, "The provider Con&lt;b&gt;toso cannot be used now")
+	w.it.set(func(p *fakeProvider) { p.err = authn.ErrOverloaded })
+	b.get(loginPath+"/it").expect(503, "Many sign-ins at Con&lt;b&gt;toso from where you are")
 }
 
 func TestBackchannel(t *testing.T) {

@@ -119,7 +119,7 @@ func TestAttackAdminProviderBroken(t *testing.T) {
 			local.get(home).expect(303, loginPath)
 			local.get(loginPath).expect(200)
 			local.signInLocal("admin", w.code(secret))
-			if took := time.Since(began); took > 2*time.Second {
+			if took := time.Since(began); took > time.Minute { // whoever waits for a slow one waits an hour
 				t.Errorf("the local administrator waits %v", took)
 			}
 			t.Logf("signed in after %v", time.Since(began))

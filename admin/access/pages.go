@@ -196,7 +196,7 @@ func (a *Access) refusedProvider(w http.ResponseWriter, r *http.Request, c *core
 	if errors.Is(err, authn.ErrOverloaded) {
 		w.Header().Set("Retry-After", "60")
 		a.show(w, r, http.StatusServiceUnavailable, "Too many sign-ins", message{
-			Text:  []string{"Many sign-ins at " + name + " from where you are came to nothing. Try again in a minute. Local administrators can sign in without it."},
+			Text:  []string{"Many sign-ins at " + c.shown(name) + " from where you are came to nothing. Try again in a minute. Local administrators can sign in without it."},
 			Links: signInAgain,
 		})
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -16,7 +17,10 @@ import (
 // session that let it in.
 const watchEvery = 5 * time.Second
 
-var errLessRole = errors.New("access: the role is less than it was")
+var (
+	errLessRole = errors.New("access: the role is less than it was")
+	errPanicked = errors.New("access: whether the login goes on could not be found out")
+)
 
 // watched returns the context of a request of by, which ends when his session does,
 // or his role, and stop, which must be called when the request is answered. It asks
@@ -52,8 +56,16 @@ func (a *Access) watched(r *http.Request, by *admin.Caller) (ctx context.Context
 }
 
 // still returns an error if who sent r would not be let in now, with as much of a
-// role.
-func (a *Access) still(r *http.Request, role admin.Role) error {
+// role. A panic is one, too: it would end the process, since no server recovers it
+// here.
+func (a *Access) still(r *http.Request, role admin.Role) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.LogAttrs(r.Context(), slog.LevelError, "looking after a request of an administrator failed",
+				slog.String("ref", authn.Ref(r.Context())), slog.Any("cause", p), slog.String("stack", string(debug.Stack())))
+			err = errPanicked
+		}
+	}()
 	c := a.core()
 	if c == nil {
 		return errNoStore

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,6 +118,34 @@ func TestAttackStreamOutlivesSession(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAttackWatchMeetsBug: what is asked beside a request, such as a provider that
+// answers with what nobody thought of, meets a bug. That ended the process, since
+// servers recover what their requests do themselves.
+func TestAttackWatchMeetsBug(t *testing.T) {
+	t.Parallel()
+	w, s := held(t)
+	var broken atomic.Bool
+	parts := w.access.o.Parts
+	w.access.o.Parts = func() Parts {
+		if broken.Load() {
+			panic("a bug")
+		}
+		return parts()
+	}
+	b := s.browser()
+	b.signIn(w.it, "vera@example.com").expect(303)
+	lines := b.follow("")
+	broken.Store(true)
+	if rest, err := io.ReadAll(lines); err != nil {
+		t.Errorf("it ended with %v, after %q", err, rest)
+	}
+	broken.Store(false)
+	if log := w.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "a bug") || !strings.Contains(log, "watch.go") {
+		t.Errorf("log: %s", log)
+	}
+	b.get(home).expect(200)
 }
 
 // TestWatched: a request whose session goes on is left alone, and nothing is asked

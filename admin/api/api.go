@@ -51,6 +51,7 @@ type API struct {
 	mux     http.ServeMux
 	streams admin.Slots
 	exports admin.Slots
+	large   admin.Slots
 }
 
 var _ http.Handler = (*API)(nil)
@@ -58,7 +59,10 @@ var _ http.Handler = (*API)(nil)
 // New returns the API, for requests whose context has an admin.Caller. Requests
 // without one get 401, and only the description of the API.
 func New(areas Areas) *API {
-	a := &API{areas: areas, streams: admin.Slots{Most: maxStreams, Of: "streams"}, exports: admin.Slots{Most: maxExports, Of: "exports"}}
+	a := &API{
+		areas: areas, streams: admin.Slots{Most: maxStreams, Of: "streams"}, exports: admin.Slots{Most: maxExports, Of: "exports"},
+		large: admin.Slots{Most: maxLargeBodies, Of: "large requests"},
+	}
 	methods := map[string][]string{}
 	for _, e := range endpoints {
 		if e.serve == nil {
@@ -147,11 +151,16 @@ type refKey struct{}
 
 // answer serves one endpoint.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, e *endpoint) {
-	if e.media != nil {
-		slots := &a.streams
-		if e.export {
-			slots = &a.exports
-		}
+	var slots *admin.Slots
+	switch {
+	case e.large:
+		slots = &a.large
+	case e.export:
+		slots = &a.exports
+	case e.media != nil:
+		slots = &a.streams
+	}
+	if slots != nil {
 		free, err := slots.Take(r.Context())
 		if err != nil {
 			a.refuse(w, r, err)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,13 +26,23 @@ const (
 	maxConfigBody = 8 << 20 // 1 MiB of files, of which JSON makes up to six times as much
 )
 
+// Values in a body, at most: {} is many times as large in memory, and the body of
+// somebody who may not do what it asks for is read, too. An import has 10,000 users.
+const (
+	maxValues       = 10_000
+	maxImportValues = 600_000
+)
+
+// Bodies of more than maxBody that a caller sends at a time.
+const maxLargeBodies = 4
+
 func malformed(format string, args ...any) error {
 	return &admin.Error{Kind: wire.Malformed, Text: fmt.Sprintf(format, args...)}
 }
 
 // decodeBody reads one JSON value into v, and nothing that v has no field for.
 // What was in the body is in no error: it may be a password.
-func decodeBody(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
+func decodeBody(w http.ResponseWriter, r *http.Request, limit int64, values int, v any) error {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
 		return &admin.Error{Kind: wire.Media, Text: "the body must be application/json"}
@@ -45,8 +56,10 @@ func decodeBody(w http.ResponseWriter, r *http.Request, limit int64, v any) erro
 		return &admin.Error{Kind: wire.Malformed, Text: "the body ended too early", Err: err}
 	case !utf8.Valid(b):
 		return malformed("the body is not UTF-8")
+	case valuesIn(b) > values:
+		return &admin.Error{Kind: wire.TooLarge, Text: fmt.Sprintf("the body has more than %d values", values)}
 	}
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return bodyError(err)
@@ -55,6 +68,23 @@ func decodeBody(w http.ResponseWriter, r *http.Request, limit int64, v any) erro
 		return malformed("the body has more than one JSON value")
 	}
 	return nil
+}
+
+// valuesIn is how many values a JSON text has one after the other, in lists and in
+// objects. Those in each other are bounded by the decoder.
+func valuesIn(b []byte) int {
+	n, quoted := 1, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case !quoted && c == ',':
+			n++
+		}
+	}
+	return n
 }
 
 // bodyError says what is wrong with a body.

@@ -23,9 +23,11 @@ type endpoint struct {
 
 	query, body, out reflect.Type // nil: none
 	maxBody          int64        // bytes; zero means those of most
+	maxValues        int          // in a body; zero means those of most
 	status           int          // of success
 	media            []string     // of a stream or a file; nil: application/json
 	export           bool         // a stream of all there is: see maxExports
+	large            bool         // its body may be: see maxLargeBodies
 	public           bool         // nobody need be logged in
 	versioned        bool         // the answer has an ETag, and If-Match counts
 
@@ -67,13 +69,17 @@ func send[B, A any](e endpoint, do func(*call, B) (A, error)) endpoint {
 	if e.area == areaConfiguration {
 		limit = maxConfigBody
 	}
+	if limit > maxBody {
+		e.large, e.errors = true, append(slices.Clip(e.errors), admin.TooMany)
+	}
+	values := cmp.Or(e.maxValues, maxValues)
 	return e.with(func(c *call) error {
 		var none struct{}
 		if err := decodeQuery(c.r, &none); err != nil {
 			return err
 		}
 		var b B
-		if err := decodeBody(c.w, c.r, limit, &b); err != nil {
+		if err := decodeBody(c.w, c.r, limit, values, &b); err != nil {
 			return err
 		}
 		a, err := do(c, b)

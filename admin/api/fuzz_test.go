@@ -23,7 +23,7 @@ func FuzzDecodeBody(f *testing.F) {
 		for _, into := range []any{&wire.NewUser{}, &admin.UserChange{}, &wire.Apply{}, &wire.Test{}, &wire.NewPassword{}} {
 			r := httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(body))
 			r.Header.Set("Content-Type", "application/json")
-			err := decodeBody(httptest.NewRecorder(), r, maxBody, into)
+			err := decodeBody(httptest.NewRecorder(), r, maxBody, maxValues, into)
 			var e *admin.Error
 			if err != nil && (!errors.As(err, &e) || statuses[e.Kind] == 0 || len(e.Text) > 500) {
 				t.Errorf("%T: %v", into, err)

@@ -29,7 +29,7 @@ curl -H "Authorization: Bearer $TOKEN" https://gw-admin.corp.test/admin/v1/users
 The token is a session like another: it is listed, it ends, and every node knows it. What it may do is the role of its administrator: a ` + "`viewer`" + ` sees everything but secrets, an ` + "`operator`" + ` keeps things running, an ` + "`administrator`" + ` changes users and the configuration.
 
 ## Requests
-- A body is one JSON value, ` + "`application/json`" + `, of at most 1 MiB (configuration: 8 MiB). Each field and parameter that is not listed is refused, with its name.
+- A body is one JSON value, ` + "`application/json`" + `, of at most 1 MiB and 10,000 values (configuration: 8 MiB; import: 8 MiB and 600,000 values). Of those that may be larger than 1 MiB an administrator has four at a time. Each field and parameter that is not listed is refused, with its name.
 - Names in paths are escaped: ` + "`CORP\\alice`" + ` is ` + "`CORP%5Calice`" + `, a slash is ` + "`%2F`" + `. The names ` + "`.`" + ` and ` + "`..`" + ` are ` + "`%2E`" + ` and ` + "`%2E%2E`" + `.
 - Passwords are in bodies only. They are in no log and in no answer.
 - Times are as in RFC 3339, durations such as ` + "`24h`" + `.
@@ -85,11 +85,11 @@ var kindTexts = map[admin.Kind]string{
 	admin.Refused:     "it can be, and is not allowed as things are; `remedy` says what to do first",
 	admin.Invalid:     "what was given cannot be; `field` says which",
 	admin.Unavailable: "somebody who is needed does not answer",
-	admin.TooMany:     "as many streams or exports of the administrator are open as may be",
+	admin.TooMany:     "as many streams, exports or large bodies of the administrator are open as may be",
 
 	"malformed":       "the request cannot be read",
 	"unauthenticated": "nobody is logged in, or not any more",
-	"too_large":       "the body has too many bytes",
+	"too_large":       "the body has too many bytes, or values",
 	"media_type":      "the body is not `application/json`",
 	"no_endpoint":     "there is nothing at the path",
 	"method":          "the path takes other methods, which `Allow` lists",

@@ -66,7 +66,7 @@ var userRows = []endpoint{
 		return u, err
 	}),
 	send(endpoint{
-		area: areaUsers, method: http.MethodPost, path: "/import", role: admin.Administrator, maxBody: wire.MaxImport,
+		area: areaUsers, method: http.MethodPost, path: "/import", role: admin.Administrator, maxBody: wire.MaxImport, maxValues: maxImportValues,
 		summary: "Add many users",
 		more: fmt.Sprintf("All of them, or, if one is wrong, none: up to %d, in up to %d MiB. Users who exist are left as they are, so that a request which failed is sent again. "+
 			"`source` is what they are from, such as the name of a file, for the record. `password_hash` is one of argon2id. With `dry_run` they are checked, and nothing is written.", admin.MaxImport, wire.MaxImport>>20),

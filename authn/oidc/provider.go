@@ -69,7 +69,7 @@ type Config struct {
 
 	// Proxy is an HTTP proxy that all requests to the provider go through, whatever
 	// HTTP says, whose Transport is an *http.Transport then. It is at http or https,
-	// and wants no login.
+	// and wants no login. The issuer is at https then.
 	Proxy *url.URL
 
 	Timeout time.Duration // of a request to the provider; zero means 10 s
@@ -135,6 +135,7 @@ func New(c Config) (*Provider, error) {
 	fail(len(c.Algorithms) == 0, "Algorithms is empty: nil means all that are good")
 	p.client, err = newClient(&c)
 	fail(err != nil, "Proxy: %w", err)
+	fail(c.Proxy != nil && strings.HasPrefix(c.Issuer, "http:"), "Proxy: the issuer is at http, so that the proxy would read what is secret")
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

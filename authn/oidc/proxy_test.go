@@ -184,3 +184,17 @@ func TestProxyConfig(t *testing.T) {
 		t.Errorf("a proxy for a transport that has none: %v", err)
 	}
 }
+
+// TestAttackOIDCProxyReads: an issuer of this machine may be at http, and what is sent
+// to it by way of a proxy the proxy reads.
+func TestAttackOIDCProxyReads(t *testing.T) {
+	t.Parallel()
+	c := oidc.Config{Name: "it", Issuer: "http://127.0.0.1:8080", ClientID: "web", Proxy: parseURL(t, "http://proxy.corp.test:3128")}
+	if _, err := oidc.New(c); err == nil || !strings.Contains(err.Error(), "the proxy would read what is secret") {
+		t.Errorf("got %v", err)
+	}
+	c.Proxy = nil
+	if _, err := oidc.New(c); err != nil {
+		t.Error(err)
+	}
+}

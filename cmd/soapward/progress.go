@@ -53,3 +53,10 @@ func (p *progress) clear() {
 		p.shown = false
 	}
 }
+
+// portion is how much of a width is done, from none of it to all: a server may make
+// up the numbers.
+func portion(done, total, width int) int {
+	w := float64(width)
+	return int(max(0, min(float64(done)*w/float64(max(total, 1)), w)))
+}

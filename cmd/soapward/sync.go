@@ -245,9 +245,9 @@ func syncProgress(s *provision.Summary) string {
 	text := fmt.Sprintf("%s: %d users", s.Realm, s.Seen)
 	if s.Total > 0 {
 		const width = 30
-		done := min(s.Seen*width/s.Total, width)
+		done := portion(s.Seen, s.Total, width)
 		text = fmt.Sprintf("%s: [%s%s] %3d %%  %d of %d users", s.Realm, strings.Repeat("=", done), strings.Repeat(" ", width-done),
-			min(s.Seen*100/s.Total, 100), s.Seen, max(s.Total, s.Seen))
+			portion(s.Seen, s.Total, 100), s.Seen, max(s.Total, s.Seen))
 	}
 	if s.Took > time.Second {
 		text += fmt.Sprintf(", %.0f a second", float64(s.Seen)/s.Took.Seconds())
@@ -286,7 +286,7 @@ func (r *syncReport) text(b *strings.Builder) {
 	case r.DryRun:
 		how = "tried, nothing written"
 	}
-	fmt.Fprintf(b, "%s: %s, %s in %.1f s\n", r.Realm, how, count(r.Seen, "user", "users"), r.Seconds)
+	fmt.Fprintf(b, "%s: %s, %s in %.1f s\n", oneLine(r.Realm), how, count(r.Seen, "user", "users"), r.Seconds)
 	if r.Seen == 0 {
 		fmt.Fprintf(b, "  The store has no users of %s yet: each is made at the first login.\n", oneLine(strings.Join(r.Domains, ", ")))
 		return
@@ -308,7 +308,11 @@ func (r *syncReport) text(b *strings.Builder) {
 		fmt.Fprintf(b, "  not in the directory: %s%s\n", oneLine(strings.Join(r.GoneNames, ", ")), andMore(r.Gone-len(r.GoneNames)))
 	}
 	for i, name := range r.FailedNames {
-		fmt.Fprintf(b, "  %s: %s\n", oneLine(name), oneLine(withoutPackages(r.FailedCauses[i])))
+		why := "no cause is given"
+		if i < len(r.FailedCauses) { // each has one, unless a server made it up
+			why = withoutPackages(r.FailedCauses[i])
+		}
+		fmt.Fprintf(b, "  %s: %s\n", oneLine(name), oneLine(why))
 	}
 	if more := r.Failed + r.Conflicts - len(r.FailedNames); more > 0 {
 		fmt.Fprintf(b, "  and %d more failed or in conflict\n", more)

@@ -191,7 +191,6 @@ func recordImport(ctx context.Context, s *store.Store, file string, done admin.I
 
 // share is how far an import has come, with a bar of 20 characters.
 func share(done, total int) string {
-	part := float64(done) / float64(max(total, 1))
-	full := min(int(part*20), 20)
-	return fmt.Sprintf("[%s%s] %d of %d users, %.0f %%", strings.Repeat("#", full), strings.Repeat("-", 20-full), done, total, part*100)
+	full, percent := portion(done, total, 20), 100*float64(done)/float64(max(total, 1))
+	return fmt.Sprintf("[%s%s] %d of %d users, %.0f %%", strings.Repeat("#", full), strings.Repeat("-", 20-full), done, total, percent)
 }

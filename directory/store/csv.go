@@ -52,12 +52,15 @@ type CSVUser struct {
 // is about a single user others may follow.
 func ReadCSV(r io.Reader, file string) iter.Seq2[CSVUser, error] {
 	return func(yield func(CSVUser, error) bool) {
-		c, columns, err := csvHeader(r)
+		limit := &recordLimit{r, maxRecord}
+		c, columns, err := csvHeader(limit)
 		if err != nil {
 			yield(CSVUser{}, fmt.Errorf("%s:1: %w", file, err))
 			return
 		}
+		line := 1
 		for {
+			limit.left = maxRecord
 			record, err := c.Read()
 			if errors.Is(err, io.EOF) {
 				return
@@ -73,11 +76,15 @@ func ReadCSV(r io.Reader, file string) iter.Seq2[CSVUser, error] {
 				yield(CSVUser{}, fmt.Errorf("%s:%d:%d: %w", file, bad.Line, bad.Column, bad.Err))
 				return
 			}
+			if errors.Is(err, errLongRecord) {
+				yield(CSVUser{}, fmt.Errorf("%s: after line %d: %w", file, line, err))
+				return
+			}
 			if err != nil {
 				yield(CSVUser{}, fmt.Errorf("%s: %w", file, err))
 				return
 			}
-			line, _ := c.FieldPos(0)
+			line, _ = c.FieldPos(0)
 			u := &directory.User{}
 			for i, value := range record {
 				e := csvColumns[columns[i]].set(u, strings.TrimSpace(value))
@@ -99,6 +106,26 @@ func ReadCSV(r io.Reader, file string) iter.Seq2[CSVUser, error] {
 			}
 		}
 	}
+}
+
+// maxRecord bounds a user in a file, in bytes: more than all that one may have.
+const maxRecord = 4 << 20
+
+var errLongRecord = fmt.Errorf("a line or a user of more than %d MiB: is a quotation mark never closed?", maxRecord>>20)
+
+// recordLimit bounds what is read for one record, which is in memory as a whole.
+type recordLimit struct {
+	r    io.Reader
+	left int
+}
+
+func (l *recordLimit) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errLongRecord
+	}
+	n, err := l.r.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
 }
 
 // errNotUTF8 is about files of old spreadsheets.

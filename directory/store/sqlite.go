@@ -119,11 +119,17 @@ func preparePath(path string) (string, error) {
 	return filepath.ToSlash(path), nil
 }
 
-// writable says why a database cannot be written, which SQLite has numbers for. It is
-// asked when something failed: who may write the files that are there may do without
-// the directory.
-func (s *Store) writable() error {
-	if s.path == "" {
+// unwritable says why a database cannot be written, which SQLite has numbers for, if
+// an error may be about that: who may write the files that are there may do without
+// the directory, and what else is wrong is to be told.
+func (s *Store) unwritable(err error) error {
+	var e *sqlite.Error
+	if s.path == "" || !errors.As(err, &e) {
+		return nil
+	}
+	switch e.Code() & 0xff { // without what extends it
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM:
+	default:
 		return nil
 	}
 	for _, path := range []string{s.path, filepath.Dir(s.path)} {

@@ -141,7 +141,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if err != nil {
 		_ = s.Close() // the first error tells more
-		if why := s.writable(); why != nil {
+		if why := s.unwritable(err); why != nil {
 			return nil, fmt.Errorf("store: open: %w", why) // which tells most
 		}
 		return nil, err

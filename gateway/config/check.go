@@ -167,6 +167,7 @@ func (d *decoder) checkRealm(c *Config, name string, r *Realm) {
 	if o := r.OIDC; o != nil {
 		need(o, o.Issuer.URL != nil && o.ClientID != "", "%s.oidc: want issuer and client_id", path)
 		need(o, o.Issuer.URL == nil || o.Issuer.Scheme == "https" || loopback(o.Issuer.Hostname()), "%s.oidc.issuer: want https", path)
+		need(o, o.Issuer.URL == nil || o.Issuer.Scheme == "https" || o.Proxy.URL.URL == nil, "%s.oidc.proxy: want an issuer at https: the proxy would read what is secret, and this machine is not behind it", path)
 		need(&o.Title, isTitle(o.Title), "%s.oidc.title: want up to %d characters that can be seen, such as Contoso", path, maxTitle)
 		d.checkProviderNames(c, name, r)
 	}

@@ -136,25 +136,38 @@ type Claim struct {
 // or a secret's file, is an *Errors. While Replace changes files, or was interrupted,
 // the configuration is the one of before or the new one. Load writes nothing.
 func Load(path string) (*Config, error) {
-	r, err := NewReader(path)
-	if err != nil {
-		return nil, err
+	for try := 1; ; try++ {
+		c, seen, err := loadOnce(path)
+		if try == maxLoads || seen.still() {
+			return c, err
+		}
 	}
-	b, err := r.ReadFile(path)
-	if err != nil {
-		return nil, err
+}
+
+// maxLoads is how often Load reads files that somebody changes meanwhile.
+const maxLoads = 5
+
+func loadOnce(path string) (*Config, *sight, error) {
+	s := &sight{main: path, files: map[string][]byte{}, globs: map[string][]string{}}
+	var err error
+	if s.r, err = NewReader(path); err != nil {
+		return nil, s, err
 	}
-	c, err := load(&decoder{files: []string{path}, read: r.ReadFile, glob: r.glob}, b)
-	if r.pending == nil {
-		return c, err
+	b, err := s.readFile(path)
+	if err != nil {
+		return nil, s, err
+	}
+	c, err := load(&decoder{files: []string{path}, read: s.readFile, glob: s.glob}, b)
+	if s.r.pending == nil {
+		return c, s, err
 	}
 	if many := new(Errors); errors.As(err, &many) {
-		many.List = append(many.List, &Error{File: Journal(path), Text: r.interrupted() + ": " + remedyInterrupted})
+		many.List = append(many.List, &Error{File: Journal(path), Text: s.r.interrupted() + ": " + remedyInterrupted})
 	}
 	if c != nil {
-		c.unfinished = r
+		c.unfinished = s.r
 	}
-	return c, err
+	return c, s, err
 }
 
 // ParseFiles is Load for files that are not in place: text has all of them by

@@ -135,6 +135,7 @@ func TestErrors(t *testing.T) {
 		{"url, plain", "realms: {a: {oidc: {issuer: \"http://id.example\", client_id: x}}}", `issuer: want https`},
 		{"url, plain, of a name like an address", "realms: {a: {oidc: {issuer: \"http://127.0.0.1.id.example\", client_id: x}}}", `issuer: want https`},
 		{"proxy of a provider", "realms: {a: {oidc: {issuer: \"https://i.example\", client_id: x, proxy: \"proxy:3128\"}}}", `realms.a.oidc.proxy is "proxy:3128": want a URL that begins with http:// or https://`},
+		{"proxy of a provider on this machine", "realms: {a: {oidc: {issuer: \"http://127.0.0.1:8080\", client_id: x, proxy: \"http://proxy:3128\"}}}", `realms.a.oidc.proxy: want an issuer at https`},
 		{"proxy of a provider, with a login", "realms: {a: {oidc: {issuer: \"https://i.example\", client_id: x, proxy: \"http://u:p@proxy:3128\"}}}", `realms.a.oidc.proxy: a login at the proxy is not possible here`},
 		{"proxy of a provider, with a path", "realms: {a: {oidc: {issuer: \"https://i.example\", client_id: x, proxy: \"http://proxy:3128/proxy.pac\"}}}", `want a proxy such as http://proxy.corp.test:3128`},
 		{"proxy of a provider, socks", "realms: {a: {oidc: {issuer: \"https://i.example\", client_id: x, proxy: \"socks5://proxy:1080\"}}}", `want a URL that begins with http:// or https://`},

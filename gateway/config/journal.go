@@ -49,6 +49,7 @@ type pendingFile struct {
 
 	path, temp string
 	staged     bool // temp has the new content
+	done       bool // nothing is to be changed
 }
 
 type journalText struct {
@@ -185,7 +186,9 @@ func (p *pending) finish() *ReplaceError {
 		case f.New == "":
 			err = removeIfThere(f.path)
 		case f.staged:
-			err = atomicfile.Rename(f.temp, f.path)
+			if err = atomicfile.Rename(f.temp, f.path); errors.Is(err, fs.ErrNotExist) && p.inPlace(&f) {
+				err = nil // another gateway with these files took it for interrupted, and ended it
+			}
 		}
 		if err != nil {
 			return &ReplaceError{File: f.path, Err: err}
@@ -193,6 +196,12 @@ func (p *pending) finish() *ReplaceError {
 		p.stepped()
 	}
 	return nil
+}
+
+// inPlace reports whether a file has its new content.
+func (p *pending) inPlace(f *pendingFile) bool {
+	now, err := p.contentAt(f.path)
+	return err == nil && hashOf(now) == f.New
 }
 
 // end removes the journal.

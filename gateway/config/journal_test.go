@@ -42,7 +42,7 @@ func TestJournal(t *testing.T) {
 	if err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	for i, want := range []string{"gw.yaml", "services/a.yaml", "services/b.yaml", "services/c.yaml"} {
+	for i, want := range []string{"services/a.yaml", "services/b.yaml", "services/c.yaml", "gw.yaml"} {
 		if got := filepath.ToSlash(journal.Files[i].Path); got != want {
 			t.Errorf("path %q, want %q", got, want)
 		}
@@ -66,11 +66,11 @@ func TestJournal(t *testing.T) {
 	// What is wrong with files that are not in their places yet is said to be there.
 	dir, journal = interrupted(t)
 	const wrong = "nonsense: 1\n"
-	temp := filepath.Join(dir, "services", journal.Files[3].Temp)
+	temp := filepath.Join(dir, "services", journal.Files[2].Temp)
 	if err := os.WriteFile(temp, []byte(wrong), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	journal.Files[3].New = hashOf([]byte(wrong))
+	journal.Files[2].New = hashOf([]byte(wrong))
 	writeJournal(t, dir, journal)
 	if _, err := Load(filepath.Join(dir, "gw.yaml")); err == nil || !strings.Contains(err.Error(), "nonsense") || !strings.Contains(err.Error(), ".gw.yaml.apply: a configuration is being applied") {
 		t.Errorf("got %v", err)
@@ -155,42 +155,42 @@ func TestAttackJournal(t *testing.T) {
 		want   string
 	}{
 		{"another file, up", func(dir string, j *journalText) error {
-			j.Files[2] = pendingFile{Path: "../other/keep", Old: hashOf([]byte("keep me"))}
+			j.Files[1] = pendingFile{Path: "../other/keep", Old: hashOf([]byte("keep me"))}
 			return nil
 		}, "", "no file of the configuration"},
 		{"another file, absolute", func(dir string, j *journalText) error {
-			j.Files[2] = pendingFile{Path: filepath.Join(other(dir), "keep"), Old: hashOf([]byte("keep me"))}
+			j.Files[1] = pendingFile{Path: filepath.Join(other(dir), "keep"), Old: hashOf([]byte("keep me"))}
 			return nil
 		}, "", "no file of the configuration"},
 		{"another file that is included", func(dir string, j *journalText) error {
 			text := "include: [services/*.yaml, ../other/*]\nlisten: [{addr: \":81\"}]\n"
-			j.Files[0].New = hashOf([]byte(text))
-			j.Files[2] = pendingFile{Path: "../other/keep", Old: hashOf([]byte("keep me"))}
-			return os.WriteFile(filepath.Join(dir, j.Files[0].Temp), []byte(text), 0o600)
+			j.Files[3].New = hashOf([]byte(text))
+			j.Files[1] = pendingFile{Path: "../other/keep", Old: hashOf([]byte("keep me"))}
+			return os.WriteFile(filepath.Join(dir, j.Files[3].Temp), []byte(text), 0o600)
 		}, "", "no file of the configuration"},
 		{"other keys", func(dir string, j *journalText) error {
 			text := "include: [services/*.yaml, ../other/*]\nlisten: [{addr: \":81\"}]\n"
-			j.Files[0].New = hashOf([]byte(text))
-			j.Files[2] = pendingFile{Path: "../other/keep", Old: hashOf([]byte("network: {}\n"))}
+			j.Files[3].New = hashOf([]byte(text))
+			j.Files[1] = pendingFile{Path: "../other/keep", Old: hashOf([]byte("network: {}\n"))}
 			if err := os.WriteFile(filepath.Join(other(dir), "keep"), []byte("network: {}\n"), 0o600); err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(dir, j.Files[0].Temp), []byte(text), 0o600)
+			return os.WriteFile(filepath.Join(dir, j.Files[3].Temp), []byte(text), 0o600)
 		}, "", "no file of the configuration"},
 		{"a file that is not included", func(dir string, j *journalText) error {
-			j.Files[3].Path, j.Files[3].Temp = "services/c.conf", ".c.conf.tmp-1"
+			j.Files[2].Path, j.Files[2].Temp = "services/c.conf", ".c.conf.tmp-1"
 			return os.WriteFile(filepath.Join(dir, "services", ".c.conf.tmp-1"), []byte(setAfter["services/c.yaml"]), 0o600)
 		}, "", "no file of the configuration"},
 		{"content from elsewhere", func(dir string, j *journalText) error {
-			j.Files[3].Temp = "../../other/keep"
+			j.Files[2].Temp = "../../other/keep"
 			return nil
 		}, "", "cannot be understood"},
 		{"content of another file", func(dir string, j *journalText) error {
-			j.Files[3].Temp = j.Files[1].Temp
+			j.Files[2].Temp = j.Files[0].Temp
 			return nil
 		}, "", "cannot be understood"},
 		{"a link for content", func(dir string, j *journalText) error {
-			temp := filepath.Join(dir, "services", j.Files[3].Temp)
+			temp := filepath.Join(dir, "services", j.Files[2].Temp)
 			if err := os.Remove(temp); err != nil {
 				return err
 			}
@@ -200,27 +200,27 @@ func TestAttackJournal(t *testing.T) {
 			return os.Symlink(filepath.Join(other(dir), "keep"), filepath.Join(dir, "services", "c.yaml"))
 		}, "", "is not a regular file"},
 		{"twice", func(dir string, j *journalText) error {
-			j.Files = append(j.Files, j.Files[0])
+			j.Files = append(j.Files, j.Files[3])
 			return nil
 		}, "", "cannot be understood"},
 		{"many", func(dir string, j *journalText) error {
 			for range maxJournalFiles {
-				j.Files = append(j.Files, pendingFile{Path: strings.Repeat("x", len(j.Files)), Old: j.Files[0].Old})
+				j.Files = append(j.Files, pendingFile{Path: strings.Repeat("x", len(j.Files)), Old: j.Files[3].Old})
 			}
 			return nil
 		}, "", "cannot be understood"},
 		{"none", func(dir string, j *journalText) error { j.Files = nil; return nil }, "", "cannot be understood"},
-		{"no hash", func(dir string, j *journalText) error { j.Files[0].New = "x"; return nil }, "", "cannot be understood"},
+		{"no hash", func(dir string, j *journalText) error { j.Files[3].New = "x"; return nil }, "", "cannot be understood"},
 		{"nothing to do", func(dir string, j *journalText) error {
-			j.Files[0] = pendingFile{Path: "gw.yaml"}
+			j.Files[3] = pendingFile{Path: "gw.yaml"}
 			return nil
 		}, "", "cannot be understood"},
 		{"a long name", func(_ string, j *journalText) error {
-			j.Files[2].Path = strings.Repeat("x", maxJournalPath+1)
+			j.Files[1].Path = strings.Repeat("x", maxJournalPath+1)
 			return nil
 		}, "", "cannot be understood"},
 		{"no main file", func(dir string, j *journalText) error {
-			j.Files[0].New, j.Files[0].Temp = "", ""
+			j.Files[3].New, j.Files[3].Temp = "", ""
 			return nil
 		}, "", "empty"},
 		{"everybody can make files", func(dir string, j *journalText) error { return os.Chmod(dir, 0o777|os.ModeSticky) }, servesBefore, ""},
@@ -229,7 +229,7 @@ func TestAttackJournal(t *testing.T) {
 			return os.Chmod(filepath.Join(dir, "services"), 0o777|os.ModeSticky)
 		}, "", "no file of the configuration"},
 		{"content that everybody can change", func(dir string, j *journalText) error {
-			return os.Chmod(filepath.Join(dir, j.Files[0].Temp), 0o666)
+			return os.Chmod(filepath.Join(dir, j.Files[3].Temp), 0o666)
 		}, "", "others could read or change it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,6 +79,7 @@ func (p *pending) look() (*standing, error) {
 		}
 		f.staged = f.New != "" && hashOf(staged) == f.New
 		isOld, isNew := hashOf(now) == f.Old, hashOf(now) == f.New
+		f.done = isNew && !f.staged
 		old = old && isOld
 		switch {
 		case isNew:
@@ -143,19 +145,25 @@ func isPart(text []byte) bool {
 	return len(d.errs) == 0
 }
 
-// belong refuses a journal that is of other files than those of the configuration:
-// whoever could write it shall not so change any of this machine.
+// belong refuses a journal that would change other files than those of the
+// configuration, as it is or as it shall be: whoever could write it shall not so
+// change any of this machine.
 func (p *pending) belong(s *standing) error {
+	now, err := readConfig(p.main)
 	main, ok := s.text[filepath.Clean(p.main)]
-	if !s.finish || !ok {
-		var err error
-		if main, err = readConfig(p.main); err != nil {
-			return err
-		}
+	switch {
+	case s.finish && ok:
+	case err != nil:
+		return err
+	default:
+		main = now
 	}
 	patterns, err := includesOf(p.main, main)
 	if err != nil {
 		return err
+	}
+	if more, err := includesOf(p.main, now); err == nil { // else it includes nothing
+		patterns = append(patterns, more...)
 	}
 	for i := range p.files {
 		f := &p.files[i]
@@ -165,7 +173,7 @@ func (p *pending) belong(s *standing) error {
 			fits = fits || match || f.path == pattern
 		}
 		switch {
-		case fits:
+		case fits, f.done:
 		case s.finish:
 			return p.notOurs(f)
 		default:
@@ -252,4 +260,44 @@ func (r *Reader) glob(pattern string) ([]string, error) {
 	}
 	slices.Sort(found) // as filepath.Glob does
 	return found, nil
+}
+
+// A sight is what a Reader showed.
+type sight struct {
+	main  string
+	r     *Reader
+	files map[string][]byte // nil: it could not be read
+	globs map[string][]string
+}
+
+func (s *sight) readFile(path string) ([]byte, error) {
+	b, err := s.r.ReadFile(path)
+	s.files[path] = b
+	return b, err
+}
+
+func (s *sight) glob(pattern string) ([]string, error) {
+	found, err := s.r.glob(pattern)
+	s.globs[pattern] = found
+	return found, err
+}
+
+// still reports whether it is what a new Reader shows: no change of several files
+// came between.
+func (s *sight) still() bool {
+	r, err := NewReader(s.main)
+	if err != nil || s.r == nil {
+		return err != nil && s.r == nil
+	}
+	for path, was := range s.files {
+		if now, err := r.ReadFile(path); err == nil != (was != nil) || !bytes.Equal(now, was) {
+			return false
+		}
+	}
+	for pattern, was := range s.globs {
+		if now, err := r.glob(pattern); err == nil && !slices.Equal(now, was) {
+			return false
+		}
+	}
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/soapward/soapward/internal/atomicfile"
 )
@@ -48,7 +49,9 @@ func Replace(main string, changes []Change) error { return replacement{main: mai
 // hashes of old and new contents: the new contents are staged beside the files, the
 // journal is written, files come into their places, the journal is removed. Each
 // step is on the disk before the next, so that a journal means that all new
-// contents are there, and no journal that nothing is left to do.
+// contents are there, and no journal that nothing is left to do. The main file is
+// the last: until then what it includes and what it shall include are both known,
+// and that tells which files a journal may be about.
 type replacement struct {
 	main         string
 	testOnlyStep func() // called after each step
@@ -135,6 +138,16 @@ func removeIfThere(path string) error {
 // and a journal that was there still is. undo says that there is one.
 func (r replacement) run(changes []Change, undo bool) (p *pending, failed *ReplaceError) {
 	p = &pending{main: r.main, testOnlyStep: r.testOnlyStep}
+	isMain := func(c Change) bool { return filepath.Clean(c.Path) == filepath.Clean(r.main) }
+	changes = slices.SortedStableFunc(slices.Values(changes), func(a, b Change) int {
+		switch {
+		case isMain(a) == isMain(b):
+			return 0
+		case isMain(a):
+			return 1
+		}
+		return -1
+	})
 	fail := func(file string, err error) (*pending, *ReplaceError) {
 		p.clean()
 		return nil, &ReplaceError{File: file, Err: err}

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A set of files before and after a change: one of each kind.
@@ -263,19 +265,20 @@ func TestReplaceFails(t *testing.T) {
 		name string // which cannot come into its place
 		step int
 	}{
-		{"a.yaml", journalWritten}, {"a.yaml", journalWritten + 1},
-		{"c.yaml", journalWritten}, {"c.yaml", journalWritten + 1}, {"c.yaml", journalWritten + 2}, {"c.yaml", journalWritten + 3},
+		{"services/a.yaml", journalWritten},
+		{"services/c.yaml", journalWritten}, {"services/c.yaml", journalWritten + 1}, {"services/c.yaml", journalWritten + 2},
+		{"gw.yaml", journalWritten}, {"gw.yaml", journalWritten + 2}, {"gw.yaml", journalWritten + 3},
 	} {
 		dir := writeFiles(t, setBefore)
 		at := 0
 		r := replacement{main: filepath.Join(dir, "gw.yaml"), testOnlyStep: func() {
 			if at++; at == tt.step {
-				loseStaged(filepath.Join(dir, "services", tt.name))
+				loseStaged(filepath.Join(dir, tt.name))
 			}
 		}}
 		err := r.do(between(dir, setBefore, setAfter))
 		e := new(ReplaceError)
-		if !errors.As(err, &e) || filepath.Base(e.File) != tt.name || e.Stuck != nil || !errors.Is(err, fs.ErrNotExist) {
+		if !errors.As(err, &e) || e.File != filepath.Join(dir, tt.name) || e.Stuck != nil || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s at step %d: %v", tt.name, tt.step, err)
 		}
 		if got := filesBelow(t, dir); !maps.Equal(got, setBefore) {
@@ -323,5 +326,49 @@ func TestReplaceOne(t *testing.T) {
 	err := Replace(main, []Change{{Path: main, Old: []byte("b"), New: []byte("c")}, {Path: filepath.Join(dir, "c"), New: []byte("c")}})
 	if err == nil || !strings.Contains(err.Error(), "its journal cannot be understood") {
 		t.Errorf("with another journal: %v", err)
+	}
+}
+
+// TestLoadBesideReplace: who reads while files are replaced, from the first to the
+// last of them, sees one set or the other.
+func TestLoadBesideReplace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	main := filepath.Join(dir, "gw.yaml")
+	if err := os.Mkdir(filepath.Join(dir, "services"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range setBefore {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var loads atomic.Int64
+	written := make(chan error, 1)
+	go func() {
+		there, other := between(dir, setBefore, setAfter), between(dir, setAfter, setBefore)
+		var err error
+		for i := 0; i < 50 && err == nil; i++ {
+			err = Replace(main, there)
+			there, other = other, there
+			for until := loads.Load() + 2; loads.Load() < until; { // the second begins after it
+				time.Sleep(time.Millisecond)
+			}
+		}
+		written <- err
+	}()
+	for {
+		if got := servicesOf(t, dir); got != servesBefore && got != servesAfter {
+			t.Errorf("a mixture: %s", got)
+		}
+		loads.Add(1)
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
 	}
 }

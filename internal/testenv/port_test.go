@@ -2,18 +2,14 @@ package testenv
 
 import (
 	"net"
-	"runtime"
 	"strconv"
 	"testing"
 )
 
 func TestFreePort(t *testing.T) {
 	above, err := lowestOfSystem()
-	if runtime.GOOS != "linux" {
-		t.Skip("the system has no ports that it leaves alone")
-	}
 	if err != nil || above <= lowestPort+1000 {
-		t.Fatalf("the system's ports begin at %d, %v", above, err)
+		t.Skipf("the system has no ports that it leaves alone: those it gives begin at %d, %v", above, err)
 	}
 	given := map[int]bool{}
 	for range 200 {

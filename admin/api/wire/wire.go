@@ -27,7 +27,7 @@ const Heartbeat = 15 * time.Second
 const (
 	Malformed       admin.Kind = "malformed"       // the request cannot be read
 	Unauthenticated admin.Kind = "unauthenticated" // nobody is logged in
-	TooLarge        admin.Kind = "too_large"       // the body has too many bytes
+	TooLarge        admin.Kind = "too_large"       // the body has too many bytes, or values
 	Media           admin.Kind = "media_type"      // the body is not application/json
 	NoEndpoint      admin.Kind = "no_endpoint"     // the path is none of the API
 	Method          admin.Kind = "method"          // the path has another method
