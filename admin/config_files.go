@@ -116,9 +116,9 @@ func (s *Service) plan(r Running, old *ConfigSet, set ConfigSet) (*plan, error) 
 		case size > maxSetSize:
 			return nil, invalid("files", "the files together are too large", fmt.Sprintf("at most %d KiB", maxSetSize>>10))
 		case seen[f.Path]:
-			return nil, invalid(f.Path, "the file is there twice", "")
+			return nil, invalid(f.Path, clip(f.Path, maxPathBytes)+" is there twice", "")
 		case !utf8.ValidString(f.Text) || strings.ContainsRune(f.Text, 0):
-			return nil, invalid(f.Path, "that is no text", "want UTF-8")
+			return nil, invalid(f.Path, fmt.Sprintf("%q is no text", clip(f.Path, maxPathBytes)), "want UTF-8")
 		}
 		if _, known := p.before[f.Path]; !known && !goodName(f.Path) {
 			return nil, invalid("files", fmt.Sprintf("%q is no name for a file of the configuration", clip(f.Path, 100)), "want the whole path, ending in .yaml or .yml")
@@ -199,14 +199,14 @@ func (p *plan) leaveOut(c *config.Config) error {
 	for _, pattern := range c.Include {
 		found, err := pattern.Find()
 		if err != nil {
-			return invalid("files", err.Error(), "")
+			return invalid(string(pattern), err.Error(), "")
 		}
 		for _, path := range found {
 			if slices.ContainsFunc(p.files, func(f ConfigFile) bool { return f.Path == path }) || slices.Contains(p.remove, path) {
 				continue
 			}
 			if _, known := p.before[path]; !known {
-				return invalid(path, "there is a file of that name, which the configuration would read, and which is not part of it now", "")
+				return invalid(path, "the configuration would read this file, which is there and not part of it now: move it away first", "")
 			}
 			p.remove = append(p.remove, path)
 		}

@@ -81,6 +81,8 @@ func TestAttackImport(t *testing.T) {
 	}{
 		{"a password beside a provider", withProvider(), "x", with(admin.ImportUser{Name: "eve", PasswordHash: hash}), admin.Refused, "users[6000]", `user "eve": only local administrators`},
 		{"another hash", withLocal(), "x", with(admin.ImportUser{Name: "eve", PasswordHash: authn.NewSecret("$2y$MARKED")}), admin.Invalid, "users[6000].password_hash", "argon2id"},
+		{"a hash that is cut short", withLocal(), "x", with(admin.ImportUser{Name: "eve", PasswordHash: authn.NewSecret("$argon2id$v=19$m=19456,t=2,p=1$...")}), admin.Invalid, "users[6000].password_hash", "cannot be used"},
+		{"a hash that nobody computes", withLocal(), "x", with(admin.ImportUser{Name: "eve", PasswordHash: authn.NewSecret(strings.Replace(markedHash, "m=19456", "m=4294967295", 1))}), admin.Invalid, "users[6000].password_hash", "out of bounds"},
 		{"a hash that is too long", withLocal(), "x", with(admin.ImportUser{Name: "eve", PasswordHash: authn.NewSecret(markedHash + strings.Repeat("x", 1024))}), admin.Invalid, "users[6000].password_hash", "at most 1024"},
 		{"a realm that is none", withLocal(), "x", with(admin.ImportUser{Name: "eve", Realm: "nowhere"}), admin.Invalid, "users[6000].realm", "no such realm"},
 		{"a role without a name", withLocal(), "x", with(admin.ImportUser{Name: "eve", Roles: []string{" "}}), admin.Invalid, "users[6000].roles", "no name"},

@@ -66,7 +66,11 @@ func (s *Service) check(ctx context.Context, r Running, caller *Caller, old *Con
 		check.Problems = problemsOf(err, r.File())
 		return check, nil, nil
 	}
-	if err := p.allow(r, old, c); err != nil {
+	err = p.allow(r, old, c)
+	if err == nil && whole { // who may only look does not hear what files there are
+		err = p.leaveOut(c)
+	}
+	if err != nil {
 		e := new(Error)
 		if !errors.As(err, &e) {
 			return nil, nil, err
@@ -197,8 +201,11 @@ func changedMeanwhile() error {
 func refusedFiles(problems []ConfigProblem) error {
 	first := problems[0]
 	text := first.Text
-	if first.Line > 0 {
+	switch {
+	case first.Line > 0:
 		text = fmt.Sprintf("%s:%d:%d: %s", first.File, first.Line, first.Column, text)
+	case first.File != "":
+		text = first.File + ": " + text
 	}
 	if n := len(problems) - 1; n > 0 {
 		text += fmt.Sprintf(" (and %d more)", n)

@@ -8,11 +8,14 @@ import (
 	"strings"
 
 	"github.com/soapward/soapward/authn"
+	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/directory"
 )
 
 // maxSource bounds UserImport.Source, in bytes.
 const maxSource = 255
+
+const leaveHashOut = "leave it empty, and set the password afterwards"
 
 // ImportUsers implements Users. There is one record of it, which has how many were
 // added, and none if nobody was.
@@ -21,16 +24,16 @@ func (s *Service) ImportUsers(ctx context.Context, in UserImport) (*Imported, er
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.store()
-	if err != nil {
-		return nil, err
-	}
 	users, err := s.importable(in)
 	if err != nil {
 		return nil, err
 	}
-	if in.DryRun {
+	if in.DryRun { // which needs no store
 		return &Imported{}, nil
+	}
+	st, err := s.store()
+	if err != nil {
+		return nil, err
 	}
 	written, err := st.Import(ctx, func(yield func(*directory.User, error) bool) {
 		for i := range users {
@@ -89,7 +92,7 @@ func (s *Service) importUser(one *ImportUser) (*directory.User, error) {
 	}
 	if hash := one.PasswordHash.Reveal(); hash != "" {
 		if !strings.HasPrefix(hash, "$argon2id$v=") {
-			return nil, invalid("password_hash", "the password hash is not one of argon2id ($argon2id$v=19$...)", "leave it empty, and set the password afterwards")
+			return nil, invalid("password_hash", "the password hash is not one of argon2id ($argon2id$v=19$...)", leaveHashOut)
 		}
 		if err := s.mayHavePassword(u); err != nil {
 			return nil, err
@@ -98,6 +101,11 @@ func (s *Service) importUser(one *ImportUser) (*directory.User, error) {
 	}
 	if err := checkUser(u); err != nil {
 		return nil, err
+	}
+	if !u.Password.IsEmpty() {
+		if err := password.CheckHash(u.Password); err != nil {
+			return nil, invalid("password_hash", strings.TrimPrefix(err.Error(), "password: "), leaveHashOut)
+		}
 	}
 	return u, s.checkRealm(u.Realm)
 }

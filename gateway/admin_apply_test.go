@@ -171,10 +171,11 @@ func TestAttackApplyRefused(t *testing.T) {
 		{"elsewhere, by a link", with("include: [link/x.yaml]", file(filepath.Join(g.dir, "link/x.yaml"), fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "only where files of the configuration are"},
 		{"up", with("include: ["+g.dir+"/services/../../x.yaml]", file(g.dir+"/services/../../x.yaml", "")), admin.Invalid, "is no name for a file"},
 		{"another's file", with("include: [keep.yaml]", file(secret, fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "there is a file of that name"},
-		{"not included", g.files("", file(filepath.Join(g.dir, "other.yaml"), fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "is not included"},
+		{"not included", g.files("", file(filepath.Join(g.dir, "other.yaml"), fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "other.yaml: the file is not included"},
 		{"no yaml", with("include: [gw.keytab]", file(filepath.Join(g.dir, "gw.keytab"), fmt.Sprintf(serviceMore, "x"))), admin.Invalid, "is no name for a file"},
-		{"twice", g.files("", file(g.file, "")), admin.Invalid, "there twice"},
-		{"binary", g.files("", file(filepath.Join(g.dir, "services/a.yaml"), "\x00")), admin.Invalid, "that is no text"},
+		{"a file that is there", with("include: [keep*.yaml]"), admin.Invalid, secret + ": the configuration would read this file"},
+		{"twice", g.files("", file(g.file, "")), admin.Invalid, g.file + " is there twice"},
+		{"binary", g.files("", file(filepath.Join(g.dir, "services/a.yaml"), "\x00")), admin.Invalid, `services/a.yaml" is no text`},
 		{"too large", g.files("", file(filepath.Join(g.dir, "services/a.yaml"), strings.Repeat("#", 1<<20))), admin.Invalid, "too large"},
 		{"old", admin.ConfigSet{Digest: "x", Files: g.files("").Files}, admin.Conflict, "changed by somebody else"},
 	} {
@@ -190,6 +191,12 @@ func TestAttackApplyRefused(t *testing.T) {
 					t.Errorf("%s: %s is left", tt.name, e.Name())
 				}
 			}
+		}
+	}
+	// Checked, it is the same, but for who may only look: he does not hear of the file.
+	for role, ok := range map[admin.Role]bool{admin.Administrator: false, admin.Viewer: true} {
+		if check, err := g.service.CheckFiles(g.as(role), with("include: [keep*.yaml]")); err != nil || check.OK != ok {
+			t.Errorf("checked as %v: %+v, %v", role, check, err)
 		}
 	}
 	if _, refused := g.parts.(*composer).Loaded(); refused != nil {

@@ -56,9 +56,9 @@ const (
 // maxPassword bounds a password, in bytes.
 const maxPassword = 1024
 
-// ErrBadHash means that a stored hash is not one of argon2id in the form of the
+// ErrBadHash means that a hash is not one of argon2id in the form of the
 // PHC, or asks for more memory or time than is allowed.
-var ErrBadHash = errors.New("password: stored hash cannot be used")
+var ErrBadHash = errors.New("password: the hash cannot be used")
 
 // Hasher makes and checks hashes of passwords. The zero value is ready. The
 // fields must not change after the first use. It is safe for concurrent use and
@@ -254,6 +254,14 @@ func (e *encoded) String() string {
 		e.params.Memory, e.params.Time, e.params.Threads, b64.EncodeToString(e.salt), b64.EncodeToString(e.key))
 }
 
+// CheckHash reports what is wrong with a hash that comes from elsewhere, which is then
+// an ErrBadHash: nobody could log in by it. It computes nothing, and the error does not
+// have the hash.
+func CheckHash(hash directory.PasswordHash) error {
+	_, err := parseHash(hash.Reveal())
+	return err
+}
+
 // parseHash is strict: there is one way to write a hash. Errors do not have it.
 func parseHash(s string) (*encoded, error) {
 	if len(s) > 512 {
@@ -286,10 +294,10 @@ func parseHash(s string) (*encoded, error) {
 	}
 	var err error
 	if e.salt, err = b64.DecodeString(parts[4]); err != nil || len(e.salt) < minSalt || len(e.salt) > maxSalt {
-		return nil, fmt.Errorf("%w: salt", ErrBadHash)
+		return nil, fmt.Errorf("%w: the salt is not base64 of %d to %d bytes", ErrBadHash, minSalt, maxSalt)
 	}
 	if e.key, err = b64.DecodeString(parts[5]); err != nil || len(e.key) < minKey || len(e.key) > maxKey {
-		return nil, fmt.Errorf("%w: key", ErrBadHash)
+		return nil, fmt.Errorf("%w: the key is not base64 of %d to %d bytes", ErrBadHash, minKey, maxKey)
 	}
 	if e.String() != s { // leading zeros, line breaks
 		return nil, fmt.Errorf("%w: not in canonical form", ErrBadHash)

@@ -125,7 +125,7 @@ func TestAttackHostileHash(t *testing.T) {
 	const salt, key = "c29tZXNhbHQ", "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	h := &Hasher{Params: quick}
 	good := "$argon2id$v=19$m=64,t=1,p=1$" + salt + "$" + key
-	if _, err := parseHash(good); err != nil {
+	if err := CheckHash(directory.NewPasswordHash(good)); err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{
@@ -156,6 +156,9 @@ func TestAttackHostileHash(t *testing.T) {
 		"$argon2id$v=19$m=64,t=1,p=1$" + strings.Repeat("A", 1<<20) + "$" + key,
 		"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHR$" + key, // stray bits
 	} {
+		if err := CheckHash(directory.NewPasswordHash(bad)); !errors.Is(err, ErrBadHash) || strings.Contains(err.Error(), salt) {
+			t.Errorf("CheckHash of %.100q is %v", bad, err)
+		}
 		match, _, err := h.Verify(context.Background(), directory.NewPasswordHash(bad), "password")
 		if match || !errors.Is(err, ErrBadHash) {
 			t.Errorf("%.60q: %v, %v", bad, match, err)

@@ -270,7 +270,7 @@ func TestAdminister(t *testing.T) {
 		{string(text) + "# more\n", []string{"config", "apply", mine, "--comment", "more"}, 0, "is in force"},
 		{string(text), []string{"config", "versions"}, 0, "more"},
 		{string(text), []string{"config", "rollback", "1"}, 0, "version 1"},
-		{string(text), []string{"config", "rollback", "99"}, 1, "soapward: "},
+		{string(text), []string{"config", "rollback", "99"}, 1, "there is no version 99\n  try: soapward config versions\n"},
 	} {
 		write(tt.text)
 		code, out, errs := o.with(env, tt.args...)

@@ -81,6 +81,7 @@ are printed, with the digest that config apply takes.`,
 				if v, err = c.Version(cmd.Context(), id); err == nil {
 					set.Files, set.Digest = v.Files, v.Digest
 				}
+				err = noVersion(err)
 			} else {
 				set, err = c.Files(cmd.Context())
 			}
@@ -367,6 +368,15 @@ func printVersion(cmd *cobra.Command, v *admin.ConfigVersion, text string, err e
 	return p.Err
 }
 
+// noVersion adds to an error of an area that there is no such version what the reader
+// can do.
+func noVersion(err error) error {
+	if isKind(err, admin.NotFound) {
+		return withRemedy(err, "soapward config versions")
+	}
+	return err
+}
+
 func newConfigVersionsCommand(f *serverFlags) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
@@ -430,7 +440,7 @@ A configuration that would keep you out, as an administrator, is refused without
 				return usagef(cmd, "%q is no ID of a version", args[0])
 			}
 			v, err := c.RollBack(cmd.Context(), id, comment, force)
-			return printVersion(cmd, v, "is in force, with the files of version "+args[0], err)
+			return printVersion(cmd, v, "is in force, with the files of version "+args[0], noVersion(err))
 		}),
 	}
 	cmd.Flags().StringVar(&comment, "comment", "", "what the change is for, for the record")

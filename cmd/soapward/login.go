@@ -176,7 +176,7 @@ func (f *adminLoginFlags) atProvider(ctx context.Context, cmd *cobra.Command, se
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s takes logins of the same client (%s at %s) as %s: whoever runs one of them can use your login at the other.\n  have a client of its own for each: desktop_client_id\n\n",
 			server, oneLine(chosen.ClientID), oneLine(chosen.Issuer), strings.Join(others, ", "))
 	}
-	p, err := provider(chosen, h)
+	p, err := provider(chosen, h, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -229,10 +229,11 @@ func (f *adminLoginFlags) choose(cmd *cobra.Command, server string, ways *wire.P
 }
 
 // provider is a provider as this program sees it. Who the user is is for the
-// gateway to say; sub is the claim that each has.
-func provider(p *wire.Provider, h *http.Client) (*oidc.Provider, error) {
+// gateway to say; sub is the claim that each has. patience is for each request to it,
+// where zero is that of package oidc.
+func provider(p *wire.Provider, h *http.Client, patience time.Duration) (*oidc.Provider, error) {
 	out, err := oidc.New(oidc.Config{
-		Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, UsernameClaim: "sub", HTTP: h,
+		Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, UsernameClaim: "sub", HTTP: h, Timeout: patience,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -461,11 +462,11 @@ func revoke(cmd *cobra.Command, l *serverLogin, h *http.Client) {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), revokePatience)
 	defer cancel()
-	p, err := provider(l.Provider, h)
+	p, err := provider(l.Provider, h, revokePatience) // its document is fetched without ctx
 	if err == nil {
 		err = p.Revoke(ctx, &oidc.Tokens{Refresh: l.Refresh.Secret, Subject: l.Subject})
 	}
 	if err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s did not take back what your login was renewed with: %s\n", oneLine(l.Provider.Name), oneLine(err.Error()))
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s did not take back what your login was renewed with: %s\n  try: end your sessions at the provider, if others could have read it: it may still be good\n", oneLine(l.Provider.Name), oneLine(err.Error()))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/soapward/soapward/admin/api/wire"
+	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/authn/oidc/oidctest"
 )
 
@@ -62,7 +64,8 @@ func TestLoginThroughProxy(t *testing.T) {
 		!strings.Contains(out+errs, "oidc: issuer, ca_file, proxy; whether this machine reaches "+strings.TrimPrefix(ofGateway.URL, "http://")) {
 		t.Errorf("test: %d, %s%s", code, out, errs)
 	}
-	if code, out, errs := o.with(env, "logout"); code != 0 || !strings.Contains(out, "logged out of") || !strings.Contains(errs, "warning: it did not take back what your login was renewed with: ") {
+	if code, out, errs := o.with(env, "logout"); code != 0 || !strings.Contains(out, "logged out of") || !strings.Contains(errs, "warning: it did not take back what your login was renewed with: ") ||
+		!strings.Contains(errs, "\n  try: end your sessions at the provider") {
 		t.Errorf("logout: %d, %s%s", code, out, errs)
 	}
 	host := strings.TrimPrefix(p.Issuer, "https://")
@@ -75,6 +78,33 @@ func TestLoginThroughProxy(t *testing.T) {
 		t.Errorf("%d requests went around the proxies", n)
 	}
 }
+
+// A logout waits for a provider for as long as it says, for its document too, whose
+// fetching does not end with who asked for it.
+func TestLogoutPatience(t *testing.T) {
+	t.Parallel()
+	asked := false
+	h := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		asked = true
+		if end, ok := r.Context().Deadline(); !ok || time.Until(end) > revokePatience {
+			t.Errorf("%s may take until %v", r.URL, end)
+		}
+		return nil, errors.New("away")
+	})}
+	cmd, errs := newLogoutCommand(), &strings.Builder{}
+	cmd.SetContext(t.Context())
+	cmd.SetErr(errs)
+	l := &serverLogin{Provider: &wire.Provider{Name: "it", Issuer: "https://id.example.com", ClientID: "desktop"}}
+	l.Refresh.Secret = authn.NewSecret("refresh")
+	revoke(cmd, l, h)
+	if !asked || !strings.HasPrefix(errs.String(), "warning: it did not take back") {
+		t.Errorf("asked: %v; %s", asked, errs)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Several providers are told with their titles, as which none is chosen, and with
 // nothing that a terminal obeys.

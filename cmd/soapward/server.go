@@ -51,7 +51,7 @@ func (f *serverFlags) find(cmd *cobra.Command, tokens *tokenFile) (string, error
 			return "", err
 		}
 		if all.Last == "" {
-			return "", usagef(cmd, "which gateway? Add --server URL, or set %s", serverVariable)
+			return "", usagef(cmd, "which gateway? Add --server URL, or set %s; after soapward login it is known", serverVariable)
 		}
 		server = all.Last
 	}
@@ -190,7 +190,7 @@ func (r *renewer) renew(ctx context.Context, l *serverLogin, save func() error) 
 	if l.Provider == nil || l.Refresh.IsEmpty() {
 		return notLoggedIn(r.server, over)
 	}
-	p, err := provider(l.Provider, r.http)
+	p, err := provider(l.Provider, r.http, 0)
 	if err != nil {
 		return err
 	}

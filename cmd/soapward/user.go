@@ -132,23 +132,32 @@ func (f *userFlags) open(cmd *cobra.Command) (*store.Store, error) {
 		s, err := store.Open(cmd.Context(), c)
 		return s, noStore(c.Driver, err)
 	}
-	c, err := config.Load(f.configFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, withRemedy(err, "name the configuration with -c FILE, or the store with --store STORE")
-	}
-	if err != nil {
+	if err := f.load(); err != nil {
 		return nil, err
 	}
-	if f.realm != "" && c.Realms[f.realm] == nil {
-		return nil, noRealm(f.configFile, f.realm, c)
-	}
+	c := f.config
 	if !f.makes {
 		if err := mustExist(string(c.Store.Driver), c.Store.DSN); err != nil {
 			return nil, err
 		}
 	}
-	f.passwords, f.config = c.Passwords, c
 	return openStore(cmd.Context(), c, slog.New(slog.DiscardHandler))
+}
+
+// load reads the configuration.
+func (f *userFlags) load() error {
+	c, err := config.Load(f.configFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return withRemedy(err, "name the configuration with -c FILE, or the store with --store STORE")
+	}
+	if err != nil {
+		return err
+	}
+	if f.realm != "" && c.Realms[f.realm] == nil {
+		return noRealm(f.configFile, f.realm, c)
+	}
+	f.passwords, f.config = c.Passwords, c
+	return nil
 }
 
 // mustExist keeps a command that only reads or changes what is there from making

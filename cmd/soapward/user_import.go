@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/soapward/soapward/admin"
+	"github.com/soapward/soapward/authn/password"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/store"
 )
@@ -88,7 +90,11 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 			}
 			return err
 		})
-	case !f.dryRun:
+	case f.dryRun:
+		if f.store == "" {
+			err = f.checkHere(cmd, in)
+		}
+	default:
 		err = f.withStore(cmd, func(ctx context.Context, s *store.Store) (err error) {
 			if f.config != nil { // has rules
 				if err := in.check(ctx, f.areasOf(s)); err != nil {
@@ -120,6 +126,19 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 	return p.Err
 }
 
+// checkHere has a file checked by the rules of the configuration, as writing it would,
+// and makes no store. Where nobody has named a configuration and there is none, the file
+// is only read.
+func (f *importFlags) checkHere(cmd *cobra.Command, in *importFile) error {
+	if _, err := os.Stat(f.configFile); errors.Is(err, os.ErrNotExist) && !cmd.Flags().Changed("config") {
+		return nil
+	}
+	if err := f.load(); err != nil {
+		return err
+	}
+	return forReader(in.check(asOperator(cmd.Context()), f.areasOf(nil)))
+}
+
 // checkCSV reads a file to its end and returns how many users are in it. A name
 // that is there twice is wrong as well.
 func checkCSV(ctx context.Context, r io.Reader, file string, bar *progress) (n int, err error) {
@@ -128,6 +147,11 @@ func checkCSV(ctx context.Context, r io.Reader, file string, bar *progress) (n i
 	for u, err := range store.ReadCSV(r, file) {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
+		}
+		if err == nil && !u.Password.IsEmpty() {
+			if bad := password.CheckHash(u.Password); bad != nil {
+				err = fmt.Errorf("%s:%d: %s; leave it empty and set the password with soapward user passwd", file, u.Line, strings.TrimPrefix(bad.Error(), "password: "))
+			}
 		}
 		if err == nil {
 			if first, ok := seen[directory.FoldName(u.Name)]; ok {
