@@ -202,7 +202,7 @@ func TestAttackAdminOpenRedirect(t *testing.T) {
 }
 
 func FuzzTarget(f *testing.F) {
-	for _, s := range []string{"/console/a?b", "//evil", `/console/\evil`, "/console/%2f%2fevil", "/console/%5c", "/console/../x"} {
+	for _, s := range []string{"/console/a?b", "//evil", `/console/\evil`, "/console/%2f%2fevil", "/console/%5c", "/console/../x", "/console/}" + strings.Repeat("!", 700)} {
 		f.Add(s)
 	}
 	base, err := url.Parse("https://gw.test/console/login")

@@ -40,7 +40,11 @@ func target(want string) string {
 		return home
 	}
 	u.Fragment, u.RawFragment = "", ""
-	return u.RequestURI()
+	out := u.RequestURI()
+	if len(out) > maxTarget { // escaped, it may be three times as long
+		return home
+	}
+	return out
 }
 
 // plain reports whether s has nothing that browsers read as something else.

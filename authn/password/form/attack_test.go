@@ -111,7 +111,7 @@ func TestAttackOpenRedirect(t *testing.T) {
 }
 
 func FuzzTarget(f *testing.F) {
-	for _, s := range []string{"/a?b", "//evil", `/\evil`, "/%2f%2fevil", "/\t/evil", "/..//x", "javascript:alert(1)"} {
+	for _, s := range []string{"/a?b", "//evil", `/\evil`, "/%2f%2fevil", "/\t/evil", "/..//x", "javascript:alert(1)", "/}" + strings.Repeat("!", 700)} {
 		f.Add(s)
 	}
 	base, err := url.Parse("https://web.corp.test/login")

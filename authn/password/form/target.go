@@ -42,7 +42,7 @@ func safeTarget(s string) string {
 	}
 	u.Fragment, u.RawFragment = "", ""
 	out := u.RequestURI()
-	if strings.HasPrefix(out, "//") {
+	if strings.HasPrefix(out, "//") || len(out) > maxTarget { // escaped, it may be three times as long
 		return ""
 	}
 	return out
