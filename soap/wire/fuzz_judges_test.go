@@ -101,9 +101,11 @@ func marked(doc []byte) bool {
 // before returns what of doc stands before an error.
 func before(doc []byte, err *SyntaxError) []byte { return doc[:min(err.Pos.Offset, len(doc))] }
 
-// complete reports whether doc is well-formed.
+// complete reports whether doc is well-formed, whatever its size.
 func complete(doc []byte, charset string) bool {
-	_, err := infoset(NewReader(doc, Options{Charset: charset}))
+	const most = 1 << 30
+	limits := Limits{Bytes: most, Depth: most, Elements: most, Attributes: most, Namespaces: most, Name: most}
+	_, err := infoset(NewReader(doc, Options{Charset: charset, Limits: limits}))
 	return err == nil
 }
 
