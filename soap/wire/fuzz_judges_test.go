@@ -66,7 +66,7 @@ func differs(doc []byte, charset, text, want, got string, err, judged error) str
 		return "libxml2 knows more encodings"
 	case said(err, "version is not 1.0"):
 		return "libxml2 reads any 1.x as 1.0"
-	case errors.As(err, &syntax) && (complete(before(doc, syntax), charset) || complete(before([]byte(text), syntax), "utf-8")):
+	case errors.As(err, &syntax) && (complete(before(doc, syntax), charset) || complete(before([]byte(text), syntax), "utf-8") || complete(untilNull(doc), charset)):
 		return "libxml2 does not see a null behind the root, or bytes that it cannot decode"
 	case said(err, "malformed XML declaration") && unspaced.MatchString(text):
 		// libxml2 lets standalone follow utf-8 without white space.
@@ -100,6 +100,17 @@ func marked(doc []byte) bool {
 
 // before returns what of doc stands before an error.
 func before(doc []byte, err *SyntaxError) []byte { return doc[:min(err.Pos.Offset, len(doc))] }
+
+// untilNull returns what stands before the first null of doc, if that has two bytes
+// for a character.
+func untilNull(doc []byte) []byte {
+	for i := 0; i+1 < len(doc); i += 2 {
+		if doc[i] == 0 && doc[i+1] == 0 {
+			return doc[:i]
+		}
+	}
+	return doc
+}
 
 // complete reports whether doc is well-formed, whatever its size.
 func complete(doc []byte, charset string) bool {
