@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // addDocuments gives a fuzz target all cases.
@@ -66,7 +67,7 @@ func differs(doc []byte, charset, text, want, got string, err, judged error) str
 		return "libxml2 knows more encodings"
 	case said(err, "version is not 1.0"):
 		return "libxml2 reads any 1.x as 1.0"
-	case errors.As(err, &syntax) && (complete(before(doc, syntax), charset) || complete(before([]byte(text), syntax), "utf-8") || complete(untilNull(doc), charset)):
+	case errors.As(err, &syntax) && (!utf8.ValidString(text) || text == "" || strings.Contains(text, "\x00")) && rooted(doc, charset) == got:
 		return "libxml2 does not see a null behind the root, or bytes that it cannot decode"
 	case said(err, "malformed XML declaration") && unspaced.MatchString(text):
 		// libxml2 lets standalone follow utf-8 without white space.
@@ -98,26 +99,25 @@ func marked(doc []byte) bool {
 	return wide || bytes.HasPrefix(doc, []byte("\xEF\xBB\xBF")) || bytes.HasPrefix(doc, []byte("\xFE\xFF")) || bytes.HasPrefix(doc, []byte("\xFF\xFE"))
 }
 
-// before returns what of doc stands before an error.
-func before(doc []byte, err *SyntaxError) []byte { return doc[:min(err.Pos.Offset, len(doc))] }
-
-// untilNull returns what stands before the first null of doc, if that has two bytes
-// for a character.
-func untilNull(doc []byte) []byte {
-	for i := 0; i+1 < len(doc); i += 2 {
-		if doc[i] == 0 && doc[i+1] == 0 {
-			return doc[:i]
-		}
-	}
-	return doc
-}
-
-// complete reports whether doc is well-formed, whatever its size.
-func complete(doc []byte, charset string) bool {
+// rooted returns what the Reader sees of the shortest beginning of doc that is
+// well-formed, whatever its size, and nothing if none is.
+func rooted(doc []byte, charset string) string {
 	const most = 1 << 30
 	limits := Limits{Bytes: most, Depth: most, Elements: most, Attributes: most, Namespaces: most, Name: most}
-	_, err := infoset(NewReader(doc, Options{Charset: charset, Limits: limits}))
-	return err == nil
+	for i, b := range doc {
+		if b != '>' {
+			continue
+		}
+		for _, end := range []int{i + 1, i + 2} { // little-endian UTF-16 has a null behind it
+			if end > len(doc) {
+				continue
+			}
+			if seen, err := infoset(NewReader(doc[:end], Options{Charset: charset, Limits: limits})); err == nil {
+				return seen
+			}
+		}
+	}
+	return ""
 }
 
 var unspaced = regexp.MustCompile(`^(<\?xml[^>]*["'])(standalone)`)
