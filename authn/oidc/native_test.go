@@ -147,7 +147,7 @@ func TestAttackOIDCLoopback(t *testing.T) {
 			go func() {
 				defer close(goOn)
 				<-asked
-				hasty := &http.Client{Timeout: 2 * time.Second}
+				hasty := &http.Client{Timeout: 20 * time.Second}
 				if status, _, _, err := visit(hasty, u.Query().Get("redirect_uri")+"?code=x&iss="+url.QueryEscape(w.Issuer)+"&state="+stateOf(at)); status != http.StatusGone {
 					t.Errorf("the second answer was taken: %d, %v", status, err)
 				}
@@ -263,7 +263,7 @@ func TestDevicePoll(t *testing.T) {
 	t.Parallel()
 	w := setup(t, nil, nil)
 	w.us = w.client(t, func(c *oidc.Config) {
-		c.ClientID, c.ClientSecret, c.DesktopClientID, c.Audiences, c.Timeout = "desktop", authn.Secret{}, "", nil, 300*time.Millisecond
+		c.ClientID, c.ClientSecret, c.DesktopClientID, c.Audiences, c.Timeout = "desktop", authn.Secret{}, "", nil, time.Second
 	})
 	polls := 0
 	var mu sync.Mutex
