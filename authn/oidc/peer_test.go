@@ -108,7 +108,7 @@ func TestPeer(t *testing.T) {
 		if sub, sid, err := p.BackchannelLogout(ctx, r); err != nil || sub != "alice" && sid != next.SessionID {
 			t.Errorf("%q, %q, %v", sub, sid, err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("nobody told us of the end")
 	}
 
