@@ -3,12 +3,10 @@ package main
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/soapward/soapward/admin/api"
 	"github.com/soapward/soapward/admin/api/wire"
@@ -34,7 +32,7 @@ func TestAttackAdminServerLies(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			o := officeAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				answer := tt.answer
 				if r.URL.Path != api.Prefix+"import" {
@@ -44,22 +42,13 @@ func TestAttackAdminServerLies(t *testing.T) {
 				}
 				_, _ = io.WriteString(w, answer+"\n")
 			}))
-			t.Cleanup(s.Close)
-			o := &office{t: t, server: s.URL, home: t.TempDir()}
-			err := (&tokenFile{o.tokens()}).change(t.Context(), func(all *tokenSet, _ func() error) error {
-				all.Servers[s.URL], all.Last = &serverLogin{Expires: time.Now().Add(time.Hour)}, s.URL
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			args := []string{"sync", "--realm", "corp", "--server", s.URL}
+			args := []string{"sync", "--realm", "corp", "--server", o.server}
 			if strings.Contains(tt.name, "import") {
 				file := filepath.Join(o.home, "users.csv")
 				if err := os.WriteFile(file, []byte("name\nalice\nbob\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				args = []string{"user", "import", file, "--server", s.URL}
+				args = []string{"user", "import", file, "--server", o.server}
 			}
 			_, out, errs := o.run(args...)
 			if strings.ContainsAny(out+errs, "\x1b\u009b\u202e") {

@@ -114,24 +114,12 @@ func TestAttackAdminServerSteersTerminal(t *testing.T) {
 		}
 		return nil, &admin.Error{Kind: admin.Refused, Text: evil, Remedy: evil}
 	}}
-	a := api.New(fake)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.ServeHTTP(w, r.WithContext(admin.NewContext(r.Context(), &admin.Caller{Name: evil, Role: admin.Operator})))
-	}))
-	t.Cleanup(s.Close)
-	o := &office{t: t, server: s.URL, home: t.TempDir()}
-	err := (&tokenFile{o.tokens()}).change(t.Context(), func(all *tokenSet, _ func() error) error {
-		all.Servers[s.URL], all.Last = &serverLogin{Expires: time.Now().Add(time.Hour)}, s.URL
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := officeAt(t, apiFor(&admin.Caller{Name: evil, Role: admin.Operator}, fake))
 	file := filepath.Join(o.home, "x.yaml")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	at := []string{"--server", s.URL}
+	at := []string{"--server", o.server}
 	for _, args := range [][]string{
 		{"status"}, {"whoami"}, {"realm", "list"}, {"realm", "test", "x", "--kind", "provider"}, {"config", "versions"}, {"config", "show"}, {"session", "list"},
 		{"audit", "logins"}, {"audit", "changes"}, {"user", "list"}, {"user", "disable", "x"}, {"user", "unblock"}, {"sync"}, {"sync", "--realm", "x"}, {"config", "check", file},
@@ -150,7 +138,7 @@ func TestAttackAdminServerSteersTerminal(t *testing.T) {
 func TestFollowLogins(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
-	a := api.New(&admintest.Fake{Answer: func(_ context.Context, method string, args []any) (any, error) {
+	o := officeAt(t, apiFor(&admin.Caller{Name: "root", Role: admin.Operator}, &admintest.Fake{Answer: func(_ context.Context, method string, args []any) (any, error) {
 		n := asked.Add(1)
 		if method == "Changes" {
 			return &admin.ChangePage{Changes: []admin.Change{{ID: n, Actor: "root", Action: "user.disable", Target: "carol"}}}, nil
@@ -159,23 +147,11 @@ func TestFollowLogins(t *testing.T) {
 			return &admin.LoginPage{Logins: []admin.Login{{ID: 41, User: "before"}}}, nil
 		}
 		return &admin.LoginPage{Logins: []admin.Login{{ID: 40 + n, User: "carol", Outcome: "refused", Mechanism: "Basic", Reason: "wrong-password"}}}, nil
-	}})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.ServeHTTP(w, r.WithContext(admin.NewContext(r.Context(), &admin.Caller{Name: "root", Role: admin.Operator})))
-	}))
-	t.Cleanup(s.Close)
-	o := &office{t: t, server: s.URL, home: t.TempDir()}
-	err := (&tokenFile{o.tokens()}).change(t.Context(), func(all *tokenSet, _ func() error) error {
-		all.Servers[s.URL] = &serverLogin{Expires: time.Now().Add(time.Hour)}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}))
 	for _, tt := range []struct{ args, want string }{
-		{"audit logins --follow --server " + s.URL, "refused carol Basic wrong-password\n"},
-		{"audit logins --follow --json --server " + s.URL, `{"time":"0001-01-01T00:00:00Z","outcome":"refused","user":"carol"`},
-		{"audit changes --follow --server " + s.URL, "user.disable carol by root\n"},
+		{"audit logins --follow --server " + o.server, "refused carol Basic wrong-password\n"},
+		{"audit logins --follow --json --server " + o.server, `{"time":"0001-01-01T00:00:00Z","outcome":"refused","user":"carol"`},
+		{"audit changes --follow --server " + o.server, "user.disable carol by root\n"},
 	} {
 		cmd := exec.CommandContext(t.Context(), "soapward", strings.Fields(tt.args)...)
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "XDG_CONFIG_HOME=" + o.home}

@@ -5,20 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/soapward/soapward/admin"
 	"github.com/soapward/soapward/admin/admintest"
-	"github.com/soapward/soapward/admin/api"
-	"github.com/soapward/soapward/admin/api/wire"
 	"github.com/soapward/soapward/authn"
 	"github.com/soapward/soapward/directory"
 	"github.com/soapward/soapward/directory/provision"
@@ -179,25 +174,9 @@ func TestSyncTriedAtGateway(t *testing.T) {
 		}
 		return nil, nil
 	}}
-	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := admin.NewContext(r.Context(), &admin.Caller{Name: "op", Role: admin.Operator})
-		api.New(fake).ServeHTTP(w, r.WithContext(ctx))
-	}))
-	defer gateway.Close()
-	home := t.TempDir()
-	t.Setenv("XDG_CONFIG_HOME", home)
+	o := officeAt(t, apiFor(&admin.Caller{Name: "op", Role: admin.Operator}, fake))
+	t.Setenv("XDG_CONFIG_HOME", o.home)
 	t.Setenv(serverVariable, "")
-	login := tokenSet{Servers: map[string]*serverLogin{gateway.URL: {Token: wire.Password{Secret: authn.NewSecret("x")}, Expires: time.Now().Add(time.Hour)}}}
-	text, err := json.Marshal(login)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(home, "soapward"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(home, "soapward", "tokens.json"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, tt := range []struct {
 		args []string
 		want []string
@@ -206,7 +185,7 @@ func TestSyncTriedAtGateway(t *testing.T) {
 		{[]string{"--dry-run", "--json", "--realm", "corp"}, []string{`"dry_run": true`, `"refreshed": 1`, `"CORP"`}},
 		{nil, []string{"corp: done, 3 users in "}},
 	} {
-		code, out, errs := runSync(t, append([]string{"--server", gateway.URL}, tt.args...)...)
+		code, out, errs := runSync(t, append([]string{"--server", o.server}, tt.args...)...)
 		if code != exitDone || errs != "" {
 			t.Errorf("%q: exit code %d, %s", tt.args, code, errs)
 		}
